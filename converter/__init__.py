@@ -1,0 +1,1 @@
+"""Keras LSTM models without TensorFlow."""

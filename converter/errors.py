@@ -1,0 +1,41 @@
+"""The two ways a model can be refused, each one line: where, what, and what to do."""
+
+from __future__ import annotations
+
+MAX_MESSAGE = 600
+
+
+def clean(text: object, limit: int = 200) -> str:
+    """Text from a file made safe for a terminal: printable characters only, at most `limit` of them."""
+    shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in str(text)[: limit + 1])
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+class ConversionError(Exception):
+    """A model cannot be converted.
+
+    Attributes:
+        where: the place in the file: a layer, a dataset, a JSON path; "" for the whole file.
+        what: what is wrong, without a full stop.
+        hint: what the user can do about it, or "".
+    """
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        self.what, self.where, self.hint = what, where, hint
+        super().__init__(what)
+
+    def at(self, place: str) -> ConversionError:
+        """The same error, one level further out: `place` is put in front of `where`."""
+        return type(self)(self.what, where=f"{place}: {self.where}" if self.where else place, hint=self.hint)
+
+    def __str__(self) -> str:
+        parts = [clean(part, MAX_MESSAGE) for part in (self.where, self.what) if part]
+        return ": ".join(parts) + (f" ({clean(self.hint, MAX_MESSAGE)})" if self.hint else "")
+
+
+class InvalidModel(ConversionError):
+    """The file is broken, truncated or hostile: no version of any program could read it rightly."""
+
+
+class Unsupported(ConversionError):
+    """The file may be right, but this program cannot convert it exactly (yet)."""

@@ -1,0 +1,68 @@
+"""What a reader hands over: an architecture as Keras wrote it, and its weights as the container stores them.
+
+Three ways of storing exist, each a class here; `converter.keras.binding` matches them with the layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from converter.model import Provenance, Weight
+
+
+@dataclass(frozen=True)
+class FlatWeights:
+    """Legacy HDF5 and tfjs: a flat list of arrays for each top-level layer.
+
+    Attributes:
+        layers: name of the top-level layer -> its arrays, in file order, each under its own name. A nested model's
+            arrays stand flat under the model's name, trainable ones first.
+    """
+
+    layers: Mapping[str, tuple[Weight, ...]]
+
+
+class PathWeights(Protocol):
+    """Keras 3 `.weights.h5` (and Keras 2.12+): groups named after attributes and classes, arrays numbered "0", "1", ..."""
+
+    def group(self, *path: str) -> PathWeights | None:
+        """The group below this one along `path`, or None."""
+
+    def children(self) -> tuple[str, ...]:
+        """Names of the groups directly below."""
+
+    def variables(self) -> tuple[Weight, ...]:
+        """The arrays of `vars` in this group, in numeric order; empty if there are none."""
+
+    def name(self) -> str | None:
+        """The layer name that Keras 3.6+ writes as attribute `name` of `vars`, or None."""
+
+
+class ObjectWeights(Protocol):
+    """Checkpoints and SavedModels: a graph of tracked objects, walked by attribute name."""
+
+    def child(self, *path: str) -> ObjectWeights | None:
+        """The object reached along attribute names ("cell", "forward_layer", "layer_with_weights-0"), or None."""
+
+    def children(self) -> tuple[str, ...]:
+        """Names of the edges that leave this object."""
+
+    def variable(self) -> Weight | None:
+        """The array stored for this object, if it is a variable."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """All that a file says of a model.
+
+    Attributes:
+        architecture: the parsed JSON {"class_name": ..., "config": ...} of a model.
+        weights: the arrays, or None where the file holds none.
+        provenance: path, format and versions; `keras_version` as written ("" if absent).
+    """
+
+    architecture: Mapping[str, Any]
+    weights: FlatWeights | PathWeights | ObjectWeights | None
+    provenance: Provenance

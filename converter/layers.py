@@ -1,0 +1,384 @@
+"""The vocabulary of the neutral model: what a node can compute, one frozen dataclass each.
+
+Packing of every weight is Keras 3's (gates i, f, c, o; kernels `[input, 4·units]`; convolution kernels
+`[*window, input/groups, filters]`). Axes are counted with the batch as axis 0 and are never negative here.
+Composite Keras layers (Attention, masks, pooling over a mask, ...) are written in the small operators at the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from converter.activations import LINEAR, Activation
+from converter.model import Weight
+
+# --- recurrent layers -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class LSTMCell:
+    """h', c' from x, h, c. kernel [input, 4·units], recurrent_kernel [units, 4·units], bias [4·units], gates i, f, c, o.
+
+    `peephole` [3·units], gates i, f, o: i and f see the old c, o sees the new one (TF1 LSTMCell(use_peepholes)).
+    """
+
+    units: int
+    kernel: Weight
+    recurrent_kernel: Weight
+    bias: Weight | None
+    activation: Activation
+    recurrent_activation: Activation
+    peephole: Weight | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class GRUCell:
+    """h' = z·h + (1-z)·hh. kernel [input, 3·units], gates z, r, h. Bias [3·units], or [2, 3·units] (input, recurrent) if reset_after."""
+
+    units: int
+    kernel: Weight
+    recurrent_kernel: Weight
+    bias: Weight | None
+    activation: Activation
+    recurrent_activation: Activation
+    reset_after: bool
+
+
+@dataclass(frozen=True, eq=False)
+class SimpleRNNCell:
+    """h' = activation(x·kernel + h·recurrent_kernel + bias). kernel [input, units]."""
+
+    units: int
+    kernel: Weight
+    recurrent_kernel: Weight
+    bias: Weight | None
+    activation: Activation
+
+
+@dataclass(frozen=True, eq=False)
+class ConvLSTMCell:
+    """An LSTM cell whose products are convolutions over `rank` spatial axes.
+
+    kernel [*window, input, 4·filters], recurrent_kernel [*window, filters, 4·filters], bias [4·filters], gates i, f, c, o.
+    The input convolution uses strides, padding and dilation; the recurrent one stride 1, padding "same", no dilation.
+    States are [batch, *spatial, filters] (channels_last) or [batch, filters, *spatial].
+    """
+
+    rank: int
+    filters: int
+    kernel: Weight
+    recurrent_kernel: Weight
+    bias: Weight | None
+    activation: Activation
+    recurrent_activation: Activation
+    strides: tuple[int, ...]
+    padding: Literal["valid", "same"]
+    dilation: tuple[int, ...]
+    data_format: Literal["channels_last", "channels_first"]
+
+
+Cell = LSTMCell | GRUCell | SimpleRNNCell | ConvLSTMCell
+MaskedOutput = Literal["previous", "state", "zero"]
+Merge = Literal["concat", "sum", "mul", "ave"]
+
+
+@dataclass(frozen=True, eq=False)
+class Direction:
+    """One pass of a cell over time.
+
+    `reverse_input`: steps are taken from the last to the first (mask included). `reverse_output`: the sequence of
+    outputs is turned round in time afterwards. LSTM(go_backwards) is (True, False), the backward half of
+    Bidirectional (True, True).
+    """
+
+    cell: Cell
+    reverse_input: bool = False
+    reverse_output: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Recurrent:
+    """LSTM, GRU, SimpleRNN or ConvLSTM over time, in one direction or two.
+
+    Inputs: x [batch, time, *features] ([time, batch, ...] if time_major), mask [batch, time] of bool or None (also
+    [time, batch] if time_major), then the initial states of each direction in turn (LSTM h, c; others h), each
+    [batch, units] or None for zeros.
+    Outputs: y, or y of each direction if there are two and no merge; then the final states, ordered as the initial ones.
+    y is the sequence [batch, time, units] if return_sequences, else the last output [batch, units].
+
+    Masked steps leave the states as they are; their output is by `masked_output`:
+      "previous": the previous output, zeros before the first unmasked step (even with an initial state);
+      "state": the h carried, so the initial h before the first unmasked step (Keras <= 2.2.4 on TensorFlow);
+      "zero": zeros. The last output follows the same rule: with "zero" it is zero where the last step taken is masked.
+    merge: how two directions' outputs become one: concat (last axis; the channel axis for ConvLSTM channels_first), sum, mul, ave.
+    """
+
+    directions: tuple[Direction, ...]
+    merge: Merge | None = None
+    return_sequences: bool = False
+    masked_output: MaskedOutput = "previous"
+    time_major: bool = False
+
+
+# --- layers with weights ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """activation(x·kernel + bias) over the last axis of x [..., input]. kernel [input, units]."""
+
+    kernel: Weight
+    bias: Weight | None
+    activation: Activation = LINEAR
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """Rows of table [input_dim, output_dim] picked by integer x [...] -> [..., output_dim]."""
+
+    table: Weight
+
+
+@dataclass(frozen=True, eq=False)
+class Conv:
+    """Convolution (cross-correlation) over `rank` spatial axes. kernel [*window, input/groups, filters].
+
+    "same" pads as TensorFlow does (the odd one after), "causal" (rank 1) pads (window-1)·dilation before.
+    """
+
+    rank: int
+    kernel: Weight
+    bias: Weight | None
+    strides: tuple[int, ...]
+    padding: Literal["valid", "same", "causal"]
+    dilation: tuple[int, ...]
+    groups: int = 1
+    data_format: Literal["channels_last", "channels_first"] = "channels_last"
+    activation: Activation = LINEAR
+
+
+@dataclass(frozen=True, eq=False)
+class ConvTranspose:
+    """The gradient of Conv with respect to its input. kernel [*window, filters, input]; output_padding as in Keras, or None."""
+
+    rank: int
+    kernel: Weight
+    bias: Weight | None
+    strides: tuple[int, ...]
+    padding: Literal["valid", "same"]
+    output_padding: tuple[int, ...] | None
+    dilation: tuple[int, ...]
+    data_format: Literal["channels_last", "channels_first"] = "channels_last"
+    activation: Activation = LINEAR
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Maximum or average over windows; an average under "same" padding does not count the padding."""
+
+    rank: int
+    kind: Literal["max", "average"]
+    window: tuple[int, ...]
+    strides: tuple[int, ...]
+    padding: Literal["valid", "same"]
+    data_format: Literal["channels_last", "channels_first"] = "channels_last"
+
+
+@dataclass(frozen=True, eq=False)
+class BatchNormalization:
+    """gamma·(x - mean)/sqrt(variance + epsilon) + beta along one axis; each weight [x.shape[axis]]."""
+
+    axis: int
+    gamma: Weight | None
+    beta: Weight | None
+    mean: Weight
+    variance: Weight
+    epsilon: float
+
+
+@dataclass(frozen=True, eq=False)
+class LayerNormalization:
+    """x normalised over `axes` by its own mean and variance; gamma, beta of the shape of those axes. `rms`: no mean subtracted."""
+
+    axes: tuple[int, ...]
+    gamma: Weight | None
+    beta: Weight | None
+    epsilon: float
+    rms: bool = False
+
+
+# --- shapes and small operators ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Activate:
+    """activation(x), elementwise but for softmax and its kin, which work along activation's "axis" (never negative here)."""
+
+    activation: Activation
+
+
+@dataclass(frozen=True)
+class Reshape:
+    """To `target`, which counts the batch: -1 for at most one inferred size, 0 for "as the input has on this axis"."""
+
+    target: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Transpose:
+    """Axes reordered: output axis k is input axis `axes[k]`."""
+
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Concatenate:
+    """All inputs joined along `axis`."""
+
+    axis: int
+
+
+@dataclass(frozen=True)
+class ExpandDims:
+    """New axes of size 1 at these positions of the output."""
+
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Squeeze:
+    """These axes, each of size 1, removed."""
+
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """Each element repeated `times` times in place along `axis` (np.repeat)."""
+
+    axis: int
+    times: int
+
+
+@dataclass(frozen=True)
+class Tile:
+    """The whole input repeated: `times` per axis (np.tile)."""
+
+    times: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Pad:
+    """`value` added before and after each axis: pads[axis] = (before, after). Negative numbers are not allowed."""
+
+    pads: tuple[tuple[int, int], ...]
+    value: float = 0.0
+    mode: Literal["constant", "reflect", "edge"] = "constant"
+
+
+@dataclass(frozen=True)
+class Slice:
+    """x[start:stop:step] along some axes, with Python's meaning; None as in Python. step may be negative."""
+
+    axes: tuple[int, ...]
+    starts: tuple[int | None, ...]
+    stops: tuple[int | None, ...]
+    steps: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Gather:
+    """Inputs x, indices: np.take(x, indices, axis)."""
+
+    axis: int
+
+
+@dataclass(frozen=True)
+class Cast:
+    """To `dtype`, as NumPy casts (truncation towards zero, non-zero to True)."""
+
+    dtype: str
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """No inputs; one output with the weight's values."""
+
+    weight: Weight
+
+
+ElementwiseOp = Literal[
+    "add", "subtract", "multiply", "divide", "maximum", "minimum", "power", "mod", "floor_divide",
+    "equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "and", "or", "xor",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Elementwise:
+    """`op` of two or more inputs from left to right, broadcast as NumPy does."""
+
+    op: ElementwiseOp
+
+
+UnaryOp = Literal[
+    "abs", "negative", "exp", "log", "sqrt", "rsqrt", "square", "sin", "cos", "tan", "sign", "floor", "ceil",
+    "round", "reciprocal", "not", "erf", "isnan",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Unary:
+    """`op` of one input, elementwise."""
+
+    op: UnaryOp
+
+
+@dataclass(frozen=True)
+class Where:
+    """Inputs condition, a, b: a where condition holds, else b; broadcast."""
+
+
+@dataclass(frozen=True)
+class Reduce:
+    """`op` over `axes`. "any" and "all" take and give bool; "argmax", "argmin" (one axis) give int64."""
+
+    op: Literal["sum", "mean", "max", "min", "prod", "any", "all", "argmax", "argmin", "logsumexp"]
+    axes: tuple[int, ...]
+    keepdims: bool = False
+
+
+@dataclass(frozen=True)
+class CumSum:
+    """Cumulative sum along one axis."""
+
+    axis: int
+
+
+@dataclass(frozen=True)
+class MatMul:
+    """np.matmul of two inputs (after swapping the last two axes of either, if asked)."""
+
+    transpose_a: bool = False
+    transpose_b: bool = False
+
+
+@dataclass(frozen=True)
+class Einsum:
+    """np.einsum(equation, *inputs); explicit form ("abc,cd->abd"), no ellipsis."""
+
+    equation: str
+
+
+@dataclass(frozen=True)
+class OneHot:
+    """Integer x -> [..., depth] of the output's dtype; zeros where x is out of range."""
+
+    depth: int
+
+
+Layer = (
+    Recurrent | Dense | Embedding | Conv | ConvTranspose | Pool | BatchNormalization | LayerNormalization | Activate
+    | Reshape | Transpose | Concatenate | ExpandDims | Squeeze | Repeat | Tile | Pad | Slice | Gather | Cast | Constant
+    | Elementwise | Unary | Where | Reduce | CumSum | MatMul | Einsum | OneHot
+)  # fmt: skip
