@@ -1,0 +1,119 @@
+"""Dense, Embedding, Masking, and the layers that do nothing at inference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from converter import layers
+from converter.errors import InvalidModel, Unsupported
+from converter.keras.era import Era
+from converter.keras.graph import Tensor
+from converter.keras.schema import ActivationField, Config, Positive, activation_of
+from converter.keras.spec import Call, LayerType, Variable
+
+
+class InputConfig(Config):
+    """InputLayer; the shape has become `batch_input_shape` in every dialect."""
+
+    sparse: bool = False
+    ragged: bool = False
+    optional: bool = False
+
+
+def _input(call: Call) -> tuple[Tensor, ...]:
+    raise InvalidModel("an InputLayer is called on a tensor")
+
+
+class DenseConfig(Config):
+    """https://keras.io/api/layers/core_layers/dense/"""
+
+    units: Positive
+    activation: ActivationField = None
+    use_bias: bool = True
+    quantization_config: None = None
+
+
+def bias_variables(config: Any, era: Era) -> tuple[Variable, ...]:
+    """kernel, and bias if the layer has one."""
+    return (Variable("kernel"), Variable("bias")) if config.use_bias else (Variable("kernel"),)
+
+
+def _dense(call: Call) -> tuple[Tensor, ...]:
+    config: DenseConfig = call.config
+    x, kernel, bias = call.x, call.need("kernel"), call.weight("bias")
+    call.check(kernel, "kernel", x.shape[-1], config.units)
+    call.check(bias, "bias", config.units)
+    shape = (*x.shape[:-1], config.units)
+    y = call.emit(layers.Dense(kernel, bias), [x.value], shape)
+    return (Tensor(call.ops.activate(y, activation_of(config.activation, call.era))),)
+
+
+class EmbeddingConfig(Config):
+    """https://keras.io/api/layers/core_layers/embedding/"""
+
+    input_dim: Positive
+    output_dim: Positive
+    mask_zero: bool = False
+    input_length: int | list[int | None] | None = None
+    quantization_config: None = None
+
+
+def _embedding(call: Call) -> tuple[Tensor, ...]:
+    config: EmbeddingConfig = call.config
+    x, table = call.x, call.bound.variables["embeddings"]
+    call.check(table, "embeddings", config.input_dim, config.output_dim)
+    # Keras <= 2.0 writes the dtype of the *input* as the layer's ("int32"); the table is floating all the same.
+    dtype = config.compute_dtype if config.compute_dtype not in {None, "int32", "int64"} else table.dtype
+    y = call.emit(layers.Embedding(table.astype(str(dtype))), [x.value], (*x.shape, config.output_dim), str(dtype))
+    mask = call.ops.with_scalar("not_equal", x.value, 0) if config.mask_zero else None
+    return (Tensor(y, mask),)
+
+
+class MaskingConfig(Config):
+    """https://keras.io/api/layers/core_layers/masking/"""
+
+    mask_value: float = 0.0
+
+
+def _masking(call: Call) -> tuple[Tensor, ...]:
+    """A step is masked where every feature equals mask_value; its features become zero."""
+    x = call.x.value
+    kept = call.ops.reduce("any", call.ops.with_scalar("not_equal", x, call.config.mask_value), [-1], keepdims=True)
+    y = call.ops.elementwise("multiply", x, call.ops.cast(kept, x.dtype))
+    return (Tensor(y, call.ops.squeeze(kept, -1)),)
+
+
+class DropoutConfig(Config):
+    """Any layer that only acts during training: its arguments have no effect at inference."""
+
+    rate: float | None = None
+    stddev: float | None = None
+    noise_shape: list[int | None] | None = None
+    data_format: str | None = None
+    l1: float | None = None
+    l2: float | None = None
+
+
+def identity(call: Call) -> tuple[Tensor, ...]:
+    """The inputs, as they are: no node is emitted."""
+    return tuple(call.tensors)
+
+
+def _refuse_lambda(call: Call) -> tuple[Tensor, ...]:
+    raise Unsupported("a Lambda layer holds Python code, which is never run",
+                      hint="convert the part before it with --outputs, or supply the layer with --plugin")  # fmt: skip
+
+
+TYPES: dict[str, LayerType] = {
+    "InputLayer": LayerType(InputConfig, _input),
+    "Dense": LayerType(DenseConfig, _dense, bias_variables, masking="pass"),
+    "Embedding": LayerType(EmbeddingConfig, _embedding, lambda c, e: (Variable("embeddings"),), masking="own"),
+    "Masking": LayerType(MaskingConfig, _masking, masking="own"),
+    **{
+        name: LayerType(DropoutConfig, identity, masking="pass", note="no effect at inference")
+        for name in (
+            "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "GaussianNoise", "GaussianDropout",
+            "AlphaDropout", "ActivityRegularization",
+        )
+    },
+}  # fmt: skip

@@ -1,0 +1,127 @@
+"""Strict configurations: every field of a layer's config is consumed by its struct or listed as inert here.
+
+A field that is neither makes the layer unsupported, so that nothing that could change a number is dropped silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+import msgspec
+
+from converter.activations import Activation, by_name
+from converter.errors import InvalidModel, Unsupported, clean
+from converter.keras.era import Era
+
+Positive = Annotated[int, msgspec.Meta(gt=0, lt=2**31)]
+Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+Ints = int | list[int]
+DataFormat = Literal["channels_last", "channels_first"]
+ActivationField = str | dict[str, Any] | None
+
+_KINDS = ("kernel", "recurrent", "bias", "embeddings", "gamma", "beta", "moving_mean", "moving_variance", "depthwise",
+          "pointwise", "alpha")  # fmt: skip
+# Fields without effect at inference, in every layer: how weights were made and trained.
+INERT: frozenset[str] = frozenset(
+    {f"{kind}_{role}" for kind in _KINDS for role in ("initializer", "regularizer", "constraint")}
+    | {"activity_regularizer", "seed", "build_config", "shared_object_id", "autocast", "lora_rank", "lora_alpha"}
+)
+POLICIES: Mapping[str, str] = {
+    "mixed_float16": "float16",
+    "mixed_bfloat16": "bfloat16",
+    "float16": "float16",
+    "bfloat16": "bfloat16",
+    "float32": "float32",
+    "float64": "float64",
+    "infer": "",
+    "_infer": "",
+    "infer_with_float32_vars": "",
+}
+
+
+class Config(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Fields that any layer may carry."""
+
+    inert: ClassVar[frozenset[str]] = frozenset()
+
+    name: str = ""
+    trainable: bool = True
+    dtype: str | dict[str, Any] | None = None
+    batch_input_shape: list[int | None] | None = None
+    batch_size: int | None = None
+
+    @property
+    def compute_dtype(self) -> str | None:
+        """What the layer computes in; None where its inputs decide."""
+        name = policy_name(self.dtype)
+        return None if name is None else (POLICIES.get(name, name) or None)
+
+
+ConfigType = TypeVar("ConfigType", bound=Config)
+
+
+def policy_name(dtype: str | Mapping[str, Any] | None) -> str | None:
+    """The name of a dtype policy in any of its spellings.
+
+    Raises:
+        Unsupported: a policy that is not one dtype (maps, quantised ones).
+    """
+    if dtype is None or isinstance(dtype, str):
+        return dtype
+    kind, config = dtype.get("class_name"), dtype.get("config")
+    if kind in {"Policy", "PolicyV1", "DTypePolicy", "FloatDTypePolicy"} and isinstance(config, Mapping):
+        name = config.get("name")
+        if isinstance(name, str):
+            return name
+    raise Unsupported(f"dtype policy {clean(kind)} is not supported", hint="save the model with a plain dtype policy")
+
+
+def validate(kind: type[ConfigType], raw: Mapping[str, Any]) -> ConfigType:
+    """A layer's configuration as its struct.
+
+    Raises:
+        Unsupported: a field nobody knows. InvalidModel: a field of the wrong type or range.
+    """
+    kept = {k: v for k, v in raw.items() if k not in INERT and k not in kind.inert}
+    unknown = sorted(set(kept) - set(kind.__struct_fields__))
+    if unknown:
+        fields = ", ".join(f"{name}={clean(kept[name], 40)}" for name in unknown[:3])
+        raise Unsupported(f"unknown argument {fields}", hint="it could change the result, so the layer is not converted")
+    try:
+        return msgspec.convert(kept, kind)
+    except msgspec.ValidationError as problem:
+        text = str(problem).replace(" - at `$.", " for argument `")
+        raise InvalidModel(f"bad configuration: {text}") from None
+
+
+def each(value: Ints, rank: int, what: str) -> tuple[int, ...]:
+    """One positive number per spatial axis, from a number or a list.
+
+    Raises:
+        InvalidModel: the wrong count, or a number below 1.
+    """
+    numbers = (value,) * rank if isinstance(value, int) else tuple(value)
+    if len(numbers) != rank or any(n < 1 for n in numbers):
+        raise InvalidModel(f"{what} must be {rank} positive numbers, got {value}")
+    return numbers
+
+
+def activation_of(value: ActivationField, era: Era) -> Activation:
+    """The activation an argument names: a string, None, or a serialised function or layer.
+
+    Raises:
+        Unsupported: custom code, or a name no Keras has.
+    """
+    if value is None or isinstance(value, str):
+        return by_name(value, era.major)
+    kind, config = value.get("class_name"), value.get("config")
+    module = str(value.get("module") or "keras")
+    if kind == "function" and isinstance(config, str) and module.split(".")[0] in {"keras", "builtins", "tf_keras"}:
+        return by_name(config, era.major)
+    if isinstance(config, Mapping) and module.split(".")[0] in {"keras", "tf_keras"}:
+        from converter.keras.layers.activations import layer_activation  # a layer used as an activation
+
+        return layer_activation(str(kind), config, era)
+    raise Unsupported(f"activation {clean(kind)} {clean(config, 60)} of module {clean(module)} is custom code",
+                      hint="only Keras' own activations can be converted")  # fmt: skip

@@ -1,0 +1,213 @@
+"""What the rest of `converter.keras` agrees on: the description of a layer class, of a layer, and of one call of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from converter.errors import InvalidModel, Unsupported
+from converter.keras.era import Era
+from converter.keras.graph import Graph, Tensor
+from converter.keras.ops import FLOATS, Ops
+from converter.model import Value, Weight
+
+if TYPE_CHECKING:
+    from converter.keras.schema import Config
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One array a layer keeps: its attribute name in Keras, and whether training changes it."""
+
+    name: str
+    trainable: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class LayerSpec:
+    """A layer of the file: its class in Keras 3's spelling, its configuration, and the layers it wraps.
+
+    Attributes:
+        name: the layer's own name.
+        class_name: Keras 3's spelling ("LSTM"); `written_as` is the file's ("CuDNNLSTM" stays itself).
+        config: the validated configuration; for models a `ModelSpec`.
+        children: wrapped layers by attribute name ("layer", "forward_layer", "backward_layer", "cell", "cells/0").
+        trainable: as the file says; it decides where the arrays stand in old nested models.
+    """
+
+    name: str
+    class_name: str
+    written_as: str
+    config: Config | ModelSpec
+    children: Mapping[str, LayerSpec] = field(default_factory=dict)
+    trainable: bool = True
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A tensor by its history: output `tensor` of call `node` of layer `layer`."""
+
+    layer: str
+    node: int
+    tensor: int
+
+
+@dataclass(frozen=True, eq=False)
+class CallSpec:
+    """One call of a layer as the file tells it; tensors are `Ref`s inside lists, dicts and constants."""
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class ModelSpec:
+    """A Sequential or Functional model.
+
+    Attributes:
+        layers: in file order.
+        calls: for each layer name its calls, by the node index that others use.
+        inputs: names of the input layers' tensors in Keras' order.
+        outputs: in Keras' order, with the names Keras gives them.
+    """
+
+    name: str
+    layers: tuple[LayerSpec, ...]
+    calls: Mapping[str, Mapping[int, CallSpec]]
+    inputs: tuple[Ref, ...]
+    outputs: tuple[Ref, ...]
+    output_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """The arrays of a layer by attribute name, and of the layers it wraps."""
+
+    variables: Mapping[str, Weight]
+    children: Mapping[str, Bound]
+
+    def all(self) -> tuple[Weight, ...]:
+        """Own arrays first, then the wrapped layers'."""
+        return tuple(self.variables.values()) + tuple(w for child in self.children.values() for w in child.all())
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call of a layer while the graph is built.
+
+    Attributes:
+        args: positional arguments: Tensors, lists and dicts of them, constants.
+        kwargs: keyword arguments, likewise; "training" is already gone.
+    """
+
+    spec: LayerSpec
+    path: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    bound: Bound
+    era: Era
+    graph: Graph
+
+    @property
+    def config(self) -> Any:
+        """The layer's configuration struct."""
+        return self.spec.config
+
+    @property
+    def ops(self) -> Ops:
+        """Emits small operators on this layer's behalf."""
+        return Ops(self.graph, self.path)
+
+    @property
+    def x(self) -> Tensor:
+        """The only tensor the layer is called on.
+
+        Raises:
+            Unsupported: it is called on none or on several.
+        """
+        found = self.tensors
+        if len(found) != 1:
+            raise Unsupported(f"{self.spec.class_name} is called on {len(found)} tensors, one is expected")
+        return found[0]
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """The tensors of the positional arguments, flattened (dicts by sorted key, as Keras does)."""
+        return flatten(self.args)
+
+    @property
+    def dtype(self) -> str:
+        """The dtype the layer computes in: by its policy, else that of its first floating input, else float32."""
+        policy = self.config.compute_dtype
+        if policy is not None:
+            return str(policy)
+        return next((t.dtype for t in self.tensors if t.dtype in FLOATS), "float32")
+
+    def weight(self, name: str) -> Weight | None:
+        """An array by attribute name, in the compute dtype; None where the layer has none of that name."""
+        found = self.bound.variables.get(name)
+        return None if found is None else found.astype(self.dtype)
+
+    def need(self, name: str) -> Weight:
+        """An array that must be there."""
+        found = self.weight(name)
+        if found is None:
+            raise InvalidModel(f"the array {name!r} is missing")
+        return found
+
+    def check(self, weight: Weight | None, name: str, *shape: int | None) -> None:
+        """Refuse a weight whose shape is not `shape` (None matches any size).
+
+        Raises:
+            InvalidModel: naming the array, its shape and the one expected.
+        """
+        if weight is None:
+            return
+        fits = len(weight.shape) == len(shape) and all(
+            want is None or have == want for have, want in zip(weight.shape, shape, strict=True)
+        )
+        if not fits:
+            wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
+            raise InvalidModel(f"{name} has shape {weight.shape}, expected {wanted}")
+
+    def emit(self, layer: Any, inputs: list[Value | None], shape: tuple[int | None, ...], dtype: str = "") -> Value:
+        """Emit the layer's main node: one output, in the compute dtype unless said otherwise."""
+        return self.ops.one(layer, inputs, shape, dtype or self.dtype)
+
+
+def flatten(structure: Any) -> list[Tensor]:
+    """Every Tensor in nested lists, tuples and dicts (by sorted key)."""
+    if isinstance(structure, Tensor):
+        return [structure]
+    if isinstance(structure, Mapping):
+        return [t for key in sorted(structure) for t in flatten(structure[key])]
+    if isinstance(structure, list | tuple):
+        return [t for item in structure for t in flatten(item)]
+    return []
+
+
+Masking = Literal["pass", "stop", "own"]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerType:
+    """How one Keras layer class is understood: a row of `LAYERS`.
+
+    Attributes:
+        config: the strict struct of its configuration.
+        call: emits neutral nodes for one call and returns the output tensors.
+        variables: the arrays it keeps, in Keras' order, from its configuration and era.
+        children: raw configurations ({"class_name", "config"}) of the layers it wraps, by attribute name.
+        masking: "pass": the first input's mask goes on to the outputs; "stop": it ends here; "own": `call` says.
+        variables_under: attribute below which the arrays are tracked ("cell" for LSTM, which keeps a cell).
+        note: restriction, for the table in the README.
+    """
+
+    config: type[Config]
+    call: Callable[[Call], tuple[Tensor, ...]]
+    variables: Callable[[Any, Era], tuple[Variable, ...]] = lambda config, era: ()
+    children: Callable[[Any, Era], Mapping[str, Mapping[str, Any]]] = lambda config, era: {}
+    masking: Masking = "stop"
+    variables_under: tuple[str, ...] = ()
+    note: str = ""
