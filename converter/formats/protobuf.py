@@ -1,0 +1,126 @@
+"""TensorFlow's protobuf messages, as far as a reader needs them: one table, turned into a private descriptor pool.
+
+Field numbers and types are those of the files named beside each message, all under `tensorflow/core/protobuf` or
+`tensorflow/core/framework` of tensorflow/tensorflow. What the table leaves out (graphs and functions above all) is
+skipped unread. The pool is our own, so a TensorFlow in the same process is neither needed nor disturbed.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from converter.errors import InvalidModel
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+_PACKAGE = "converter.tensorflow"
+
+# message -> (field number, name, type); "*" repeated, "?" with presence (a oneof), capitals another message.
+# A map is a repeated message of key and value: the same bytes.
+_SCHEMA: dict[str, tuple[tuple[int, str, str], ...]] = {
+    # tensor_shape.proto
+    "Dim": ((1, "size", "int64"),),
+    "TensorShape": ((2, "dim", "*Dim"), (3, "unknown_rank", "bool")),
+    # versions.proto
+    "VersionDef": ((1, "producer", "int32"), (2, "min_consumer", "int32")),
+    # tensor_slice.proto: an extent without length is the whole axis
+    "Extent": ((1, "start", "int64"), (2, "length", "?int64")),
+    "TensorSlice": ((1, "extent", "*Extent"),),
+    # tensor_bundle.proto
+    "BundleHeader": ((1, "num_shards", "int32"), (2, "endianness", "int32"), (3, "version", "VersionDef")),
+    "BundleEntry": (
+        (1, "dtype", "int32"),
+        (2, "shape", "TensorShape"),
+        (3, "shard_id", "int32"),
+        (4, "offset", "int64"),
+        (5, "size", "int64"),
+        (6, "crc32c", "fixed32"),
+        (7, "slices", "*TensorSlice"),
+    ),
+    # trackable_object_graph.proto
+    "ObjectReference": ((1, "node_id", "int32"), (2, "local_name", "string")),
+    "SerializedTensor": ((1, "name", "string"), (2, "full_name", "string"), (3, "checkpoint_key", "string")),
+    "TrackableObject": ((1, "children", "*ObjectReference"), (2, "attributes", "*SerializedTensor")),
+    "TrackableObjectGraph": ((1, "nodes", "*TrackableObject"),),
+    # saved_object_graph.proto
+    "SavedUserObject": ((1, "identifier", "string"), (3, "metadata", "string")),
+    "SavedVariable": ((1, "dtype", "int32"), (2, "shape", "TensorShape"), (6, "name", "string")),
+    "SavedObject": (
+        (1, "children", "*ObjectReference"),
+        (4, "user_object", "?SavedUserObject"),
+        (7, "variable", "?SavedVariable"),
+    ),
+    "SavedObjectGraph": ((1, "nodes", "*SavedObject"),),
+    # meta_graph.proto
+    "TensorInfo": ((1, "name", "string"), (2, "dtype", "int32"), (3, "tensor_shape", "TensorShape")),
+    "TensorInfoEntry": ((1, "key", "string"), (2, "value", "TensorInfo")),
+    "SignatureDef": ((1, "inputs", "*TensorInfoEntry"), (2, "outputs", "*TensorInfoEntry"), (3, "method_name", "string")),
+    "SignatureDefEntry": ((1, "key", "string"), (2, "value", "SignatureDef")),
+    "MetaInfoDef": ((4, "tags", "*string"), (5, "tensorflow_version", "string")),
+    "MetaGraphDef": (
+        (1, "meta_info_def", "MetaInfoDef"),
+        (5, "signature_def", "*SignatureDefEntry"),
+        (7, "object_graph_def", "SavedObjectGraph"),
+    ),
+    # saved_model.proto
+    "SavedModel": ((1, "saved_model_schema_version", "int64"), (2, "meta_graphs", "*MetaGraphDef")),
+    # keras/protobuf/saved_metadata.proto of keras-team/tf-keras
+    "KerasNode": (
+        (2, "node_id", "int32"),
+        (3, "node_path", "string"),
+        (4, "identifier", "string"),
+        (5, "metadata", "string"),
+    ),
+    "SavedMetadata": ((1, "nodes", "*KerasNode"),),
+}
+
+
+def parse(message: str, data: bytes) -> Any:
+    """The bytes `data` read as the message of that name.
+
+    Returns:
+        A protobuf message: fields are attributes, absent ones hold their zero.
+
+    Raises:
+        InvalidModel: the bytes are no such message (cut off, nested too deeply, text that is not UTF-8).
+    """
+    from google.protobuf.message import DecodeError
+
+    result = _classes()[message]()
+    try:
+        result.ParseFromString(data)
+    except DecodeError as error:
+        raise InvalidModel(f"not a {message} message of TensorFlow: {error}") from None
+    return result
+
+
+@lru_cache(maxsize=1)
+def _classes() -> dict[str, type[Message]]:
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    file = descriptor_pb2.FileDescriptorProto(name="converter/tensorflow.proto", package=_PACKAGE, syntax="proto3")
+    for name, fields in _SCHEMA.items():
+        message = file.message_type.add(name=name)
+        for number, field_name, kind in fields:
+            _add_field(message, number, field_name, kind)
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return {
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in _SCHEMA
+    }
+
+
+def _add_field(message: Any, number: int, name: str, kind: str) -> None:
+    """Adds one field of the table to the descriptor of its message."""
+    base = kind.lstrip("*?")
+    field = message.field.add(name=name, number=number)
+    field.label = field.LABEL_REPEATED if kind.startswith("*") else field.LABEL_OPTIONAL
+    if base in _SCHEMA:
+        field.type, field.type_name = field.TYPE_MESSAGE, f".{_PACKAGE}.{base}"
+    else:
+        field.type = getattr(field, f"TYPE_{base.upper()}")
+    if kind.startswith("?"):  # proto3 keeps presence only inside a oneof
+        field.oneof_index = len(message.oneof_decl)
+        message.oneof_decl.add(name=f"has_{name}")
