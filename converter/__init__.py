@@ -1,1 +1,50 @@
-"""Keras LSTM models without TensorFlow."""
+"""Runs Keras LSTM models without TensorFlow: reads what Keras saved, writes ONNX, proves each conversion.
+
+The way of a model, one package or module each (data flows only from top to bottom):
+
+    formats         bytes -> trees and arrays; every bound is checked here
+    readers         one file per kind of container: what is in it, as Keras wrote it
+    keras           what a Keras configuration means, by the version that wrote it -> `model.Model`
+    simplify        nodes that no output needs disappear
+    exporters       one file or folder per target: onnx, ...
+    interpret       runs a Model on `reference_lstm`, an independent NumPy implementation
+    verification    reference and exported file on the same inputs, side by side -> `Report`
+    api             these stages joined: `load`, `convert`, `verify`, `inspect`
+    cli             the command line; the only module that prints
+
+The public names are those of `__all__`; everything else may change. Each is imported when it is first used, so
+`import converter` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from converter.api import convert, inspect, load, verify
+    from converter.errors import ConversionError, InvalidModel, Unsupported
+    from converter.model import Model
+
+__all__ = ["ConversionError", "InvalidModel", "Model", "Unsupported", "convert", "inspect", "load", "verify"]
+
+_HOME = {
+    "convert": "converter.api",
+    "inspect": "converter.api",
+    "load": "converter.api",
+    "verify": "converter.api",
+    "Model": "converter.model",
+    "ConversionError": "converter.errors",
+    "InvalidModel": "converter.errors",
+    "Unsupported": "converter.errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
