@@ -56,7 +56,11 @@ _SCHEMA: dict[str, tuple[tuple[int, str, str], ...]] = {
     # meta_graph.proto
     "TensorInfo": ((1, "name", "string"), (2, "dtype", "int32"), (3, "tensor_shape", "TensorShape")),
     "TensorInfoEntry": ((1, "key", "string"), (2, "value", "TensorInfo")),
-    "SignatureDef": ((1, "inputs", "*TensorInfoEntry"), (2, "outputs", "*TensorInfoEntry"), (3, "method_name", "string")),
+    "SignatureDef": (
+        (1, "inputs", "*TensorInfoEntry"),
+        (2, "outputs", "*TensorInfoEntry"),
+        (3, "method_name", "string"),
+    ),
     "SignatureDefEntry": ((1, "key", "string"), (2, "value", "SignatureDef")),
     "MetaInfoDef": ((4, "tags", "*string"), (5, "tensorflow_version", "string")),
     "MetaGraphDef": (
@@ -107,9 +111,7 @@ def _classes() -> dict[str, type[Message]]:
             _add_field(message, number, field_name, kind)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in _SCHEMA
-    }
+    return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in _SCHEMA}
 
 
 def _add_field(message: Any, number: int, name: str, kind: str) -> None:
