@@ -20,7 +20,7 @@ from numpy.typing import DTypeLike
 
 from converter.conventions import CONVENTIONS, ORDERS, Convention, table
 from converter.errors import InvalidModel, Unsupported
-from converter.layout import Content, Layout, Piece, join, parse, read_piece, split, write_piece
+from converter.layout import Content, Layout, Piece, join, measure, parse, read_piece, split, write_piece
 from converter.model import Array
 
 __all__ = ["CONVENTIONS", "Cell", "Convention", "convention", "convert", "pack", "repack", "table", "unpack"]
@@ -180,45 +180,6 @@ def _order(kind: str, content: Content) -> str:
     return "ifo" if content == "P" else ORDERS[kind]
 
 
-def _sizes(row: Convention, arrays: Mapping[str, Array], units: int | None) -> dict[str, int]:
-    """The sizes of "in", "u" and "h".
-
-    Raises:
-        InvalidModel: the arrays do not tell, or do not agree.
-    """
-    known = {"u": units} if units else {}
-    layouts = [(parse(pattern), arrays[name].shape, name) for name, pattern in row.arrays.items() if name in arrays]
-    for layout, shape, name in layouts:
-        piece = layout.pieces[0]
-        axis = piece.axes.index("gates*u") if piece.gates else -1
-        if layout.join == "~" or not piece.gates or len(shape) != len(piece.axes):
-            continue
-        if {"": -1, "/": 0, "|": len(shape) - 1}[layout.join] != axis:
-            if shape[axis] % len(piece.gates) or not shape[axis]:
-                raise InvalidModel(f"{shape[axis]} is not a multiple of {len(piece.gates)} gates", where=name)
-            known.setdefault("u", shape[axis] // len(piece.gates))
-    if "u" not in known:
-        raise InvalidModel(f"the number of units cannot be told from the arrays of {row.name}", hint="give units")
-    for layout, shape, _ in layouts:
-        if layout.join == "" and len(shape) == len(layout.pieces[0].axes):
-            for axis_name, size in zip(layout.pieces[0].axes, shape, strict=True):
-                if axis_name in ("in", "h"):
-                    known.setdefault(axis_name, size)
-    known.setdefault("h", known["u"])
-    for layout, shape, _ in layouts:
-        if layout.pieces[0].content == "W" and "in" not in known:
-            known["in"] = _remaining(layout, shape, known)
-    return known
-
-
-def _remaining(layout: Layout, shape: tuple[int, ...], known: Mapping[str, int]) -> int:
-    """The size of "in" in an array that holds W together with others."""
-    if layout.join == "/":
-        return shape[0] - known["h"] * (len(layout.pieces) - 1)
-    rest = sum(int(np.prod(p.shape({**known, "in": 0}))) for p in layout.pieces)
-    return (shape[0] - rest) // int(np.prod(layout.pieces[0].shape({**known, "in": 1})))
-
-
 def unpack(arrays: Mapping[str, Array], source: str, units: int | None = None) -> Cell:
     """The cell that arrays of convention `source` describe.
 
@@ -236,7 +197,7 @@ def unpack(arrays: Mapping[str, Array], source: str, units: int | None = None) -
     unknown = sorted(set(arrays) - set(row.arrays) - setting)
     if unknown:
         raise InvalidModel(f"no array {unknown[0]!r} in {row.name}", hint="it has " + ", ".join(row.arrays))
-    sizes = _sizes(row, arrays, units)
+    sizes = measure(row.arrays, arrays, units)
     gates = len(ORDERS[row.cell])
     shapes = {"W": (sizes.get("in", 0), gates), "R": (sizes["h"], gates), "b": (gates,), "rb": (gates,), "P": (3,)}
     contents: dict[str, Array] = {}

@@ -178,3 +178,47 @@ def split(array: Array, layout: Layout, sizes: Mapping[str, int], name: str) -> 
         raise InvalidModel(f"shape {array.shape}, not {expected}", where=name)
     parts = np.split(array, np.cumsum(lengths)[:-1], axis=axis)
     return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def measure(patterns: Mapping[str, str], arrays: Mapping[str, Array], units: int | None = None) -> dict[str, int]:
+    """The sizes of "in", "u" and "h" that some arrays have.
+
+    Args:
+        patterns: name of each array -> its layout.
+        arrays: those that are there.
+        units: needed only where the shapes do not tell.
+
+    Raises:
+        InvalidModel: the arrays do not tell, or do not agree.
+    """
+    known = {"u": units} if units else {}
+    layouts = [(parse(pattern), arrays[name].shape, name) for name, pattern in patterns.items() if name in arrays]
+    for layout, shape, name in layouts:
+        piece = layout.pieces[0]
+        axis = piece.axes.index("gates*u") if piece.gates else -1
+        if layout.join == "~" or not piece.gates or len(shape) != len(piece.axes):
+            continue
+        if {"": -1, "/": 0, "|": len(shape) - 1}[layout.join] != axis:
+            if shape[axis] % len(piece.gates) or not shape[axis]:
+                raise InvalidModel(f"{shape[axis]} is not a multiple of {len(piece.gates)} gates", where=name)
+            known.setdefault("u", shape[axis] // len(piece.gates))
+    if "u" not in known:
+        raise InvalidModel("the number of units cannot be told from the shapes", hint="give units")
+    for layout, shape, _ in layouts:
+        if layout.join == "" and len(shape) == len(layout.pieces[0].axes):
+            for axis_name, size in zip(layout.pieces[0].axes, shape, strict=True):
+                if axis_name in ("in", "h"):
+                    known.setdefault(axis_name, size)
+    known.setdefault("h", known["u"])
+    for layout, shape, _ in layouts:
+        if layout.pieces[0].content == "W" and "in" not in known:
+            known["in"] = _remaining(layout, shape, known)
+    return known
+
+
+def _remaining(layout: Layout, shape: tuple[int, ...], known: Mapping[str, int]) -> int:
+    """The size of "in" in an array that holds W together with others."""
+    if layout.join == "/":
+        return shape[0] - known["h"] * (len(layout.pieces) - 1)
+    rest = sum(int(np.prod(p.shape({**known, "in": 0}))) for p in layout.pieces)
+    return (shape[0] - rest) // int(np.prod(layout.pieces[0].shape({**known, "in": 1})))
