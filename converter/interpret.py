@@ -1,0 +1,255 @@
+"""Runs a neutral model on `reference_lstm`: what the model means, in float64 or float32, step by step.
+
+One rule per layer type of `converter.layers`. Weights are read when their node runs and let go afterwards; values
+that no later node reads are dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+
+import reference_lstm
+from converter import layers
+from converter.activations import Activation
+from converter.model import Array, Model, Node, Value, Weight
+from reference_lstm import conv, ops
+from reference_lstm import layers as reference
+
+FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
+Inputs = tuple[Any, ...]
+
+
+def run(
+    model: Model,
+    inputs: Mapping[str, Array],
+    *,
+    dtype: str = "float64",
+    states: Mapping[str, Array] | None = None,
+    keep: Collection[str] = (),
+) -> dict[str, Array]:
+    """Compute the outputs of a model.
+
+    Args:
+        model: the model.
+        inputs: an array for each of the model's inputs, by the name of its value.
+        dtype: "float64" or "float32": what every float of the model, of whatever dtype, becomes.
+        states: carried states by the name of their input value; those missing are zeros.
+        keep: names of further values wanted.
+
+    Returns:
+        The model's outputs, the states' outputs and the values to keep, by the names of the values.
+
+    Raises:
+        ValueError: an input is missing, or an array does not have the shape or the kind of dtype that the model says.
+    """
+    wanted = {value.name for value in model.outputs} | {state.output.name for state in model.states} | set(keep)
+    last_reader = {v.name: index for index, node in enumerate(model.nodes) for v in node.inputs if v is not None}
+    values: dict[str, Array | None] = {state.input.name: None for state in model.states}
+    fed = [(value, inputs) for value in model.inputs]
+    fed += [(state.input, states) for state in model.states if states is not None and state.input.name in states]
+    for value, source in fed:
+        if value.name not in source:
+            raise ValueError(f"no array was given for the model's input {value.name!r}")
+        values[value.name] = fitted(np.asarray(source[value.name]), value, dtype)
+    for index, node in enumerate(model.nodes):
+        given = tuple(None if value is None else values[value.name] for value in node.inputs)
+        for value, array in zip(node.outputs, outputs_of(node, given, dtype), strict=True):
+            values[value.name] = fitted(array, value, dtype, node.name)
+        for value in (*node.inputs, *node.outputs):
+            if value is not None and value.name not in wanted and last_reader.get(value.name, -1) <= index:
+                values.pop(value.name, None)
+    return {name: array for name in sorted(wanted) if (array := values[name]) is not None}
+
+
+def outputs_of(node: Node, inputs: Inputs, dtype: str) -> tuple[Array, ...]:
+    """The arrays a node makes of its inputs; only a recurrent node may find a state that was not given."""
+    if isinstance(node.layer, layers.Recurrent):
+        return recurrent(node.layer, inputs, dtype)
+    for value, array in zip(node.inputs, inputs, strict=True):
+        if array is None:
+            raise ValueError(f"{node.name} reads {value.name if value else 'an input'!r}, which was not given")
+    return (compute(node.layer, inputs, dtype),)
+
+
+def fitted(array: Array, value: Value, dtype: str, maker: str = "the caller") -> Array:
+    """The array in the dtype of its value; its shape and kind must be those the model says."""
+    target = np.dtype(resolved(value.dtype, dtype))
+    if len(array.shape) != len(value.shape) or any(
+        known is not None and known != size for known, size in zip(value.shape, array.shape, strict=True)
+    ):
+        raise ValueError(f"{maker} made {value.name!r} of shape {array.shape}, the model says {value.shape}")
+    if not np.can_cast(array.dtype, target, "same_kind"):
+        raise ValueError(f"{maker} made {value.name!r} of dtype {array.dtype}, the model says {value.dtype}")
+    return array.astype(target, copy=False)
+
+
+def resolved(name: str, dtype: str) -> str:
+    """The dtype something is computed in: every float in `dtype`, the others as they are."""
+    return dtype if name in FLOATS else name
+
+
+def read(weight: Weight, dtype: str) -> Array:
+    """The weight's values in the dtype computed in."""
+    return weight.read().astype(resolved(weight.dtype, dtype), copy=False)
+
+
+def optional(weight: Weight | None, dtype: str) -> Array | None:
+    """The same, or None for an absent weight."""
+    return None if weight is None else read(weight, dtype)
+
+
+def named(activation: Activation) -> tuple[str, tuple[float, ...]]:
+    """The activation as reference_lstm takes it."""
+    return activation.name, activation.parameters
+
+
+# --- recurrent layers -------------------------------------------------------------------------------------------------
+
+
+@singledispatch
+def cell_of(cell: layers.Cell, dtype: str) -> reference_lstm.Cell:
+    """The reference's cell with the weights of a neutral one, read and in `dtype`."""
+    raise TypeError(f"no reference cell for {type(cell).__name__}")
+
+
+@cell_of.register
+def _(cell: layers.LSTMCell, dtype: str) -> reference_lstm.Cell:
+    return reference_lstm.LSTM(
+        read(cell.kernel, dtype), read(cell.recurrent_kernel, dtype), optional(cell.bias, dtype),
+        named(cell.activation), named(cell.recurrent_activation), optional(cell.peephole, dtype),
+    )  # fmt: skip
+
+
+@cell_of.register
+def _(cell: layers.GRUCell, dtype: str) -> reference_lstm.Cell:
+    return reference_lstm.GRU(
+        read(cell.kernel, dtype), read(cell.recurrent_kernel, dtype), optional(cell.bias, dtype),
+        named(cell.activation), named(cell.recurrent_activation), cell.reset_after,
+    )  # fmt: skip
+
+
+@cell_of.register
+def _(cell: layers.SimpleRNNCell, dtype: str) -> reference_lstm.Cell:
+    return reference_lstm.SimpleRNN(
+        read(cell.kernel, dtype), read(cell.recurrent_kernel, dtype), optional(cell.bias, dtype), named(cell.activation)
+    )
+
+
+@cell_of.register
+def _(cell: layers.ConvLSTMCell, dtype: str) -> reference_lstm.Cell:
+    return reference_lstm.ConvLSTM(
+        read(cell.kernel, dtype), read(cell.recurrent_kernel, dtype), optional(cell.bias, dtype),
+        cell.strides, cell.padding, cell.dilation, cell.data_format,
+        named(cell.activation), named(cell.recurrent_activation),
+    )  # fmt: skip
+
+
+def recurrent(layer: layers.Recurrent, inputs: Inputs, dtype: str) -> tuple[Array, ...]:
+    """Outputs and final states of a recurrent layer."""
+    x, mask, *initial_states = inputs
+    directions = [
+        reference_lstm.Direction(cell_of(side.cell, dtype), side.reverse_input, side.reverse_output)
+        for side in layer.directions
+    ]
+    return reference_lstm.run(
+        directions, x, mask, initial_states, merge=layer.merge, return_sequences=layer.return_sequences,
+        masked_output=layer.masked_output, time_major=layer.time_major,
+    )  # fmt: skip
+
+
+# --- every other layer: one output -------------------------------------------------------------------------------------
+
+
+@singledispatch
+def compute(layer: layers.Layer, inputs: Inputs, dtype: str) -> Array:
+    """The output of a layer that is not recurrent; its dtype is settled afterwards."""
+    operator = OPERATORS.get(type(layer))
+    if operator is None:
+        raise TypeError(f"no rule for {type(layer).__name__}")
+    return operator(layer, *inputs)
+
+
+@compute.register
+def _(layer: layers.Dense, inputs: Inputs, dtype: str) -> Array:
+    kernel, bias = read(layer.kernel, dtype), optional(layer.bias, dtype)
+    return reference.dense(*inputs, kernel, bias, named(layer.activation))
+
+
+@compute.register
+def _(layer: layers.Embedding, inputs: Inputs, dtype: str) -> Array:
+    return reference.embedding(*inputs, layer.table.read()).astype(dtype)  # rows first: the table may be large
+
+
+@compute.register
+def _(layer: layers.Conv, inputs: Inputs, dtype: str) -> Array:
+    return conv.convolve(
+        *inputs, read(layer.kernel, dtype), optional(layer.bias, dtype), strides=layer.strides, padding=layer.padding,
+        dilation=layer.dilation, groups=layer.groups, data_format=layer.data_format, activation=named(layer.activation),
+    )  # fmt: skip
+
+
+@compute.register
+def _(layer: layers.ConvTranspose, inputs: Inputs, dtype: str) -> Array:
+    return conv.transpose_convolve(
+        *inputs, read(layer.kernel, dtype), optional(layer.bias, dtype), strides=layer.strides, padding=layer.padding,
+        output_padding=layer.output_padding, dilation=layer.dilation, data_format=layer.data_format,
+        activation=named(layer.activation),
+    )  # fmt: skip
+
+
+@compute.register
+def _(layer: layers.BatchNormalization, inputs: Inputs, dtype: str) -> Array:
+    return reference.batch_normalization(
+        *inputs, read(layer.mean, dtype), read(layer.variance, dtype),
+        optional(layer.gamma, dtype), optional(layer.beta, dtype), axis=layer.axis, epsilon=layer.epsilon,
+    )  # fmt: skip
+
+
+@compute.register
+def _(layer: layers.LayerNormalization, inputs: Inputs, dtype: str) -> Array:
+    return reference.layer_normalization(
+        *inputs, optional(layer.gamma, dtype), optional(layer.beta, dtype),
+        axes=layer.axes, epsilon=layer.epsilon, rms=layer.rms,
+    )  # fmt: skip
+
+
+@compute.register
+def _(layer: layers.Constant, inputs: Inputs, dtype: str) -> Array:
+    return read(layer.weight, dtype)
+
+
+@compute.register
+def _(layer: layers.Cast, inputs: Inputs, dtype: str) -> Array:
+    (x,) = inputs
+    return np.asarray(x).astype(resolved(layer.dtype, dtype))
+
+
+# Layers without weights: the operator of the same name, given the layer and its inputs.
+OPERATORS: Mapping[type[Any], Callable[..., Array]] = {
+    layers.Pool: lambda p, x: conv.pool(
+        x, p.kind, window=p.window, strides=p.strides, padding=p.padding, data_format=p.data_format
+    ),
+    layers.Activate: lambda p, x: reference_lstm.activate(named(p.activation), x),
+    layers.Reshape: lambda p, x: ops.reshape(x, p.target),
+    layers.Transpose: lambda p, x: np.transpose(x, p.axes),
+    layers.Concatenate: lambda p, *xs: np.concatenate(xs, axis=p.axis),
+    layers.ExpandDims: lambda p, x: np.expand_dims(x, p.axes),
+    layers.Squeeze: lambda p, x: np.squeeze(x, p.axes),
+    layers.Repeat: lambda p, x: ops.repeat(x, p.times, p.axis),
+    layers.Tile: lambda p, x: np.tile(x, p.times),
+    layers.Pad: lambda p, x: ops.pad(x, p.pads, p.value, p.mode),
+    layers.Slice: lambda p, x: ops.strided_slice(x, p.axes, p.starts, p.stops, p.steps),
+    layers.Gather: lambda p, x, indices: np.take(x, indices, axis=p.axis),
+    layers.Elementwise: lambda p, *xs: ops.elementwise(p.op, *xs),
+    layers.Unary: lambda p, x: ops.unary(p.op, x),
+    layers.Where: lambda p, condition, a, b: ops.where(condition, a, b),
+    layers.Reduce: lambda p, x: ops.reduce(p.op, x, p.axes, p.keepdims),
+    layers.CumSum: lambda p, x: ops.cumsum(x, p.axis),
+    layers.MatMul: lambda p, a, b: ops.matmul(a, b, p.transpose_a, p.transpose_b),
+    layers.Einsum: lambda p, *xs: ops.einsum(p.equation, *xs),
+    layers.OneHot: lambda p, x: ops.one_hot(x, p.depth),
+}

@@ -1,0 +1,162 @@
+"""Convolution, transposed convolution and pooling, as TensorFlow defines them.
+
+Kernels are [*window, input/groups, filters]. Data is [batch, *spatial, channels] inside; `channels_first` data is
+turned on the way in and out. A convolution is a sum over the places of its window: each place sees a shifted,
+strided view of the padded input and multiplies it by its own matrix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from reference_lstm.activations import LINEAR, Activation, activate
+
+Array = NDArray[Any]
+Sizes = Sequence[int]
+
+
+def extents(window: Sizes, dilation: Sizes) -> tuple[int, ...]:
+    """How many input places each axis of a dilated window spans."""
+    return tuple((size - 1) * step + 1 for size, step in zip(window, dilation, strict=True))
+
+
+def paddings(lengths: Sizes, extent: Sizes, strides: Sizes, padding: str) -> list[tuple[int, int]]:
+    """(before, after) of each axis. "same": ceil(length/stride) outputs, the odd one after; "causal": all before."""
+    if padding == "valid":
+        return [(0, 0)] * len(lengths)
+    if padding == "causal":
+        return [(size - 1, 0) for size in extent]
+    totals = [
+        max((-(-length // stride) - 1) * stride + size - length, 0)
+        for length, size, stride in zip(lengths, extent, strides, strict=True)
+    ]
+    return [(total // 2, total - total // 2) for total in totals]
+
+
+def places(window: Sizes, dilation: Sizes, strides: Sizes, steps: Sizes) -> Iterator[tuple[Sizes, tuple[slice, ...]]]:
+    """Each place of the window, with the slices of [batch, *spatial, ...] it meets over `steps` positions."""
+    for place in product(*map(range, window)):
+        view = [slice(None)]
+        for k, d, stride, count in zip(place, dilation, strides, steps, strict=True):
+            view.append(slice(k * d, k * d + count * stride, stride) if count else slice(0))
+        yield place, tuple(view)
+
+
+def channels_last(x: Array, data_format: str) -> Array:
+    """The data as [batch, *spatial, channels]."""
+    return np.moveaxis(x, 1, -1) if data_format == "channels_first" else x
+
+
+def restore(y: Array, data_format: str) -> Array:
+    """Data that is [batch, *spatial, channels] in the format asked for."""
+    return np.moveaxis(y, -1, 1) if data_format == "channels_first" else y
+
+
+def convolve(
+    x: Array,
+    kernel: Array,
+    bias: Array | None = None,
+    *,
+    strides: Sizes,
+    padding: str,
+    dilation: Sizes,
+    groups: int = 1,
+    data_format: str = "channels_last",
+    activation: Activation = LINEAR,
+) -> Array:
+    """Cross-correlation. x [batch, *spatial, input], kernel [*window, input/groups, filters] -> [batch, *out, filters]"""
+    x = channels_last(x, data_format)
+    window, filters = kernel.shape[:-2], kernel.shape[-1]
+    extent = extents(window, dilation)
+    pads = paddings(x.shape[1:-1], extent, strides, padding)
+    x = np.pad(x, [(0, 0), *pads, (0, 0)])
+    steps = [
+        max((length - size) // stride + 1, 0)
+        for length, size, stride in zip(x.shape[1:-1], extent, strides, strict=True)
+    ]
+    rows = x.shape[0] * int(np.prod(steps))
+    share = kernel.shape[-2]
+    total = np.zeros((groups, rows, filters // groups), x.dtype)
+    for place, view in places(window, dilation, strides, steps):
+        seen = x[view].reshape(rows, groups, share)
+        matrix = kernel[place].reshape(share, groups, filters // groups)
+        total += seen.transpose(1, 0, 2) @ matrix.transpose(1, 0, 2)
+    y = total.transpose(1, 0, 2).reshape(x.shape[0], *steps, filters)
+    y = y if bias is None else y + bias
+    return activate(activation, restore(y, data_format))
+
+
+def transposed_lengths(
+    lengths: Sizes, extent: Sizes, strides: Sizes, padding: str, output_padding: Sizes | None
+) -> list[int]:
+    """Output lengths of a transposed convolution (Keras' `deconv_output_length`)."""
+    result = []
+    for axis, (length, size, stride) in enumerate(zip(lengths, extent, strides, strict=True)):
+        base = size if padding == "valid" else size % 2
+        if output_padding is not None:
+            result.append((length - 1) * stride + base + output_padding[axis])
+        elif padding == "valid":
+            result.append((length - 1) * stride + max(size, stride))
+        else:
+            result.append(length * stride)
+    return result
+
+
+def transpose_convolve(
+    x: Array,
+    kernel: Array,
+    bias: Array | None = None,
+    *,
+    strides: Sizes,
+    padding: str,
+    output_padding: Sizes | None,
+    dilation: Sizes,
+    data_format: str = "channels_last",
+    activation: Activation = LINEAR,
+) -> Array:
+    """The gradient of `convolve` by its input. x [batch, *spatial, input], kernel [*window, filters, input].
+
+    Every input place adds its copy of the kernel to the output; of that, the padding of the convolution whose
+    gradient this is gets cut away.
+    """
+    x = channels_last(x, data_format)
+    steps, window, filters = x.shape[1:-1], kernel.shape[:-2], kernel.shape[-2]
+    extent = extents(window, dilation)
+    lengths = transposed_lengths(steps, extent, strides, padding, output_padding)
+    before = [pad[0] for pad in paddings(lengths, extent, strides, padding)]
+    room = [
+        max((count - 1) * stride + size, start + length)
+        for count, stride, size, start, length in zip(steps, strides, extent, before, lengths, strict=True)
+    ]
+    canvas = np.zeros((x.shape[0], *room, filters), x.dtype)
+    for place, view in places(window, dilation, strides, steps):
+        canvas[view] += x @ kernel[place].T
+    y = canvas[tuple([slice(None), *(slice(b, b + n) for b, n in zip(before, lengths, strict=True))])]
+    y = y if bias is None else y + bias
+    return activate(activation, restore(y, data_format))
+
+
+def pool(
+    x: Array, kind: str, *, window: Sizes, strides: Sizes, padding: str, data_format: str = "channels_last"
+) -> Array:
+    """Maximum or average over windows of x [batch, *spatial, channels]; padding is neither seen nor counted."""
+    x = channels_last(x, data_format)
+    pads = [(0, 0), *paddings(x.shape[1:-1], window, strides, padding), (0, 0)]
+    spatial = tuple(range(1, x.ndim - 1))
+    inner = tuple(range(-len(spatial), 0))
+    every = tuple([slice(None), *(slice(None, None, stride) for stride in strides)])
+
+    def windows(data: Array) -> Array:
+        return sliding_window_view(data, tuple(window), axis=spatial)[every]
+
+    if kind == "max":
+        return restore(windows(np.pad(x, pads, constant_values=-np.inf)).max(axis=inner), data_format)
+    total = windows(np.pad(x, pads)).sum(axis=inner)
+    count = windows(np.pad(np.ones_like(x[:1, ..., :1]), pads)).sum(axis=inner) if x.shape[0] else 1
+    return restore(total / count, data_format)
