@@ -226,6 +226,16 @@ class Reshape:
 
 
 @dataclass(frozen=True)
+class FoldTime:
+    """[batch, time, ...] -> [batch·time, ...], where sizes are not known beforehand."""
+
+
+@dataclass(frozen=True)
+class UnfoldTime:
+    """Inputs y [batch·time, *rest] and like [batch, time, ...]: y as [batch, time, *rest]."""
+
+
+@dataclass(frozen=True)
 class Transpose:
     """Axes reordered: output axis k is input axis `axes[k]`."""
 
@@ -379,6 +389,6 @@ class OneHot:
 
 Layer = (
     Recurrent | Dense | Embedding | Conv | ConvTranspose | Pool | BatchNormalization | LayerNormalization | Activate
-    | Reshape | Transpose | Concatenate | ExpandDims | Squeeze | Repeat | Tile | Pad | Slice | Gather | Cast | Constant
+    | Reshape | FoldTime | UnfoldTime | Transpose | Concatenate | ExpandDims | Squeeze | Repeat | Tile | Pad | Slice | Gather | Cast | Constant
     | Elementwise | Unary | Where | Reduce | CumSum | MatMul | Einsum | OneHot
 )  # fmt: skip

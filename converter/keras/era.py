@@ -1,10 +1,13 @@
-"""Which Keras wrote a file, and what that changes."""
+"""Which Keras wrote a file, and what that changes: one table of switches by version."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+Family = Literal["keras", "tf.keras", "keras3"]
 
 
 @dataclass(frozen=True)
@@ -16,34 +19,102 @@ class Era:
             code), or "keras3".
         version: of Keras, e.g. (2, 2, 4).
         backend: "tensorflow", "theano", ... or "" where the file is silent.
+        tensorflow2: for "2.2.4-tf", which TF 1.13, 1.15 and 2.0 all write: whether the file shows TF 2's defaults.
     """
 
-    family: Literal["keras", "tf.keras", "keras3"]
+    family: Family
     version: tuple[int, int, int]
     backend: str = ""
+    tensorflow2: bool = False
 
     @property
     def major(self) -> int:
         """1, 2 or 3."""
         return max(1, self.version[0])
 
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """The version as the table of switches sorts it: TF 2.0's "2.2.4-tf" stands after TF 1's."""
+        return (2, 2, 5) if self.tensorflow2 and self.version == (2, 2, 4) else self.version
+
+    def switch(self, name: str) -> Any:
+        """The value of a switch for this version: the last row at or below it."""
+        return [value for since, value, _ in SWITCHES[name][self.family] if since <= self.key][-1]
+
     def __str__(self) -> str:
         name = {"keras": "Keras", "tf.keras": "tf.keras", "keras3": "Keras"}[self.family]
         return f"{name} {'.'.join(map(str, self.version))}"
 
 
-def parse(version: str, backend: str = "") -> Era:
+_ALWAYS = (0, 0, 0)
+_TF2 = (2, 2, 5)  # see Era.key
+Rows = tuple[tuple[tuple[int, int, int], Any, str], ...]
+
+# name -> family -> rows (since version, value, evidence). Evidence: a fixture or corpus case computed by that version.
+SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
+    "recurrent_activation": {  # default of LSTM and GRU
+        "keras": ((_ALWAYS, "hard_sigmoid", "keras 1.2.2, 2.2.4 source"), ((2, 3, 0), "sigmoid", "keras 2.3.1")),
+        "tf.keras": ((_ALWAYS, "hard_sigmoid", "TF 1.15"), (_TF2, "sigmoid", "TF 2.0")),
+        "keras3": ((_ALWAYS, "sigmoid", "keras 3.15.1"),),
+    },
+    "convlstm_recurrent_activation": {
+        "keras": ((_ALWAYS, "hard_sigmoid", "u_convlstm2d of 2.2.4"),),
+        "tf.keras": ((_ALWAYS, "hard_sigmoid", "u_convlstm2d of TF 2.15"),),
+        "keras3": ((_ALWAYS, "sigmoid", "u_convlstm2d of 3.15.1"),),
+    },
+    "reset_after": {  # default of GRU
+        "keras": ((_ALWAYS, False, "n_gru of 2.2.4"),),
+        "tf.keras": ((_ALWAYS, False, "n_gru of TF 1.15"), (_TF2, True, "n_gru of TF 2.6")),
+        "keras3": ((_ALWAYS, True, "n_gru of 3.15.1"),),
+    },
+    "masked_output": {  # of a recurrent layer by itself: what a masked step puts out
+        "keras": ((_ALWAYS, "state", "h2_stateful_mask of 1.2.2 and 2.2.4"), ((2, 3, 0), "previous", "2.3.1")),
+        "tf.keras": ((_ALWAYS, "previous", "h2_stateful_mask of TF 1.15, 2.6, 2.15"),),
+        "keras3": ((_ALWAYS, "previous", "h2_stateful_mask of 3.15.1"),),
+    },
+    "bidirectional_masked_output": {  # with return_sequences; None: as the wrapped layer does
+        "keras": ((_ALWAYS, None, "e4_masking_bi_seq of 1.2.2, 2.2.4, 2.3.1"),),
+        "tf.keras": (
+            (_ALWAYS, "zero", "e4_masking_bi_seq of TF 1.13, 1.15"),
+            (_TF2, None, "e4_masking_bi_seq of TF 2.0 and 2.1: the v2 LSTM ignores the flag"),
+            ((2, 4, 0), "zero", "e4_masking_bi_seq of TF 2.3 to 2.15"),
+        ),
+        "keras3": ((_ALWAYS, "zero", "e4_masking_bi_seq of 3.15.1"),),
+    },
+    "mask_with_initial_state": {  # whether an implicit mask is applied when initial_state is passed
+        "keras": ((_ALWAYS, True, "semantics measured on 2.3.1"),),
+        "tf.keras": ((_ALWAYS, True, "semantics measured on TF 1.15, 2.4, 2.21"),),
+        "keras3": ((_ALWAYS, False, "keras/src/layers/layer.py: looks for sequences_mask once there are two tensors"),),
+    },
+    "stacked_states_last_first": {  # order of the states of RNN([cells])
+        "keras": ((_ALWAYS, True, "l3_rnn_stacked_states of 2.0.9, 2.1.6"), ((2, 2, 0), False, "l3 of 2.2.4")),
+        "tf.keras": ((_ALWAYS, False, "l3_rnn_stacked_states of TF 1.15"),),
+        "keras3": ((_ALWAYS, False, "l3_rnn_stacked_states of 3.15.1"),),
+    },
+    "stacked_masked_first": {  # masked steps of RNN([cells]) repeat the first cell's h, not the last's
+        "keras": (
+            (_ALWAYS, False, "l6_rnn_stacked_eq_mask of 2.1.6"),
+            ((2, 2, 0), True, "l6_rnn_stacked_eq_mask of 2.2.4"),
+            ((2, 3, 0), False, "l6_rnn_stacked_eq_mask of 2.3.1"),
+        ),
+        "tf.keras": ((_ALWAYS, False, "l6_rnn_stacked_eq_mask of TF 1.15"),),
+        "keras3": ((_ALWAYS, False, "l6_rnn_stacked_eq_mask of 3.15.1"),),
+    },
+}
+
+
+def parse(version: str, backend: str = "", *, tensorflow2: bool = False) -> Era:
     """The era of a `keras_version` attribute: "1.2.2", "2.2.4-tf", "2.15.0", "3.15.1".
 
     Raises:
         ValueError: the text is no version.
     """
-    match = re.fullmatch(r"(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?([-.\w]*)", version.strip())
+    match = re.fullmatch(r"(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?([-.+\w]*)", version.strip())
     if match is None:
         raise ValueError(f"{version!r} is not a Keras version")
     numbers = (int(match[1]), int(match[2]), int(match[3] or 0))
     if numbers[0] >= 3:
         return Era("keras3", numbers, backend)
     if numbers[0] == 2 and ("tf" in match[4] or numbers >= (2, 4, 0)):
-        return Era("tf.keras", numbers, backend or "tensorflow")
+        return Era("tf.keras", numbers, backend or "tensorflow", tensorflow2 or numbers > (2, 2, 4))
     return Era("keras", numbers, backend)

@@ -92,6 +92,9 @@ class Bound:
         return tuple(self.variables.values()) + tuple(w for child in self.children.values() for w in child.all())
 
 
+Apply = Callable[[LayerSpec, tuple[Any, ...], Mapping[str, Any], Bound, str], tuple[Tensor, ...]]
+
+
 @dataclass(frozen=True, eq=False)
 class Call:
     """One call of a layer while the graph is built.
@@ -99,6 +102,7 @@ class Call:
     Attributes:
         args: positional arguments: Tensors, lists and dicts of them, constants.
         kwargs: keyword arguments, likewise; "training" is already gone.
+        apply: calls a wrapped layer on tensors: (spec, args, kwargs, bound, path) -> outputs.
     """
 
     spec: LayerSpec
@@ -108,6 +112,7 @@ class Call:
     bound: Bound
     era: Era
     graph: Graph
+    apply: Apply
 
     @property
     def config(self) -> Any:

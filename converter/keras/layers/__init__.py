@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from converter.keras.layers import core
+from converter.keras.layers import cells, core, recurrent, wrappers
 from converter.keras.spec import LayerType
 
 LAYERS: dict[str, LayerType] = {
     **core.TYPES,
+    **cells.TYPES,
+    **recurrent.TYPES,
+    **wrappers.TYPES,
 }

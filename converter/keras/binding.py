@@ -1,0 +1,215 @@
+"""Which stored array is which: the arrays of a file matched with the layers of its architecture.
+
+Legacy HDF5 lists arrays per top-level layer (by order, trainable ones first in nested models); Keras 3 names groups
+after classes; checkpoints name attributes. Each is one function here, and each gives the same `Bound`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from converter.errors import ConversionError, InvalidModel, clean
+from converter.keras.era import Era
+from converter.keras.layers import LAYERS
+from converter.keras.source import FlatWeights, ObjectWeights, PathWeights
+from converter.keras.spec import Bound, LayerSpec, ModelSpec, Variable
+from converter.model import Weight
+
+KERAS1 = Era("keras", (1, 2, 2))
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One array a layer expects: whose it is (path of attribute names below the bound layer) and which."""
+
+    owner: tuple[str, ...]
+    layer_name: str
+    variable: Variable
+    trainable: bool
+
+
+def variables(spec: LayerSpec, era: Era) -> tuple[Variable, ...]:
+    """The arrays a layer keeps itself (none for models)."""
+    return () if isinstance(spec.config, ModelSpec) else LAYERS[spec.class_name].variables(spec.config, era)
+
+
+def slots(spec: LayerSpec, era: Era, owner: tuple[str, ...] = (), trainable: bool = True) -> list[Slot]:
+    """Every array of a layer and of what it wraps, in tree order."""
+    trainable = trainable and spec.trainable
+    own = [Slot(owner, spec.name, v, trainable and v.trainable) for v in variables(spec, era)]
+    return own + [s for key, child in spec.children.items() for s in slots(child, era, (*owner, key), trainable)]
+
+
+def bind(model: LayerSpec, weights: FlatWeights | PathWeights | ObjectWeights, era: Era) -> Bound:
+    """Match all arrays of a model.
+
+    Raises:
+        InvalidModel: an array is missing or one too many, naming the layer.
+    """
+    if isinstance(weights, FlatWeights):
+        return _bind_flat(model, weights, era)
+    if hasattr(weights, "group"):
+        return _bind_paths(model, weights, era)
+    return _bind_objects(model, weights, era)
+
+
+def _assemble(spec: LayerSpec, arrays: Mapping[tuple[tuple[str, ...], str], Weight], owner: tuple[str, ...] = ()) -> Bound:
+    own = {name: weight for (where, name), weight in arrays.items() if where == owner}
+    return Bound(own, {key: _assemble(child, arrays, (*owner, key)) for key, child in spec.children.items()})
+
+
+# --- legacy HDF5 and tfjs ---------------------------------------------------------------------------------------------
+
+
+def _bind_flat(model: LayerSpec, weights: FlatWeights, era: Era) -> Bound:
+    unknown = [name for name, arrays in weights.layers.items() if arrays and name not in model.children]
+    if unknown:
+        raise InvalidModel(f"the file holds arrays for {clean(unknown[0])!r}, which is not in the architecture")
+    return Bound({}, {name: _bind_group(layer, weights.layers.get(name, ()), era) for name, layer in model.children.items()})
+
+
+def _bind_group(layer: LayerSpec, arrays: Sequence[Weight], era: Era) -> Bound:
+    """One top-level layer's arrays, by order."""
+    expected = slots(layer, era)
+    if len(arrays) != len(expected) and era.major == 2:  # arrays of Keras 1 under an architecture of Keras 2
+        older = slots(layer, KERAS1)
+        expected = older if len(older) == len(arrays) else expected
+    if len(arrays) != len(expected):
+        raise InvalidModel(
+            f"{len(arrays)} arrays in the file, {len(expected)} expected ({', '.join(s.variable.name for s in expected[:9])})",
+            where=f"layer {clean(layer.name)!r} ({layer.class_name})",
+        )
+    orders = [sorted(expected, key=lambda s: not s.trainable), expected, sorted(expected, key=lambda s: not s.variable.trainable)]
+    chosen = next((order for order in orders if _names_fit(order, arrays)), orders[0])
+    return _assemble(layer, {(s.owner, s.variable.name): w for s, w in zip(chosen, arrays, strict=True)})
+
+
+def _names_fit(order: Sequence[Slot], arrays: Sequence[Weight]) -> bool:
+    """Whether no array's own name contradicts the slot it would fill."""
+    kinds = {s.variable.name for s in order}
+    owners = {s.layer_name for s in order}
+    for slot, weight in zip(order, arrays, strict=True):
+        parts = weight.name.split("/")
+        kind = re.sub(r"(_\d+)?(:\d+)?$", "", parts[-1])
+        if kind in kinds and kind != slot.variable.name:
+            return False
+        named = [part for part in parts[:-1] if part in owners]
+        if len(owners) > 1 and named and slot.layer_name in owners and slot.layer_name not in named:
+            return False
+    return True
+
+
+# --- Keras 3 ----------------------------------------------------------------------------------------------------------
+
+
+def snake_case(name: str, era: Era) -> str:
+    """A class name as Keras 3 (or 2.12 to 2.15) spells it in a path.
+
+    Source: `to_snake_case` of keras/src/utils/naming.py, and of tf_keras/src/utils/generic_utils.py.
+    """
+    tail = "[A-Z][a-z]+" if era.major >= 3 else "[A-Z][a-z0-9]+"
+    name = re.sub(rf"(.)({tail})", r"\1_\2", re.sub(r"\W+", "", name))
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def _bind_paths(spec: LayerSpec, group: PathWeights, era: Era) -> Bound:
+    if not isinstance(spec.config, ModelSpec):
+        return _bind_path_leaf(spec, group, era)
+    container, step = group.group("layers"), 1
+    if container is None:  # tf.keras 2.12 and 2.13 count every layer with weights twice
+        container, step = group.group("_layer_checkpoint_dependencies"), 2
+    counts: dict[str, int] = {}
+    children: dict[str, Bound] = {}
+    for layer in _stored_order(spec.config):
+        base = snake_case("Functional" if layer.written_as == "Model" else layer.written_as, era)
+        index = counts.get(base, 0)
+        has_weights = bool(slots(layer, era))
+        counts[base] = index + (step if has_weights else 1)
+        name = f"{base}_{index}" if index else base
+        found = container.group(name) if container is not None else None
+        if found is None and has_weights:
+            raise InvalidModel(f"no weights under {name!r}", where=f"layer {clean(layer.name)!r} ({layer.class_name})")
+        children[layer.name] = _located(layer, found, era) if found is not None else _assemble(layer, {})
+    return Bound({}, children)
+
+
+def _stored_order(model: ModelSpec) -> tuple[LayerSpec, ...]:
+    return model.layers
+
+
+def _located(layer: LayerSpec, group: PathWeights, era: Era) -> Bound:
+    try:
+        return _bind_paths(layer, group, era)
+    except ConversionError as problem:
+        raise problem.at(f"layer {clean(layer.name)!r} ({layer.class_name})") from None
+
+
+def _bind_path_leaf(spec: LayerSpec, group: PathWeights, era: Era) -> Bound:
+    expected = variables(spec, era)
+    own: dict[str, Weight] = {}
+    if expected:
+        holder = group.group(*LAYERS[spec.class_name].variables_under) or group
+        arrays = holder.variables()
+        if len(arrays) != len(expected):
+            raise InvalidModel(f"{len(arrays)} arrays in the file, {len(expected)} expected ({', '.join(v.name for v in expected)})")
+        own = {v.name: w for v, w in zip(expected, arrays, strict=True)}
+    counts: dict[str, int] = {}
+    children: dict[str, Bound] = {}
+    for key, child in spec.children.items():
+        path = key.split("/")
+        if path[-1].isdigit():  # an item of a list is named after its class
+            base = snake_case(child.written_as, era)
+            index = counts[base] = counts.get(base, -1) + 1
+            path[-1] = f"{base}_{index}" if index else base
+        found = group.group(*path)
+        if found is None and slots(child, era):
+            raise InvalidModel(f"no weights under {'/'.join(path)!r}")
+        children[key] = _located(child, found, era) if found is not None else _assemble(child, {})
+    return Bound(own, children)
+
+
+# --- checkpoints and SavedModels --------------------------------------------------------------------------------------
+
+
+def _bind_objects(spec: LayerSpec, node: ObjectWeights, era: Era) -> Bound:
+    if not isinstance(spec.config, ModelSpec):
+        return _bind_object_leaf(spec, node, era)
+    children: dict[str, Bound] = {}
+    index = 0
+    for layer in spec.config.layers:
+        if not slots(layer, era):
+            children[layer.name] = _assemble(layer, {})
+            continue
+        child = node.child(f"layer_with_weights-{index}")
+        index += 1
+        where = f"layer {clean(layer.name)!r} ({layer.class_name})"
+        if child is None:
+            raise InvalidModel(f"no object layer_with_weights-{index - 1} in the checkpoint", where=where)
+        try:
+            children[layer.name] = _bind_objects(layer, child, era)
+        except ConversionError as problem:
+            raise problem.at(where) from None
+    return Bound({}, children)
+
+
+def _bind_object_leaf(spec: LayerSpec, node: ObjectWeights, era: Era) -> Bound:
+    own: dict[str, Weight] = {}
+    under = LAYERS[spec.class_name].variables_under if spec.class_name in LAYERS else ()
+    for variable in variables(spec, era):
+        found = node.child(*under, variable.name) or node.child(variable.name)
+        weight = found.variable() if found is not None else None
+        if weight is None:
+            raise InvalidModel(f"the array {variable.name!r} is not in the checkpoint")
+        own[variable.name] = weight
+    children: dict[str, Bound] = {}
+    for key, child in spec.children.items():
+        below = node.child(*key.split("/"))
+        if below is None:
+            if slots(child, era):
+                raise InvalidModel(f"no object {key!r} in the checkpoint")
+            children[key] = _assemble(child, {})
+        else:
+            children[key] = _bind_objects(child, below, era)
+    return Bound(own, children)

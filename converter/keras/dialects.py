@@ -1,0 +1,148 @@
+"""Keras 1 and 2 spellings turned into Keras 3's, as tables. Only names change here, never a meaning.
+
+Sources: keras-team/keras at 1.2.2 and 2.2.4 (`keras/legacy/interfaces.py` lists most of the renames).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from converter.errors import InvalidModel, Unsupported, clean
+from converter.keras.era import Era
+
+Raw = Mapping[str, Any]
+
+# Class names that became others.
+CLASSES: Mapping[str, str] = {
+    "Convolution1D": "Conv1D",
+    "Convolution2D": "Conv2D",
+    "Convolution3D": "Conv3D",
+    "AtrousConvolution1D": "Conv1D",
+    "AtrousConvolution2D": "Conv2D",
+    "AtrousConv1D": "Conv1D",
+    "AtrousConv2D": "Conv2D",
+    "SeparableConvolution1D": "SeparableConv1D",
+    "SeparableConvolution2D": "SeparableConv2D",
+    "Deconvolution2D": "Conv2DTranspose",
+    "Deconvolution3D": "Conv3DTranspose",
+    "Convolution2DTranspose": "Conv2DTranspose",
+    "MaxPool1D": "MaxPooling1D",
+    "MaxPool2D": "MaxPooling2D",
+    "MaxPool3D": "MaxPooling3D",
+    "AvgPool1D": "AveragePooling1D",
+    "AvgPool2D": "AveragePooling2D",
+    "AvgPool3D": "AveragePooling3D",
+    "GlobalMaxPool1D": "GlobalMaxPooling1D",
+    "GlobalAvgPool1D": "GlobalAveragePooling1D",
+    "BatchNormalizationV1": "BatchNormalization",
+    "BatchNormalizationV2": "BatchNormalization",
+    "SyncBatchNormalization": "BatchNormalization",
+    "UnifiedLSTM": "LSTM",
+    "UnifiedGRU": "GRU",
+    "LSTMV1": "LSTM",
+    "LSTMV2": "LSTM",
+    "GRUV1": "GRU",
+    "GRUV2": "GRU",
+}
+
+_TRAINING = ("init", "inner_init", "forget_bias_init", "W_regularizer", "U_regularizer", "b_regularizer", "W_constraint",
+             "U_constraint", "b_constraint", "gamma_init", "beta_init", "weights", "W_learning_rate_multiplier",
+             "b_learning_rate_multiplier", "depthwise_init", "pointwise_init", "input_dtype")  # fmt: skip
+_CONV = {"nb_filter": "filters", "filter_length": "kernel_size", "subsample_length": "strides", "subsample": "strides",
+         "border_mode": "padding", "dim_ordering": "data_format", "bias": "use_bias", "atrous_rate": "dilation_rate",
+         "depth_multiplier": "depth_multiplier"}  # fmt: skip
+_POOL = {"pool_length": "pool_size", "stride": "strides", "border_mode": "padding", "dim_ordering": "data_format"}
+_RECURRENT = {"output_dim": "units", "inner_activation": "recurrent_activation", "dropout_W": "dropout",
+              "dropout_U": "recurrent_dropout", "consume_less": "consume_less"}  # fmt: skip
+_DENSE = {"output_dim": "units", "bias": "use_bias"}
+
+# Keras 1 argument names by (new) class.
+RENAMES: Mapping[str, Mapping[str, str]] = {
+    "Dense": _DENSE,
+    "Highway": {"bias": "use_bias"},
+    "MaxoutDense": {"bias": "use_bias"},
+    "LSTM": _RECURRENT,
+    "GRU": _RECURRENT,
+    "SimpleRNN": _RECURRENT,
+    "ConvLSTM2D": _CONV | _RECURRENT,
+    "Dropout": {"p": "rate"},
+    "SpatialDropout1D": {"p": "rate"},
+    "SpatialDropout2D": {"p": "rate", "dim_ordering": "data_format"},
+    "SpatialDropout3D": {"p": "rate", "dim_ordering": "data_format"},
+    "GaussianDropout": {"p": "rate"},
+    "GaussianNoise": {"sigma": "stddev"},
+    "Embedding": {"dropout": "rate"},
+    "UpSampling1D": {"length": "size"},
+    "RepeatVector": {},
+    **{f"{kind}{n}D": _CONV for kind in ("Conv", "SeparableConv", "DepthwiseConv") for n in (1, 2, 3)},
+    **{f"Conv{n}DTranspose": _CONV for n in (2, 3)},
+    **{f"{kind}Pooling{n}D": _POOL for kind in ("Max", "Average") for n in (1, 2, 3)},
+    **{
+        f"{kind}{n}D": {"dim_ordering": "data_format"}
+        for kind in ("ZeroPadding", "Cropping", "UpSampling", "GlobalMaxPooling", "GlobalAveragePooling")
+        for n in (1, 2, 3)
+        if (kind, n) != ("UpSampling", 1)
+    },
+    "Flatten": {},
+}
+_DATA_FORMATS = {"tf": "channels_last", "th": "channels_first"}
+_WINDOWS = {"kernel_size": ("nb_row", "nb_col"), "kernel_size3": ("kernel_dim1", "kernel_dim2", "kernel_dim3")}
+
+
+def class_name(raw: Raw, era: Era) -> str:
+    """The class of a serialised layer in Keras 3's spelling.
+
+    Raises:
+        InvalidModel: there is none. Unsupported: the class is registered by somebody else than Keras.
+    """
+    name = raw.get("class_name")
+    if not isinstance(name, str):
+        raise InvalidModel("a layer without class_name")
+    module, registered = raw.get("module"), raw.get("registered_name")
+    foreign = isinstance(module, str) and module.split(".")[0] not in {"keras", "tf_keras", "tensorflow", "builtins"}
+    if foreign or (isinstance(registered, str) and ">" in registered):
+        raise Unsupported(f"{clean(name)} is a custom class ({clean(registered or module)})", hint=CUSTOM_HINT)
+    return CLASSES.get(name, name)
+
+
+CUSTOM_HINT = "its code is not in the file; convert the part of the model before it with --outputs LAYER"
+
+
+def config(name: str, raw: Raw, era: Era) -> dict[str, Any]:
+    """A layer's configuration in Keras 3's spelling, shapes as `batch_input_shape`."""
+    kept = {k: plain(v) for k, v in raw.items()}
+    if era.major == 1:
+        kept = _from_keras1(name, kept)
+    shape = kept.pop("batch_shape", None) or kept.get("batch_input_shape")
+    if shape is None and isinstance(kept.get("input_shape"), list):
+        shape = [None, *kept["input_shape"]]
+    kept.pop("input_shape", None)
+    if shape is not None:
+        kept["batch_input_shape"] = shape
+    return kept
+
+
+def plain(value: Any) -> Any:
+    """Tuples and shapes that SavedModel metadata and YAML wrap, as plain lists."""
+    if isinstance(value, Mapping) and value.get("class_name") in {"__tuple__", "TensorShape"}:
+        return [plain(item) for item in value.get("items", ())]
+    if isinstance(value, tuple):
+        return list(value)
+    return value
+
+
+def _from_keras1(name: str, raw: dict[str, Any]) -> dict[str, Any]:
+    renames = RENAMES.get(name, {})
+    kept = {renames.get(k, k): v for k, v in raw.items() if k not in _TRAINING}
+    if name != "Embedding":
+        kept.pop("input_dim", None)
+        kept.pop("input_length", None)
+    for parts in _WINDOWS.values():
+        if parts[0] in kept:
+            kept["kernel_size"] = [kept.pop(part) for part in parts]
+    if "data_format" in kept:
+        kept["data_format"] = _DATA_FORMATS.get(kept["data_format"], kept["data_format"])
+    if name == "BatchNormalization" and kept.pop("mode", 0) == 1:
+        raise Unsupported("BatchNormalization with mode=1 normalises each sample by itself, which Keras 2 dropped")
+    return kept

@@ -1,0 +1,209 @@
+"""Recurrent cells: configuration and arrays of LSTM, GRU, SimpleRNN in every layout Keras stored -> neutral cells.
+
+Layouts (facts of each era): Keras 1 keeps one array per gate (W_i, U_i, b_i, W_c, ...; gates i, c, f, o) unless
+consume_less="gpu"; Keras 2 and 3 keep kernel, recurrent_kernel, bias (gates i, f, c, o; GRU z, r, h); CuDNN layers keep
+each gate's block transposed in place and two biases, and such arrays turn up in files of plain layers too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import msgspec
+import numpy as np
+
+from converter.activations import SIGMOID, TANH, Activation
+from converter.errors import InvalidModel, Unsupported
+from converter.keras.era import Era
+from converter.keras.schema import ActivationField, Config, Positive, activation_of
+from converter.keras.spec import Bound, Call, LayerSpec, LayerType, Variable
+from converter.layers import Cell, GRUCell, LSTMCell, SimpleRNNCell
+from converter.model import Array, Weight, join
+
+INERT = frozenset({"unit_forget_bias", "implementation", "unroll", "use_cudnn", "seed", "return_runtime"})
+
+
+class CellConfig(Config):
+    """LSTMCell and SimpleRNNCell, and the part of their layers that the cell uses."""
+
+    inert: ClassVar[frozenset[str]] = INERT
+
+    units: Positive
+    activation: ActivationField | msgspec.UnsetType = msgspec.UNSET
+    recurrent_activation: ActivationField | msgspec.UnsetType = msgspec.UNSET
+    use_bias: bool = True
+    dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+    consume_less: str = "cpu"
+
+
+class GRUCellConfig(CellConfig):
+    """GRUCell; reset_after's default depends on the era."""
+
+    reset_after: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+# Keras 1: gates in the order their arrays are stored, and in the order of the joined ones.
+KERAS1_GATES: Mapping[str, tuple[str, str]] = {"LSTM": ("icfo", "ifco"), "GRU": ("zrh", "zrh")}
+
+
+def variables(kind: str) -> Callable[[Any, Era], tuple[Variable, ...]]:
+    """The arrays of a cell kind ("LSTM", "GRU", "SimpleRNN", "ConvLSTM")."""
+
+    def of(config: Any, era: Era) -> tuple[Variable, ...]:
+        gates = KERAS1_GATES.get("LSTM" if kind == "ConvLSTM" else kind)
+        if era.major == 1 and gates and config.consume_less != "gpu":
+            return tuple(Variable(f"{part}_{gate}") for gate in gates[0] for part in "WUb")
+        names = ("kernel", "recurrent_kernel", "bias") if config.use_bias else ("kernel", "recurrent_kernel")
+        return tuple(Variable(name) for name in names)
+
+    return of
+
+
+def arrays(kind: str, bound: Bound, dtype: str) -> tuple[Weight, Weight, Weight | None]:
+    """kernel, recurrent_kernel and bias, joined where Keras 1 kept them apart."""
+    have = {name: weight.astype(dtype) for name, weight in bound.variables.items()}
+    if "W_i" in have or "W_z" in have:
+        order = KERAS1_GATES[kind][1]
+        parts = [tuple(have[f"{part}_{gate}"] for gate in order) for part in "WUb"]
+        kernel, recurrent, bias = (join(p[0].name, p, axis=-1) for p in parts)
+        return kernel, recurrent, bias
+    return have["kernel"], have["recurrent_kernel"], have.get("bias")
+
+
+def _check(weight: Weight, name: str, *shape: int | None) -> None:
+    if len(weight.shape) != len(shape) or any(w not in (None, h) for w, h in zip(shape, weight.shape, strict=True)):
+        wanted = ", ".join("any" if n is None else str(n) for n in shape)
+        raise InvalidModel(f"{name} has shape {weight.shape}, expected ({wanted})")
+
+
+def _cudnn_blocks(weight: Weight, gates: int, square: bool) -> Weight:
+    """CuDNN keeps each gate's block transposed but laid out in the untransposed shape [input, units]."""
+    rows, columns = weight.shape[0], weight.shape[1] // gates
+
+    def blocks(array: Array) -> Array:
+        parts = np.split(array, gates, axis=1)
+        turned = [p.T if square else np.ascontiguousarray(p).reshape(columns, rows).T for p in parts]
+        return np.concatenate(turned, axis=1)
+
+    return weight.map(blocks, weight.shape)
+
+
+def _activation(value: Any, default: Activation, era: Era) -> Activation:
+    return default if value is msgspec.UNSET else activation_of(value, era)
+
+
+def lstm_cell(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: int | None) -> LSTMCell:
+    """LSTM, LSTMCell, CuDNNLSTM, PeepholeLSTMCell."""
+    config: Any = spec.config
+    units = config.units
+    kernel, recurrent, bias = arrays("LSTM", bound, dtype)
+    _check(kernel, "kernel", features, 4 * units)
+    _check(recurrent, "recurrent_kernel", units, 4 * units)
+    if bias is not None and bias.shape == (8 * units,):
+        kernel, recurrent = _cudnn_blocks(kernel, 4, square=False), _cudnn_blocks(recurrent, 4, square=True)
+        bias = bias.map(lambda b: b[: 4 * units] + b[4 * units :], (4 * units,))
+    if bias is not None:
+        _check(bias, "bias", 4 * units)
+    default = activation_of(era.switch("recurrent_activation"), era)
+    gate = SIGMOID if spec.class_name == "CuDNNLSTM" else _activation(config.recurrent_activation, default, era)
+    parts = tuple(bound.variables[n].astype(dtype) for n in PEEPHOLES if n in bound.variables)
+    for part in parts:
+        _check(part, "peephole weights", units)
+    peephole = join("peephole", parts, axis=0) if parts else None
+    return LSTMCell(units, kernel, recurrent, bias, _activation(config.activation, TANH, era), gate, peephole)
+
+
+PEEPHOLES = ("input_gate_peephole_weights", "forget_gate_peephole_weights", "output_gate_peephole_weights")
+
+
+def gru_cell(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: int | None) -> GRUCell:
+    """GRU, GRUCell, CuDNNGRU."""
+    config: Any = spec.config
+    units = config.units
+    kernel, recurrent, bias = arrays("GRU", bound, dtype)
+    _check(kernel, "kernel", features, 3 * units)
+    _check(recurrent, "recurrent_kernel", units, 3 * units)
+    cudnn_layer = spec.class_name == "CuDNNGRU"
+    reset_after = cudnn_layer or (
+        era.switch("reset_after") if config.reset_after is msgspec.UNSET else config.reset_after
+    )
+    if bias is not None and bias.shape == (6 * units,):
+        kernel, recurrent = _cudnn_blocks(kernel, 3, square=False), _cudnn_blocks(recurrent, 3, square=True)
+        bias = bias.map(lambda b: b.reshape(2, 3 * units), (2, 3 * units))
+    if bias is not None:
+        expected = (2, 3 * units) if reset_after else (3 * units,)
+        if bias.shape != expected:
+            raise InvalidModel(f"bias has shape {bias.shape}, reset_after={reset_after} needs {expected}")
+    default = activation_of(era.switch("recurrent_activation"), era)
+    gate = SIGMOID if cudnn_layer else _activation(config.recurrent_activation, default, era)
+    return GRUCell(units, kernel, recurrent, bias, _activation(config.activation, TANH, era), gate, bool(reset_after))
+
+
+def simple_cell(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: int | None) -> SimpleRNNCell:
+    """SimpleRNN, SimpleRNNCell."""
+    config: Any = spec.config
+    kernel, recurrent, bias = arrays("SimpleRNN", bound, dtype)
+    _check(kernel, "kernel", features, config.units)
+    _check(recurrent, "recurrent_kernel", config.units, config.units)
+    if bias is not None:
+        _check(bias, "bias", config.units)
+    return SimpleRNNCell(config.units, kernel, recurrent, bias, _activation(config.activation, TANH, era))
+
+
+CellBuilder = Callable[[LayerSpec, Bound, Era, str, "int | None"], Cell]
+CELLS: Mapping[str, CellBuilder] = {
+    "LSTM": lstm_cell,
+    "LSTMCell": lstm_cell,
+    "PeepholeLSTMCell": lstm_cell,
+    "CuDNNLSTM": lstm_cell,
+    "GRU": gru_cell,
+    "GRUCell": gru_cell,
+    "CuDNNGRU": gru_cell,
+    "SimpleRNN": simple_cell,
+    "SimpleRNNCell": simple_cell,
+}
+
+
+def cells_of(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: int | None) -> tuple[Cell, ...]:
+    """The cells of a recurrent layer, first to last: one, or those of RNN([...]).
+
+    Raises:
+        Unsupported: a cell of another kind.
+    """
+    if spec.class_name in CELLS:
+        return (CELLS[spec.class_name](spec, bound, era, dtype, features),)
+    if spec.class_name == "RNN":
+        return cells_of(spec.children["cell"], bound.children["cell"], era, dtype, features)
+    if spec.class_name == "StackedRNNCells":
+        found: tuple[Cell, ...] = ()
+        for key, child in spec.children.items():
+            found += cells_of(child, bound.children[key], era, dtype, features)
+            features = getattr(found[-1], "units", None)
+        return found
+    raise Unsupported(f"{spec.class_name} is no recurrent cell this program knows")
+
+
+def _not_called(call: Call) -> tuple[Any, ...]:
+    raise Unsupported(f"{call.spec.class_name} outside of an RNN layer")
+
+
+class StackedConfig(Config):
+    """StackedRNNCells."""
+
+    cells: list[dict[str, Any]]
+    reverse_state_order: bool = False
+
+
+TYPES: dict[str, LayerType] = {
+    "LSTMCell": LayerType(CellConfig, _not_called, variables("LSTM")),
+    "PeepholeLSTMCell": LayerType(
+        CellConfig, _not_called, lambda c, e: (*variables("LSTM")(c, e), *(Variable(n) for n in PEEPHOLES))
+    ),
+    "GRUCell": LayerType(GRUCellConfig, _not_called, variables("GRU")),
+    "SimpleRNNCell": LayerType(CellConfig, _not_called, variables("SimpleRNN")),
+    "StackedRNNCells": LayerType(
+        StackedConfig, _not_called, children=lambda c, e: {f"cells/{k}": cell for k, cell in enumerate(c.cells)}
+    ),
+}

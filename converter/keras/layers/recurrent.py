@@ -1,0 +1,250 @@
+"""LSTM, GRU, SimpleRNN, RNN of cells, their CuDNN twins: one neutral `Recurrent` node each (one per stacked cell)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from converter.errors import InvalidModel, Unsupported
+from converter.keras.graph import Tensor
+from converter.keras.layers.cells import CellConfig, cells_of, variables
+from converter.keras.schema import Config
+from converter.keras.spec import Call, LayerType, flatten
+from converter.layers import Cell, ConvLSTMCell, Direction, LSTMCell, MaskedOutput, Recurrent
+from converter.model import Shape, Value
+
+
+class LSTMConfig(CellConfig):
+    """https://keras.io/api/layers/recurrent_layers/lstm/ and the options of every recurrent layer."""
+
+    return_sequences: bool = False
+    return_state: bool = False
+    go_backwards: bool = False
+    stateful: bool = False
+    time_major: bool = False
+    zero_output_for_mask: bool = False
+    input_length: int | None = None
+
+
+class GRUConfig(LSTMConfig):
+    """https://keras.io/api/layers/recurrent_layers/gru/"""
+
+    reset_after: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class RNNConfig(Config):
+    """https://keras.io/api/layers/recurrent_layers/rnn/"""
+
+    cell: dict[str, Any] | list[dict[str, Any]]
+    return_sequences: bool = False
+    return_state: bool = False
+    go_backwards: bool = False
+    stateful: bool = False
+    unroll: bool = False
+    time_major: bool = False
+    zero_output_for_mask: bool = False
+    num_constants: int | None = None
+
+
+def _cell_of_rnn(config: RNNConfig, era: Any) -> dict[str, dict[str, Any]]:
+    cell = config.cell
+    if isinstance(cell, list):
+        cell = {"class_name": "StackedRNNCells", "config": {"cells": cell}}
+    return {"cell": cell}
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What a recurrent layer is called with."""
+
+    x: Tensor
+    states: tuple[Value, ...]  # empty where none are passed
+    mask: Value | None  # the one that is applied
+    carried_mask: Value | None  # the one that the output sequence carries on
+
+
+def arguments(call: Call) -> Arguments:
+    """Sort out x, initial_state and mask: Keras 2 lists the states behind x, Keras 3 passes initial_state."""
+    if call.kwargs.get("constants") is not None:
+        raise Unsupported("RNN constants")
+    x, *states = flatten(call.args[:1])
+    given = call.args[1] if len(call.args) > 1 else call.kwargs.get("initial_state")
+    states += flatten(given)
+    explicit = call.args[2] if len(call.args) > 2 else call.kwargs.get("mask")
+    if isinstance(explicit, list):
+        explicit = explicit[0]
+    mask = explicit.value if isinstance(explicit, Tensor) else None
+    carried = x.mask if x.mask is not None or call.era.major >= 3 else mask
+    if mask is None and (not states or call.era.switch("mask_with_initial_state")):
+        mask = x.mask
+    return Arguments(x, tuple(t.value for t in states), mask, carried)
+
+
+def state_names(cell: Cell) -> tuple[str, ...]:
+    """Suffixes of a cell's states."""
+    return ("h", "c") if isinstance(cell, LSTMCell | ConvLSTMCell) else ("h",)
+
+
+def state_shapes(cell: Cell, batch: int | None, spatial: Shape = ()) -> tuple[Shape, ...]:
+    """Shapes of a cell's states; `spatial` are the output's spatial sizes of a ConvLSTM."""
+    if not isinstance(cell, ConvLSTMCell):
+        return ((batch, cell.units),) * len(state_names(cell))
+    last = cell.data_format == "channels_last"
+    return ((batch, *spatial, cell.filters) if last else (batch, cell.filters, *spatial),) * 2
+
+
+def masked_output(call: Call, zero: bool) -> MaskedOutput:
+    """What a masked step puts out, by era."""
+    if zero:
+        return "zero"
+    if call.era.backend == "theano":  # its scan starts from zeros, measured on Keras 1.2.2 and 2.1.6
+        return "previous"
+    found: MaskedOutput = call.era.switch("masked_output")
+    return found
+
+
+def time_axis(config: Any) -> int:
+    """0 for time-major layers, else 1."""
+    return 0 if config.time_major else 1
+
+
+def sequence_shape(x: Shape, units: int, config: Any, return_sequences: bool) -> Shape:
+    """Shape of y."""
+    batch = x[1 - time_axis(config)]
+    return (x[0], x[1], units) if return_sequences else (batch, units)
+
+
+def check_input(x: Tensor) -> None:
+    """A sequence of feature vectors is needed."""
+    if len(x.shape) != 3:
+        raise InvalidModel(f"needs an input of shape (batch, time, features), got {x.shape}")
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One run of a layer's cells over time."""
+
+    cells: tuple[Cell, ...]
+    config: Any  # the layer's sequence options
+    reverse_input: bool
+    reverse_output: bool
+    return_sequences: bool
+    masked_output: MaskedOutput
+
+
+def run_pass(call: Call, one: Pass, x: Value, mask: Value | None, states: Sequence[Value | None]) -> tuple[Value, list[Value]]:
+    """The cells layer by layer: a stack of cells over one sequence is exactly a stack of layers under the same mask.
+
+    `states` are in the order of the cells, or empty. Returns y and the final states in the same order.
+    """
+    batch = x.shape[1 - time_axis(one.config)]
+    finals: list[Value] = []
+    first: tuple[Value, Value] | None = None  # outputs and final h of the first cell, for Keras 2.2's masked steps
+    quirk = mask is not None and len(one.cells) > 1 and call.era.switch("stacked_masked_first")
+    last_mask = mask
+    for k, cell in enumerate(one.cells):
+        last = k == len(one.cells) - 1
+        names = state_names(cell)
+        given = list(states[len(finals) : len(finals) + len(names)]) or [None] * len(names)
+        sequences = not last or one.return_sequences
+        direction = Direction(cell, one.reverse_input and k == 0, one.reverse_output and last)
+        shape = sequence_shape(x.shape, cell.units, one.config, sequences)  # type: ignore[union-attr]
+        layer = Recurrent((direction,), None, sequences, one.masked_output, one.config.time_major)
+        outputs = [(shape, x.dtype), *((s, x.dtype) for s in state_shapes(cell, batch))]
+        x, *after = call.graph.emit(layer, [x, mask, *given], outputs, call.path)
+        finals += after
+        first = first or (x, after[0])
+        if k == 0 and one.reverse_input and mask is not None and not last:
+            mask = last_mask = call.ops.reverse(mask, time_axis(one.config))  # later cells see the order of processing
+    if quirk and first is not None and last_mask is not None:
+        x = _repeat_first(call, one, x, last_mask, first)
+    return x, finals
+
+
+def _repeat_first(call: Call, one: Pass, y: Value, mask: Value, first: tuple[Value, Value]) -> Value:
+    """Keras 2.2: a masked step of stacked cells puts out the first cell's h."""
+    if y.shape[-1] != first[1].shape[-1]:
+        raise Unsupported("Keras 2.2 cannot run masked stacked cells of different units")
+    ops = call.ops
+    if one.return_sequences:
+        return ops.where(ops.expand_dims(mask, -1), y, first[0])
+    return ops.where(ops.slice(mask, 1, -1, None), y, first[1])
+
+
+def initial_states(call: Call, cells: Sequence[Cell], given: tuple[Value, ...], config: Any, batch: int | None,
+                   prefix: str = "") -> list[Value]:  # fmt: skip
+    """Initial states in the order of the cells: those passed, those carried by a stateful layer, or none (zeros)."""
+    suffixes = [f"{prefix}{k}_{n}" if len(cells) > 1 else f"{prefix}{n}" for k, c in enumerate(cells) for n in state_names(c)]
+    if given:
+        if config.stateful:
+            raise Unsupported("a stateful layer that is also called with initial_state")
+        if len(given) != len(suffixes):
+            raise InvalidModel(f"{len(given)} initial states are passed, {len(suffixes)} expected")
+        return in_cell_order(call, cells, list(given))
+    if not config.stateful:
+        return []
+    shapes = [s for cell in cells for s in state_shapes(cell, batch)]
+    return list(call.graph.carry(call.path, suffixes, shapes, call.dtype))
+
+
+def in_cell_order(call: Call, cells: Sequence[Cell], states: list[Value]) -> list[Value]:
+    """States as the caller counts them <-> in the order of the cells (Keras 2.0 and 2.1 count the last cell first)."""
+    if len(cells) < 2 or not call.era.switch("stacked_states_last_first"):
+        return states
+    groups, start = [], 0
+    sizes = [len(state_names(c)) for c in cells]
+    for size in reversed(sizes):
+        groups.append(states[start : start + size])
+        start += size
+    return [s for group in reversed(groups) for s in group]
+
+
+def in_caller_order(call: Call, cells: Sequence[Cell], states: list[Value]) -> list[Value]:
+    """The reverse of `in_cell_order`."""
+    if len(cells) < 2 or not call.era.switch("stacked_states_last_first"):
+        return states
+    groups, start = [], 0
+    for cell in cells:
+        groups.append(states[start : start + len(state_names(cell))])
+        start += len(state_names(cell))
+    return [s for group in reversed(groups) for s in group]
+
+
+def recurrent(call: Call) -> tuple[Tensor, ...]:
+    """One call of LSTM, GRU, SimpleRNN, RNN and their kin."""
+    config = call.config
+    given = arguments(call)
+    check_input(given.x)
+    x = given.x
+    cells = cells_of(call.spec, call.bound, call.era, call.dtype, x.shape[-1])
+    states = initial_states(call, cells, given.states, config, x.shape[1 - time_axis(config)])
+    one = Pass(cells, config, config.go_backwards, False, config.return_sequences,
+               masked_output(call, config.zero_output_for_mask))  # fmt: skip
+    y, finals = run_pass(call, one, x.value, given.mask, states)
+    if config.stateful:
+        call.graph.carried(call.path, states, finals)
+    output = Tensor(y, given.carried_mask if config.return_sequences else None)
+    after = in_caller_order(call, cells, finals) if config.return_state else []
+    return (output, *(Tensor(s) for s in after))
+
+
+class CuDNNConfig(LSTMConfig):
+    """CuDNNLSTM: tanh and sigmoid, always with a bias."""
+
+
+class CuDNNGRUConfig(GRUConfig):
+    """CuDNNGRU: reset_after, tanh and sigmoid."""
+
+
+CELL = ("cell",)
+TYPES: dict[str, LayerType] = {
+    "LSTM": LayerType(LSTMConfig, recurrent, variables("LSTM"), masking="own", variables_under=CELL),
+    "GRU": LayerType(GRUConfig, recurrent, variables("GRU"), masking="own", variables_under=CELL),
+    "SimpleRNN": LayerType(LSTMConfig, recurrent, variables("SimpleRNN"), masking="own", variables_under=CELL),
+    "CuDNNLSTM": LayerType(CuDNNConfig, recurrent, variables("LSTM"), masking="own", variables_under=CELL),
+    "CuDNNGRU": LayerType(CuDNNGRUConfig, recurrent, variables("GRU"), masking="own", variables_under=CELL),
+    "RNN": LayerType(RNNConfig, recurrent, children=_cell_of_rnn, masking="own"),
+}

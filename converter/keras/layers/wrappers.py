@@ -1,0 +1,213 @@
+"""Bidirectional and TimeDistributed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from converter import layers
+from converter.errors import InvalidModel, Unsupported
+from converter.keras.era import Era
+from converter.keras.graph import Tensor
+from converter.keras.layers.cells import cells_of
+from converter.keras.layers.recurrent import (
+    Pass, arguments, check_input, in_caller_order, initial_states, masked_output, run_pass, sequence_shape,
+    state_names, state_shapes, time_axis,
+)  # fmt: skip
+from converter.keras.schema import Config
+from converter.keras.spec import Bound, Call, LayerSpec, LayerType, flatten
+from converter.layers import Direction, MaskedOutput, Recurrent
+from converter.model import Value
+
+
+class BidirectionalConfig(Config):
+    """https://keras.io/api/layers/recurrent_layers/bidirectional/"""
+
+    layer: dict[str, Any]
+    backward_layer: dict[str, Any] | None = None
+    merge_mode: Literal["concat", "sum", "mul", "ave"] | None = "concat"
+    num_constants: int | None = None
+    # Keras copies these from the wrapped layer into the wrapper; the wrapped layer's own decide.
+    return_sequences: bool | None = None
+    return_state: bool | None = None
+    stateful: bool | None = None
+
+
+def both(config: BidirectionalConfig, era: Era) -> Mapping[str, Mapping[str, Any]]:
+    """The two wrapped layers; an implied backward one is a copy of the first that runs the other way."""
+    inner: Any = config.layer.get("config")
+    if not isinstance(inner, Mapping):
+        raise InvalidModel("the wrapped layer has no config")
+    name = inner.get("name") or "layer"
+    backward = config.backward_layer
+    if backward is None:
+        flipped = {**inner, "name": f"backward_{name}", "go_backwards": not inner.get("go_backwards", False)}
+        backward = {**config.layer, "config": flipped}
+    forward_name = name if config.backward_layer is not None else f"forward_{name}"
+    return {
+        "forward_layer": {**config.layer, "config": {**inner, "name": forward_name}},
+        "backward_layer": backward,
+    }
+
+
+def _bidirectional(call: Call) -> tuple[Tensor, ...]:
+    sides = [(call.spec.children[k], call.bound.children[k]) for k in ("forward_layer", "backward_layer")]
+    configs: list[Any] = [spec.config for spec, _ in sides]
+    forward = configs[0]
+    if any(getattr(c, "return_sequences", None) != forward.return_sequences for c in configs):
+        raise InvalidModel("the two wrapped layers differ in return_sequences")
+    given = arguments(call)
+    check_input(given.x)
+    x = given.x.value
+    dtype = configs[0].compute_dtype or call.dtype
+    cells = [cells_of(spec, bound, call.era, dtype, x.shape[-1]) for spec, bound in sides]
+    per_side = len(given.states) // 2
+    states = [
+        initial_states(call, cells[k], given.states[k * per_side : (k + 1) * per_side], configs[k],
+                       x.shape[1 - time_axis(forward)], ("forward_", "backward_")[k])
+        for k in range(2)
+    ] if given.states or not forward.stateful else _carry_both(call, cells, x.shape[1 - time_axis(forward)])  # fmt: skip
+    passes = [
+        Pass(cells[k], configs[k], configs[k].go_backwards, k == 1, forward.return_sequences, _masked_output(call, configs[k]))
+        for k in range(2)
+    ]
+    merge = call.config.merge_mode
+    if all(len(c) == 1 for c in cells) and passes[0].masked_output == passes[1].masked_output:
+        ys, finals = _one_node(call, passes, x, given.mask, states, merge)
+    else:
+        ys, finals = _two_runs(call, passes, x, given.mask, states, merge)
+    if forward.stateful:
+        call.graph.carried(call.path, [s for side in states for s in side], [s for side in finals for s in side])
+    mask = given.carried_mask if forward.return_sequences else None
+    outputs = [Tensor(y, mask) for y in ys]
+    if forward.return_state:
+        outputs += [Tensor(s) for k in range(2) for s in in_caller_order(call, cells[k], finals[k])]
+    return tuple(outputs)
+
+
+def _carry_both(call: Call, cells: list[Any], batch: int | None) -> list[list[Value]]:
+    """States of both sides of a stateful layer, carried under one path."""
+    suffixes, shapes = [], []
+    for side, stack in zip(("forward", "backward"), cells, strict=True):
+        for k, cell in enumerate(stack):
+            infix = f"{k}_" if len(stack) > 1 else ""
+            suffixes += [f"{side}_{infix}{name}" for name in state_names(cell)]
+            shapes += state_shapes(cell, batch)
+    values = list(call.graph.carry(call.path, suffixes, shapes, call.dtype))
+    split = sum(len(state_names(c)) for c in cells[0])
+    return [values[:split], values[split:]]
+
+
+def _masked_output(call: Call, config: Any) -> MaskedOutput:
+    """With return_sequences most versions zero the masked steps of a Bidirectional; see the era's switch."""
+    forced = call.era.switch("bidirectional_masked_output") if config.return_sequences else None
+    return "zero" if forced == "zero" else masked_output(call, config.zero_output_for_mask)
+
+
+Runs = tuple[list[Value], list[list[Value]]]
+
+
+def _one_node(call: Call, passes: list[Pass], x: Value, mask: Value | None, states: list[list[Value]], merge: Any) -> Runs:
+    """Both directions as one bidirectional node."""
+    one, two = passes
+    directions = tuple(Direction(p.cells[0], p.reverse_input, p.reverse_output) for p in passes)
+    units = [p.cells[0].units for p in passes]  # type: ignore[union-attr]
+    batch = x.shape[1 - time_axis(one.config)]
+    wide = {"concat": [sum(units)], None: units}.get(merge, [units[0]])
+    if merge in {"sum", "mul", "ave"} and units[0] != units[1]:
+        raise InvalidModel(f"merge_mode {merge!r} needs equal units, got {units}")
+    outputs = [(sequence_shape(x.shape, n, one.config, one.return_sequences), x.dtype) for n in wide]
+    outputs += [(s, x.dtype) for p in passes for s in state_shapes(p.cells[0], batch)]
+    count = len(state_names(one.cells[0]))
+    given: list[Value | None] = []
+    for side, p in zip(states, passes, strict=True):
+        given += side or [None] * len(state_names(p.cells[0]))
+    layer = Recurrent(directions, merge, one.return_sequences, one.masked_output, one.config.time_major)
+    values = call.graph.emit(layer, [x, mask, *given], outputs, call.path)
+    ys, after = list(values[: len(wide)]), list(values[len(wide) :])
+    return ys, [after[:count], after[count:]]
+
+
+def _two_runs(call: Call, passes: list[Pass], x: Value, mask: Value | None, states: list[list[Value]], merge: Any) -> Runs:
+    """Stacked cells on a side: each side by itself, merged by operators."""
+    runs = [run_pass(call, p, x, mask, side) for p, side in zip(passes, states, strict=True)]
+    ys, finals = [y for y, _ in runs], [after for _, after in runs]
+    ops = call.ops
+    if merge == "concat":
+        return [ops.concatenate(ys, -1)], finals
+    if merge in {"sum", "ave"}:
+        total = ops.elementwise("add", *ys)
+        return [ops.with_scalar("multiply", total, 0.5) if merge == "ave" else total], finals
+    return ([ops.elementwise("multiply", *ys)] if merge == "mul" else ys), finals
+
+
+# --- TimeDistributed --------------------------------------------------------------------------------------------------
+
+
+class TimeDistributedConfig(Config):
+    """https://keras.io/api/layers/recurrent_layers/time_distributed/"""
+
+    layer: dict[str, Any]
+
+
+# Layers that treat every step alike already: applied to the whole sequence, without reshaping.
+STEPWISE = frozenset({
+    "Dense", "Activation", "Dropout", "ReLU", "LeakyReLU", "ELU", "GaussianNoise", "GaussianDropout", "AlphaDropout",
+    "ThresholdedReLU", "Rescaling", "Identity",
+})  # fmt: skip
+
+
+def _time_distributed(call: Call) -> tuple[Tensor, ...]:
+    inner, bound = call.spec.children["layer"], call.bound.children["layer"]
+    x = call.x
+    if len(x.shape) < 3:
+        raise InvalidModel(f"needs an input of shape (batch, time, ...), got {x.shape}")
+    path = f"{call.path}/{inner.name}"
+    if inner.class_name in STEPWISE:
+        y = call.apply(inner, (Tensor(x.value),), {}, bound, path)
+        return tuple(Tensor(t.value, x.mask) for t in y)
+    return tuple(_apply_to_steps(call, inner, bound, x, path))
+
+
+def _apply_to_steps(call: Call, inner: LayerSpec, bound: Bound, x: Tensor, path: str) -> list[Tensor]:
+    """Fold time into the batch, apply, unfold: [batch, time, ...] -> [batch·time, ...] -> [batch, time, ...]."""
+    if getattr(inner.config, "stateful", False):
+        raise Unsupported("TimeDistributed around a stateful layer")
+    folded = fold(call, x.value)
+    inner_mask = fold(call, x.mask) if x.mask is not None and len(x.mask.shape) > 2 else None
+    outputs = call.apply(inner, (Tensor(folded, inner_mask),), {}, bound, path)
+    result = []
+    for tensor in flatten(list(outputs)):
+        mask = x.mask
+        if tensor.mask is not None:
+            mask = unfold(call, tensor.mask, x.value)
+        elif mask is not None:
+            for _ in range(len(mask.shape) - 2):
+                mask = call.ops.reduce("any", mask, [-1])
+        result.append(Tensor(unfold(call, tensor.value, x.value), mask))
+    return result
+
+
+def fold(call: Call, x: Value) -> Value:
+    """[batch, time, ...] -> [batch·time, ...]."""
+    sizes = [-1 if n is None else n for n in x.shape[2:]]
+    if sizes.count(-1) == 0:
+        return call.ops.reshape(x, [-1, *sizes], (None, *x.shape[2:]))
+    return call.ops.one(layers.FoldTime(), [x], (None, *x.shape[2:]), x.dtype)
+
+
+def unfold(call: Call, y: Value, like: Value) -> Value:
+    """[batch·time, ...] -> [batch, time, ...] with the batch and time of `like`."""
+    time = like.shape[1]
+    known = [n for n in y.shape[1:] if n is not None]
+    if time is not None and len(known) == len(y.shape) - 1:
+        return call.ops.reshape(y, [-1, time, *known], (like.shape[0], time, *y.shape[1:]))
+    return call.ops.one(layers.UnfoldTime(), [y, like], (*like.shape[:2], *y.shape[1:]), y.dtype)
+
+
+TYPES: dict[str, LayerType] = {
+    "Bidirectional": LayerType(BidirectionalConfig, _bidirectional, children=both, masking="own"),
+    "TimeDistributed": LayerType(
+        TimeDistributedConfig, _time_distributed, children=lambda c, e: {"layer": c.layer}, masking="own"
+    ),
+}

@@ -1,0 +1,161 @@
+"""A raw architecture (JSON as any Keras wrote it) -> `LayerSpec`s and `ModelSpec`s. Nothing is built here.
+
+Raises InvalidModel where the JSON is malformed and Unsupported where a class or argument is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from converter.errors import ConversionError, InvalidModel, Unsupported, clean
+from converter.keras import dialects
+from converter.keras.era import Era
+from converter.keras.inbound import call_specs, refs
+from converter.keras.layers import LAYERS
+from converter.keras.schema import Config, validate
+from converter.keras.spec import CallSpec, LayerSpec, ModelSpec, Ref
+
+MODELS = frozenset({"Sequential", "Functional", "Model"})
+MAX_DEPTH = 64  # of models in models and wrappers in wrappers
+
+
+def parse_layer(raw: Any, era: Era, depth: int = 0) -> LayerSpec:
+    """A serialised layer or model {"class_name", "config"}."""
+    if not isinstance(raw, Mapping) or not isinstance(raw.get("config"), Mapping | list):
+        raise InvalidModel("a layer must be an object with class_name and config")
+    if depth > MAX_DEPTH:
+        raise Unsupported(f"layers are nested more than {MAX_DEPTH} deep")
+    written_as = str(raw.get("class_name"))
+    name = dialects.class_name(raw, era)
+    own = layer_name(raw) or name.lower()
+    try:
+        if name in MODELS:
+            return _parse_model(raw, era, name, own, depth)
+        return _parse_leaf(raw, era, name, own, written_as, depth)
+    except ConversionError as problem:
+        if depth == 0:
+            raise
+        raise problem.at(f"layer {clean(own)!r} ({clean(name)})") from None
+
+
+def layer_name(raw: Mapping[str, Any]) -> str:
+    """A layer's own name, wherever that Keras put it; "" if nowhere."""
+    config = raw.get("config")
+    found = (config.get("name") if isinstance(config, Mapping) else None) or raw.get("name")
+    if found is not None and not isinstance(found, str):
+        raise InvalidModel(f"a layer's name is {clean(found)}, not text")
+    return found or ""
+
+
+def _parse_leaf(raw: Mapping[str, Any], era: Era, name: str, own: str, written_as: str, depth: int) -> LayerSpec:
+    row = LAYERS.get(name)
+    if row is None:
+        hint = dialects.CUSTOM_HINT if name not in KNOWN else ""
+        raise Unsupported(f"{clean(name)} is not a layer this program converts", hint=hint)
+    config = validate(row.config, dialects.config(name, raw["config"], era) | {"name": own})
+    children = {
+        key: parse_layer(child, era, depth + 1) for key, child in row.children(config, era).items()
+    }
+    return LayerSpec(own, name, written_as, config, children, config.trainable)
+
+
+# Classes of Keras itself that are refused: the message should not call them custom.
+KNOWN = frozenset({"TextVectorization", "StringLookup", "Hashing", "TFSMLayer", "TorchModuleWrapper", "JaxLayer"})
+
+
+def _parse_model(raw: Mapping[str, Any], era: Era, name: str, own: str, depth: int) -> LayerSpec:
+    config = raw["config"]
+    listed = config if isinstance(config, list) else config.get("layers")
+    if not isinstance(listed, list):
+        raise Unsupported("the model holds no list of layers", hint="a subclassed model keeps its structure in Python code")
+    sequential = name == "Sequential"
+    layers = tuple(parse_layer(layer, era, depth + 1) for layer in listed)
+    names = [layer.name for layer in layers]
+    if len(set(names)) != len(names):
+        twice = next(n for n in names if names.count(n) > 1)
+        raise InvalidModel(f"two layers are called {clean(twice)!r}")
+    build_shape = config.get("build_input_shape") if isinstance(config, Mapping) else None
+    model = _sequential(own, layers, build_shape) if sequential else _functional(own, layers, config, listed, era)
+    trainable = bool(config.get("trainable", True)) if isinstance(config, Mapping) else True
+    return LayerSpec(own, name, str(raw["class_name"]), model, {layer.name: layer for layer in layers}, trainable)
+
+
+def _sequential(name: str, layers: tuple[LayerSpec, ...], build_shape: Any) -> ModelSpec:
+    if not layers:
+        raise InvalidModel("a Sequential model without layers")
+    if layers[0].class_name != "InputLayer" and not _brings_input(layers[0]):
+        layers = (implied_input(layers[0], build_shape), *layers)
+    calls: dict[str, dict[int, CallSpec]] = {}
+    previous: Ref | None = Ref(layers[0].name, 0, 0) if layers[0].class_name == "InputLayer" else None
+    for layer in layers[1:] if previous else layers:
+        calls[layer.name] = {0: CallSpec((previous,) if previous else (), {})}
+        previous = Ref(layer.name, 0, 0)
+    assert previous is not None
+    first = (Ref(layers[0].name, 0, 0),)
+    return ModelSpec(name, layers, calls, first, (previous,), (previous.layer,))
+
+
+def _brings_input(layer: LayerSpec) -> bool:
+    """Whether a layer holds its own inputs: the Merge of whole models that starts a Keras 1 Sequential."""
+    return layer.class_name == "Merge" and bool(layer.children)
+
+
+def implied_input(first: LayerSpec, build_shape: Any) -> LayerSpec:
+    """The InputLayer that a Sequential leaves out: its shape stands on the first layer, beside the layers, or nowhere."""
+    config = first.config
+    if isinstance(config, ModelSpec):
+        inner = next(layer for layer in config.layers if layer.name == config.inputs[0].layer)
+        shape, dtype = inner.config.batch_input_shape, inner.config.dtype  # type: ignore[union-attr]
+    else:
+        shape, dtype = config.batch_input_shape, config.compute_dtype
+        dtype = "int32" if first.class_name == "Embedding" and dtype is None else dtype
+    if shape is None and isinstance(build_shape, Sequence) and not isinstance(build_shape, str):
+        shape = list(build_shape)
+    name = f"{first.name}_input"
+    raw = {"name": name, "batch_input_shape": shape, "dtype": dtype}
+    return LayerSpec(name, "InputLayer", "InputLayer", validate(LAYERS["InputLayer"].config, raw))
+
+
+def _functional(name: str, layers: tuple[LayerSpec, ...], config: Any, listed: list[Any], era: Era) -> ModelSpec:
+    if not isinstance(config, Mapping) or "input_layers" not in config or "output_layers" not in config:
+        raise InvalidModel("a Functional model needs input_layers and output_layers")
+    known = {layer.name for layer in layers}
+    inputs, _ = refs(config["input_layers"], known)
+    outputs, keys = refs(config["output_layers"], known)
+    calls: dict[str, dict[int, CallSpec]] = {}
+    for layer, raw in zip(layers, listed, strict=True):
+        calls[layer.name] = dict(enumerate(call_specs(raw.get("inbound_nodes", []), known)))
+    offsets = _node_offsets(layers, calls, outputs) if era.major < 3 else {}
+    for layer_name_, offset in offsets.items():
+        calls[layer_name_] = {k + offset: v for k, v in calls[layer_name_].items()}
+    return ModelSpec(name, layers, calls, inputs, outputs, tuple(key or ref.layer for key, ref in zip(keys, outputs, strict=True)))
+
+
+def _node_offsets(layers: tuple[LayerSpec, ...], calls: Mapping[str, Mapping[int, CallSpec]], outputs: tuple[Ref, ...]) -> dict[str, int]:
+    """Nested models of Keras 1 and 2 count their own creation as node 0, so that others refer to their calls from 1 on."""
+    used: dict[str, set[int]] = {}
+    for ref in [*outputs, *(r for nodes in calls.values() for call in nodes.values() for r in _refs_in([call.args, call.kwargs]))]:
+        used.setdefault(ref.layer, set()).add(ref.node)
+    return {
+        layer.name: 1
+        for layer in layers
+        if isinstance(layer.config, ModelSpec) and layer.name in used and 0 not in used[layer.name]
+    }
+
+
+def _refs_in(structure: Any) -> list[Ref]:
+    if isinstance(structure, Ref):
+        return [structure]
+    items = structure.values() if isinstance(structure, Mapping) else structure if isinstance(structure, list | tuple) else ()
+    return [ref for item in items for ref in _refs_in(item)]
+
+
+def references(call: CallSpec) -> list[Ref]:
+    """Every tensor a call reads."""
+    return _refs_in([list(call.args), dict(call.kwargs)])
+
+
+def is_config(spec: LayerSpec) -> bool:
+    """Whether a layer is a plain one and not a model."""
+    return isinstance(spec.config, Config)

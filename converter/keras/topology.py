@@ -1,0 +1,220 @@
+"""Sequential, Functional and nested models -> one flat graph. Masks and states become ordinary edges here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from converter.errors import ConversionError, InvalidModel, Unsupported, clean
+from converter.keras.era import Era
+from converter.keras.graph import Graph, Tensor
+from converter.keras.layers import LAYERS
+from converter.keras.ops import FLOATS, Ops
+from converter.keras.parse import references
+from converter.keras.spec import Bound, Call, CallSpec, LayerSpec, ModelSpec, Ref, flatten
+from converter.model import LayerInfo, Shape, Value
+
+MAX_CALLS = 200_000
+Outputs = dict[tuple[str, int], tuple[Tensor, ...]]
+# Rank of the input a layer class needs, where a Sequential says nothing of its input; the last axis is the kernel's.
+IMPLIED_RANK: Mapping[str, int] = {
+    "Dense": 2, "Embedding": 2, "LSTM": 3, "GRU": 3, "SimpleRNN": 3, "RNN": 3, "CuDNNLSTM": 3, "CuDNNGRU": 3,
+    "Bidirectional": 3, "Conv1D": 3, "Conv2D": 4, "Conv3D": 5,
+}  # fmt: skip
+
+
+@dataclass
+class Topology:
+    """Builds a graph from a parsed, bound model. `fixed_batch` keeps the batch size of the file (stateful models)."""
+
+    graph: Graph
+    era: Era
+    fixed_batch: bool
+    calls: int = 0
+
+    def inputs(self, model: ModelSpec, bound: Bound) -> dict[str, Tensor]:
+        """Model inputs, one for each InputLayer, by layer name."""
+        made = {}
+        for ref in model.inputs:
+            layer = next(layer for layer in model.layers if layer.name == ref.layer)
+            made[ref.layer] = Tensor(self._input(layer, model, bound))
+        return made
+
+    def _input(self, layer: LayerSpec, model: ModelSpec, bound: Bound) -> Value:
+        config: Any = layer.config
+        if layer.class_name != "InputLayer":
+            raise Unsupported("a model input that is no InputLayer", where=f"layer {clean(layer.name)!r}")
+        if config.sparse or config.ragged:
+            raise Unsupported("sparse and ragged inputs cannot be converted", where=f"layer {clean(layer.name)!r}")
+        shape = config.batch_input_shape
+        if shape is None:
+            shape = implied_shape(model, bound)
+        if not shape or any(n is not None and n < 1 for n in shape):
+            raise InvalidModel(f"bad input shape {shape}", where=f"layer {clean(layer.name)!r}")
+        batch = shape[0] if self.fixed_batch else None
+        return Value(self.graph.unique(layer.name), (batch, *shape[1:]), config.compute_dtype or "float32")
+
+    def run(self, model: ModelSpec, bound: Bound, inputs: Mapping[str, Tensor], path: str) -> list[Tensor]:
+        """Inline a model called on `inputs` (by InputLayer name) and give its outputs."""
+        specs = {layer.name: layer for layer in model.layers}
+        done: Outputs = {(name, 0): (tensor,) for name, tensor in inputs.items()}
+        for layer, node in order(model, done):
+            self._count()
+            spec = specs[layer]
+            where = f"{path}{layer}"
+            try:
+                done[layer, node] = self._call(spec, model.calls[layer][node], bound.children[layer], done, where)
+            except ConversionError as problem:
+                raise problem.at(f"layer {clean(layer)!r} ({clean(spec.written_as)})") from None
+        return [pick(done, ref) for ref in model.outputs]
+
+    def _count(self) -> None:
+        self.calls += 1
+        if self.calls > MAX_CALLS:
+            raise Unsupported(f"the model calls more than {MAX_CALLS} layers once nested models are inlined")
+
+    def _call(self, spec: LayerSpec, call: CallSpec, bound: Bound, done: Outputs, path: str) -> tuple[Tensor, ...]:
+        args = tuple(resolve(item, done) for item in call.args)
+        kwargs = {k: resolve(v, done) for k, v in call.kwargs.items() if k != "training"}
+        if call.kwargs.get("training") is True and acts_in_training(spec):
+            raise Unsupported("is called with training=True: its output is random or depends on the batch")
+        return self.apply(spec, args, kwargs, bound, path)
+
+    def apply(self, spec: LayerSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any], bound: Bound, path: str) -> tuple[Tensor, ...]:
+        """Call one layer or nested model on tensors."""
+        if isinstance(spec.config, ModelSpec):
+            outputs = self._nested(spec.config, args, kwargs, bound, path)
+        else:
+            outputs = self._leaf(spec, args, kwargs, bound, path)
+        if path not in self.graph.layers:
+            effect = ""
+            if not isinstance(spec.config, ModelSpec):
+                effect = LAYERS[spec.class_name].note if not bound.all() else ""
+                self.graph.layers[path] = LayerInfo(path, spec.written_as, tuple(t.shape for t in outputs), bound.all(), effect)
+        return outputs
+
+    def _nested(self, model: ModelSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any], bound: Bound, path: str) -> tuple[Tensor, ...]:
+        names = [ref.layer for ref in model.inputs]
+        structure = args[0] if args else kwargs.get("inputs", ())
+        if isinstance(structure, Mapping) and set(structure) == set(names):
+            given = [structure[name] for name in names]
+        else:
+            given = flatten([*args, kwargs.get("inputs", ())])
+        if len(given) != len(names):
+            raise InvalidModel(f"the model has {len(names)} inputs and is called on {len(given)} tensors")
+        specs = {layer.name: layer for layer in model.layers}
+        inputs = {}
+        for name, tensor in zip(names, given, strict=True):
+            config: Any = specs[name].config
+            inputs[name] = self._cast(tensor, config.compute_dtype, path)
+        return tuple(self.run(model, bound, inputs, f"{path}/"))
+
+    def _leaf(self, spec: LayerSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any], bound: Bound, path: str) -> tuple[Tensor, ...]:
+        row = LAYERS[spec.class_name]
+        config: Any = spec.config
+        dtype = config.compute_dtype if spec.class_name != "Embedding" else None
+        cast = {id(t): self._cast(t, dtype, path) for t in flatten([*args, *kwargs.values()]) if t.dtype in FLOATS}
+        args, kwargs = swap(args, cast), swap(dict(kwargs), cast)
+        outputs = row.call(Call(spec, path, args, kwargs, bound, self.era, self.graph, self.apply))
+        if row.masking == "own":
+            return outputs
+        mask = None
+        if row.masking == "pass":
+            first = flatten(args)
+            mask = first[0].mask if first else None
+        return tuple(Tensor(t.value, mask) for t in outputs)
+
+    def _cast(self, tensor: Tensor, dtype: str | None, path: str) -> Tensor:
+        if dtype is None or tensor.dtype == dtype or dtype not in FLOATS:
+            return tensor
+        return Tensor(Ops(self.graph, path).cast(tensor.value, dtype), tensor.mask)
+
+
+def acts_in_training(spec: LayerSpec) -> bool:
+    """Whether training=True could change what a layer computes."""
+    config: Any = spec.config
+    if isinstance(config, ModelSpec):
+        return any(acts_in_training(layer) for layer in config.layers)
+    if spec.class_name in {"BatchNormalization", "GaussianNoise", "SpectralNormalization"}:
+        return True
+    rates = ("rate", "dropout", "recurrent_dropout")
+    return any(getattr(config, name, 0) for name in rates) or any(acts_in_training(c) for c in spec.children.values())
+
+
+def implied_shape(model: ModelSpec, bound: Bound) -> Shape:
+    """The input shape of a Sequential that states none: rank by the first layer's class, features by its kernel.
+
+    Raises:
+        Unsupported: the first layer does not settle it.
+    """
+    first = model.layers[1]
+    rank, weights = IMPLIED_RANK.get(first.class_name), bound.children[first.name].all()
+    if rank is None or not weights:
+        raise Unsupported("the file does not say the model's input shape", where=f"layer {clean(first.name)!r}")
+    last = weights[0].shape[-2] if first.class_name != "Embedding" else None
+    return (None,) * (rank - 1) + (last,)
+
+
+def order(model: ModelSpec, done: Outputs) -> list[tuple[str, int]]:
+    """The calls needed for the outputs, each after those it reads. Iterative, so that no depth can overflow a stack.
+
+    Raises:
+        InvalidModel: a cycle, or a call that is not there.
+    """
+    result: list[tuple[str, int]] = []
+    state: dict[tuple[str, int], bool] = dict.fromkeys(done, True)  # False while open, True when finished
+    stack = [(ref.layer, ref.node) for ref in reversed(model.outputs)]
+    while stack:
+        key = stack[-1]
+        if state.get(key):
+            stack.pop()
+            continue
+        call = model.calls.get(key[0], {}).get(key[1])
+        if call is None:
+            raise InvalidModel(f"layer {clean(key[0])!r} has no call {key[1]}")
+        if key in state:
+            state[key] = True
+            result.append(key)
+            stack.pop()
+            continue
+        state[key] = False
+        for ref in reversed(references(call)):
+            below = (ref.layer, ref.node)
+            if state.get(below) is False:
+                raise InvalidModel(f"the graph has a cycle through layer {clean(ref.layer)!r}")
+            if below not in state:
+                stack.append(below)
+    return result
+
+
+def pick(done: Outputs, ref: Ref) -> Tensor:
+    """One output of a call.
+
+    Raises:
+        InvalidModel: the call has fewer outputs.
+    """
+    outputs = done[ref.layer, ref.node]
+    if ref.tensor >= len(outputs):
+        raise InvalidModel(f"layer {clean(ref.layer)!r} has {len(outputs)} outputs, number {ref.tensor} is asked for")
+    return outputs[ref.tensor]
+
+
+def resolve(structure: Any, done: Outputs) -> Any:
+    """References replaced by the tensors they name."""
+    if isinstance(structure, Ref):
+        return pick(done, structure)
+    if isinstance(structure, Mapping):
+        return {k: resolve(v, done) for k, v in structure.items()}
+    return [resolve(item, done) for item in structure] if isinstance(structure, list) else structure
+
+
+def swap(structure: Any, tensors: Mapping[int, Tensor]) -> Any:
+    """Tensors replaced by their casts."""
+    if isinstance(structure, Tensor):
+        return tensors.get(id(structure), structure)
+    if isinstance(structure, Mapping):
+        return {k: swap(v, tensors) for k, v in structure.items()}
+    if isinstance(structure, list | tuple):
+        return type(structure)(swap(item, tensors) for item in structure)
+    return structure
