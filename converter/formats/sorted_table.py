@@ -13,6 +13,7 @@ from pathlib import Path
 from converter.errors import InvalidModel
 from converter.formats.crc32c import crc32c, masked
 from converter.formats.snappy import decompress
+from converter.formats.stored_bytes import read_file
 
 MAGIC = 0xDB4775248B80FB57.to_bytes(8, "little")
 FOOTER = 48  # handles of the metaindex and of the index block, padded to 40 bytes; the magic number
@@ -43,7 +44,7 @@ def read_table(path: Path) -> Iterator[tuple[bytes, bytes]]:
     Raises:
         InvalidModel: the file is cut off, changed, or larger than any real index.
     """
-    data = _whole_file(path)
+    data = read_file(path, MAX_FILE)
     footer = data[-FOOTER:]
     if len(footer) < FOOTER or footer[-len(MAGIC) :] != MAGIC:
         raise InvalidModel("not the index of a TensorFlow checkpoint, or cut off: the magic number is missing")
@@ -63,13 +64,6 @@ def read_table(path: Path) -> Iterator[tuple[bytes, bytes]]:
                 raise InvalidModel("more keys than any real index holds")
             previous = key
             yield key, content
-
-
-def _whole_file(path: Path) -> bytes:
-    size = path.stat().st_size
-    if not stat.S_ISREG(path.stat().st_mode) or size > MAX_FILE:
-        raise InvalidModel(f"an index of {size} bytes is too large, or no regular file")
-    return path.read_bytes()
 
 
 def varint(data: bytes, position: int) -> tuple[int, int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -78,17 +80,46 @@ def open_region(path: Path, offset: int, size: int, crc: int | None = None) -> R
     Raises:
         InvalidModel: there is no such file, it is no regular file of its folder, or it is too short.
     """
+    available = file_size(path)
+    if offset + size > available:
+        raise InvalidModel(f"cut off: {offset + size} bytes are needed, {available} are there", where=path.name)
+    return Region(path, offset, size, crc)
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """A whole file of at most `limit` bytes.
+
+    Raises:
+        InvalidModel: there is no such file, it is no regular file of its folder, or it is larger.
+    """
+    size = file_size(path)
+    if size > limit:
+        raise InvalidModel(f"{size} bytes, more than the {limit} that such a file has", where=path.name)
+    return Region(path, 0, size, None).unchecked()
+
+
+def file_size(path: Path) -> int:
+    """Size of a regular file that lies in its folder itself, so that no link leads to another place of the disk.
+
+    Raises:
+        InvalidModel: it is something else, or not there.
+    """
     try:
         status = path.stat()
         inside = path.resolve(strict=True).parent == path.parent.resolve(strict=True)
     except (OSError, RuntimeError):
-        raise InvalidModel("the data file is missing", where=path.name) from None
+        raise InvalidModel("the file is missing", where=path.name) from None
     if not stat.S_ISREG(status.st_mode) or not inside:
-        raise InvalidModel(
-            "the data file is no regular file, or a link out of its folder",
-            where=path.name,
-            hint="put the file itself in the place of the link",
-        )
-    if offset + size > status.st_size:
-        raise InvalidModel(f"cut off: {offset + size} bytes are needed, {status.st_size} are there", where=path.name)
-    return Region(path, offset, size, crc)
+        hint = "put the file itself in the place of the link"
+        raise InvalidModel("no regular file, or a link out of its folder", where=path.name, hint=hint)
+    return status.st_size
+
+
+def sha256(paths: Iterable[Path]) -> str:
+    """Of the contents of these files one after the other, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while piece := file.read(_PIECE):
+                digest.update(piece)
+    return digest.hexdigest()

@@ -187,11 +187,7 @@ def open_bundle(prefix: Path) -> Bundle:
     """
     index = prefix.with_name(prefix.name + ".index")
     with _located(index.name):
-        try:
-            table = dict(read_table(index))
-        except OSError as error:
-            raise InvalidModel(f"cannot be read: {error.strerror}") from None
-        return _bundle(prefix, table)
+        return _bundle(prefix, dict(read_table(index)))
 
 
 @contextmanager

@@ -1,0 +1,125 @@
+"""The graph of tracked objects that TensorFlow 2 stores beside the tensors, as a string tensor of the bundle.
+
+SavedModels hold a second one, in saved_model.pb. Wherever a variable is stored, both have the same edges; this one
+also has the keys. Keys and names of variables are no guide: keys take whichever path is shortest, names repeat.
+Source: tensorflow/tensorflow `core/protobuf/trackable_object_graph.proto`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from converter.errors import InvalidModel
+from converter.formats.protobuf import parse
+from converter.formats.tensor_bundle import STRING, Bundle
+from converter.model import Weight
+
+GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
+_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+# Tensors beside the model's: states of the optimizer, counters, metrics.
+_NOT_THE_MODEL = ("optimizer/", "save_counter/", "keras_api/metrics/", "_optimizer/")
+_SLOT = "/.OPTIMIZER_SLOT/"
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectGraph:
+    """The objects by number; 0 is the root."""
+
+    bundle: Bundle = field(repr=False)
+    nodes: Any = field(repr=False)
+
+    @cached_property
+    def edges(self) -> list[Mapping[str, int] | None]:
+        """Children of each node by name, filled in when first asked for."""
+        return [None] * len(self.nodes)
+
+    def children(self, node: int) -> Mapping[str, int]:
+        """Children of one node by name.
+
+        Raises:
+            InvalidModel: a child is out of range.
+        """
+        known = self.edges[node]
+        if known is None:
+            known = {child.local_name: child.node_id for child in self.nodes[node].children}
+            if any(not 0 <= child < len(self.nodes) for child in known.values()):
+                raise InvalidModel(f"object {node} refers to objects that are not there", where=GRAPH_KEY)
+            self.edges[node] = known
+        return known
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedObject:
+    """One object of the graph: `converter.keras.source.ObjectWeights`. Cycles are followed as far as asked."""
+
+    graph: ObjectGraph = field(repr=False)
+    node: int = 0
+
+    def child(self, *path: str) -> TrackedObject | None:
+        """The object reached along attribute names, or None."""
+        node: int | None = self.node
+        for name in path:
+            node = self.graph.children(node).get(name) if node is not None else None
+        return None if node is None else TrackedObject(self.graph, node)
+
+    def children(self) -> tuple[str, ...]:
+        """Names of the edges that leave this object."""
+        return tuple(self.graph.children(self.node))
+
+    def variable(self) -> Weight | None:
+        """The array stored for this object, if it is a variable."""
+        for attribute in self.graph.nodes[self.node].attributes:
+            if attribute.name == "VARIABLE_VALUE":
+                return self.graph.bundle.weight(attribute.checkpoint_key, attribute.full_name)
+        return None
+
+
+def object_graph(bundle: Bundle) -> TrackedObject | None:
+    """The root object, or None if the bundle was written without objects (by TensorFlow 1's Saver).
+
+    Raises:
+        InvalidModel: the graph is broken.
+    """
+    if GRAPH_KEY not in bundle.entries:
+        return None
+    nodes = parse("TrackableObjectGraph", bundle.string(GRAPH_KEY)).nodes
+    if not nodes:
+        raise InvalidModel("the object graph is empty", where=GRAPH_KEY)
+    return TrackedObject(ObjectGraph(bundle, nodes))
+
+
+def named_weights(bundle: Bundle) -> dict[str, Weight]:
+    """All arrays of the model by a name of their own, in the order of the file; the optimizer's are left out.
+
+    The name is the variable's ("lstm/lstm_cell/kernel") where no other has it, else its place among the objects
+    ("layer_with_weights-0/cell/kernel").
+
+    Raises:
+        InvalidModel: a tensor's data is missing, or a string is broken.
+        Unsupported: a tensor holds neither numbers nor strings.
+    """
+    full_names = _full_names(bundle)
+    counts: dict[str, int] = {}
+    for name in full_names.values():
+        counts[name] = counts.get(name, 0) + 1
+    weights: dict[str, Weight] = {}
+    for key, entry in bundle.entries.items():
+        if entry.dtype == STRING:
+            bundle.strings(key)  # checks them; they are no arrays
+        elif not key.startswith(_NOT_THE_MODEL) and _SLOT not in key:
+            full = full_names.get(key, "")
+            name = full if counts.get(full) == 1 and full not in bundle.entries else key.removesuffix(_VALUE)
+            weights[name] = bundle.weight(key, name)
+    return weights
+
+
+def _full_names(bundle: Bundle) -> dict[str, str]:
+    """Key -> the variable's own name, where the object graph has one."""
+    root = object_graph(bundle)
+    if root is None:
+        return {}
+    attributes = (a for node in root.graph.nodes for a in node.attributes if a.name == "VARIABLE_VALUE" and a.full_name)
+    return {a.checkpoint_key: a.full_name for a in attributes}
