@@ -1,0 +1,223 @@
+"""HDF5 files read as groups, attributes and lazy arrays, with every bound checked before anything is allocated.
+
+A file may hold links to other files, arrays stored elsewhere, 1 TiB arrays in 8 KB, filters that load plug-ins, loops
+of groups. So: paths are walked one component at a time over hard links only, no object is reached by two paths, data
+must lie in the file itself, and what a filter may inflate is bounded.
+Specification: https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from converter.errors import InvalidModel
+from converter.formats.hdf5_array import describe, guarded
+from converter.model import Weight
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+MAX_LINKS = 100_000
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether the signature stands at byte 0, 512, 1024, 2048, ... (behind a user block)."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        for offset in (0, *(512 << k for k in range(20))):
+            if offset + len(SIGNATURE) > size:
+                return False
+            file.seek(offset)
+            if file.read(len(SIGNATURE)) == SIGNATURE:
+                return True
+    return False
+
+
+@dataclass(frozen=True, eq=False)
+class _File:
+    """What all groups of one file share: its size and which object was reached by which path."""
+
+    handle: Any
+    size: int
+    seen: dict[int, str] = field(default_factory=dict)
+
+    def claim(self, address: int, path: str) -> None:
+        if self.seen.setdefault(address, path) != path:
+            raise InvalidModel(f"the same object as {self.seen[address]!r}: linked twice", where=path)
+
+
+def open_file(path: Path) -> Group:
+    """The root group of the file at `path`, which stays open as long as something of it is in use.
+
+    Raises:
+        InvalidModel: not HDF5, or truncated.
+    """
+    return _open(str(path), path.stat().st_size)
+
+
+def open_stream(stream: BinaryIO, size: int) -> Group:
+    """The root group of an HDF5 file inside a seekable stream of `size` bytes, which must stay open.
+
+    Raises:
+        InvalidModel: not HDF5, or truncated.
+    """
+    return _open(stream, size)
+
+
+def _open(source: str | BinaryIO, size: int) -> Group:
+    # Read by HDF5 when it starts: no plug-in directory is ever searched, so no code is loaded for a file's sake.
+    os.environ["HDF5_PLUGIN_PRELOAD"] = "::"
+    import h5py
+
+    with guarded(""):
+        options = {"locking": False} if isinstance(source, str) else {}
+        handle = h5py.File(source, "r", **options)
+        file = _File(handle, size)
+        file.claim(h5py.h5o.get_info(handle.id).addr, "/")
+        return Group(file, handle, "/")
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """A group of an HDF5 file.
+
+    Attributes:
+        path: absolute, for messages.
+    """
+
+    _file: _File
+    _group: Any
+    path: str
+
+    def names(self) -> tuple[str, ...]:
+        """Names of all that is linked directly below."""
+        with guarded(self.path):
+            if len(self._group) > MAX_LINKS:
+                raise InvalidModel(f"{len(self._group)} entries in one group", where=self.path)
+            return tuple(self._group)
+
+    def groups(self) -> tuple[str, ...]:
+        """Names of the groups directly below."""
+        return tuple(name for name in self.names() if self.group(name) is not None)
+
+    def group(self, *path: str) -> Group | None:
+        """The group below this one along `path`; None if there is none.
+
+        Raises:
+            InvalidModel: a link on the way is no hard link, or the path is not a plain one.
+        """
+        import h5py
+
+        found: Group | None = self
+        for name in path:
+            entry = found._entry(name) if found is not None else None
+            found = Group(self._file, entry, entry.name) if isinstance(entry, h5py.Group) else None
+        return found
+
+    def weight(self, *path: str, name: str) -> Weight:
+        """The array below this group along `path`, described by `name`; its values are read later.
+
+        Raises:
+            InvalidModel: it is missing, lies outside the file, or is no array of numbers.
+            Unsupported: its element type or its filters are not read.
+        """
+        import h5py
+
+        place = f"{self.path.rstrip('/')}/{'/'.join(path)}"
+        parent = self.group(*path[:-1])
+        entry = parent._entry(path[-1]) if parent is not None else None
+        if not isinstance(entry, h5py.Dataset):
+            raise InvalidModel("there is no array" if entry is None else "it is not an array", where=place)
+        with guarded(place):
+            return describe(entry, self._file.size, place, name)
+
+    def _entry(self, name: str) -> Any:
+        """The object linked as `name`, or None."""
+        import h5py
+
+        place = f"{self.path.rstrip('/')}/{name}"
+        if name in ("", ".", "..") or "/" in name or "\0" in name:
+            raise InvalidModel(f"{name!r} is no name of an entry", where=self.path)
+        with guarded(place):
+            links, key = self._group.id.links, name.encode("utf-8", "surrogateescape")
+            if not links.exists(key):
+                return None
+            if links.get_info(key).type != h5py.h5l.TYPE_HARD:
+                raise InvalidModel("a link to another place or file, which is never followed", where=place)
+            entry = self._group[name]
+            self._file.claim(h5py.h5o.get_info(entry.id).addr, place)
+            return entry
+
+    def text(self, attribute: str) -> str | None:
+        """A text attribute, or None if there is none.
+
+        Raises:
+            InvalidModel: it is no text, or not UTF-8.
+        """
+        value = self._attribute(attribute)
+        if value is None:
+            return None
+        items = _texts(value, f"{self.path}@{attribute}")
+        if len(items) != 1:
+            raise InvalidModel("not one text", where=f"{self.path}@{attribute}")
+        return items[0]
+
+    def texts(self, attribute: str) -> tuple[str, ...] | None:
+        """A list of texts: one attribute, or several ("names0", "names1", ...) that Keras made of a long one; or None.
+
+        Raises:
+            InvalidModel: a part is missing, or something in it is no text.
+        """
+        parts = self._parts(attribute)
+        if not parts:
+            return None
+        return tuple(t for part in parts for t in _texts(self._attribute(part), f"{self.path}@{part}"))
+
+    def joined_text(self, attribute: str) -> str | None:
+        """A text that may be split over several attributes ("model_config0", "model_config1", ...), or None."""
+        parts = self.texts(attribute)
+        return None if parts is None else "".join(parts)
+
+    def _parts(self, attribute: str) -> list[str]:
+        with guarded(self.path):
+            names = set(self._group.attrs)
+        if attribute in names:
+            return [attribute]
+        numbered = {n for n in names if re.fullmatch(re.escape(attribute) + r"(0|[1-9]\d{0,5})", n)}
+        parts = [f"{attribute}{k}" for k in range(len(numbered))]
+        missing = [part for part in parts if part not in numbered]
+        if missing:
+            raise InvalidModel(f"part {missing[0]!r} of a split attribute is missing", where=self.path)
+        return parts
+
+    def _attribute(self, name: str) -> Any:
+        place = f"{self.path}@{name}"
+        with guarded(place):
+            if name not in self._group.attrs:
+                return None
+            header = self._group.attrs.get_id(name)
+            if header.dtype.itemsize * math.prod(header.shape or ()) > self._file.size:
+                raise InvalidModel("larger than the file", where=place)
+            return self._group.attrs[name]
+
+
+def _texts(value: Any, place: str) -> tuple[str, ...]:
+    """bytes, str, or an array of them; an empty float64 array is how Keras writes an empty list."""
+    import h5py
+
+    if isinstance(value, h5py.Empty) or (isinstance(value, np.ndarray) and value.size == 0):
+        return ()
+    items = value.reshape(-1).tolist() if isinstance(value, np.ndarray) else [value]
+    try:
+        texts = tuple(item.decode("utf-8") if isinstance(item, bytes) else item for item in items)
+        if not all(isinstance(text, str) for text in texts):
+            raise InvalidModel("not text", where=place)
+        "".join(texts).encode("utf-8")  # h5py hides bytes that are not UTF-8 in surrogates
+    except UnicodeError as error:
+        raise InvalidModel("text that is not UTF-8", where=place) from error
+    return texts

@@ -1,0 +1,148 @@
+"""Text of a model file to plain trees: JSON, and YAML where PyYAML is installed. Bounded in size, depth and numbers.
+
+Python's own json would follow 100,000 brackets or 100,000 digits, take NaN, and let the second of two equal keys win.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, NoReturn
+
+from converter.errors import InvalidModel, Unsupported
+
+MAX_BYTES = 64 << 20
+MAX_YAML_BYTES = 4 << 20
+MAX_DEPTH = 200
+MAX_DIGITS = 19
+MAX_NODES = 1_000_000
+
+# An unterminated string ends with the text, so that no place is ever looked at twice.
+_TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|$)|[\[{]|[\]}]', re.DOTALL)
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def decode(data: bytes, place: str) -> str:
+    """UTF-8, with or without a byte order mark.
+
+    Raises:
+        InvalidModel: it is something else, or larger than MAX_BYTES.
+    """
+    if len(data) > MAX_BYTES:
+        raise InvalidModel(f"{len(data)} bytes of text", where=place)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidModel("not UTF-8 text", where=place) from error
+
+
+def parse_json(text: str, place: str) -> Any:
+    """The tree of a JSON text: dict, list, str, int, float, bool, None.
+
+    Raises:
+        InvalidModel: not JSON, too deep, a number out of range, NaN or infinity, a key that stands twice.
+    """
+    _check_depth(text, place)
+    try:
+        tree = _decoder().decode(text)
+        if _SURROGATE.search(text):
+            json.dumps(tree, ensure_ascii=False).encode("utf-8")
+    except json.JSONDecodeError as error:
+        raise InvalidModel(f"not JSON: {error.msg} at character {error.pos}", where=place) from error
+    except UnicodeEncodeError as error:
+        raise InvalidModel("half a character pair in a text", where=place) from error
+    except (InvalidModel, RecursionError) as error:
+        what = error.what if isinstance(error, InvalidModel) else "nested too deeply"
+        raise InvalidModel(what, where=place) from error
+    return tree
+
+
+def _check_depth(text: str, place: str) -> None:
+    depth = 0
+    for token in _TOKENS.finditer(text):
+        first = text[token.start()]
+        if first in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise InvalidModel(f"nested more than {MAX_DEPTH} levels deep", where=place)
+        elif first in "]}":
+            depth -= 1
+
+
+def _decoder() -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=_unique, parse_int=_integer, parse_float=_number, parse_constant=_no_constant
+    )
+
+
+def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    tree = dict(pairs)
+    if len(tree) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in tree if keys.count(key) > 1)
+        raise InvalidModel(f"the key {twice!r} stands twice")
+    return tree
+
+
+def _integer(digits: str) -> int:
+    if len(digits.lstrip("-")) > MAX_DIGITS:
+        raise InvalidModel(f"an integer of {len(digits)} digits")
+    return int(digits)
+
+
+def _number(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise InvalidModel("a number out of range")
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise InvalidModel(f"{name} is not a JSON number")
+
+
+def parse_yaml(text: str, place: str) -> Any:
+    """The tree of a YAML text as Keras 1 and 2 wrote it: plain values, and tuples as lists. No other tag is obeyed.
+
+    Raises:
+        InvalidModel: not YAML, a tag that would make an object, too deep or too large.
+        Unsupported: PyYAML is not installed.
+    """
+    try:
+        import yaml
+    except ModuleNotFoundError as error:
+        hint = "pip install pyyaml, or give the architecture as JSON"
+        raise Unsupported("a YAML architecture needs PyYAML", where=place, hint=hint) from error
+    if len(text) > MAX_YAML_BYTES:
+        raise InvalidModel(f"{len(text)} characters of YAML", where=place)
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
+        """Builds plain values only."""
+
+    Loader.add_constructor("tag:yaml.org,2002:python/tuple", lambda loader, node: loader.construct_sequence(node, True))
+    Loader.add_constructor("tag:yaml.org,2002:python/unicode", lambda loader, node: loader.construct_scalar(node))
+    try:
+        return _plain(yaml.load(text, Loader), [MAX_NODES], place)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        raise InvalidModel(f"not YAML of plain values: {str(error).splitlines()[0]}", where=place) from error
+    except RecursionError as error:
+        raise InvalidModel("nested too deeply", where=place) from error
+
+
+def _plain(tree: Any, budget: list[int], place: str, depth: int = 0) -> Any:
+    """A copy without shared parts: aliases are written out, within a budget of nodes."""
+    budget[0] -= 1
+    if budget[0] < 0 or depth > MAX_DEPTH:
+        raise InvalidModel("nested too deeply, or too many nodes", where=place)
+    if isinstance(tree, dict):
+        if not all(isinstance(key, str) for key in tree):
+            raise InvalidModel("a key that is not text", where=place)
+        return {key: _plain(value, budget, place, depth + 1) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_plain(value, budget, place, depth + 1) for value in tree]
+    if isinstance(tree, (int, float)) and not abs(tree) < (10**MAX_DIGITS if isinstance(tree, int) else math.inf):
+        raise InvalidModel("a number out of range", where=place)
+    if tree is not None and not isinstance(tree, (str, int, float)):
+        raise InvalidModel(f"a value of type {type(tree).__name__}", where=place)
+    return tree
