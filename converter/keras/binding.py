@@ -64,10 +64,19 @@ def _assemble(spec: LayerSpec, arrays: Mapping[tuple[tuple[str, ...], str], Weig
 
 
 def _bind_flat(model: LayerSpec, weights: FlatWeights, era: Era) -> Bound:
-    unknown = [name for name, arrays in weights.layers.items() if arrays and name not in model.children]
+    groups = {name: arrays for name, arrays in weights.layers.items() if arrays}
+    unknown = [name for name in groups if name not in model.children]
     if unknown:
-        raise InvalidModel(f"the file holds arrays for {clean(unknown[0])!r}, which is not in the architecture")
-    return Bound({}, {name: _bind_group(layer, weights.layers.get(name, ()), era) for name, layer in model.children.items()})
+        groups = _by_order(model, groups, era, unknown[0])
+    return Bound({}, {name: _bind_group(layer, groups.get(name, ()), era) for name, layer in model.children.items()})
+
+
+def _by_order(model: LayerSpec, groups: Mapping[str, tuple[Weight, ...]], era: Era, unknown: str) -> dict[str, tuple[Weight, ...]]:
+    """Keras itself loads by the order of the layers that have arrays; names differ where an architecture was rebuilt."""
+    holders = [name for name, layer in model.children.items() if slots(layer, era)]
+    if len(holders) != len(groups):
+        raise InvalidModel(f"the file holds arrays for {clean(unknown)!r}, which is not in the architecture")
+    return dict(zip(holders, groups.values(), strict=True))
 
 
 def _bind_group(layer: LayerSpec, arrays: Sequence[Weight], era: Era) -> Bound:

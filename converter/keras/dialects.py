@@ -135,7 +135,9 @@ def plain(value: Any) -> Any:
 def _from_keras1(name: str, raw: dict[str, Any]) -> dict[str, Any]:
     renames = RENAMES.get(name, {})
     kept = {renames.get(k, k): v for k, v in raw.items() if k not in _TRAINING}
-    if name != "Embedding":
+    if name == "Embedding":
+        kept.pop("rate", None)  # of the dropout of Keras 1's Embedding
+    else:
         kept.pop("input_dim", None)
         kept.pop("input_length", None)
     for parts in _WINDOWS.values():

@@ -20,15 +20,15 @@ MODELS = frozenset({"Sequential", "Functional", "Model"})
 MAX_DEPTH = 64  # of models in models and wrappers in wrappers
 
 
-def parse_layer(raw: Any, era: Era, depth: int = 0) -> LayerSpec:
-    """A serialised layer or model {"class_name", "config"}."""
+def parse_layer(raw: Any, era: Era, depth: int = 0, position: int = 0) -> LayerSpec:
+    """A serialised layer or model {"class_name", "config"}; `position` names it where Keras 1 left out the name."""
     if not isinstance(raw, Mapping) or not isinstance(raw.get("config"), Mapping | list):
         raise InvalidModel("a layer must be an object with class_name and config")
     if depth > MAX_DEPTH:
         raise Unsupported(f"layers are nested more than {MAX_DEPTH} deep")
     written_as = str(raw.get("class_name"))
     name = dialects.class_name(raw, era)
-    own = layer_name(raw) or name.lower()
+    own = layer_name(raw) or f"{name.lower()}_{position + 1}"
     try:
         if name in MODELS:
             return _parse_model(raw, era, name, own, depth)
@@ -70,7 +70,7 @@ def _parse_model(raw: Mapping[str, Any], era: Era, name: str, own: str, depth: i
     if not isinstance(listed, list):
         raise Unsupported("the model holds no list of layers", hint="a subclassed model keeps its structure in Python code")
     sequential = name == "Sequential"
-    layers = tuple(parse_layer(layer, era, depth + 1) for layer in listed)
+    layers = tuple(parse_layer(layer, era, depth + 1, k) for k, layer in enumerate(listed))
     names = [layer.name for layer in layers]
     if len(set(names)) != len(names):
         twice = next(n for n in names if names.count(n) > 1)

@@ -64,7 +64,8 @@ def _embedding(call: Call) -> tuple[Tensor, ...]:
     call.check(table, "embeddings", config.input_dim, config.output_dim)
     # Keras <= 2.0 writes the dtype of the *input* as the layer's ("int32"); the table is floating all the same.
     dtype = config.compute_dtype if config.compute_dtype not in {None, "int32", "int64"} else table.dtype
-    y = call.emit(layers.Embedding(table.astype(str(dtype))), [x.value], (*x.shape, config.output_dim), str(dtype))
+    ids = x.value if x.dtype.startswith(("int", "uint")) else call.ops.cast(x.value, "int32")
+    y = call.emit(layers.Embedding(table.astype(str(dtype))), [ids], (*x.shape, config.output_dim), str(dtype))
     mask = call.ops.with_scalar("not_equal", x.value, 0) if config.mask_zero else None
     return (Tensor(y, mask),)
 
