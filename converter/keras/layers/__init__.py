@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from converter.keras.layers import cells, core, recurrent, wrappers
+from converter.keras.layers import (
+    activations,
+    cells,
+    convolution,
+    core,
+    dot,
+    merge,
+    normalization,
+    pooling,
+    recurrent,
+    reshaping,
+    wrappers,
+)
 from converter.keras.spec import LayerType
 
 LAYERS: dict[str, LayerType] = {
     **core.TYPES,
+    **activations.TYPES,
+    **normalization.TYPES,
+    **convolution.TYPES,
+    **pooling.TYPES,
+    **reshaping.TYPES,
+    **merge.TYPES,
+    **dot.TYPES,
     **cells.TYPES,
     **recurrent.TYPES,
     **wrappers.TYPES,

@@ -12,7 +12,7 @@ from converter.keras.schema import ActivationField, Config, Positive, activation
 from converter.keras.spec import Call, LayerType, Variable
 
 
-class InputConfig(Config):
+class InputConfig(Config, frozen=True):
     """InputLayer; the shape has become `batch_input_shape` in every dialect."""
 
     sparse: bool = False
@@ -24,7 +24,7 @@ def _input(call: Call) -> tuple[Tensor, ...]:
     raise InvalidModel("an InputLayer is called on a tensor")
 
 
-class DenseConfig(Config):
+class DenseConfig(Config, frozen=True):
     """https://keras.io/api/layers/core_layers/dense/"""
 
     units: Positive
@@ -48,7 +48,7 @@ def _dense(call: Call) -> tuple[Tensor, ...]:
     return (Tensor(call.ops.activate(y, activation_of(config.activation, call.era))),)
 
 
-class EmbeddingConfig(Config):
+class EmbeddingConfig(Config, frozen=True):
     """https://keras.io/api/layers/core_layers/embedding/"""
 
     input_dim: Positive
@@ -70,7 +70,7 @@ def _embedding(call: Call) -> tuple[Tensor, ...]:
     return (Tensor(y, mask),)
 
 
-class MaskingConfig(Config):
+class MaskingConfig(Config, frozen=True):
     """https://keras.io/api/layers/core_layers/masking/"""
 
     mask_value: float = 0.0
@@ -84,7 +84,7 @@ def _masking(call: Call) -> tuple[Tensor, ...]:
     return (Tensor(y, call.ops.squeeze(kept, -1)),)
 
 
-class DropoutConfig(Config):
+class DropoutConfig(Config, frozen=True):
     """Any layer that only acts during training: its arguments have no effect at inference."""
 
     rate: float | None = None

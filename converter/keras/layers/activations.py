@@ -1,0 +1,182 @@
+"""Activation and the activation layers: ReLU, LeakyReLU, PReLU, ELU, ThresholdedReLU, Softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from converter.activations import Activation, by_name
+from converter.errors import InvalidModel, Unsupported, clean
+from converter.keras.era import Era
+from converter.keras.graph import Tensor
+from converter.keras.layers.masks import call_mask
+from converter.keras.schema import ActivationField, Config, Ints, activation_of, validate
+from converter.keras.spec import Call, LayerType, Variable
+from converter.model import Value
+
+LARGE_NEGATIVE = -1e9  # what Keras adds to, or puts for, masked scores
+# keras/src/layers/activations/softmax.py, by release.
+SOFTMAX_ZEROES_MASKED = (3, 10, 0)  # masked positions come out as exact zeros, also in rows masked throughout
+SOFTMAX_SETS_MASKED = (3, 13, 0)  # masked scores are set to -1e9, no longer lowered by it
+
+
+class ActivationConfig(Config, frozen=True):
+    """https://keras.io/api/layers/core_layers/activation/"""
+
+    activation: ActivationField = None
+
+
+class ReLUConfig(Config, frozen=True):
+    """https://keras.io/api/layers/activation_layers/relu/"""
+
+    max_value: float | None = None
+    negative_slope: float | None = 0.0
+    threshold: float | None = 0.0
+
+
+class LeakyReLUConfig(Config, frozen=True):
+    """https://keras.io/api/layers/activation_layers/leaky_relu/; the slope is `alpha` before Keras 3."""
+
+    alpha: float | None = None
+    negative_slope: float | None = None
+
+
+class ELUConfig(Config, frozen=True):
+    """https://keras.io/api/layers/activation_layers/elu/"""
+
+    alpha: float = 1.0
+
+
+class ThresholdedReLUConfig(Config, frozen=True):
+    """Keras 1 and 2: x where x > theta, else 0."""
+
+    theta: float = 1.0
+
+
+class SoftmaxConfig(Config, frozen=True):
+    """https://keras.io/api/layers/activation_layers/softmax/"""
+
+    axis: Ints = -1
+    robust_masking: bool = False
+
+
+class PReLUConfig(Config, frozen=True):
+    """https://keras.io/api/layers/activation_layers/prelu/"""
+
+    shared_axes: Ints | None = None
+
+
+def _relu(config: ReLUConfig) -> Activation:
+    maximum = float("inf") if config.max_value is None else config.max_value
+    return Activation("relu", (config.negative_slope or 0.0, maximum, config.threshold or 0.0))
+
+
+def _leaky_relu(config: LeakyReLUConfig) -> Activation:
+    given = [slope for slope in (config.negative_slope, config.alpha) if slope is not None]
+    return Activation("leaky_relu", (given[0] if given else 0.3,))
+
+
+def _softmax(config: SoftmaxConfig) -> Activation:
+    axes = [config.axis] if isinstance(config.axis, int) else config.axis
+    if len(axes) != 1:
+        raise Unsupported("a Softmax over several axes is no activation function")
+    return Activation("softmax", (axes[0],))
+
+
+# Layers that are one function of their input: the configuration, and the function it means.
+FUNCTIONS: Mapping[str, tuple[type[Config], Callable[[Any], Activation]]] = {
+    "ReLU": (ReLUConfig, _relu),
+    "LeakyReLU": (LeakyReLUConfig, _leaky_relu),
+    "ELU": (ELUConfig, lambda config: Activation("elu", (config.alpha,))),
+    "ThresholdedReLU": (ThresholdedReLUConfig, lambda config: Activation("thresholded_relu", (config.theta,))),
+    "Softmax": (SoftmaxConfig, _softmax),
+}
+
+
+def layer_activation(class_name: str, config: Mapping[str, Any], era: Era) -> Activation:
+    """The function of an activation layer that stands as another layer's activation argument.
+
+    Raises:
+        Unsupported: it is no activation layer, or keeps weights. InvalidModel: its configuration is broken.
+    """
+    if class_name == "Activation":
+        return activation_of(validate(ActivationConfig, config).activation, era)
+    row = FUNCTIONS.get(class_name)
+    if row is None:
+        raise Unsupported(f"a {clean(class_name)} layer as an activation is not supported")
+    kind, meaning = row
+    return meaning(validate(kind, config))
+
+
+def _activation(call: Call) -> tuple[Tensor, ...]:
+    activation = activation_of(call.config.activation, call.era)
+    return (Tensor(call.ops.activate(call.x.value, activation)),)
+
+
+def _function(call: Call) -> tuple[Tensor, ...]:
+    _, meaning = FUNCTIONS[call.spec.class_name]
+    return (Tensor(call.ops.activate(call.x.value, meaning(call.config))),)
+
+
+def masked_softmax(call: Call, x: Value, axes: list[int], mask: Value | None) -> Value:
+    """softmax of x over axes where mask holds.
+
+    Keras lowers masked scores by 1e9, which leaves exactly -1e9 of any float32 score below 32; so they are set to it,
+    and a row that is masked throughout comes out the same in every precision. Only float64 keeps the sum.
+    """
+    ops = call.ops
+    if mask is not None and x.dtype == "float64" and call.era.version < SOFTMAX_SETS_MASKED:
+        lowered = ops.with_scalar("multiply", ops.cast(ops.unary("not", mask), x.dtype), LARGE_NEGATIVE)
+        x = ops.elementwise("add", x, lowered)
+    elif mask is not None:
+        x = ops.where(mask, x, ops.constant(large_negative(call), x.dtype))
+    if len(axes) == 1:
+        y = ops.activate(x, Activation("softmax", (axes[0],)))
+    else:
+        y = ops.unary("exp", ops.elementwise("subtract", x, ops.reduce("logsumexp", x, axes, keepdims=True)))
+    if mask is not None and call.era.version >= SOFTMAX_ZEROES_MASKED:
+        y = ops.where(mask, y, ops.constant(0.0, y.dtype))
+    return y
+
+
+def large_negative(call: Call) -> float:
+    """The score of a masked position in the dtype the layer computes in (float16 cannot hold -1e9)."""
+    if call.dtype != "float16":
+        return LARGE_NEGATIVE
+    return -30000.0 if call.era.major >= 3 else -65504.0 / 2
+
+
+def _softmax_layer(call: Call) -> tuple[Tensor, ...]:
+    x, axis = call.x.value, call.config.axis
+    axes = [axis] if isinstance(axis, int) else list(axis)
+    mask = call_mask(call)
+    if mask is not None:
+        mask = call.ops.cast(mask, "bool") if mask.dtype != "bool" else mask
+        if len(mask.shape) > len(x.shape):
+            raise InvalidModel(f"the mask {mask.shape} of a Softmax has more axes than its input {x.shape}")
+    return (Tensor(masked_softmax(call, x, axes, mask)),)
+
+
+def _prelu(call: Call) -> tuple[Tensor, ...]:
+    """max(x, 0) - alpha·max(-x, 0)."""
+    x, alpha, shared = call.x, call.need("alpha"), call.config.shared_axes
+    axes = [shared] if isinstance(shared, int) else (shared or [])
+    expected = [1 if k in axes else n for k, n in enumerate(x.shape)][1:]
+    call.check(alpha, "alpha", *expected)
+    relu = by_name("relu", call.era.major)
+    positive = call.ops.activate(x.value, relu)
+    negative = call.ops.activate(call.ops.unary("negative", x.value), relu)
+    scaled = call.ops.elementwise("multiply", negative, call.ops.weight(alpha))
+    return (Tensor(call.ops.elementwise("subtract", positive, scaled)),)
+
+
+TYPES: dict[str, LayerType] = {
+    "Activation": LayerType(ActivationConfig, _activation, masking="pass"),
+    **{
+        name: LayerType(kind, _function, masking="pass")
+        for name, (kind, _) in FUNCTIONS.items()
+        if name != "Softmax"
+    },
+    "Softmax": LayerType(SoftmaxConfig, _softmax_layer, masking="pass"),
+    "PReLU": LayerType(PReLUConfig, _prelu, lambda config, era: (Variable("alpha"),), masking="pass"),
+}  # fmt: skip

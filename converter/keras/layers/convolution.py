@@ -1,0 +1,211 @@
+"""Convolutions: plain, depthwise, separable and transposed, in one to three dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from converter import layers
+from converter.errors import InvalidModel, Unsupported
+from converter.keras.era import Era
+from converter.keras.graph import Tensor
+from converter.keras.layers.core import bias_variables
+from converter.keras.layers.windows import channel_axis, replaced, spatial_axes, transposed_length, window_length
+from converter.keras.schema import ActivationField, Config, DataFormat, Ints, Positive, activation_of, each
+from converter.keras.spec import Call, LayerType, Variable
+from converter.model import Value, Weight
+
+Padding = Literal["valid", "same", "causal"]
+RANKS = {"1D": 1, "2D": 2, "3D": 3}
+
+
+class WindowConfig(Config, frozen=True, kw_only=True):
+    """What every convolution has."""
+
+    kernel_size: Ints
+    strides: Ints = 1
+    padding: Padding = "valid"
+    data_format: DataFormat | None = None
+    dilation_rate: Ints = 1
+    activation: ActivationField = None
+    use_bias: bool = True
+
+
+class ConvConfig(WindowConfig, frozen=True, kw_only=True):
+    """https://keras.io/api/layers/convolution_layers/"""
+
+    filters: Positive
+    groups: Positive = 1
+
+
+class DepthwiseConfig(WindowConfig, frozen=True, kw_only=True):
+    """https://keras.io/api/layers/convolution_layers/depthwise_convolution2d/"""
+
+    inert = frozenset({"kernel_initializer", "filters", "groups"})  # tf.keras writes its base class's, which it ignores
+    depth_multiplier: Positive = 1
+
+
+class SeparableConfig(WindowConfig, frozen=True, kw_only=True):
+    """https://keras.io/api/layers/convolution_layers/separable_convolution/"""
+
+    filters: Positive
+    depth_multiplier: Positive = 1
+    groups: Literal[1] = 1
+
+
+class TransposeConfig(WindowConfig, frozen=True, kw_only=True):
+    """https://keras.io/api/layers/convolution_layers/convolution2d_transpose/"""
+
+    filters: Positive
+    output_padding: Ints | None = None
+    groups: Literal[1] = 1
+
+
+def rank_of(call: Call) -> int:
+    """How many spatial axes the layer's windows have, by its name ("Conv2DTranspose": 2)."""
+    return next(rank for mark, rank in RANKS.items() if mark in call.spec.class_name)
+
+
+def convolve(
+    call: Call, x: Value, kernel: Weight, bias: Weight | None, windows: Sequence[tuple[int, int, int]], groups: int = 1
+) -> Value:
+    """x convolved; `windows` holds (size, stride, dilation) of each spatial axis. No activation."""
+    config: WindowConfig = call.config
+    rank, data_format = len(windows), config.data_format or "channels_last"
+    axes = spatial_axes(x.shape, rank, data_format)
+    padding = config.padding
+    if padding == "causal" and rank > 1:
+        raise InvalidModel("causal padding is for one dimension")
+    if padding == "same" and call.era.backend == "theano":
+        x, padding = _pad_as_theano(call, x, windows, axes), "valid"
+    sizes = [
+        window_length(x.shape[axis], size, stride, padding, dilation)
+        for axis, (size, stride, dilation) in zip(axes, windows, strict=True)
+    ]
+    strides, dilation = tuple(w[1] for w in windows), tuple(w[2] for w in windows)
+    channels = channel_axis(x.shape, data_format)
+    shape = replaced(x.shape, [*axes, channels], [*sizes, kernel.shape[-1]])
+    layer = layers.Conv(rank, kernel, bias, strides, padding, dilation, groups, data_format)
+    return call.emit(layer, [x], shape)
+
+
+def _pad_as_theano(call: Call, x: Value, windows: Sequence[tuple[int, int, int]], axes: Sequence[int]) -> Value:
+    """Zeros for padding "same": Theano centres every window ("half" mode), whatever the stride and the size."""
+    pads, sizes = [(0, 0)] * len(x.shape), []
+    for axis, (size, _, dilation) in zip(axes, windows, strict=True):
+        reach = (size - 1) * dilation + 1
+        pads[axis] = (reach // 2, (reach - 1) // 2)
+        before = x.shape[axis]
+        sizes.append(None if before is None else before + reach - 1)
+    return call.emit(layers.Pad(tuple(pads)), [x], replaced(x.shape, axes, sizes))
+
+
+def _windows(config: WindowConfig, rank: int) -> list[tuple[int, int, int]]:
+    return list(
+        zip(
+            each(config.kernel_size, rank, "kernel_size"),
+            each(config.strides, rank, "strides"),
+            each(config.dilation_rate, rank, "dilation_rate"),
+            strict=True,
+        )
+    )
+
+
+def _channels(call: Call, x: Value, rank: int) -> int:
+    spatial_axes(x.shape, rank, call.config.data_format)
+    size = x.shape[channel_axis(x.shape, call.config.data_format)]
+    if size is None:
+        raise InvalidModel(f"the number of channels of the input {x.shape} is open")
+    return size
+
+
+def _finish(call: Call, y: Value) -> tuple[Tensor, ...]:
+    """The activation; softmax and its kin work along the last axis, whatever the data format."""
+    return (Tensor(call.ops.activate(y, activation_of(call.config.activation, call.era))),)
+
+
+def _conv(call: Call) -> tuple[Tensor, ...]:
+    config: ConvConfig = call.config
+    rank, x = rank_of(call), call.x.value
+    windows, channels = _windows(config, rank), _channels(call, x, rank)
+    if channels % config.groups or config.filters % config.groups:
+        raise InvalidModel(f"{config.groups} groups do not divide {channels} channels and {config.filters} filters")
+    kernel, bias = call.need("kernel"), call.weight("bias")
+    call.check(kernel, "kernel", *(w[0] for w in windows), channels // config.groups, config.filters)
+    call.check(bias, "bias", config.filters)
+    return _finish(call, convolve(call, x, kernel, bias, windows, config.groups))
+
+
+def _grouped(call: Call, kernel: Weight, windows: Sequence[tuple[int, int, int]], channels: int) -> Weight:
+    """A depthwise kernel [*window, channels, multiplier] as a grouped one [*window, 1, channels·multiplier]."""
+    multiplier = call.config.depth_multiplier
+    call.check(kernel, "depthwise kernel", *(w[0] for w in windows), channels, multiplier)
+    shape = (*kernel.shape[:-2], 1, channels * multiplier)
+    return kernel.map(lambda values: values.reshape(shape), shape)
+
+
+def _depthwise_variables(config: Any, era: Era) -> tuple[Variable, ...]:
+    kernel = Variable("kernel" if era.major >= 3 else "depthwise_kernel")
+    return (kernel, Variable("bias")) if config.use_bias else (kernel,)
+
+
+def _depthwise(call: Call) -> tuple[Tensor, ...]:
+    rank, x = rank_of(call), call.x.value
+    windows, channels = _windows(call.config, rank), _channels(call, x, rank)
+    kernel = call.need("kernel" if call.era.major >= 3 else "depthwise_kernel")
+    kernel, bias = _grouped(call, kernel, windows, channels), call.weight("bias")
+    call.check(bias, "bias", kernel.shape[-1])
+    return _finish(call, convolve(call, x, kernel, bias, windows, channels))
+
+
+def _separable_variables(config: Any, era: Era) -> tuple[Variable, ...]:
+    return (Variable("depthwise_kernel"), Variable("pointwise_kernel"), *[Variable("bias")] * config.use_bias)
+
+
+def _separable(call: Call) -> tuple[Tensor, ...]:
+    config: SeparableConfig = call.config
+    rank, x = rank_of(call), call.x.value
+    windows, channels = _windows(config, rank), _channels(call, x, rank)
+    depthwise = _grouped(call, call.need("depthwise_kernel"), windows, channels)
+    pointwise, bias = call.need("pointwise_kernel"), call.weight("bias")
+    call.check(pointwise, "pointwise kernel", *[1] * rank, depthwise.shape[-1], config.filters)
+    call.check(bias, "bias", config.filters)
+    between = convolve(call, x, depthwise, None, windows, channels)
+    return _finish(call, convolve(call, between, pointwise, bias, [(1, 1, 1)] * rank))
+
+
+def _transpose(call: Call) -> tuple[Tensor, ...]:
+    config: TransposeConfig = call.config
+    rank, x = rank_of(call), call.x.value
+    windows, channels = _windows(config, rank), _channels(call, x, rank)
+    data_format = config.data_format or "channels_last"
+    kernel, bias = call.need("kernel"), call.weight("bias")
+    call.check(kernel, "kernel", *(w[0] for w in windows), config.filters, channels)
+    call.check(bias, "bias", config.filters)
+    if config.padding == "causal" or call.era.backend == "theano":
+        raise Unsupported(f"a transposed convolution with padding {config.padding} on {call.era.backend}")
+    added = None if config.output_padding is None else _output_padding(config.output_padding, windows)
+    axes = spatial_axes(x.shape, rank, data_format)
+    sizes = [
+        transposed_length(x.shape[axis], size, stride, config.padding, dilation, added[k] if added else None)
+        for k, (axis, (size, stride, dilation)) in enumerate(zip(axes, windows, strict=True))
+    ]
+    strides, dilation = tuple(w[1] for w in windows), tuple(w[2] for w in windows)
+    layer = layers.ConvTranspose(rank, kernel, bias, strides, config.padding, added, dilation, data_format)
+    shape = replaced(x.shape, [*axes, channel_axis(x.shape, data_format)], [*sizes, config.filters])
+    return _finish(call, call.emit(layer, [x], shape))
+
+
+def _output_padding(given: Ints, windows: Sequence[tuple[int, int, int]]) -> tuple[int, ...]:
+    added = (given,) * len(windows) if isinstance(given, int) else tuple(given)
+    if len(added) != len(windows) or any(not 0 <= n < w[1] for n, w in zip(added, windows, strict=False)):
+        raise InvalidModel(f"output_padding {given} must be below the strides")
+    return added
+
+
+TYPES: dict[str, LayerType] = {
+    **{f"Conv{rank}": LayerType(ConvConfig, _conv, bias_variables) for rank in RANKS},
+    **{f"DepthwiseConv{rank}": LayerType(DepthwiseConfig, _depthwise, _depthwise_variables) for rank in ("1D", "2D")},
+    **{f"SeparableConv{rank}": LayerType(SeparableConfig, _separable, _separable_variables) for rank in ("1D", "2D")},
+    **{f"Conv{rank}Transpose": LayerType(TransposeConfig, _transpose, bias_variables) for rank in RANKS},
+}

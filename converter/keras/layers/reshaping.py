@@ -1,0 +1,184 @@
+"""Layers that only move values: Flatten, Reshape, Permute, RepeatVector, cropping, padding, upsampling."""
+
+from __future__ import annotations
+
+from converter import layers
+from converter.errors import InvalidModel, Unsupported
+from converter.keras.graph import Tensor
+from converter.keras.layers.convolution import rank_of
+from converter.keras.layers.windows import replaced, spatial_axes
+from converter.keras.schema import Config, DataFormat, Ints, Positive, each
+from converter.keras.spec import Call, LayerType
+from converter.model import Shape
+
+
+class FlattenConfig(Config, frozen=True):
+    """https://keras.io/api/layers/reshaping_layers/flatten/"""
+
+    data_format: DataFormat | None = None
+
+
+class ReshapeConfig(Config, frozen=True):
+    """https://keras.io/api/layers/reshaping_layers/reshape/"""
+
+    target_shape: list[int]
+
+
+class PermuteConfig(Config, frozen=True):
+    """https://keras.io/api/layers/reshaping_layers/permute/"""
+
+    dims: list[Positive]
+
+
+class RepeatVectorConfig(Config, frozen=True):
+    """https://keras.io/api/layers/reshaping_layers/repeat_vector/"""
+
+    n: Positive
+
+
+class CroppingConfig(Config, frozen=True):
+    """https://keras.io/api/layers/reshaping_layers/cropping1d/"""
+
+    cropping: int | list[int] | list[list[int]] | None = None
+    data_format: DataFormat | None = None
+
+
+class ZeroPaddingConfig(Config, frozen=True):
+    """https://keras.io/api/layers/reshaping_layers/zero_padding1d/"""
+
+    padding: int | list[int] | list[list[int]] | None = None
+    data_format: DataFormat | None = None
+
+
+class UpSamplingConfig(Config, frozen=True):
+    """https://keras.io/api/layers/reshaping_layers/up_sampling1d/"""
+
+    size: Ints = 2
+    data_format: DataFormat | None = None
+    interpolation: str = "nearest"
+
+
+def product(sizes: Shape) -> int | None:
+    """How many values; None if a size is open."""
+    total = 1
+    for size in sizes:
+        if size is None:
+            return None
+        total *= size
+    return total
+
+
+def _flatten(call: Call) -> tuple[Tensor, ...]:
+    x = call.x.value
+    if len(x.shape) == 1:
+        return (Tensor(call.ops.expand_dims(x, 1)),)
+    if call.config.data_format == "channels_first":
+        x = call.ops.transpose(x, [0, *range(2, len(x.shape)), 1])
+    total = product(x.shape[1:])
+    return (Tensor(call.ops.reshape(x, [0, -1 if total is None else total], (x.shape[0], total))),)
+
+
+def resolve(target: list[int], inputs: Shape) -> list[int | None]:
+    """The sizes that `target`, with at most one -1, makes of an input of sizes `inputs`; None where open.
+
+    Raises:
+        InvalidModel: two -1, or a count that does not fit.
+    """
+    if sum(n == -1 for n in target) > 1 or any(n < -1 for n in target):
+        raise InvalidModel(f"a target shape of {target}")
+    known, total = product(tuple(n for n in target if n != -1)), product(inputs)
+    assert known is not None
+    if -1 not in target:
+        if total is not None and total != known:
+            raise InvalidModel(f"{inputs} cannot be reshaped to {target}")
+        return list(target)
+    if total is not None and (known == 0 or total % known):
+        raise InvalidModel(f"{inputs} cannot be reshaped to {target}")
+    return [n if n != -1 else (None if total is None else total // known) for n in target]
+
+
+def _reshape(call: Call) -> tuple[Tensor, ...]:
+    x, target = call.x.value, call.config.target_shape
+    sizes = resolve(target, x.shape[1:])
+    return (Tensor(call.ops.reshape(x, [0, *(-1 if n is None else n for n in sizes)], (x.shape[0], *sizes))),)
+
+
+def _permute(call: Call) -> tuple[Tensor, ...]:
+    x, dims = call.x.value, call.config.dims
+    if sorted(dims) != list(range(1, len(x.shape))):
+        raise InvalidModel(f"a permutation {dims} of an input with {len(x.shape)} axes")
+    return (Tensor(call.ops.transpose(x, [0, *dims])),)
+
+
+def _repeat_vector(call: Call) -> tuple[Tensor, ...]:
+    x, n = call.x.value, call.config.n
+    if len(x.shape) != 2:
+        raise InvalidModel(f"RepeatVector of an input of shape {x.shape}")
+    wide = call.ops.expand_dims(x, 1)
+    return (Tensor(call.ops.one(layers.Repeat(1, n), [wide], (x.shape[0], n, x.shape[1]), x.dtype)),)
+
+
+def pairs(given: int | list[int] | list[list[int]] | None, rank: int) -> list[tuple[int, int]]:
+    """(before, after) of each spatial axis, from one number, one per axis, or a pair per axis (in 1D: one pair).
+
+    Raises:
+        InvalidModel: another form, or a negative number.
+    """
+    given = 1 if given is None else given
+    if isinstance(given, int):
+        found = [(given, given)] * rank
+    elif rank == 1 and len(given) == 2 and all(isinstance(n, int) for n in given):
+        found = [(given[0], given[1])]  # type: ignore[list-item]
+    else:
+        found = [(n, n) if isinstance(n, int) else (n[0], n[-1]) for n in given if isinstance(n, int) or len(n) == 2]
+    if len(found) != rank or any(n < 0 for pair in found for n in pair):
+        raise InvalidModel(f"{given} is no amount for {rank} spatial axes")
+    return found
+
+
+def _cropping(call: Call) -> tuple[Tensor, ...]:
+    rank, x = rank_of(call), call.x.value
+    axes = tuple(spatial_axes(x.shape, rank, call.config.data_format))
+    amounts = pairs(call.config.cropping, rank)
+    sizes = []
+    for axis, (before, after) in zip(axes, amounts, strict=True):
+        size = x.shape[axis]
+        if size is not None and size <= before + after:
+            raise InvalidModel(f"cropping by {before + after} leaves nothing of {size}")
+        sizes.append(None if size is None else size - before - after)
+    stops = tuple(-after if after else None for _, after in amounts)
+    layer = layers.Slice(axes, tuple(before for before, _ in amounts), stops, (1,) * rank)
+    return (Tensor(call.emit(layer, [x], replaced(x.shape, axes, sizes), x.dtype)),)
+
+
+def _zero_padding(call: Call) -> tuple[Tensor, ...]:
+    rank, x = rank_of(call), call.x.value
+    axes = spatial_axes(x.shape, rank, call.config.data_format)
+    amounts = dict(zip(axes, pairs(call.config.padding, rank), strict=True))
+    shape = tuple(None if n is None else n + sum(amounts.get(axis, (0, 0))) for axis, n in enumerate(x.shape))
+    layer = layers.Pad(tuple(amounts.get(axis, (0, 0)) for axis in range(len(x.shape))))
+    return (Tensor(call.emit(layer, [x], shape, x.dtype)),)
+
+
+def _up_sampling(call: Call) -> tuple[Tensor, ...]:
+    config: UpSamplingConfig = call.config
+    rank, y = rank_of(call), call.x.value
+    times = each(config.size, rank, "size")
+    if config.interpolation != "nearest" and any(n > 1 for n in times):
+        raise Unsupported(f"upsampling by {config.interpolation} interpolation")
+    for axis, n in zip(spatial_axes(y.shape, rank, config.data_format), times, strict=True):
+        size = y.shape[axis]
+        shape = replaced(y.shape, [axis], [None if size is None else size * n])
+        y = y if n == 1 else call.ops.one(layers.Repeat(axis, n), [y], shape, y.dtype)
+    return (Tensor(y),)
+
+
+TYPES: dict[str, LayerType] = {
+    "Flatten": LayerType(FlattenConfig, _flatten),
+    "Reshape": LayerType(ReshapeConfig, _reshape),
+    "Permute": LayerType(PermuteConfig, _permute),
+    "RepeatVector": LayerType(RepeatVectorConfig, _repeat_vector),
+    **{f"Cropping{rank}": LayerType(CroppingConfig, _cropping) for rank in ("1D", "2D", "3D")},
+    **{f"ZeroPadding{rank}": LayerType(ZeroPaddingConfig, _zero_padding) for rank in ("1D", "2D", "3D")},
+    **{f"UpSampling{rank}": LayerType(UpSamplingConfig, _up_sampling, note="nearest") for rank in ("1D", "2D", "3D")},
+}  # fmt: skip
