@@ -1,0 +1,31 @@
+"""Targets, one module each, with `export(model, path, ...)`. Imported when used: `module(name).export(...)`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """One row: the module that exports, the suffix of its files, and what users call it."""
+
+    module: str
+    suffix: str
+    title: str
+
+
+EXPORTERS: Mapping[str, Exporter] = {
+    "onnx": Exporter("converter.exporters.onnx", ".onnx", "ONNX"),
+}
+
+
+def module(name: str) -> ModuleType:
+    """The exporter's module, imported now.
+
+    Raises:
+        KeyError: no such target.
+    """
+    return import_module(EXPORTERS[name].module)

@@ -1,0 +1,43 @@
+"""ONNX: `export(model, path)` writes a file as the contracts say (inputs and outputs in Keras' order, native LSTM).
+
+lower.py holds the singledispatch of one rule per neutral layer type; the other modules hold the rules, by family.
+graph.py is the façade over onnx.helper, build.py puts the model together, writer.py streams it to disk.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from converter.exporters.onnx import conv, dense, elementwise, recurrent, shapes
+from converter.exporters.onnx.build import OPSETS, build
+from converter.exporters.onnx.writer import EXTERNAL_ABOVE, write
+from converter.model import Model
+
+__all__ = ["OPSETS", "RULES", "export"]
+
+RULES = (conv, dense, elementwise, recurrent, shapes)  # imported for the rules they register with `lower`
+
+
+def export(
+    model: Model,
+    path: Path,
+    *,
+    opset: int | None = None,
+    external_above: int = EXTERNAL_ABOVE,
+) -> None:
+    """Writes `model` as ONNX.
+
+    Args:
+        model: what to write; weights are read one at a time.
+        path: the file to write, over an existing one. It must bear its final name, and can be moved with the external
+            data file, `<name>.data` beside it: the ONNX file refers to that by name.
+        opset: of ai.onnx, one of `OPSETS`; 13 by default.
+        external_above: bytes of weights above which that file is used.
+
+    Raises:
+        Unsupported: a layer, type or opset that cannot be exported exactly.
+        InvalidModel: a weight's values do not fit its shape.
+        FileExistsError: the external data file exists already.
+    """
+    proto, initializers = build(model, opset)
+    write(proto, initializers, path, external_above)

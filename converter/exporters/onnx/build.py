@@ -1,0 +1,133 @@
+"""Model -> ModelProto: lowers the nodes one by one, then fixes the graph's inputs, outputs and metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from importlib import metadata
+
+import onnx
+from onnx import helper
+
+from converter.errors import ConversionError, Unsupported
+from converter.exporters.onnx.graph import Graph, Initializer, Store, Tensor, computed, value_info
+from converter.exporters.onnx.lower import lower
+from converter.model import Model, Node, Value
+
+OPSETS = range(13, 27)  # 26 is the newest that onnxruntime 1.32 runs
+IR_VERSION = 7  # as old as opset 13 allows; newer ones add nothing that we write
+PRODUCER = "keras-lstm-convert"
+
+
+def build(model: Model, opset: int | None = None) -> tuple[onnx.ModelProto, list[Initializer]]:
+    """The ONNX model without its initializers, and those.
+
+    Raises:
+        Unsupported: a layer, type or opset that cannot be exported.
+    """
+    opset = OPSETS.start if opset is None else opset
+    if opset not in OPSETS:
+        raise Unsupported(f"opset {opset}", hint=f"choose one from {OPSETS.start} to {OPSETS.stop - 1}")
+    inputs = (*model.inputs, *(state.input for state in model.states))
+    outputs = (
+        *zip(model.outputs, model.output_names, strict=True),
+        *((state.output, state.output.name) for state in model.states),
+    )
+    store = Store(opset, needed=_needed(model))
+    store.names.update(value.name for value in inputs)
+    store.names.update(name for _, name in outputs)
+    graph = Graph(store)
+    tensors: dict[str, Tensor | None] = {}
+    for value in inputs:
+        store.layer = value.name
+        tensors[value.name] = graph.cast(Tensor(value.name, value.dtype), computed(value.dtype))
+    for node in model.nodes:
+        if any(value.name in store.needed for value in node.outputs):
+            _lower(graph, node, tensors)
+    _name_outputs(graph, outputs, tensors)
+    proto = helper.make_graph(
+        graph.nodes,
+        model.name or "model",
+        [value_info(value.name, value.dtype, value.shape, "batch") for value in inputs],
+        [value_info(name, value.dtype, value.shape, "batch") for value, name in outputs],
+    )
+    return _model(proto, model, opset), list(store.initializers.values())
+
+
+def _lower(graph: Graph, node: Node, tensors: dict[str, Tensor | None]) -> None:
+    graph.store.layer = node.name
+    inputs = tuple(None if value is None else tensors[value.name] for value in node.inputs)
+    try:
+        made = lower(node.layer, graph, node, inputs)
+    except ConversionError as error:
+        raise error.at(node.name) from error
+    tensors.update({value.name: tensor for value, tensor in zip(node.outputs, made, strict=True)})
+
+
+def _needed(model: Model) -> frozenset[str]:
+    """Names of the values on which an output or a state depends."""
+    needed = {value.name for value in (*model.outputs, *(state.output for state in model.states))}
+    for node in reversed(model.nodes):
+        if any(value.name in needed for value in node.outputs):
+            needed.update(value.name for value in node.inputs if value is not None)
+    return frozenset(needed)
+
+
+def _name_outputs(graph: Graph, outputs: Iterable[tuple[Value, str]], tensors: dict[str, Tensor | None]) -> None:
+    """Gives the tensors behind the outputs their names; an input, a constant, or one named already gets an Identity."""
+    renamed: dict[str, str] = {}
+    copies: list[onnx.NodeProto] = []
+    for value, name in outputs:
+        tensor = tensors[value.name]
+        assert tensor is not None
+        graph.store.layer = name
+        tensor = graph.cast(tensor, value.dtype)
+        made = any(tensor.name in node.output for node in graph.nodes)
+        if made and tensor.name not in renamed:
+            renamed[tensor.name] = name
+        else:
+            node_name = graph.store.unique(f"{name}/Identity")
+            copies.append(helper.make_node("Identity", [tensor.name], [name], node_name))
+    graph.nodes += copies
+    _rename(graph.nodes, renamed)
+
+
+def _rename(nodes: Iterable[onnx.NodeProto], renamed: dict[str, str]) -> None:
+    for node in nodes:
+        for names in (node.input, node.output):
+            names[:] = [renamed.get(name, name) for name in names]
+        for attribute in node.attribute:
+            _rename(attribute.g.node, renamed)
+
+
+def _model(graph: onnx.GraphProto, model: Model, opset: int) -> onnx.ModelProto:
+    version = converter_version()
+    proto = helper.make_model(
+        graph,
+        ir_version=IR_VERSION,
+        opset_imports=[helper.make_opsetid("", opset)],
+        producer_name=PRODUCER,
+        producer_version=version,
+    )
+    source = model.source
+    properties = {
+        "keras.version": source.keras_version,
+        "keras.era": source.era,
+        "keras.format": source.format,
+        "keras.backend": source.backend,
+        "source.sha256": source.sha256,
+        "converter.version": version,
+    }
+    if model.states:
+        names = [{"input": state.input.name, "output": state.output.name} for state in model.states]
+        properties["keras.states"] = json.dumps(names)
+    helper.set_model_props(proto, properties)
+    return proto
+
+
+def converter_version() -> str:
+    """The installed version, or "unknown" where the program runs from a source tree."""
+    try:
+        return metadata.version(PRODUCER)
+    except metadata.PackageNotFoundError:
+        return "unknown"

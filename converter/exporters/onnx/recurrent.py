@@ -1,0 +1,54 @@
+"""Recurrent: a native operator wherever one computes the cell exactly, else a Scan; then the merge of directions."""
+
+from __future__ import annotations
+
+from converter.exporters.onnx import native, scan
+from converter.exporters.onnx.graph import Graph, Tensor
+from converter.exporters.onnx.lower import Inputs, Outputs, lower, rank
+from converter.exporters.onnx.sequence import Pass, Sequence
+from converter.layers import ConvLSTMCell, Recurrent
+from converter.model import Node
+
+MERGES = {"sum": "Add", "mul": "Mul", "ave": "Add"}
+
+
+@lower.register
+def recurrent(layer: Recurrent, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
+    """See `converter.layers.Recurrent`."""
+    sequence = Sequence.of(graph, layer, node, inputs)
+    passes, joined = _passes(graph, sequence)
+    states = [state for one in passes for state in one.states]
+    if layer.merge is None:
+        return (*(one.y for one in passes), *states)
+    needed = node.outputs[0].name in graph.store.needed
+    return (_merge(graph, layer, rank(node), passes) if needed and joined is None else joined, *states)
+
+
+def _passes(graph: Graph, sequence: Sequence) -> tuple[list[Pass], Tensor | None]:
+    directions = sequence.directions
+    if len(directions) == 2 and native.fit_together(*directions):
+        places = [1, 0] if directions[0].reverse_input else [0, 1]
+        found, joined = native.run(graph, sequence, places)
+        return [found[places.index(place)] for place in range(2)], joined
+    passes = []
+    for place, direction in enumerate(directions):
+        if native.is_native(direction.cell):
+            passes += native.run(graph, sequence, [place])[0]
+        else:
+            passes.append(scan.run(graph, sequence, place))
+    return passes, None
+
+
+def _merge(graph: Graph, layer: Recurrent, ndim: int, passes: list[Pass]) -> Tensor:
+    """Two outputs as one; `ndim` counts the axes of the layer's input."""
+    a, b = (one.y for one in passes)
+    assert a is not None
+    if layer.merge == "concat":
+        ndim = ndim if layer.return_sequences else ndim - 1
+        cell = layer.directions[0].cell
+        first = isinstance(cell, ConvLSTMCell) and cell.data_format == "channels_first"
+        axis = ndim - 1 - (cell.rank if first and isinstance(cell, ConvLSTMCell) else 0)
+        return graph.op("Concat", a, b, axis=axis)
+    assert layer.merge is not None
+    y = graph.op(MERGES[layer.merge], a, b)
+    return graph.op("Mul", y, graph.scalar(0.5, y)) if layer.merge == "ave" else y

@@ -1,0 +1,96 @@
+"""Recurrent cells that no ONNX operator computes: a Scan over time, with the input's projection done once before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from onnx import helper
+
+from converter.exporters.onnx import cells, convlstm
+from converter.exporters.onnx.graph import Graph, Tensor, value_info
+from converter.exporters.onnx.masks import last_taken
+from converter.exporters.onnx.sequence import Pass, Projected, Sequence
+from converter.layers import ConvLSTMCell, Direction, MaskedOutput
+
+CELLS: Mapping[type, Callable[..., Projected]] = {**cells.CELLS, ConvLSTMCell: convlstm.project}
+
+
+def run(graph: Graph, sequence: Sequence, place: int) -> Pass:
+    """One direction of a recurrent layer as one Scan."""
+    direction, rule = sequence.directions[place], sequence.masked_output(place)
+    cell = CELLS[type(direction.cell)](graph, sequence, direction.cell)
+    zeros = graph.zeros(cell.state_shape, sequence.dtype)
+    states = [zeros if state is None else cell.inward(state) for state in sequence.initial[place]]
+    started = sequence.initial[place][0] is not None
+    mask = sequence.mask
+    carries = mask is not None and rule == "previous" and started  # the last output, which then is not the last h
+    carried = [*states, zeros] if carries else states
+    scanned = [cell.steps]
+    if mask is not None:
+        time_mask = mask if sequence.time_major else graph.transpose(mask, (1, 0))
+        scanned.append(graph.with_axes("Unsqueeze", time_mask, range(2, 2 + cell.feature_axes)))
+    wants_steps = sequence.wants_steps and sequence.wants_y[place]
+    body = _body(graph, sequence, cell, mask is not None, carries, rule, wants_steps)
+    made = _scan(graph, body, carried, scanned, direction, wants_steps)
+    finals = [cell.outward(state, 0) for state in made[: len(states)]]
+    if wants_steps:
+        y = cell.outward(made[-1], 1)  # [time, batch, ...]
+        axes = [1, 0, *range(2, 2 + cell.feature_axes)]
+        return Pass(y if sequence.time_major else graph.transpose(y, axes), tuple(finals))
+    y = cell.outward(made[len(states)], 0) if carries else finals[0]
+    if mask is not None and rule == "zero":
+        batch_first = graph.transpose(mask, (1, 0)) if sequence.time_major else mask
+        real = last_taken(graph, batch_first, direction)
+        real = graph.with_axes("Unsqueeze", real, range(2, 1 + cell.feature_axes)) if cell.feature_axes > 1 else real
+        y = graph.op("Where", real, y, graph.scalar(0, y), dtype=y.dtype)
+    return Pass(y, tuple(finals))
+
+
+def _body(
+    graph: Graph,
+    sequence: Sequence,
+    cell: Projected,
+    masked: bool,
+    carries: bool,
+    rule: MaskedOutput,
+    wants_steps: bool,
+) -> Any:
+    """One step: states, then the last output if carried, then the projected input and its mask."""
+    body, dtype = graph.body(), sequence.dtype
+    states = [body.input(f"state{k}", dtype) for k in range(cell.states)]
+    previous = [body.input("previous", dtype)] if carries else []
+    x = body.input("x", dtype)
+    mask = [body.input("mask", "bool")] if masked else []
+    new = cell.step(body, x, states)
+    y = new[0]
+    if mask:
+        kept = [body.op("Where", mask[0], *pair, dtype=dtype) for pair in zip(new, states, strict=True)]
+        if rule == "zero":
+            y = body.op("Where", mask[0], y, body.scalar(0, y), dtype=dtype)
+        else:
+            y = body.op("Where", mask[0], y, previous[0], dtype=dtype) if carries else kept[0]
+        new = kept
+    outputs = [*new, *([y] if carries else []), *([y] if wants_steps else [])]
+    # An output must be made here, once, and not be another output or an input.
+    outputs = [body.op("Identity", t) if t in outputs[:k] else t for k, t in enumerate(outputs)]
+    inputs, made = ([value_info(t.name, dtype, None) for t in side] for side in ([*states, *previous, x], outputs))
+    inputs += [value_info(t.name, t.dtype, None) for t in mask]
+    return helper.make_graph(body.nodes, graph.store.unique(f"{graph.store.layer}/step"), inputs, made)
+
+
+def _scan(
+    graph: Graph, body: Any, carried: list[Tensor], scanned: list[Tensor], direction: Direction, wants_steps: bool
+) -> list[Tensor]:
+    """Final states and, if wanted, the outputs of all steps, [time, ...], in the order the direction gives them."""
+    dtype = carried[0].dtype
+    made = graph.ops(
+        "Scan",
+        [*carried, *scanned],
+        [dtype] * (len(carried) + wants_steps),
+        body=body,
+        num_scan_inputs=len(scanned),
+        scan_input_directions=[int(direction.reverse_input)] * len(scanned),
+        scan_output_directions=[int(direction.reverse_output)] if wants_steps else None,
+    )
+    return [t for t in made if t is not None]

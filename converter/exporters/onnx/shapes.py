@@ -1,0 +1,94 @@
+"""Layers that move values without changing them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from converter.exporters.onnx.graph import Graph
+from converter.exporters.onnx.lower import Inputs, Outputs, lower, present, rank, result_type
+from converter.layers import Concatenate, ExpandDims, Gather, Pad, Repeat, Reshape, Slice, Squeeze, Tile, Transpose
+from converter.model import Node
+
+INT64 = np.iinfo(np.int64)
+
+
+@lower.register
+def reshape(layer: Reshape, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
+    """Reshape; 0 and -1 mean the same in ONNX."""
+    return (graph.reshape(present(inputs[0]), layer.target),)
+
+
+@lower.register
+def transpose(layer: Transpose, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
+    """Transpose."""
+    return (graph.transpose(present(inputs[0]), layer.axes),)
+
+
+@lower.register
+def concatenate(layer: Concatenate, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
+    """Concat."""
+    return (graph.op("Concat", *(graph.cast(present(x), result_type(node)) for x in inputs), axis=layer.axis),)
+
+
+@lower.register
+def expand_dims(layer: ExpandDims, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
+    """Unsqueeze."""
+    return (graph.with_axes("Unsqueeze", present(inputs[0]), layer.axes),)
+
+
+@lower.register
+def squeeze(layer: Squeeze, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
+    """Squeeze."""
+    return (graph.with_axes("Squeeze", present(inputs[0]), layer.axes),)
+
+
+@lower.register
+def repeat(layer: Repeat, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
+    """Gather of 0, 0, ..., 1, 1, ...: right for any rank and for lengths known only at run time."""
+    x, value = present(inputs[0]), node.inputs[0]
+    length = value.shape[layer.axis] if value is not None else None
+    if length is not None:
+        index = graph.const(np.repeat(np.arange(length), layer.times))
+    else:
+        times = graph.const(layer.times)
+        total = graph.op("Mul", graph.size(x, layer.axis), times)
+        index = graph.op("Div", graph.op("Range", graph.const(0), total, graph.const(1)), times)
+    return (graph.op("Gather", x, index, axis=layer.axis),)
+
+
+@lower.register
+def tile(layer: Tile, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
+    """Tile."""
+    return (graph.op("Tile", present(inputs[0]), graph.const(list(layer.times))),)
+
+
+@lower.register
+def pad(layer: Pad, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
+    """Pad."""
+    x = present(inputs[0])
+    pads = graph.const([before for before, _ in layer.pads] + [after for _, after in layer.pads])
+    value = graph.scalar(layer.value, x) if layer.mode == "constant" else None
+    return (graph.op("Pad", x, pads, value, mode=layer.mode),)
+
+
+@lower.register
+def slice_(layer: Slice, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
+    """Slice; an open end is the farthest number, which ONNX clamps."""
+    low, high = int(INT64.min) + 1, int(INT64.max)
+    starts = [_open(n, low if step > 0 else high) for n, step in zip(layer.starts, layer.steps, strict=True)]
+    stops = [_open(n, high if step > 0 else low) for n, step in zip(layer.stops, layer.steps, strict=True)]
+    arguments = (starts, stops, list(layer.axes), list(layer.steps))
+    return (graph.op("Slice", present(inputs[0]), *(graph.const(numbers) for numbers in arguments)),)
+
+
+def _open(bound: int | None, farthest: int) -> int:
+    return farthest if bound is None else bound
+
+
+@lower.register
+def gather(layer: Gather, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
+    """Gather; negative indices count from the end in NumPy and ONNX alike."""
+    x, index = present(inputs[0]), present(inputs[1])
+    index = index if index.dtype in ("int32", "int64") else graph.cast(index, "int64")
+    assert rank(node) > layer.axis
+    return (graph.op("Gather", x, index, axis=layer.axis),)
