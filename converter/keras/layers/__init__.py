@@ -28,5 +28,6 @@ LAYERS: dict[str, LayerType] = {
     **dot.TYPES,
     **cells.TYPES,
     **recurrent.TYPES,
+    **conv_lstm.TYPES,
     **wrappers.TYPES,
 }

@@ -77,7 +77,7 @@ def arguments(call: Call) -> Arguments:
     if isinstance(explicit, list):
         explicit = explicit[0]
     mask = explicit.value if isinstance(explicit, Tensor) else None
-    carried = x.mask if x.mask is not None or call.era.major >= 3 else mask
+    carried = mask if mask is not None else x.mask
     if mask is None and (not states or call.era.switch("mask_with_initial_state")):
         mask = x.mask
     return Arguments(x, tuple(t.value for t in states), mask, carried)
@@ -231,20 +231,12 @@ def recurrent(call: Call) -> tuple[Tensor, ...]:
     return (output, *(Tensor(s) for s in after))
 
 
-class CuDNNConfig(LSTMConfig):
-    """CuDNNLSTM: tanh and sigmoid, always with a bias."""
-
-
-class CuDNNGRUConfig(GRUConfig):
-    """CuDNNGRU: reset_after, tanh and sigmoid."""
-
-
 CELL = ("cell",)
 TYPES: dict[str, LayerType] = {
     "LSTM": LayerType(LSTMConfig, recurrent, variables("LSTM"), masking="own", variables_under=CELL),
     "GRU": LayerType(GRUConfig, recurrent, variables("GRU"), masking="own", variables_under=CELL),
     "SimpleRNN": LayerType(LSTMConfig, recurrent, variables("SimpleRNN"), masking="own", variables_under=CELL),
-    "CuDNNLSTM": LayerType(CuDNNConfig, recurrent, variables("LSTM"), masking="own", variables_under=CELL),
-    "CuDNNGRU": LayerType(CuDNNGRUConfig, recurrent, variables("GRU"), masking="own", variables_under=CELL),
+    "CuDNNLSTM": LayerType(LSTMConfig, recurrent, variables("LSTM"), masking="own", variables_under=CELL),
+    "CuDNNGRU": LayerType(GRUConfig, recurrent, variables("GRU"), masking="own", variables_under=CELL),
     "RNN": LayerType(RNNConfig, recurrent, children=_cell_of_rnn, masking="own"),
 }

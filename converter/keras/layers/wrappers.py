@@ -11,8 +11,17 @@ from converter.keras.era import Era
 from converter.keras.graph import Tensor
 from converter.keras.layers.cells import cells_of
 from converter.keras.layers.recurrent import (
-    Pass, arguments, check_input, in_caller_order, initial_states, masked_output, run_pass, sequence_shape,
-    state_names, state_shapes, time_axis,
+    Pass,
+    arguments,
+    check_input,
+    in_caller_order,
+    initial_states,
+    masked_output,
+    run_pass,
+    sequence_shape,
+    state_names,
+    state_shapes,
+    time_axis,
 )  # fmt: skip
 from converter.keras.schema import Config
 from converter.keras.spec import Bound, Call, LayerSpec, LayerType, flatten
@@ -179,9 +188,9 @@ def _apply_to_steps(call: Call, inner: LayerSpec, bound: Bound, x: Tensor, path:
     result = []
     for tensor in flatten(list(outputs)):
         mask = x.mask
-        if tensor.mask is not None:
+        if tensor.mask is not None and call.era.major < 3:  # Keras 3 passes on its input's mask, not the wrapped layer's
             mask = unfold(call, tensor.mask, x.value)
-        elif mask is not None:
+        elif mask is not None and call.era.major < 3:
             for _ in range(len(mask.shape) - 2):
                 mask = call.ops.reduce("any", mask, [-1])
         result.append(Tensor(unfold(call, tensor.value, x.value), mask))
