@@ -1,0 +1,115 @@
+"""One module for each kind of container, each with `sniff`, `read` and `read_weights`; the kind is found by content.
+
+`load` gives the neutral model, `read_source` what the file says before it is understood.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from converter.errors import ConversionError, InvalidModel
+
+if TYPE_CHECKING:
+    from converter.keras.source import FlatWeights, ObjectWeights, PathWeights, Source
+    from converter.model import Model
+
+READERS = {
+    "h5": "converter.readers.h5",
+    "keras_zip": "converter.readers.keras_zip",
+    "saved_model": "converter.readers.saved_model",
+    "checkpoint": "converter.readers.checkpoint",
+    "tfjs": "converter.readers.tfjs",
+}
+"""Kind of container -> module that reads it, in the order they are asked."""
+
+
+class Reader(Protocol):
+    """What every module of READERS offers."""
+
+    def sniff(self, path: Path) -> bool:
+        """Whether the content of `path` is of this kind; cheap."""
+
+    def read(self, path: Path, architecture: Mapping[str, Any] | None) -> Source:
+        """What the file says of a model; an architecture given replaces its own."""
+
+    def read_weights(self, path: Path) -> FlatWeights | PathWeights | ObjectWeights:
+        """Its arrays alone; no architecture is needed."""
+
+
+def reader(kind: str) -> Reader:
+    """The module that reads a kind of container."""
+    return cast(Reader, importlib.import_module(READERS[kind]))
+
+
+def find(path: Path) -> str:
+    """The kind of container that `path` is, a key of READERS; found by its content, not its name.
+
+    Raises:
+        InvalidModel: there is nothing there, or nothing that could hold a model.
+        Unsupported: it is something known that is not read: ONNX, PyTorch, a Git LFS pointer, ...
+    """
+    for kind, module in READERS.items():
+        if importlib.util.find_spec(module) and reader(kind).sniff(path):
+            return kind
+    from converter.readers.unreadable import describe
+
+    raise describe(path)
+
+
+def read_source(path: Path, architecture_path: Path | None = None) -> Source:
+    """What a file says of a model, and with which weights.
+
+    Args:
+        path: a file, a folder, or the prefix of a checkpoint.
+        architecture_path: JSON or YAML, for files that hold weights only; it replaces the file's own architecture.
+
+    Raises:
+        ConversionError: the file cannot be read; the message names it.
+    """
+    from converter.readers.common import read_architecture
+
+    architecture = None if architecture_path is None else read_architecture(architecture_path)
+    try:
+        return reader(find(path)).read(path, architecture)
+    except ConversionError as error:
+        raise error.at(path.name) from error
+    except OSError as error:
+        raise InvalidModel(f"cannot be read: {error.strerror or error}", where=path.name) from error
+
+
+def read_weights(path: Path) -> FlatWeights | PathWeights | ObjectWeights:
+    """The arrays of a file of any readable kind, whether or not it holds an architecture.
+
+    Raises:
+        ConversionError: the file cannot be read; the message names it.
+    """
+    try:
+        return reader(find(path)).read_weights(path)
+    except ConversionError as error:
+        raise error.at(path.name) from error
+    except OSError as error:
+        raise InvalidModel(f"cannot be read: {error.strerror or error}", where=path.name) from error
+
+
+def load(path: Path, architecture: Path | None = None, outputs: tuple[str, ...] = ()) -> Model:
+    """The neutral model of a Keras file.
+
+    Args:
+        path: a file, a folder, or the prefix of a checkpoint.
+        architecture: JSON or YAML, for files that hold weights only; it replaces the file's own architecture.
+        outputs: names of layers whose outputs the model shall have instead of its own.
+
+    Raises:
+        ConversionError: the file is broken, or cannot be converted exactly.
+    """
+    source = read_source(path, architecture)
+    from converter.keras import build
+
+    try:
+        return build(source, outputs)
+    except ConversionError as error:
+        raise error.at(path.name) from error

@@ -1,0 +1,82 @@
+"""What readers share: architectures as text, and whose versions count when a model comes in two files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from converter.errors import InvalidModel, Unsupported
+from converter.formats.text import MAX_BYTES, decode, parse_json, parse_yaml
+from converter.model import Provenance
+
+NEEDS_ARCHITECTURE = "give the architecture with --architecture model.json, as model.to_json() writes it"
+
+
+def parse_architecture(text: str, place: str) -> Mapping[str, Any]:
+    """A model's JSON: an object with `class_name` and `config`. One that was dumped twice, into a JSON text, too.
+
+    Raises:
+        InvalidModel: not JSON, or not the configuration of a model.
+    """
+    tree = parse_json(text, place)
+    return as_architecture(parse_json(tree, place) if isinstance(tree, str) else tree, place)
+
+
+def read_architecture(path: Path) -> Mapping[str, Any]:
+    """The architecture in a JSON or YAML file of its own.
+
+    Raises:
+        InvalidModel: no such file, or not the configuration of a model.
+        Unsupported: YAML, and PyYAML is not installed.
+    """
+    place = path.name
+    if not path.is_file():
+        raise InvalidModel("there is no such file", where=place)
+    if path.stat().st_size > MAX_BYTES:
+        raise InvalidModel(f"{path.stat().st_size} bytes are too many for an architecture", where=place)
+    text = decode(path.read_bytes(), place)
+    if text.lstrip()[:1] in ("{", '"'):
+        return parse_architecture(text, place)
+    return as_architecture(parse_yaml(text, place), place)
+
+
+def as_architecture(tree: Any, place: str) -> Mapping[str, Any]:
+    """The tree itself, if it is the configuration of a model.
+
+    Raises:
+        InvalidModel: it is something else.
+    """
+    if not isinstance(tree, dict) or not isinstance(tree.get("class_name"), str) or "config" not in tree:
+        raise InvalidModel("not the architecture of a Keras model: no class_name and config", where=place)
+    return tree
+
+
+def chosen(own: Mapping[str, Any] | None, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The architecture to read a file by: the one given with it, or else its own.
+
+    Raises:
+        Unsupported: there is neither.
+    """
+    architecture = own if given is None else given
+    if architecture is None:
+        raise Unsupported("the file holds weights only, no architecture", hint=NEEDS_ARCHITECTURE)
+    return architecture
+
+
+def provenance(
+    path: Path, kind: str, version: str | None, backend: str | None, given: Mapping[str, Any] | None, sha256: str
+) -> Provenance:
+    """Where a model comes from. `version` and `backend` are what the file with the weights says.
+
+    What a configuration means depends on who wrote the configuration, so an architecture given beside the file
+    counts with its own version; how kernels are laid out depends on the backend that wrote the weights.
+    """
+    if given is not None:
+        stated = given.get("keras_version")
+        if isinstance(stated, str):
+            version = stated
+        elif "registered_name" in given and not (version or "").startswith("3."):
+            version = None  # Keras 3's to_json() states none, and these weights are of another Keras
+        backend = backend or (given["backend"] if isinstance(given.get("backend"), str) else None)
+    return Provenance(str(path), kind, version or "", backend=backend or "", sha256=sha256)

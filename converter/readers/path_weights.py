@@ -1,0 +1,67 @@
+"""The layout of `.weights.h5`: groups named after attributes and classes, arrays numbered in a group `vars`.
+
+Source: keras/src/saving/saving_lib.py, `_save_container_state` and `H5IOStore`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from converter.errors import InvalidModel, Unsupported
+from converter.formats.hdf5 import Group
+from converter.model import Weight
+
+ROOTS = ("layers", "_layer_checkpoint_dependencies", "vars")
+
+
+@dataclass(frozen=True, eq=False)
+class StoredPaths:
+    """A group of the layout (`converter.keras.source.PathWeights`); several where it is spread over shards.
+
+    Attributes:
+        parts: the same group in each file that has it.
+    """
+
+    parts: tuple[Group, ...]
+
+    @staticmethod
+    def fits(root: Group) -> bool:
+        """Whether a file's root looks like this layout."""
+        names = root.names()
+        return any(name in names for name in ROOTS)
+
+    def group(self, *path: str) -> StoredPaths | None:
+        """The group below this one along `path`, or None."""
+        found = tuple(group for part in self.parts if (group := part.group(*path)) is not None)
+        return StoredPaths(found) if found else None
+
+    def children(self) -> tuple[str, ...]:
+        """Names of the groups directly below, but for `vars`."""
+        names = dict.fromkeys(name for part in self.parts for name in part.groups())
+        return tuple(name for name in names if name != "vars")
+
+    def variables(self) -> tuple[Weight, ...]:
+        """The arrays of `vars`, in numeric order.
+
+        Raises:
+            InvalidModel: one is missing in between or stands in two shards, or is no array of numbers.
+            Unsupported: one has a name of its own, as layers write that save their arrays themselves.
+        """
+        arrays: dict[int, Weight] = {}
+        for part in self.parts:
+            group = part.group("vars")
+            for name in group.names() if group is not None else ():
+                if group is None or not (name.isascii() and name.isdigit() and str(int(name)) == name):
+                    raise Unsupported(f"an array named {name!r} instead of a number", where=f"{part.path}/vars")
+                if int(name) in arrays:
+                    raise InvalidModel(f"array {name} stands in two shards", where=f"{part.path}/vars")
+                arrays[int(name)] = group.weight(name, name=f"{part.path.strip('/')}/vars/{name}".lstrip("/"))
+        missing = next((k for k in range(len(arrays)) if k not in arrays), None)
+        if missing is not None:
+            raise InvalidModel(f"array {missing} is missing", where=f"{self.parts[0].path}/vars")
+        return tuple(arrays[k] for k in range(len(arrays)))
+
+    def name(self) -> str | None:
+        """The layer's name, which Keras 3.6 and later write beside its arrays, or None."""
+        names = (group.text("name") for part in self.parts if (group := part.group("vars")) is not None)
+        return next((name for name in names if name is not None), None)
