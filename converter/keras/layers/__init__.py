@@ -5,6 +5,7 @@ from __future__ import annotations
 from converter.keras.layers import (
     activations,
     cells,
+    conv_lstm,
     convolution,
     core,
     dot,
