@@ -46,7 +46,7 @@ def run(
     Raises:
         ValueError: an input is missing, or an array does not have the shape or the kind of dtype that the model says.
     """
-    wanted = {value.name for value in model.outputs} | {state.output.name for state in model.states} | set(keep)
+    wanted = {v.name for v in model.outputs} | {state.output.name for state in model.states} | set(keep)
     last_reader = {v.name: index for index, node in enumerate(model.nodes) for v in node.inputs if v is not None}
     values: dict[str, Array | None] = {state.input.name: None for state in model.states}
     fed = [(value, inputs) for value in model.inputs]
@@ -57,11 +57,11 @@ def run(
         values[value.name] = fitted(np.asarray(source[value.name]), value, dtype)
     for index, node in enumerate(model.nodes):
         given = tuple(None if value is None else values[value.name] for value in node.inputs)
-        for value, array in zip(node.outputs, outputs_of(node, given, dtype), strict=True):
-            values[value.name] = fitted(array, value, dtype, node.name)
-        for value in (*node.inputs, *node.outputs):
-            if value is not None and value.name not in wanted and last_reader.get(value.name, -1) <= index:
-                values.pop(value.name, None)
+        for value, made in zip(node.outputs, outputs_of(node, given, dtype), strict=True):
+            values[value.name] = fitted(made, value, dtype, node.name)
+        for name in {v.name for v in (*node.inputs, *node.outputs) if v is not None} - wanted:
+            if last_reader.get(name, -1) <= index:
+                values.pop(name, None)
     return {name: array for name in sorted(wanted) if (array := values[name]) is not None}
 
 
@@ -161,7 +161,7 @@ def recurrent(layer: layers.Recurrent, inputs: Inputs, dtype: str) -> tuple[Arra
     )  # fmt: skip
 
 
-# --- every other layer: one output -------------------------------------------------------------------------------------
+# --- every other layer: one output ------------------------------------------------------------------------------------
 
 
 @singledispatch
@@ -170,32 +170,37 @@ def compute(layer: layers.Layer, inputs: Inputs, dtype: str) -> Array:
     operator = OPERATORS.get(type(layer))
     if operator is None:
         raise TypeError(f"no rule for {type(layer).__name__}")
-    return operator(layer, *inputs)
+    result: Array = operator(layer, *inputs)
+    return result
 
 
 @compute.register
 def _(layer: layers.Dense, inputs: Inputs, dtype: str) -> Array:
+    (x,) = inputs
     kernel, bias = read(layer.kernel, dtype), optional(layer.bias, dtype)
-    return reference.dense(*inputs, kernel, bias, named(layer.activation))
+    return reference.dense(x, kernel, bias, named(layer.activation))
 
 
 @compute.register
 def _(layer: layers.Embedding, inputs: Inputs, dtype: str) -> Array:
-    return reference.embedding(*inputs, layer.table.read()).astype(dtype)  # rows first: the table may be large
+    (x,) = inputs
+    return reference.embedding(x, layer.table.read()).astype(dtype)  # rows first: the table may be large
 
 
 @compute.register
 def _(layer: layers.Conv, inputs: Inputs, dtype: str) -> Array:
+    (x,) = inputs
     return conv.convolve(
-        *inputs, read(layer.kernel, dtype), optional(layer.bias, dtype), strides=layer.strides, padding=layer.padding,
+        x, read(layer.kernel, dtype), optional(layer.bias, dtype), strides=layer.strides, padding=layer.padding,
         dilation=layer.dilation, groups=layer.groups, data_format=layer.data_format, activation=named(layer.activation),
     )  # fmt: skip
 
 
 @compute.register
 def _(layer: layers.ConvTranspose, inputs: Inputs, dtype: str) -> Array:
+    (x,) = inputs
     return conv.transpose_convolve(
-        *inputs, read(layer.kernel, dtype), optional(layer.bias, dtype), strides=layer.strides, padding=layer.padding,
+        x, read(layer.kernel, dtype), optional(layer.bias, dtype), strides=layer.strides, padding=layer.padding,
         output_padding=layer.output_padding, dilation=layer.dilation, data_format=layer.data_format,
         activation=named(layer.activation),
     )  # fmt: skip
@@ -203,16 +208,18 @@ def _(layer: layers.ConvTranspose, inputs: Inputs, dtype: str) -> Array:
 
 @compute.register
 def _(layer: layers.BatchNormalization, inputs: Inputs, dtype: str) -> Array:
+    (x,) = inputs
     return reference.batch_normalization(
-        *inputs, read(layer.mean, dtype), read(layer.variance, dtype),
+        x, read(layer.mean, dtype), read(layer.variance, dtype),
         optional(layer.gamma, dtype), optional(layer.beta, dtype), axis=layer.axis, epsilon=layer.epsilon,
     )  # fmt: skip
 
 
 @compute.register
 def _(layer: layers.LayerNormalization, inputs: Inputs, dtype: str) -> Array:
+    (x,) = inputs
     return reference.layer_normalization(
-        *inputs, optional(layer.gamma, dtype), optional(layer.beta, dtype),
+        x, optional(layer.gamma, dtype), optional(layer.beta, dtype),
         axes=layer.axes, epsilon=layer.epsilon, rms=layer.rms,
     )  # fmt: skip
 

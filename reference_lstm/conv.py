@@ -70,7 +70,7 @@ def convolve(
     data_format: str = "channels_last",
     activation: Activation = LINEAR,
 ) -> Array:
-    """Cross-correlation. x [batch, *spatial, input], kernel [*window, input/groups, filters] -> [batch, *out, filters]"""
+    """Cross-correlation of x [batch, *spatial, input] with kernel [*window, input/groups, filters]."""
     x = channels_last(x, data_format)
     window, filters = kernel.shape[:-2], kernel.shape[-1]
     extent = extents(window, dilation)
