@@ -1,0 +1,206 @@
+"""The stages joined: `load`, `convert`, `verify`, `inspect`. Each imports what it needs when it is called."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from converter.errors import InvalidModel
+
+if TYPE_CHECKING:
+    from converter.inspection import Inspection
+    from converter.model import Model
+    from converter.verification import Report
+
+PathLike = str | Path
+Progress = Callable[[str], None]
+
+
+class VerificationFailed(Exception):
+    """The model was converted, but the exported file does not do the same; it was removed unless it was to be kept.
+
+    Attributes:
+        report: what differs.
+        files: what was kept.
+    """
+
+    def __init__(self, report: Report, files: tuple[Path, ...]) -> None:
+        self.report, self.files = report, files
+        super().__init__("; ".join(report.failures))
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A finished conversion.
+
+    Attributes:
+        model: what was read.
+        files: what was written, the main file first.
+        report: the proof, or None if none was asked for.
+        warnings: what the user should know, one line each.
+    """
+
+    model: Model
+    files: tuple[Path, ...]
+    report: Report | None
+    warnings: tuple[str, ...]
+
+
+def _silent(what: str) -> None:
+    """No progress is shown."""
+
+
+def load(path: PathLike, architecture: PathLike | None = None, outputs: Sequence[str] = ()) -> Model:
+    """Reads any supported Keras file as a neutral model.
+
+    Args:
+        path: the file, folder or checkpoint prefix; its kind is found from its content.
+        architecture: a JSON or YAML file, for files that hold weights alone.
+        outputs: layers whose outputs become the model's; by default the model's own.
+
+    Raises:
+        InvalidModel: the file is broken.
+        Unsupported: something in it cannot be read exactly.
+        OSError: it cannot be opened.
+    """
+    from converter import readers
+    from converter.simplify import prune
+
+    return prune(readers.load(Path(path), Path(architecture) if architecture else None, tuple(outputs)))
+
+
+def inspect(model: Model | PathLike) -> Inspection:
+    """What is in a model, and what a conversion does with each layer. Raises as `load` does."""
+    from converter.inspection import inspection_of
+    from converter.model import Model
+
+    return inspection_of(model if isinstance(model, Model) else load(model))
+
+
+def verify(
+    model: Model | PathLike,
+    exported: PathLike,
+    *,
+    against: str = "",
+    seed: int = 0,
+    progress: Progress = _silent,
+) -> Report:
+    """Compares an exported ONNX file with the model it was made from.
+
+    Args:
+        model: the model, or its file.
+        exported: the ONNX file.
+        against: "" for `reference_lstm`, "tensorflow" for TensorFlow's own layers, which must be installed.
+        seed: of the inputs.
+        progress: told of each step of the work.
+
+    Raises:
+        InvalidModel, Unsupported, OSError: as `load`, and where `exported` is no ONNX file.
+    """
+    from converter.model import Model
+    from converter.verification import verify as prove
+
+    truth = None
+    if against == "tensorflow":
+        from converter.against_tensorflow import engine as truth
+    elif against:
+        raise ValueError(f"unknown engine {against!r}")
+    neutral = model if isinstance(model, Model) else load(model)
+    return prove(neutral, Path(exported), seed=seed, progress=progress, truth=truth)
+
+
+def convert(
+    source: PathLike,
+    target: PathLike | None = None,
+    *,
+    to: str = "onnx",
+    architecture: PathLike | None = None,
+    outputs: Sequence[str] = (),
+    opset: int | None = None,
+    force: bool = False,
+    check: bool = True,
+    keep: bool = False,
+    strict: bool = False,
+    against: str = "",
+    progress: Progress = _silent,
+) -> Conversion:
+    """Reads a Keras model, writes it for another runtime and proves that both compute the same.
+
+    The files are written in a temporary folder beside the target and moved when all is well.
+
+    Args:
+        source, architecture, outputs: see `load`.
+        target: the file to write; by default beside `source`, with the suffix of the format.
+        to: the format, a key of `converter.exporters.EXPORTERS`.
+        opset: of ONNX; by default the oldest that serves.
+        force: write over an existing target.
+        check: verify the written file.
+        keep: leave the file even where the verification fails.
+        strict: refuse where there would be a warning.
+        against: see `verify`.
+        progress: told of each step of the work.
+
+    Raises:
+        InvalidModel, Unsupported: the model cannot be converted; nothing is written.
+        FileExistsError: the target exists and `force` is not set.
+        VerificationFailed: the written file does not do the same.
+        OSError: something cannot be read or written.
+    """
+    from converter import exporters
+    from converter.weights import non_finite
+
+    goal = Path(target) if target is not None else default_target(Path(source), to)
+    _guard(Path(source), goal, force)
+    progress("reading")
+    model = load(source, architecture, outputs)
+    poisoned = non_finite(model)
+    warnings = (*model.warnings, *poisoned)
+    if strict and warnings:
+        raise InvalidModel(warnings[0], hint="accepted without --strict")
+    with tempfile.TemporaryDirectory(prefix=f".{goal.name[:64]}.", dir=goal.parent) as folder:
+        progress("writing")
+        exporters.module(to).export(model, Path(folder) / goal.name, opset=opset)
+        report = None
+        if check and poisoned:
+            warnings = (*warnings, "not verified: a comparison of values that are not numbers says nothing")
+        elif check:
+            report = verify(model, Path(folder) / goal.name, against=against, progress=progress)
+        if report is not None and not report.passed and not keep:
+            raise VerificationFailed(report, ())
+        files = _move(Path(folder), goal, force)
+    if report is not None and not report.passed:
+        raise VerificationFailed(report, files)
+    return Conversion(model, files, report, warnings)
+
+
+def default_target(source: Path, to: str) -> Path:
+    """The model's name with the suffix of the format, beside the model."""
+    from converter.exporters import EXPORTERS
+
+    return source.with_suffix(EXPORTERS[to].suffix)
+
+
+def _guard(source: Path, goal: Path, force: bool) -> None:
+    if goal.is_dir():
+        raise IsADirectoryError(f"{goal} is a folder")
+    if goal.exists() and source.exists() and goal.samefile(source):
+        raise FileExistsError(f"{goal} is the model itself")
+    if (goal.exists() or goal.is_symlink()) and not force:
+        raise FileExistsError(f"{goal} exists")
+    if not goal.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {goal.parent}")
+
+
+def _move(folder: Path, goal: Path, force: bool) -> tuple[Path, ...]:
+    """Moves what was written to where it belongs: the files it refers to first, the main file last."""
+    written = sorted(folder.iterdir(), key=lambda file: (file.name == goal.name, file.name))
+    targets = [goal.with_name(file.name) for file in written]
+    for target in targets:
+        if target.exists() and not force:
+            raise FileExistsError(f"{target} exists")
+    for file, target in zip(written, targets, strict=True):
+        file.replace(target)
+    return tuple(reversed(targets))

@@ -1,0 +1,152 @@
+"""Seeded inputs that a model accepts and that reach its corners: index ranges, padding in every pattern, two lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from converter.layers import (
+    Cast, Concatenate, Constant, Elementwise, Embedding, ExpandDims, Gather, OneHot, Pad, Repeat, Reshape, Slice,
+    Squeeze, Tile, Transpose,
+)  # fmt: skip
+from converter.model import Array, Model, Node, Value, dtype_of
+
+# Their output holds values of their first input, unchanged (Concatenate: of all inputs).
+_CARRIERS = (Cast, Reshape, Transpose, Concatenate, ExpandDims, Squeeze, Repeat, Tile, Pad, Slice, Gather)
+_PATTERNS = ("post", "pre", "gaps", "none", "all")
+_LENGTHS = (9, 6)
+
+
+@dataclass
+class Traits:
+    """What a model expects of one of its inputs.
+
+    Attributes:
+        limit: values are integers in [0, limit), or None.
+        markers: values that stand for a masked step (Embedding's 0, Masking's mask_value).
+    """
+
+    limit: int | None = None
+    markers: list[float] = field(default_factory=list)
+
+    def narrow(self, limit: int | None) -> None:
+        """Values must also be below `limit`."""
+        if limit is not None:
+            self.limit = limit if self.limit is None else min(self.limit, limit)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Inputs by name for one or more calls; a stateful model carries its states from call to call."""
+
+    batch: int
+    length: int
+    calls: tuple[Mapping[str, Array], ...]
+
+    @property
+    def label(self) -> str:
+        """The case in words."""
+        return f"batch {self.batch}, length {self.length}"
+
+
+def traits_of(model: Model) -> dict[str, Traits]:
+    """The traits of every input, found by following it through the nodes that only move values."""
+    traits = {value.name: Traits() for value in model.inputs}
+    carried = {value.name: frozenset((value.name,)) for value in model.inputs}
+    constants: dict[str, Array] = {}
+    for node in model.nodes:
+        if isinstance(node.layer, Constant) and node.layer.weight.size == 1:
+            constants[node.outputs[0].name] = node.layer.weight.read()
+        _note(node, carried, constants, traits)
+        if isinstance(node.layer, _CARRIERS):
+            read = node.inputs if isinstance(node.layer, Concatenate) else node.inputs[:1]
+            origins = [carried.get(value.name, frozenset()) for value in read if value is not None]
+            carried[node.outputs[0].name] = frozenset().union(*origins)
+    return traits
+
+
+def _note(
+    node: Node, carried: Mapping[str, frozenset[str]], constants: Mapping[str, Array], traits: Mapping[str, Traits]
+) -> None:
+    """What `node` says of the inputs that reach it unchanged."""
+    names = [value.name if value is not None else "" for value in node.inputs]
+    layer = node.layer
+    if isinstance(layer, Embedding):
+        limits = {names[0]: layer.table.shape[0]}
+    elif isinstance(layer, OneHot):
+        limits = {names[0]: layer.depth}
+    elif isinstance(layer, Gather) and node.inputs[0] is not None:
+        limits = {names[1]: node.inputs[0].shape[layer.axis] or 1}
+    elif isinstance(layer, Elementwise) and layer.op in ("equal", "not_equal"):
+        for constant in set(names) & set(constants):
+            for origin in {o for name in names for o in carried.get(name, ())}:
+                traits[origin].markers.append(float(constants[constant].reshape(())))
+        return
+    else:
+        return
+    for name, limit in limits.items():
+        for origin in carried.get(name, ()):
+            traits[origin].narrow(limit)
+
+
+def cases_of(model: Model, seed: int = 0, stretch: int = 1) -> list[Case]:
+    """The cases to verify `model` with: batch 1 and a larger one, each with its own length where time is open.
+
+    Args:
+        model: any neutral model.
+        seed: of the random values; the same seed gives the same cases.
+        stretch: multiplies the lengths, for models whose convolutions need more steps.
+    """
+    traits = traits_of(model)
+    masked = any(trait.markers for trait in traits.values()) or any(v.dtype == "bool" for v in model.inputs)
+    fixed = next((state.input.shape[0] for state in model.states if state.input.shape[0]), None)
+    batches = (fixed, fixed) if fixed else (1, len(_PATTERNS) if masked else 3)
+    calls = 3 if model.states else 1
+    cases = []
+    for index, (batch, length) in enumerate(zip(batches, _LENGTHS, strict=True)):
+        rng = np.random.default_rng((seed, index))
+        made = tuple(
+            {
+                value.name: _values(value, traits[value.name], batch, length * stretch, rng, index + call + place)
+                for place, value in enumerate(model.inputs)
+            }
+            for call in range(calls)
+        )
+        cases.append(Case(batch, length * stretch, made))
+    return cases
+
+
+def _values(
+    value: Value, traits: Traits, batch: int, length: int, rng: np.random.Generator, first_pattern: int
+) -> Array:
+    shape = tuple(size or (length if axis else batch) for axis, size in enumerate(value.shape))
+    dtype = dtype_of(value.dtype)
+    if dtype.kind == "b":
+        return _steps(shape, rng, first_pattern)
+    if traits.limit is not None or dtype.kind in "iu":
+        made = rng.integers(0, traits.limit or 10, shape).astype(dtype)
+    else:
+        made = rng.standard_normal(shape).astype(dtype)
+    if traits.markers and len(shape) > 1:
+        made[~_steps(shape[:2], rng, first_pattern)] = traits.markers[0]
+    return made
+
+
+def _steps(shape: tuple[int, ...], rng: np.random.Generator, first_pattern: int) -> Array:
+    """True where a step is to be used, [batch, time, ...]; each row is masked in its own way."""
+    used = np.ones(shape, np.bool_)
+    time = shape[1] if len(shape) > 1 else 1
+    for row in range(shape[0] if len(shape) > 1 else 0):
+        some = int(rng.integers(1, time)) if time > 1 else 0
+        pattern = _PATTERNS[(first_pattern + row) % len(_PATTERNS)]
+        if pattern == "post":
+            used[row, time - some :] = False
+        elif pattern == "pre":
+            used[row, :some] = False
+        elif pattern == "gaps":
+            used[row] = rng.random(shape[1:]) < 0.6
+        elif pattern == "all":
+            used[row] = False
+    return used

@@ -1,0 +1,219 @@
+"""Both criteria on one exported file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from converter import interpret
+from converter.errors import ConversionError
+from converter.layers import Recurrent
+from converter.model import Array, Model, State
+from converter.verification.inputs import Case, cases_of
+from converter.verification.report import LayerResidual, OutputError, Report
+from converter.verification.residual import residuals
+from converter.verification.runtime import Exported
+
+FLOOR = 1e-7  # of the scale: what float32 rounding alone explains
+FACTOR = 10.0
+ILL_CONDITIONED = 1e-3
+FLOAT16 = 1e-2
+_STRETCHES = (1, 8, 64)
+
+Values = Mapping[str, Array]
+Engine = Callable[[Values, Values], Values]  # inputs and states by neutral name -> outputs and new states
+
+
+def verify(
+    model: Model,
+    exported: Path,
+    *,
+    seed: int = 0,
+    progress: Callable[[str], None] = lambda what: None,
+    truth: Callable[[Model], tuple[str, Engine]] | None = None,
+) -> Report:
+    """Compares an exported ONNX file with the model it was made from.
+
+    Args:
+        model: the neutral model.
+        exported: the file.
+        seed: of the inputs.
+        progress: told of each step of the work.
+        truth: another engine to compare with, instead of the float64 reference; see `against_tensorflow`.
+
+    Returns:
+        A report; it fails where anything differs by more than its bound, and where nothing could be compared.
+
+    Raises:
+        InvalidModel, Unsupported: the model cannot be interpreted.
+        OSError: the exported file cannot be read.
+    """
+    against, engine = truth(model) if truth else ("reference_lstm, float64", _reference(model, "float64"))
+    cases = _usable_cases(model, seed)
+    progress("loading the exported file")
+    file = Exported(exported)
+    wrong = _interface(model, file)
+    if wrong:
+        return Report(against, _runtime(), (), (), (), (wrong,))
+    watched = [name for probe in file.probes for name in probe.values]
+    runs: list[Values] = []
+    results: list[tuple[list[Values], list[Values], list[Values]]] = []
+    single = _reference(model, "float32")
+    for case in cases:
+        progress(case.label)
+        runtime = _runtime_engine(model, file, watched, runs if len(runs) < 4 else [])
+        results.append((_calls(model, case, engine), _calls(model, case, single), _calls(model, case, runtime)))
+    outputs = _compare(model, results)
+    progress("one-step residuals")
+    layers = residuals(model, file.stepper(), file.probes, runs) if file.probes else []
+    failures = [*_missing(model, layers), *_failed(layers, outputs)]
+    labels = tuple(case.label + (f", {len(case.calls)} calls" if len(case.calls) > 1 else "") for case in cases)
+    notes = [f"{one.name}: ill-conditioned, float32 itself is off by {one.reference_error:.1e}; "
+             "the proof rests on the one-step residual" for one in outputs if one.allowed is None]  # fmt: skip
+    return Report(against, _runtime(), labels, tuple(layers), tuple(outputs), tuple(failures), tuple(notes))
+
+
+def _runtime() -> str:
+    return f"onnxruntime {onnxruntime.__version__}"
+
+
+def _usable_cases(model: Model, seed: int) -> list[Case]:
+    """The shortest cases that the model takes: convolutions and pooling may need more steps than we begin with."""
+    engine = _reference(model, "float32")
+    for stretch in _STRETCHES:
+        cases = cases_of(model, seed, stretch)
+        shortest = min(cases, key=lambda case: case.batch * case.length)
+        try:
+            made = _calls(model, shortest, engine)
+        except (ValueError, IndexError, ConversionError):
+            if stretch == _STRETCHES[-1]:
+                raise
+            continue
+        if all(value.size for call in made for value in call.values()):
+            return cases
+    return cases
+
+
+def _reference(model: Model, dtype: str) -> Engine:
+    def engine(inputs: Values, states: Values) -> Values:
+        return interpret.run(model, dict(inputs), dtype=dtype, states=dict(states) or None)
+
+    return engine
+
+
+def _runtime_engine(model: Model, file: Exported, watched: Sequence[str], keep: list[Values]) -> Engine:
+    """The exported file as an engine: its names are replaced by the neutral ones, place by place."""
+    wanted = [value.name for value in model.inputs] + [state.input.name for state in model.states]
+    made = [value.name for value in model.outputs] + [state.output.name for state in model.states]
+
+    def engine(inputs: Values, states: Values) -> Values:
+        given = {**inputs, **states}
+        feed = {theirs: given[ours] for theirs, ours in zip(file.inputs, wanted, strict=True)}
+        values = file.run(feed, watched)
+        keep.append(values)
+        return {ours: values[theirs] for theirs, ours in zip(file.outputs, made, strict=True)}
+
+    return engine
+
+
+def _interface(model: Model, file: Exported) -> str:
+    """Why the file's inputs and outputs cannot be this model's, or ""."""
+    for what, have, want in (
+        ("inputs", len(file.inputs), len(model.inputs) + len(model.states)),
+        ("outputs", len(file.outputs), len(model.outputs) + len(model.states)),
+    ):
+        if have != want:
+            return f"the exported file has {have} {what}, the model {want} (states included)"
+    return ""
+
+
+def _calls(model: Model, case: Case, engine: Engine) -> list[Values]:
+    """All calls of a case in a row, the states carried from each to the next."""
+    states = {state.input.name: _zeros(state, case.batch) for state in model.states}
+    made = []
+    for inputs in case.calls:
+        values = engine(inputs, states)
+        made.append(values)
+        states = {state.input.name: values[state.output.name] for state in model.states}
+    return made
+
+
+def _zeros(state: State, batch: int) -> Array:
+    return np.zeros([size or batch for size in state.input.shape], np.float32)
+
+
+def _compare(
+    model: Model, results: Sequence[tuple[Sequence[Values], Sequence[Values], Sequence[Values]]]
+) -> list[OutputError]:
+    """The second criterion for each output and carried state."""
+    named = [(value.name, name) for value, name in zip(model.outputs, model.output_names, strict=True)]
+    named += [(state.output.name, state.output.name) for state in model.states]
+    low = any(v is not None and v.dtype in ("float16", "bfloat16") for n in model.nodes for v in (*n.inputs, *n.outputs))
+    found = []
+    for value, name in named:
+        triples = [
+            tuple(call[value] for call in calls)
+            for case in results
+            for calls in zip(*case, strict=True)
+        ]
+        found.append(_output_error(name, triples, low))
+    return found
+
+
+def _output_error(name: str, triples: Sequence[tuple[Array, ...]], low_precision: bool) -> OutputError:
+    scale = error = reference_error = 0.0
+    count = 0
+    note = ""
+    for want, single, have in triples:
+        if have.shape != want.shape:
+            note = note or f"shape {have.shape}, expected {want.shape}"
+            continue
+        exact, single, have = (np.asarray(a).astype(np.float64) for a in (want, single, have))
+        if not np.array_equal(np.isfinite(exact), np.isfinite(have)):
+            note = note or "infinite or not a number"
+            continue
+        finite = np.isfinite(exact) & np.isfinite(single)
+        exact, single, have = exact[finite], single[finite], have[finite]
+        count += exact.size
+        scale = max(scale, float(np.abs(exact).max(initial=0.0)))
+        error = max(error, float(np.abs(have - exact).max(initial=0.0)))
+        reference_error = max(reference_error, float(np.abs(single - exact).max(initial=0.0)))
+    allowed: float | None = FACTOR * max(reference_error, FLOOR * scale)
+    if low_precision:
+        allowed = max(FLOAT16 * scale, allowed or 0.0)
+    elif reference_error > ILL_CONDITIONED * scale:
+        allowed = None
+    return OutputError(name, count, scale, error, reference_error, allowed, note)
+
+
+def _missing(model: Model, layers: Sequence[LayerResidual]) -> list[str]:
+    """Recurrent layers of which no operator was found."""
+    found = {one.layer for one in layers}
+    return [
+        f"{node.name}: the exported file has no recurrent operator of this name"
+        for node in model.nodes
+        if isinstance(node.layer, Recurrent) and node.name not in found
+    ]
+
+
+def _failed(layers: Sequence[LayerResidual], outputs: Sequence[OutputError]) -> list[str]:
+    failures = [
+        f"{one.layer}: one-step residual {one.error:.2e}, allowed {one.allowed:.0e}"
+        if one.steps
+        else f"{one.layer}: no step was compared"
+        for one in layers
+        if not one.passed
+    ]
+    for one in outputs:
+        if one.note:
+            failures.append(f"{one.name}: {one.note}")
+        elif not one.passed:
+            failures.append(f"{one.name}: error {one.error:.2e}, allowed {one.allowed:.2e}")
+    if not any(one.values for one in outputs):
+        failures.append("nothing was compared")
+    elif all(one.scale == 0 for one in outputs):
+        failures.append("all outputs are zero, so equality proves nothing")
+    return failures

@@ -1,0 +1,126 @@
+"""What a verification found, in numbers; frozen, and plain enough for JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class LayerResidual:
+    """The first criterion for one recurrent layer: one step of the runtime against the float64 cell.
+
+    Attributes:
+        layer: the node's name.
+        steps: how many steps of a row were compared.
+        error: the worst absolute error of a new state, divided by max(1, |c|).
+        allowed: its bound.
+    """
+
+    layer: str
+    steps: int
+    error: float
+    allowed: float
+
+    @property
+    def passed(self) -> bool:
+        """Something was compared, and it is within the bound."""
+        return self.steps > 0 and self.error <= self.allowed
+
+
+@dataclass(frozen=True)
+class OutputError:
+    """The second criterion for one output or carried state: end to end against the float64 reference.
+
+    Attributes:
+        name: of the output.
+        values: how many values were compared.
+        scale: the largest magnitude expected.
+        error: the exported file's worst absolute error.
+        reference_error: the worst absolute error of the reference in float32.
+        allowed: the bound of `error`; None where the model is ill-conditioned: two right float32 evaluations already
+            differ so much that only the first criterion says anything.
+        note: why nothing could be compared ("shape ...", "not a number"), or "".
+    """
+
+    name: str
+    values: int
+    scale: float
+    error: float
+    reference_error: float
+    allowed: float | None
+    note: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Within the bound, or ill-conditioned; never where a note stands."""
+        return not self.note and (self.allowed is None or self.error <= self.allowed)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Original and exported file, side by side.
+
+    Attributes:
+        against: what the exported file was compared with.
+        runtime: what ran it.
+        cases: the inputs used, one line each.
+        residuals: the first criterion, one for each recurrent layer.
+        outputs: the second criterion, one for each output.
+        failures: why the verification failed; empty if it passed.
+        notes: what the reader should know of a verification that passed.
+    """
+
+    against: str
+    runtime: str
+    cases: tuple[str, ...]
+    residuals: tuple[LayerResidual, ...]
+    outputs: tuple[OutputError, ...]
+    failures: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """No failure."""
+        return not self.failures
+
+    @property
+    def residual(self) -> float:
+        """The worst one-step residual."""
+        return max((one.error for one in self.residuals), default=0.0)
+
+    @property
+    def error(self) -> float:
+        """The worst end-to-end error."""
+        return max((one.error for one in self.outputs), default=0.0)
+
+    @property
+    def reference_error(self) -> float:
+        """The worst error of the float32 reference."""
+        return max((one.reference_error for one in self.outputs), default=0.0)
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        return {
+            "passed": self.passed,
+            "one_step_residual": self.residual,
+            "end_to_end_error": self.error,
+            "reference_float32_error": self.reference_error,
+            **asdict(self),
+        }
+
+
+def summary(report: Report) -> list[str]:
+    """The two numbers in words, a line each."""
+    lines = []
+    if report.residuals:
+        layers, steps = len(report.residuals), sum(one.steps for one in report.residuals)
+        allowed = max(one.allowed for one in report.residuals)
+        counted = f"{layers} recurrent layer{'s' * (layers != 1)}, {steps} steps"
+        lines.append(f"one-step residual {report.residual:.1e} (allowed {allowed:.0e}; {counted})")
+    bounds = [one.allowed for one in report.outputs if one.allowed is not None]
+    bound = f"allowed {max(bounds):.1e}" if bounds else "ill-conditioned, no bound"
+    lines.append(
+        f"end to end {report.error:.1e} against float64 ({bound}; float32 reference {report.reference_error:.1e})"
+    )
+    return lines

@@ -1,0 +1,86 @@
+"""The exported file in onnxruntime: run whole, with what its recurrent operators saw and made, and stepped.
+
+The file's bytes are taken as they are and extended, not rebuilt: protobuf merges a message that follows another, so
+appended outputs join the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import numpy_helper
+
+from converter.model import Array
+from converter.verification.probes import find_probes, step_model
+
+_TYPES = {
+    "tensor(float)": "float32", "tensor(double)": "float64", "tensor(float16)": "float16", "tensor(int32)": "int32",
+    "tensor(int64)": "int64", "tensor(bool)": "bool", "tensor(int8)": "int8", "tensor(uint8)": "uint8",
+    "tensor(int16)": "int16", "tensor(uint16)": "uint16", "tensor(uint32)": "uint32", "tensor(uint64)": "uint64",
+}  # fmt: skip
+
+
+class Exported:
+    """A loaded ONNX file.
+
+    Attributes:
+        inputs, outputs: names in the file's order, states included.
+        probes: its recurrent operators.
+    """
+
+    def __init__(self, path: Path) -> None:
+        data = path.read_bytes()
+        model = onnx.ModelProto.FromString(data)
+        self.inputs = tuple(value.name for value in model.graph.input)
+        self.outputs = tuple(value.name for value in model.graph.output)
+        extension = onnx.GraphProto()
+        self.probes = find_probes(model.graph, extension)
+        watched = {name for probe in self.probes for name in probe.values}
+        self._constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer if t.name in watched}
+        self._step_model = step_model(model, self.probes)
+        self._folder = path.parent
+        del model
+        self._session = _session(data + onnx.ModelProto(graph=extension).SerializeToString(), self._folder)
+        self._types = {value.name: _TYPES.get(value.type, "") for value in self._session.get_inputs()}
+
+    def run(self, feed: Mapping[str, Array], extra: Iterable[str] = ()) -> dict[str, Array]:
+        """Outputs by name for inputs by name (cast to the file's types), and the values named in `extra`."""
+        known = {name: np.asarray(value, self._types[name] or None) for name, value in feed.items()}
+        known.update(self._constants)
+        names = list(dict.fromkeys((*self.outputs, *extra)))
+        fetched = [name for name in names if name in self.outputs or name not in known]
+        given = {name: known[name] for name in self._types}
+        made = dict(zip(fetched, self._session.run(fetched, given), strict=True))
+        return {name: made[name] if name in made else known[name] for name in names}
+
+    def stepper(self) -> Stepper:
+        """Ends this session, for its memory, and opens one for single steps."""
+        del self._session
+        return Stepper(_session(self._step_model.SerializeToString(), self._folder))
+
+
+class Stepper:
+    """All recurrent operators of a file, one step at a time."""
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._session = session
+        self._outputs = [value.name for value in session.get_outputs()]
+
+    def step(self, feed: Mapping[str, Array]) -> dict[str, Array]:
+        """"<probe>:x" and "<probe>:h", ... of every probe -> "<probe>:h'", ..."""
+        return dict(zip(self._outputs, self._session.run(self._outputs, dict(feed)), strict=True))
+
+
+def _session(data: bytes, folder: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder.resolve()))
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
