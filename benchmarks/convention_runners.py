@@ -1,4 +1,4 @@
-"""The real framework behind each convention, as one function each: (arrays by name, convention) -> [batch, time, units].
+"""The real framework behind each convention, one function each: (arrays by name, convention) -> [batch, time, units].
 
 All run on the same input X from zero states. An ImportError says that a framework is not installed.
 """
