@@ -14,7 +14,8 @@ from converter.errors import ConversionError, InvalidModel, clean
 from converter.keras.era import Era
 from converter.keras.layers import LAYERS
 from converter.keras.source import FlatWeights, ObjectWeights, PathWeights
-from converter.keras.spec import Bound, LayerSpec, ModelSpec, Variable
+from converter.keras.schema import Config
+from converter.keras.spec import Bound, LayerSpec, ModelSpec, Opaque, Variable
 from converter.model import Weight
 
 KERAS1 = Era("keras", (1, 2, 2))
@@ -31,8 +32,8 @@ class Slot:
 
 
 def variables(spec: LayerSpec, era: Era) -> tuple[Variable, ...]:
-    """The arrays a layer keeps itself (none for models)."""
-    return () if isinstance(spec.config, ModelSpec) else LAYERS[spec.class_name].variables(spec.config, era)
+    """The arrays a layer keeps itself; none are known for models and layers that are not understood."""
+    return () if not isinstance(spec.config, Config) else LAYERS[spec.class_name].variables(spec.config, era)
 
 
 def slots(spec: LayerSpec, era: Era, owner: tuple[str, ...] = (), trainable: bool = True) -> list[Slot]:
@@ -81,6 +82,8 @@ def _by_order(model: LayerSpec, groups: Mapping[str, tuple[Weight, ...]], era: E
 
 def _bind_group(layer: LayerSpec, arrays: Sequence[Weight], era: Era) -> Bound:
     """One top-level layer's arrays, by order."""
+    if isinstance(layer.config, Opaque):
+        return Bound({}, {})
     expected = slots(layer, era)
     if len(arrays) != len(expected) and era.major == 2:  # arrays of Keras 1 under an architecture of Keras 2
         older = slots(layer, KERAS1)
@@ -124,6 +127,8 @@ def snake_case(name: str, era: Era) -> str:
 
 
 def _bind_paths(spec: LayerSpec, group: PathWeights, era: Era) -> Bound:
+    if isinstance(spec.config, Opaque):
+        return Bound({}, {})
     if not isinstance(spec.config, ModelSpec):
         return _bind_path_leaf(spec, group, era)
     container, step = group.group("layers"), 1
@@ -131,7 +136,7 @@ def _bind_paths(spec: LayerSpec, group: PathWeights, era: Era) -> Bound:
         container, step = group.group("_layer_checkpoint_dependencies"), 2
     counts: dict[str, int] = {}
     children: dict[str, Bound] = {}
-    for layer in _stored_order(spec.config):
+    for layer in spec.config.layers:
         base = snake_case("Functional" if layer.written_as == "Model" else layer.written_as, era)
         index = counts.get(base, 0)
         has_weights = bool(slots(layer, era))
@@ -142,10 +147,6 @@ def _bind_paths(spec: LayerSpec, group: PathWeights, era: Era) -> Bound:
             raise InvalidModel(f"no weights under {name!r}", where=f"layer {clean(layer.name)!r} ({layer.class_name})")
         children[layer.name] = _located(layer, found, era) if found is not None else _assemble(layer, {})
     return Bound({}, children)
-
-
-def _stored_order(model: ModelSpec) -> tuple[LayerSpec, ...]:
-    return model.layers
 
 
 def _located(layer: LayerSpec, group: PathWeights, era: Era) -> Bound:

@@ -9,10 +9,10 @@ from converter.errors import ConversionError, InvalidModel, Unsupported, clean
 from converter.keras.binding import bind
 from converter.keras.era import Era, parse
 from converter.keras.graph import Graph, Tensor
-from converter.keras.parse import MODELS, parse_layer
+from converter.keras.parse import opaque_layers, parse_layer, references
 from converter.keras.source import FlatWeights, Source
-from converter.keras.spec import Bound, LayerSpec, ModelSpec, Ref
-from converter.keras.topology import Topology
+from converter.keras.spec import Bound, LayerSpec, ModelSpec, Opaque, Ref
+from converter.keras.topology import Topology, placed
 from converter.model import Model, Provenance
 
 
@@ -34,8 +34,27 @@ def build(source: Source, outputs: tuple[str, ...] = ()) -> Model:
         raise Unsupported(f"the file holds a single {clean(root.class_name)}, not a model")
     if outputs:
         root = cut(root, outputs)
+    else:
+        refuse_opaque(root)
     bound = bind(root, source.weights, era)
     return assemble(root, bound, era, source.provenance)
+
+
+def refuse_opaque(root: LayerSpec) -> None:
+    """Without --outputs every layer of the file must be understood, needed or not.
+
+    Raises:
+        ConversionError: the first one that is not, and what --outputs could name instead.
+    """
+    model = root.config
+    assert isinstance(model, ModelSpec)
+    for layer in model.layers:
+        for found in opaque_layers(layer):
+            assert isinstance(found.config, Opaque)
+            problem = found.config.problem
+            if found is not layer:
+                problem = problem.at(f"layer {clean(found.name)!r} ({clean(found.written_as)})")
+            raise placed(problem, model, layer.name, layer.written_as, outermost=True)
 
 
 def assemble(root: LayerSpec, bound: Bound, era: Era, provenance: Provenance) -> Model:
@@ -104,8 +123,6 @@ def cut(root: LayerSpec, names: tuple[str, ...]) -> LayerSpec:
 
 def needed_inputs(spec: ModelSpec, outputs: tuple[Ref, ...]) -> tuple[Ref, ...]:
     """The model inputs that some output depends on."""
-    from converter.keras.parse import references
-
     seen: set[tuple[str, int]] = set()
     stack = [(ref.layer, ref.node) for ref in outputs]
     while stack:
@@ -174,5 +191,3 @@ def _implementation2(tree: Any) -> bool:
         return any(_implementation2(v) for v in tree.values())
     return any(_implementation2(item) for item in tree) if isinstance(tree, list) else False
 
-
-__all__ = ["MODELS", "assemble", "build"]

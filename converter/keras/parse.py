@@ -14,7 +14,7 @@ from converter.keras.era import Era
 from converter.keras.inbound import call_specs, refs
 from converter.keras.layers import LAYERS
 from converter.keras.schema import Config, validate
-from converter.keras.spec import CallSpec, LayerSpec, ModelSpec, Ref
+from converter.keras.spec import CallSpec, LayerSpec, ModelSpec, Opaque, Ref
 
 MODELS = frozenset({"Sequential", "Functional", "Model"})
 MAX_DEPTH = 64  # of models in models and wrappers in wrappers
@@ -33,16 +33,14 @@ def parse_layer(raw: Any, era: Era, depth: int = 0, position: int = 0) -> LayerS
         if name in MODELS:
             return _parse_model(raw, era, name, own, depth)
         return _parse_leaf(raw, era, name, own, written_as, depth)
-    except ConversionError as problem:
-        if depth == 0:
-            raise
-        raise problem.at(f"layer {clean(own)!r} ({clean(name)})") from None
+    except RecursionError:
+        raise Unsupported("layers are nested too deeply") from None
 
 
 def layer_name(raw: Mapping[str, Any]) -> str:
     """A layer's own name, wherever that Keras put it; "" if nowhere."""
     config = raw.get("config")
-    found = (config.get("name") if isinstance(config, Mapping) else None) or raw.get("name")
+    found = raw.get("name") or (config.get("name") if isinstance(config, Mapping) else None)
     if found is not None and not isinstance(found, str):
         raise InvalidModel(f"a layer's name is {clean(found)}, not text")
     return found or ""
@@ -60,6 +58,31 @@ def _parse_leaf(raw: Mapping[str, Any], era: Era, name: str, own: str, written_a
     return LayerSpec(own, name, written_as, config, children, config.trainable)
 
 
+def _parse_listed(raw: Any, era: Era, depth: int, position: int) -> LayerSpec:
+    """A layer of a model; one that is not understood becomes `Opaque`, since it may not be needed (--outputs)."""
+    try:
+        return parse_layer(raw, era, depth, position)
+    except ConversionError as problem:
+        if not isinstance(raw, Mapping) or not isinstance(raw.get("class_name"), str):
+            raise
+        own = layer_name(raw) or f"{raw['class_name'].lower()}_{position + 1}"
+        return LayerSpec(own, "", raw["class_name"], Opaque(problem))
+
+
+def opaque_layers(spec: LayerSpec) -> list[LayerSpec]:
+    """Every layer of a model, nested ones included, that is not understood."""
+    if isinstance(spec.config, Opaque):
+        return [spec]
+    return [found for child in spec.children.values() for found in opaque_layers(child)]
+
+
+def before(model: ModelSpec, layer: str) -> list[str]:
+    """Names of the layers whose outputs a layer reads: what --outputs could name instead of it."""
+    known = {spec.name for spec in model.layers if spec.class_name not in {"", "InputLayer"}}
+    calls = model.calls.get(layer, {}).values()
+    return list(dict.fromkeys(ref.layer for call in calls for ref in references(call) if ref.layer in known))
+
+
 # Classes of Keras itself that are refused: the message should not call them custom.
 KNOWN = frozenset({"TextVectorization", "StringLookup", "Hashing", "TFSMLayer", "TorchModuleWrapper", "JaxLayer"})
 
@@ -70,7 +93,7 @@ def _parse_model(raw: Mapping[str, Any], era: Era, name: str, own: str, depth: i
     if not isinstance(listed, list):
         raise Unsupported("the model holds no list of layers", hint="a subclassed model keeps its structure in Python code")
     sequential = name == "Sequential"
-    layers = tuple(parse_layer(layer, era, depth + 1, k) for k, layer in enumerate(listed))
+    layers = tuple(_parse_listed(layer, era, depth + 1, k) for k, layer in enumerate(listed))
     names = [layer.name for layer in layers]
     if len(set(names)) != len(names):
         twice = next(n for n in names if names.count(n) > 1)
@@ -104,10 +127,12 @@ def _brings_input(layer: LayerSpec) -> bool:
 def implied_input(first: LayerSpec, build_shape: Any) -> LayerSpec:
     """The InputLayer that a Sequential leaves out: its shape stands on the first layer, beside the layers, or nowhere."""
     config = first.config
+    shape: Any = None
+    dtype: Any = None
     if isinstance(config, ModelSpec):
-        inner = next(layer for layer in config.layers if layer.name == config.inputs[0].layer)
-        shape, dtype = inner.config.batch_input_shape, inner.config.dtype  # type: ignore[union-attr]
-    else:
+        inner: Any = next(layer for layer in config.layers if layer.name == config.inputs[0].layer).config
+        shape, dtype = inner.batch_input_shape, inner.dtype
+    elif isinstance(config, Config):
         shape, dtype = config.batch_input_shape, config.compute_dtype
         dtype = "int32" if first.class_name == "Embedding" and dtype is None else dtype
     if shape is None and isinstance(build_shape, Sequence) and not isinstance(build_shape, str):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from converter.errors import InvalidModel, Unsupported
+from converter.errors import ConversionError, InvalidModel, Unsupported
 from converter.keras.era import Era
 from converter.keras.graph import Graph, Tensor
 from converter.keras.ops import FLOATS, Ops
@@ -25,13 +25,20 @@ class Variable:
 
 
 @dataclass(frozen=True, eq=False)
+class Opaque:
+    """In place of a configuration: why the layer cannot be understood. An error only where the layer is needed."""
+
+    problem: ConversionError
+
+
+@dataclass(frozen=True, eq=False)
 class LayerSpec:
     """A layer of the file: its class in Keras 3's spelling, its configuration, and the layers it wraps.
 
     Attributes:
         name: the layer's own name.
         class_name: Keras 3's spelling ("LSTM"); `written_as` is the file's ("CuDNNLSTM" stays itself).
-        config: the validated configuration; for models a `ModelSpec`.
+        config: the validated configuration; for models a `ModelSpec`; `Opaque` where it is not understood.
         children: wrapped layers by attribute name ("layer", "forward_layer", "backward_layer", "cell", "cells/0").
         trainable: as the file says; it decides where the arrays stand in old nested models.
     """
@@ -39,7 +46,7 @@ class LayerSpec:
     name: str
     class_name: str
     written_as: str
-    config: Config | ModelSpec
+    config: Config | ModelSpec | Opaque
     children: Mapping[str, LayerSpec] = field(default_factory=dict)
     trainable: bool = True
 

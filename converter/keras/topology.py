@@ -11,8 +11,8 @@ from converter.keras.era import Era
 from converter.keras.graph import Graph, Tensor
 from converter.keras.layers import LAYERS
 from converter.keras.ops import FLOATS, Ops
-from converter.keras.parse import references
-from converter.keras.spec import Bound, Call, CallSpec, LayerSpec, ModelSpec, Ref, flatten
+from converter.keras.parse import before, references
+from converter.keras.spec import Bound, Call, CallSpec, LayerSpec, ModelSpec, Opaque, Ref, flatten
 from converter.model import LayerInfo, Shape, Value
 
 MAX_CALLS = 200_000
@@ -66,7 +66,7 @@ class Topology:
             try:
                 done[layer, node] = self._call(spec, model.calls[layer][node], bound.children[layer], done, where)
             except ConversionError as problem:
-                raise problem.at(f"layer {clean(layer)!r} ({clean(spec.written_as)})") from None
+                raise placed(problem, model, layer, spec.written_as, outermost=not path) from None
         return [pick(done, ref) for ref in model.outputs]
 
     def _count(self) -> None:
@@ -83,6 +83,8 @@ class Topology:
 
     def apply(self, spec: LayerSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any], bound: Bound, path: str) -> tuple[Tensor, ...]:
         """Call one layer or nested model on tensors."""
+        if isinstance(spec.config, Opaque):
+            raise spec.config.problem
         if isinstance(spec.config, ModelSpec):
             outputs = self._nested(spec.config, args, kwargs, bound, path)
         else:
@@ -129,6 +131,15 @@ class Topology:
         if dtype is None or tensor.dtype == dtype or dtype not in FLOATS:
             return tensor
         return Tensor(Ops(self.graph, path).cast(tensor.value, dtype), tensor.mask)
+
+
+def placed(problem: ConversionError, model: ModelSpec, layer: str, class_name: str, *, outermost: bool) -> ConversionError:
+    """The error with its layer, and in the outermost model with the layers that --outputs could name instead."""
+    names = before(model, layer) if outermost else []
+    if names and isinstance(problem, Unsupported):
+        hint = f"to convert the part before it: --outputs {','.join(clean(n, 60) for n in names[:4])}"
+        problem = Unsupported(problem.what, where=problem.where, hint=hint)
+    return problem.at(f"layer {clean(layer)!r} ({clean(class_name)})")
 
 
 def acts_in_training(spec: LayerSpec) -> bool:
