@@ -38,6 +38,18 @@ def is_hdf5(path: Path) -> bool:
     return False
 
 
+def split(path: str) -> tuple[str, ...]:
+    """The components of a relative path.
+
+    Raises:
+        InvalidModel: it is absolute, or has empty, "." or ".." components.
+    """
+    parts = tuple(path.split("/"))
+    if any(part in ("", ".", "..") for part in parts):
+        raise InvalidModel(f"{path!r} is not a path below a group")
+    return parts
+
+
 @dataclass(frozen=True, eq=False)
 class _File:
     """What all groups of one file share: its size and which object was reached by which path."""
@@ -70,11 +82,14 @@ def open_stream(stream: BinaryIO, size: int) -> Group:
 
 
 def _open(source: str | BinaryIO, size: int) -> Group:
-    # Read by HDF5 when it starts: no plug-in directory is ever searched, so no code is loaded for a file's sake.
+    # No plug-in is loaded for a file's sake: HDF5 reads the variable when it starts, and searches the directories
+    # whenever it cannot open a file.
     os.environ["HDF5_PLUGIN_PRELOAD"] = "::"
     import h5py
 
     with guarded(""):
+        for _ in range(h5py.h5pl.size()):
+            h5py.h5pl.remove(0)
         options = {"locking": False} if isinstance(source, str) else {}
         handle = h5py.File(source, "r", **options)
         file = _File(handle, size)
@@ -162,9 +177,9 @@ class Group:
         value = self._attribute(attribute)
         if value is None:
             return None
-        items = _texts(value, f"{self.path}@{attribute}")
+        items = _texts(value, self._place_of(attribute))
         if len(items) != 1:
-            raise InvalidModel("not one text", where=f"{self.path}@{attribute}")
+            raise InvalidModel("not one text", where=self._place_of(attribute))
         return items[0]
 
     def texts(self, attribute: str) -> tuple[str, ...] | None:
@@ -176,12 +191,15 @@ class Group:
         parts = self._parts(attribute)
         if not parts:
             return None
-        return tuple(t for part in parts for t in _texts(self._attribute(part), f"{self.path}@{part}"))
+        return tuple(t for part in parts for t in _texts(self._attribute(part), self._place_of(part)))
 
     def joined_text(self, attribute: str) -> str | None:
         """A text that may be split over several attributes ("model_config0", "model_config1", ...), or None."""
         parts = self.texts(attribute)
         return None if parts is None else "".join(parts)
+
+    def _place_of(self, attribute: str) -> str:
+        return f"attribute {attribute!r} of {self.path}"
 
     def _parts(self, attribute: str) -> list[str]:
         with guarded(self.path):
@@ -196,7 +214,7 @@ class Group:
         return parts
 
     def _attribute(self, name: str) -> Any:
-        place = f"{self.path}@{name}"
+        place = self._place_of(name)
         with guarded(place):
             if name not in self._group.attrs:
                 return None

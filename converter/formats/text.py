@@ -16,7 +16,12 @@ MAX_BYTES = 64 << 20
 MAX_YAML_BYTES = 4 << 20
 MAX_DEPTH = 200
 MAX_DIGITS = 19
-MAX_NODES = 1_000_000
+MAX_NODES = 300_000
+
+_PYTHON = "tag:yaml.org,2002:python/"
+_TRACKING = "object/apply:tensorflow.python.training.tracking.data_structures."
+_WRAPPERS = ("object/apply:builtins.dict", _TRACKING + "ListWrapper", _TRACKING + "_DictWrapper")
+"""Tags that tf.keras 1.x wrote round a plain list or dict. Nothing is called: their one argument is taken."""
 
 # An unterminated string ends with the text, so that no place is ever looked at twice.
 _TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|$)|[\[{]|[\]}]', re.DOTALL)
@@ -103,7 +108,9 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def parse_yaml(text: str, place: str) -> Any:
-    """The tree of a YAML text as Keras 1 and 2 wrote it: plain values, and tuples as lists. No other tag is obeyed.
+    """The tree of a YAML text as Keras 1 and 2 wrote it: plain values, and tuples as lists.
+
+    No other tag is obeyed.
 
     Raises:
         InvalidModel: not YAML, a tag that would make an object, too deep or too large.
@@ -120,14 +127,22 @@ def parse_yaml(text: str, place: str) -> Any:
     class Loader(yaml.SafeLoader):  # type: ignore[misc]
         """Builds plain values only."""
 
-    Loader.add_constructor("tag:yaml.org,2002:python/tuple", lambda loader, node: loader.construct_sequence(node, True))
-    Loader.add_constructor("tag:yaml.org,2002:python/unicode", lambda loader, node: loader.construct_scalar(node))
+    Loader.add_constructor(_PYTHON + "tuple", lambda loader, node: loader.construct_sequence(node, deep=True))
+    Loader.add_constructor(_PYTHON + "unicode", lambda loader, node: loader.construct_scalar(node))
+    for tag in _WRAPPERS:
+        Loader.add_constructor(_PYTHON + tag, _unwrap)
     try:
         return _plain(yaml.load(text, Loader), [MAX_NODES], place)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, ValueError, TypeError) as error:
         raise InvalidModel(f"not YAML of plain values: {str(error).splitlines()[0]}", where=place) from error
     except RecursionError as error:
         raise InvalidModel("nested too deeply", where=place) from error
+
+
+def _unwrap(loader: Any, node: Any) -> Any:
+    """The one argument of a wrapper, as a plain value."""
+    (argument,) = loader.construct_sequence(node, deep=True)
+    return argument
 
 
 def _plain(tree: Any, budget: list[int], place: str, depth: int = 0) -> Any:

@@ -88,7 +88,7 @@ def _layers(where: hdf5.Group, names: tuple[str, ...]) -> dict[str, tuple[Weight
 def _arrays(where: hdf5.Group, layer: str) -> tuple[Weight, ...]:
     """The arrays of a top-level layer, in file order. Its name may hold slashes, then it is a path of groups."""
     try:
-        group = where.group(*layer.split("/"))
+        group = where.group(*hdf5.split(layer))
         if group is None:
             raise InvalidModel("the layer is listed but its group is missing")
         names = group.texts("weight_names")
@@ -96,6 +96,6 @@ def _arrays(where: hdf5.Group, layer: str) -> tuple[Weight, ...]:
             raise InvalidModel("the layer's group has no weight_names")
         if len(set(names)) != len(names):
             raise InvalidModel("weight_names lists an array twice")
-        return tuple(group.weight(*name.split("/"), name=name) for name in names)
+        return tuple(group.weight(*hdf5.split(name), name=name) for name in names)
     except ConversionError as error:
         raise error.at(f"layer {layer!r}") from None
