@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from converter.errors import ConversionError, InvalidModel, clean
 from converter.keras.era import Era
 from converter.keras.layers import LAYERS
-from converter.keras.source import FlatWeights, ObjectWeights, PathWeights
 from converter.keras.schema import Config
+from converter.keras.source import FlatWeights, ObjectWeights, PathWeights
 from converter.keras.spec import Bound, LayerSpec, ModelSpec, Opaque, Variable
 from converter.model import Weight
 
@@ -51,12 +51,14 @@ def bind(model: LayerSpec, weights: FlatWeights | PathWeights | ObjectWeights, e
     """
     if isinstance(weights, FlatWeights):
         return _bind_flat(model, weights, era)
-    if hasattr(weights, "group"):
+    if isinstance(weights, PathWeights):
         return _bind_paths(model, weights, era)
     return _bind_objects(model, weights, era)
 
 
-def _assemble(spec: LayerSpec, arrays: Mapping[tuple[tuple[str, ...], str], Weight], owner: tuple[str, ...] = ()) -> Bound:
+def _assemble(
+    spec: LayerSpec, arrays: Mapping[tuple[tuple[str, ...], str], Weight], owner: tuple[str, ...] = ()
+) -> Bound:
     own = {name: weight for (where, name), weight in arrays.items() if where == owner}
     return Bound(own, {key: _assemble(child, arrays, (*owner, key)) for key, child in spec.children.items()})
 
@@ -72,8 +74,10 @@ def _bind_flat(model: LayerSpec, weights: FlatWeights, era: Era) -> Bound:
     return Bound({}, {name: _bind_group(layer, groups.get(name, ()), era) for name, layer in model.children.items()})
 
 
-def _by_order(model: LayerSpec, groups: Mapping[str, tuple[Weight, ...]], era: Era, unknown: str) -> dict[str, tuple[Weight, ...]]:
-    """Keras itself loads by the order of the layers that have arrays; names differ where an architecture was rebuilt."""
+def _by_order(
+    model: LayerSpec, groups: Mapping[str, tuple[Weight, ...]], era: Era, unknown: str
+) -> dict[str, tuple[Weight, ...]]:
+    """Keras itself loads by the order of the layers that have arrays; a rebuilt architecture has other names."""
     holders = [name for name, layer in model.children.items() if slots(layer, era)]
     if len(holders) != len(groups):
         raise InvalidModel(f"the file holds arrays for {clean(unknown)!r}, which is not in the architecture")
@@ -89,11 +93,16 @@ def _bind_group(layer: LayerSpec, arrays: Sequence[Weight], era: Era) -> Bound:
         older = slots(layer, KERAS1)
         expected = older if len(older) == len(arrays) else expected
     if len(arrays) != len(expected):
+        names = ", ".join(s.variable.name for s in expected[:9])
         raise InvalidModel(
-            f"{len(arrays)} arrays in the file, {len(expected)} expected ({', '.join(s.variable.name for s in expected[:9])})",
+            f"{len(arrays)} arrays in the file, {len(expected)} expected ({names})",
             where=f"layer {clean(layer.name)!r} ({layer.class_name})",
         )
-    orders = [sorted(expected, key=lambda s: not s.trainable), expected, sorted(expected, key=lambda s: not s.variable.trainable)]
+    orders = [
+        sorted(expected, key=lambda s: not s.trainable),
+        expected,
+        sorted(expected, key=lambda s: not s.variable.trainable),
+    ]
     chosen = next((order for order in orders if _names_fit(order, arrays)), orders[0])
     return _assemble(layer, {(s.owner, s.variable.name): w for s, w in zip(chosen, arrays, strict=True)})
 
@@ -163,7 +172,9 @@ def _bind_path_leaf(spec: LayerSpec, group: PathWeights, era: Era) -> Bound:
         holder = group.group(*LAYERS[spec.class_name].variables_under) or group
         arrays = holder.variables()
         if len(arrays) != len(expected):
-            raise InvalidModel(f"{len(arrays)} arrays in the file, {len(expected)} expected ({', '.join(v.name for v in expected)})")
+            raise InvalidModel(
+                f"{len(arrays)} arrays in the file, {len(expected)} expected ({', '.join(v.name for v in expected)})"
+            )
         own = {v.name: w for v, w in zip(expected, arrays, strict=True)}
     counts: dict[str, int] = {}
     children: dict[str, Bound] = {}

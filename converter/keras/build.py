@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from converter.errors import ConversionError, InvalidModel, Unsupported, clean
+from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.binding import bind
 from converter.keras.era import Era, parse
 from converter.keras.graph import Graph, Tensor
@@ -113,8 +113,10 @@ def cut(root: LayerSpec, names: tuple[str, ...]) -> LayerSpec:
     missing = [n for n in names if n not in {layer.name for layer in spec.layers}]
     if missing:
         have = ", ".join(clean(layer.name, 40) for layer in spec.layers[-12:])
-        raise InvalidModel(f"--outputs names {clean(missing[0])!r}, which is no layer of the model", hint=f"the last layers are {have}")
-    last = {name: max(spec.calls.get(name) or {0: None}) for name in names}
+        raise InvalidModel(
+            f"--outputs names {clean(missing[0])!r}, which is no layer of the model", hint=f"the last layers are {have}"
+        )
+    last = {name: max(spec.calls.get(name, {}), default=0) for name in names}
     refs = tuple(Ref(name, last[name], 0) for name in names)
     inputs = needed_inputs(spec, refs)
     kept = ModelSpec(spec.name, spec.layers, spec.calls, inputs, refs, names)
@@ -165,7 +167,9 @@ def guess_version(architecture: Mapping[str, Any]) -> str:
     text = set(_keys(architecture))
     if {"batch_shape", "registered_name", "module"} & text:
         return "3.0.0"
-    if {"inner_activation", "output_dim", "consume_less", "border_mode", "nb_filter"} & (text - {"input_dim"}) and "units" not in text:
+    if {"inner_activation", "output_dim", "consume_less", "border_mode", "nb_filter"} & (
+        text - {"input_dim"}
+    ) and "units" not in text:
         return "1.2.2"
     return "2.4.0" if "time_major" in text or architecture.get("class_name") == "Functional" else "2.2.4"
 
@@ -186,8 +190,11 @@ def shows_tensorflow2(source: Source) -> bool:
 def _implementation2(tree: Any) -> bool:
     if isinstance(tree, Mapping):
         config = tree.get("config")
-        if tree.get("class_name") in {"LSTM", "GRU"} and isinstance(config, Mapping) and config.get("implementation") == 2:
+        if (
+            tree.get("class_name") in {"LSTM", "GRU"}
+            and isinstance(config, Mapping)
+            and config.get("implementation") == 2
+        ):
             return True
         return any(_implementation2(v) for v in tree.values())
     return any(_implementation2(item) for item in tree) if isinstance(tree, list) else False
-

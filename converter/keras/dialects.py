@@ -46,9 +46,11 @@ CLASSES: Mapping[str, str] = {
     "GRUV2": "GRU",
 }
 
-_TRAINING = ("init", "inner_init", "forget_bias_init", "W_regularizer", "U_regularizer", "b_regularizer", "W_constraint",
-             "U_constraint", "b_constraint", "gamma_init", "beta_init", "weights", "W_learning_rate_multiplier",
-             "b_learning_rate_multiplier", "depthwise_init", "pointwise_init", "input_dtype")  # fmt: skip
+_TRAINING = (
+    "init", "inner_init", "forget_bias_init", "W_regularizer", "U_regularizer", "b_regularizer", "W_constraint",
+    "U_constraint", "b_constraint", "gamma_init", "beta_init", "weights", "W_learning_rate_multiplier",
+    "b_learning_rate_multiplier", "depthwise_init", "pointwise_init", "input_dtype",
+)  # fmt: skip
 _CONV = {"nb_filter": "filters", "filter_length": "kernel_size", "subsample_length": "strides", "subsample": "strides",
          "border_mode": "padding", "dim_ordering": "data_format", "bias": "use_bias", "atrous_rate": "dilation_rate",
          "depth_multiplier": "depth_multiplier"}  # fmt: skip

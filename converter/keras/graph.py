@@ -71,12 +71,13 @@ class Graph:
         return values
 
     def carry(self, path: str, suffixes: Sequence[str], shapes: Sequence[Shape], dtype: str) -> tuple[Value, ...]:
-        """State inputs of the stateful layer at `path`: of the model at its first call, of the call before at later ones."""
+        """What the stateful layer at `path` starts from: model inputs, or the states its call before left."""
         if path in self._last_state:
             return self._last_state[path]
         base = path.replace("/", "_")
         return tuple(
-            Value(self.unique(f"{base}_{suffix}_in"), shape, dtype) for suffix, shape in zip(suffixes, shapes, strict=True)
+            Value(self.unique(f"{base}_{suffix}_in"), shape, dtype)
+            for suffix, shape in zip(suffixes, shapes, strict=True)
         )
 
     def carried(self, path: str, before: Sequence[Value], after: Sequence[Value]) -> None:

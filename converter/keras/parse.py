@@ -52,9 +52,7 @@ def _parse_leaf(raw: Mapping[str, Any], era: Era, name: str, own: str, written_a
         hint = dialects.CUSTOM_HINT if name not in KNOWN else ""
         raise Unsupported(f"{clean(name)} is not a layer this program converts", hint=hint)
     config = validate(row.config, dialects.config(name, raw["config"], era) | {"name": own})
-    children = {
-        key: parse_layer(child, era, depth + 1) for key, child in row.children(config, era).items()
-    }
+    children = {key: parse_layer(child, era, depth + 1) for key, child in row.children(config, era).items()}
     return LayerSpec(own, name, written_as, config, children, config.trainable)
 
 
@@ -91,7 +89,9 @@ def _parse_model(raw: Mapping[str, Any], era: Era, name: str, own: str, depth: i
     config = raw["config"]
     listed = config if isinstance(config, list) else config.get("layers")
     if not isinstance(listed, list):
-        raise Unsupported("the model holds no list of layers", hint="a subclassed model keeps its structure in Python code")
+        raise Unsupported(
+            "the model holds no list of layers", hint="a subclassed model keeps its structure in Python code"
+        )
     sequential = name == "Sequential"
     layers = tuple(_parse_listed(layer, era, depth + 1, k) for k, layer in enumerate(listed))
     names = [layer.name for layer in layers]
@@ -125,7 +125,7 @@ def _brings_input(layer: LayerSpec) -> bool:
 
 
 def implied_input(first: LayerSpec, build_shape: Any) -> LayerSpec:
-    """The InputLayer that a Sequential leaves out: its shape stands on the first layer, beside the layers, or nowhere."""
+    """The InputLayer that a Sequential leaves out: its shape is on the first layer, beside the layers, or nowhere."""
     config = first.config
     shape: Any = None
     dtype: Any = None
@@ -154,13 +154,20 @@ def _functional(name: str, layers: tuple[LayerSpec, ...], config: Any, listed: l
     offsets = _node_offsets(layers, calls, outputs) if era.major < 3 else {}
     for layer_name_, offset in offsets.items():
         calls[layer_name_] = {k + offset: v for k, v in calls[layer_name_].items()}
-    return ModelSpec(name, layers, calls, inputs, outputs, tuple(key or ref.layer for key, ref in zip(keys, outputs, strict=True)))
+    return ModelSpec(
+        name, layers, calls, inputs, outputs, tuple(key or ref.layer for key, ref in zip(keys, outputs, strict=True))
+    )
 
 
-def _node_offsets(layers: tuple[LayerSpec, ...], calls: Mapping[str, Mapping[int, CallSpec]], outputs: tuple[Ref, ...]) -> dict[str, int]:
-    """Nested models of Keras 1 and 2 count their own creation as node 0, so that others refer to their calls from 1 on."""
+def _node_offsets(
+    layers: tuple[LayerSpec, ...], calls: Mapping[str, Mapping[int, CallSpec]], outputs: tuple[Ref, ...]
+) -> dict[str, int]:
+    """Nested models of Keras 1 and 2 count their own creation as node 0, so their calls are numbered from 1."""
     used: dict[str, set[int]] = {}
-    for ref in [*outputs, *(r for nodes in calls.values() for call in nodes.values() for r in _refs_in([call.args, call.kwargs]))]:
+    for ref in [
+        *outputs,
+        *(r for nodes in calls.values() for call in nodes.values() for r in _refs_in([call.args, call.kwargs])),
+    ]:
         used.setdefault(ref.layer, set()).add(ref.node)
     return {
         layer.name: 1
@@ -172,7 +179,13 @@ def _node_offsets(layers: tuple[LayerSpec, ...], calls: Mapping[str, Mapping[int
 def _refs_in(structure: Any) -> list[Ref]:
     if isinstance(structure, Ref):
         return [structure]
-    items = structure.values() if isinstance(structure, Mapping) else structure if isinstance(structure, list | tuple) else ()
+    items = (
+        structure.values()
+        if isinstance(structure, Mapping)
+        else structure
+        if isinstance(structure, list | tuple)
+        else ()
+    )
     return [ref for item in items for ref in _refs_in(item)]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from converter.model import Provenance, Weight
 
@@ -24,8 +24,9 @@ class FlatWeights:
     layers: Mapping[str, tuple[Weight, ...]]
 
 
+@runtime_checkable
 class PathWeights(Protocol):
-    """Keras 3 `.weights.h5` (and Keras 2.12+): groups named after attributes and classes, arrays numbered "0", "1", ..."""
+    """Keras 3 `.weights.h5` (and Keras 2.12+): groups named after attributes and classes, arrays numbered."""
 
     def group(self, *path: str) -> PathWeights | None:
         """The group below this one along `path`, or None."""

@@ -81,7 +81,9 @@ class Topology:
             raise Unsupported("is called with training=True: its output is random or depends on the batch")
         return self.apply(spec, args, kwargs, bound, path)
 
-    def apply(self, spec: LayerSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any], bound: Bound, path: str) -> tuple[Tensor, ...]:
+    def apply(
+        self, spec: LayerSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any], bound: Bound, path: str
+    ) -> tuple[Tensor, ...]:
         """Call one layer or nested model on tensors."""
         if isinstance(spec.config, Opaque):
             raise spec.config.problem
@@ -93,10 +95,14 @@ class Topology:
             effect = ""
             if not isinstance(spec.config, ModelSpec):
                 effect = LAYERS[spec.class_name].note if not bound.all() else ""
-                self.graph.layers[path] = LayerInfo(path, spec.written_as, tuple(t.shape for t in outputs), bound.all(), effect)
+                self.graph.layers[path] = LayerInfo(
+                    path, spec.written_as, tuple(t.shape for t in outputs), bound.all(), effect
+                )
         return outputs
 
-    def _nested(self, model: ModelSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any], bound: Bound, path: str) -> tuple[Tensor, ...]:
+    def _nested(
+        self, model: ModelSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any], bound: Bound, path: str
+    ) -> tuple[Tensor, ...]:
         names = [ref.layer for ref in model.inputs]
         structure = args[0] if args else kwargs.get("inputs", ())
         if isinstance(structure, Mapping) and set(structure) == set(names):
@@ -112,7 +118,9 @@ class Topology:
             inputs[name] = self._cast(tensor, config.compute_dtype, path)
         return tuple(self.run(model, bound, inputs, f"{path}/"))
 
-    def _leaf(self, spec: LayerSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any], bound: Bound, path: str) -> tuple[Tensor, ...]:
+    def _leaf(
+        self, spec: LayerSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any], bound: Bound, path: str
+    ) -> tuple[Tensor, ...]:
         row = LAYERS[spec.class_name]
         config: Any = spec.config
         dtype = config.compute_dtype if spec.class_name != "Embedding" else None
@@ -133,7 +141,9 @@ class Topology:
         return Tensor(Ops(self.graph, path).cast(tensor.value, dtype), tensor.mask)
 
 
-def placed(problem: ConversionError, model: ModelSpec, layer: str, class_name: str, *, outermost: bool) -> ConversionError:
+def placed(
+    problem: ConversionError, model: ModelSpec, layer: str, class_name: str, *, outermost: bool
+) -> ConversionError:
     """The error with its layer, and in the outermost model with the layers that --outputs could name instead."""
     names = before(model, layer) if outermost else []
     if names and isinstance(problem, Unsupported):

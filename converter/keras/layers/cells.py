@@ -24,7 +24,7 @@ from converter.model import Array, Weight, join
 INERT = frozenset({"unit_forget_bias", "implementation", "unroll", "use_cudnn", "seed", "return_runtime"})
 
 
-class CellConfig(Config):
+class CellConfig(Config, frozen=True):
     """LSTMCell and SimpleRNNCell, and the part of their layers that the cell uses."""
 
     inert: ClassVar[frozenset[str]] = INERT
@@ -38,7 +38,7 @@ class CellConfig(Config):
     consume_less: str = "cpu"
 
 
-class GRUCellConfig(CellConfig):
+class GRUCellConfig(CellConfig, frozen=True):
     """GRUCell; reset_after's default depends on the era."""
 
     reset_after: bool | msgspec.UnsetType = msgspec.UNSET
@@ -189,7 +189,7 @@ def _not_called(call: Call) -> tuple[Any, ...]:
     raise Unsupported(f"{call.spec.class_name} outside of an RNN layer")
 
 
-class StackedConfig(Config):
+class StackedConfig(Config, frozen=True):
     """StackedRNNCells."""
 
     cells: list[dict[str, Any]]

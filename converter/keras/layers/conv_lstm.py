@@ -18,7 +18,7 @@ from converter.layers import ConvLSTMCell, Direction, Recurrent
 from converter.model import Array, Shape, Value, Weight, join
 
 
-class ConvLSTMConfig(Config):
+class ConvLSTMConfig(Config, frozen=True):
     """https://keras.io/api/layers/recurrent_layers/conv_lstm2d/"""
 
     inert: ClassVar[frozenset[str]] = INERT | {"rank"}
@@ -48,9 +48,9 @@ def _arrays(bound: Bound, era: Era, dtype: str, rank: int) -> tuple[Weight, Weig
     have = {name: weight.astype(dtype) for name, weight in bound.variables.items()}
     if "W_i" in have:
         order = KERAS1_GATES["LSTM"][1]
-        kernel, recurrent, bias = (join(f"{p}", tuple(have[f"{p}_{g}"] for g in order), axis=-1) for p in "WUb")
-    else:
-        kernel, recurrent, bias = have["kernel"], have["recurrent_kernel"], have.get("bias")
+        joined = {part: join(part, tuple(have[f"{part}_{gate}"] for gate in order), axis=-1) for part in "WUb"}
+        have = {"kernel": joined["W"], "recurrent_kernel": joined["U"], "bias": joined["b"]}
+    kernel, recurrent, bias = have["kernel"], have["recurrent_kernel"], have.get("bias")
     if era.backend == "theano":
         window = tuple(range(rank))
 

@@ -17,7 +17,7 @@ from converter.layers import Cell, ConvLSTMCell, Direction, LSTMCell, MaskedOutp
 from converter.model import Shape, Value
 
 
-class LSTMConfig(CellConfig):
+class LSTMConfig(CellConfig, frozen=True):
     """https://keras.io/api/layers/recurrent_layers/lstm/ and the options of every recurrent layer."""
 
     return_sequences: bool = False
@@ -29,13 +29,13 @@ class LSTMConfig(CellConfig):
     input_length: int | None = None
 
 
-class GRUConfig(LSTMConfig):
+class GRUConfig(LSTMConfig, frozen=True):
     """https://keras.io/api/layers/recurrent_layers/gru/"""
 
     reset_after: bool | msgspec.UnsetType = msgspec.UNSET
 
 
-class RNNConfig(Config):
+class RNNConfig(Config, frozen=True):
     """https://keras.io/api/layers/recurrent_layers/rnn/"""
 
     cell: dict[str, Any] | list[dict[str, Any]]
@@ -135,7 +135,9 @@ class Pass:
     masked_output: MaskedOutput
 
 
-def run_pass(call: Call, one: Pass, x: Value, mask: Value | None, states: Sequence[Value | None]) -> tuple[Value, list[Value]]:
+def run_pass(
+    call: Call, one: Pass, x: Value, mask: Value | None, states: Sequence[Value | None]
+) -> tuple[Value, list[Value]]:
     """The cells layer by layer: a stack of cells over one sequence is exactly a stack of layers under the same mask.
 
     `states` are in the order of the cells, or empty. Returns y and the final states in the same order.
@@ -174,10 +176,11 @@ def _repeat_first(call: Call, one: Pass, y: Value, mask: Value, first: tuple[Val
     return ops.where(ops.slice(mask, 1, -1, None), y, first[1])
 
 
-def initial_states(call: Call, cells: Sequence[Cell], given: tuple[Value, ...], config: Any, batch: int | None,
-                   prefix: str = "") -> list[Value]:  # fmt: skip
+def initial_states(
+    call: Call, cells: Sequence[Cell], given: tuple[Value, ...], config: Any, batch: int | None
+) -> list[Value]:
     """Initial states in the order of the cells: those passed, those carried by a stateful layer, or none (zeros)."""
-    suffixes = [f"{prefix}{k}_{n}" if len(cells) > 1 else f"{prefix}{n}" for k, c in enumerate(cells) for n in state_names(c)]
+    suffixes = [f"{k}_{n}" if len(cells) > 1 else n for k, cell in enumerate(cells) for n in state_names(cell)]
     if given:
         if config.stateful:
             raise Unsupported("a stateful layer that is also called with initial_state")

@@ -26,10 +26,10 @@ from converter.keras.layers.recurrent import (
 from converter.keras.schema import Config
 from converter.keras.spec import Bound, Call, LayerSpec, LayerType, flatten
 from converter.layers import Direction, MaskedOutput, Recurrent
-from converter.model import Value
+from converter.model import Shape, Value
 
 
-class BidirectionalConfig(Config):
+class BidirectionalConfig(Config, frozen=True):
     """https://keras.io/api/layers/recurrent_layers/bidirectional/"""
 
     layer: dict[str, Any]
@@ -70,14 +70,16 @@ def _bidirectional(call: Call) -> tuple[Tensor, ...]:
     x = given.x.value
     dtype = configs[0].compute_dtype or call.dtype
     cells = [cells_of(spec, bound, call.era, dtype, x.shape[-1]) for spec, bound in sides]
-    per_side = len(given.states) // 2
-    states = [
-        initial_states(call, cells[k], given.states[k * per_side : (k + 1) * per_side], configs[k],
-                       x.shape[1 - time_axis(forward)], ("forward_", "backward_")[k])
-        for k in range(2)
-    ] if given.states or not forward.stateful else _carry_both(call, cells, x.shape[1 - time_axis(forward)])  # fmt: skip
+    states = _states(call, cells, given.states, configs, x.shape[1 - time_axis(forward)])
     passes = [
-        Pass(cells[k], configs[k], configs[k].go_backwards, k == 1, forward.return_sequences, _masked_output(call, configs[k]))
+        Pass(
+            cells[k],
+            configs[k],
+            configs[k].go_backwards,
+            k == 1,
+            forward.return_sequences,
+            _masked_output(call, configs[k]),
+        )
         for k in range(2)
     ]
     merge = call.config.merge_mode
@@ -94,9 +96,21 @@ def _bidirectional(call: Call) -> tuple[Tensor, ...]:
     return tuple(outputs)
 
 
+def _states(
+    call: Call, cells: list[Any], given: tuple[Value, ...], configs: list[Any], batch: int | None
+) -> list[list[Value]]:
+    """Initial states of each side."""
+    if configs[0].stateful and not given:
+        return _carry_both(call, cells, batch)
+    half = len(given) // 2
+    parts = (given[:half], given[half:])
+    return [initial_states(call, *side, batch) for side in zip(cells, parts, configs, strict=True)]
+
+
 def _carry_both(call: Call, cells: list[Any], batch: int | None) -> list[list[Value]]:
     """States of both sides of a stateful layer, carried under one path."""
-    suffixes, shapes = [], []
+    suffixes: list[str] = []
+    shapes: list[Shape] = []
     for side, stack in zip(("forward", "backward"), cells, strict=True):
         for k, cell in enumerate(stack):
             infix = f"{k}_" if len(stack) > 1 else ""
@@ -116,9 +130,11 @@ def _masked_output(call: Call, config: Any) -> MaskedOutput:
 Runs = tuple[list[Value], list[list[Value]]]
 
 
-def _one_node(call: Call, passes: list[Pass], x: Value, mask: Value | None, states: list[list[Value]], merge: Any) -> Runs:
+def _one_node(
+    call: Call, passes: list[Pass], x: Value, mask: Value | None, states: list[list[Value]], merge: Any
+) -> Runs:
     """Both directions as one bidirectional node."""
-    one, two = passes
+    one = passes[0]
     directions = tuple(Direction(p.cells[0], p.reverse_input, p.reverse_output) for p in passes)
     units = [p.cells[0].units for p in passes]  # type: ignore[union-attr]
     batch = x.shape[1 - time_axis(one.config)]
@@ -137,7 +153,9 @@ def _one_node(call: Call, passes: list[Pass], x: Value, mask: Value | None, stat
     return ys, [after[:count], after[count:]]
 
 
-def _two_runs(call: Call, passes: list[Pass], x: Value, mask: Value | None, states: list[list[Value]], merge: Any) -> Runs:
+def _two_runs(
+    call: Call, passes: list[Pass], x: Value, mask: Value | None, states: list[list[Value]], merge: Any
+) -> Runs:
     """Stacked cells on a side: each side by itself, merged by operators."""
     runs = [run_pass(call, p, x, mask, side) for p, side in zip(passes, states, strict=True)]
     ys, finals = [y for y, _ in runs], [after for _, after in runs]
@@ -153,7 +171,7 @@ def _two_runs(call: Call, passes: list[Pass], x: Value, mask: Value | None, stat
 # --- TimeDistributed --------------------------------------------------------------------------------------------------
 
 
-class TimeDistributedConfig(Config):
+class TimeDistributedConfig(Config, frozen=True):
     """https://keras.io/api/layers/recurrent_layers/time_distributed/"""
 
     layer: dict[str, Any]
@@ -188,7 +206,9 @@ def _apply_to_steps(call: Call, inner: LayerSpec, bound: Bound, x: Tensor, path:
     result = []
     for tensor in flatten(list(outputs)):
         mask = x.mask
-        if tensor.mask is not None and call.era.major < 3:  # Keras 3 passes on its input's mask, not the wrapped layer's
+        if (
+            tensor.mask is not None and call.era.major < 3
+        ):  # Keras 3 passes on its input's mask, not the wrapped layer's
             mask = unfold(call, tensor.mask, x.value)
         elif mask is not None and call.era.major < 3:
             for _ in range(len(mask.shape) - 2):
