@@ -13,7 +13,6 @@ from pathlib import Path
 from converter.errors import InvalidModel
 from converter.formats.crc32c import crc32c, masked
 from converter.formats.snappy import decompress
-from converter.formats.stored_bytes import read_file
 
 MAGIC = 0xDB4775248B80FB57.to_bytes(8, "little")
 FOOTER = 48  # handles of the metaindex and of the index block, padded to 40 bytes; the magic number
@@ -38,13 +37,12 @@ def is_table(path: Path) -> bool:
         return False
 
 
-def read_table(path: Path) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and values in the order of keys, which is checked to rise.
+def read_table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Keys and values of a table's file in the order of keys, which is checked to rise.
 
     Raises:
-        InvalidModel: the file is cut off, changed, or larger than any real index.
+        InvalidModel: the file is cut off, changed, or holds more than any real index.
     """
-    data = read_file(path, MAX_FILE)
     footer = data[-FOOTER:]
     if len(footer) < FOOTER or footer[-len(MAGIC) :] != MAGIC:
         raise InvalidModel("not the index of a TensorFlow checkpoint, or cut off: the magic number is missing")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import stat
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -113,13 +111,3 @@ def file_size(path: Path) -> int:
         hint = "put the file itself in the place of the link"
         raise InvalidModel("no regular file, or a link out of its folder", where=path.name, hint=hint)
     return status.st_size
-
-
-def sha256(paths: Iterable[Path]) -> str:
-    """Of the contents of these files one after the other, as hexadecimal digits."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            while piece := file.read(_PIECE):
-                digest.update(piece)
-    return digest.hexdigest()

@@ -20,8 +20,8 @@ import numpy as np
 from converter.errors import ConversionError, InvalidModel, Unsupported
 from converter.formats.crc32c import crc32c, masked
 from converter.formats.protobuf import parse
-from converter.formats.sorted_table import read_table, varint
-from converter.formats.stored_bytes import Region, open_region
+from converter.formats.sorted_table import MAX_FILE, read_table, varint
+from converter.formats.stored_bytes import Region, open_region, read_file
 from converter.formats.tensor_slices import Box, assemble, read_boxes, resolve, slice_key
 from converter.model import Array, Weight
 
@@ -186,8 +186,9 @@ def open_bundle(prefix: Path) -> Bundle:
         InvalidModel: there is none, or any number in it cannot be right.
     """
     index = prefix.with_name(prefix.name + ".index")
+    data = read_file(index, MAX_FILE)
     with _located(index.name):
-        return _bundle(prefix, dict(read_table(index)))
+        return _bundle(prefix, dict(read_table(data)))
 
 
 @contextmanager

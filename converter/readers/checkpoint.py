@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from converter.errors import Unsupported
+from converter.formats.archive import sha256
 from converter.formats.sorted_table import is_table
-from converter.formats.stored_bytes import sha256
 from converter.formats.tensor_bundle import Bundle, open_bundle
-from converter.keras.source import Source
-from converter.model import Provenance, Weight
+from converter.keras.source import FlatWeights, Source
+from converter.readers.common import NEEDS_ARCHITECTURE, provenance
+from converter.readers.grouping import by_first_name
 from converter.readers.object_graph import named_weights, object_graph
 
 FORMAT = "TensorFlow checkpoint"
@@ -23,9 +24,11 @@ _DATA_FILE = re.compile(r"(.+)\.data-\d{5}-of-\d{5}")
 
 
 def sniff(path: Path) -> bool:
-    """Whether `path` is the prefix, the index or a data file of a checkpoint, or a folder with just one."""
-    prefix = _prefix(path)
-    return is_table(prefix.with_name(prefix.name + ".index")) or is_table(path)
+    """Whether `path` is the prefix, the index or a data file of a checkpoint, or a folder with some."""
+    if path.is_dir():
+        return any(is_table(index) for index in _indices(path))
+    index = _index(_prefix(path))
+    return is_table(index) or is_table(path) or (index.is_file() and path in (_prefix(path), index))
 
 
 def read(path: Path, architecture: Mapping[str, Any] | None) -> Source:
@@ -45,24 +48,28 @@ def read(path: Path, architecture: Mapping[str, Any] | None) -> Source:
     if architecture is None:
         raise Unsupported(
             f"a checkpoint holds no architecture, only weights: {_listed(bundle)}",
-            hint="pass the model's JSON with --architecture",
+            hint=NEEDS_ARCHITECTURE,
         )
-    version, backend = (str(architecture.get(key) or "") for key in ("keras_version", "backend"))
-    digest = sha256([_index(bundle.prefix), *_data_files(bundle)])
-    return Source(architecture, root, Provenance(str(path), FORMAT, version, backend=backend, sha256=digest))
+    digest = sha256(_index(bundle.prefix), *_data_files(bundle))
+    return Source(architecture, root, provenance(path, FORMAT, None, "tensorflow", architecture, digest))
 
 
-def read_weights(path: Path) -> dict[str, Weight]:
-    """All arrays of the checkpoint by name, without an architecture; see `named_weights`.
+def read_weights(path: Path) -> FlatWeights:
+    """All arrays of the checkpoint by the first part of their names; see `named_weights`.
 
     Raises:
         InvalidModel: the checkpoint is broken.
         Unsupported: it is of TensorFlow's first format, or holds things that are no arrays.
     """
-    return named_weights(_open(path))
+    return by_first_name(named_weights(_open(path)).values())
 
 
 def _open(path: Path) -> Bundle:
+    if path.is_dir():
+        names = [index.stem for index in _indices(path)]
+        if len(names) != 1:
+            raise Unsupported(f"{len(names)} checkpoints in one folder", hint=f"name one: {', '.join(names[:5])}")
+        path = path / names[0]
     prefix = _prefix(path)
     if not _index(prefix).exists() and is_table(path):
         raise Unsupported(
@@ -79,10 +86,11 @@ def _prefix(path: Path) -> Path:
         return path.with_name(match[1])
     if path.suffix == ".index":
         return path.with_suffix("")
-    if path.is_dir() and not (path / "saved_model.pb").exists():
-        found = sorted(path.glob("*.index"))
-        return found[0].with_suffix("") if len(found) == 1 else path
     return path
+
+
+def _indices(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.index"))
 
 
 def _index(prefix: Path) -> Path:

@@ -1,0 +1,226 @@
+"""SavedModels of Keras: the architecture from Keras's metadata, the weights from the tensor bundle.
+
+Where the metadata is: `keras_metadata.pb` (TF 2.5 to 2.15, tf_keras), inside saved_model.pb (TF 1.15 to 2.4), or
+`assets/saved_model.json` (TF 1's `export_saved_model`). A SavedModel without any is refused, its variables and
+signatures listed; functions of its graph are never read. Sources: tensorflow/tensorflow
+`core/protobuf/{saved_model,meta_graph,saved_object_graph}.proto`, keras-team/tf-keras `saving/legacy/saved_model/`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from converter.errors import InvalidModel, Unsupported, clean
+from converter.formats.archive import sha256
+from converter.formats.protobuf import parse
+from converter.formats.stored_bytes import read_file
+from converter.formats.tensor_bundle import DTYPES, STRING, open_bundle
+from converter.formats.text import decode, parse_json
+from converter.keras.source import FlatWeights, Source
+from converter.model import Shape
+from converter.readers.common import NEEDS_ARCHITECTURE, as_architecture, provenance
+from converter.readers.grouping import by_first_name
+from converter.readers.object_graph import named_weights, object_graph
+
+PROTO = "saved_model.pb"
+METADATA = "keras_metadata.pb"
+EXPORTED = Path("assets", "saved_model.json")
+VARIABLES = Path("variables", "variables")
+MAX_PROTO = 1 << 28
+
+_OTHER_FORMS = {"saved_model.cpb": "split into chunks", "saved_model.pbtxt": "written as text"}
+_MODELS = ("_tf_keras_sequential", "_tf_keras_network", "_tf_keras_model")
+# The Keras of each TensorFlow, for files that do not name it; from 2.5 on it has TensorFlow's own numbers.
+_KERAS_OF_TENSORFLOW = {
+    (1, 13): "2.2.4-tf",
+    (1, 14): "2.2.4-tf",
+    (1, 15): "2.2.4-tf",
+    (2, 0): "2.2.4-tf",
+    (2, 1): "2.3.0-tf",
+    (2, 2): "2.3.0-tf",
+    (2, 3): "2.4.0",
+    (2, 4): "2.4.0",
+} | {(2, minor): f"2.{minor}.0" for minor in range(5, 16)}
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A function that the SavedModel offers.
+
+    Attributes:
+        name: "serving_default", ...
+        inputs, outputs: name -> dtype and shape; the shape is None where the rank is open.
+    """
+
+    name: str
+    inputs: Mapping[str, tuple[str, Shape | None]]
+    outputs: Mapping[str, tuple[str, Shape | None]]
+
+
+def sniff(path: Path) -> bool:
+    """Whether `path` is a folder with a saved_model file of any form, or that file itself."""
+    folder = _folder(path)
+    return any((folder / name).is_file() for name in (PROTO, *_OTHER_FORMS))
+
+
+def read(path: Path, architecture: Mapping[str, Any] | None) -> Source:
+    """The model of the folder; an architecture that the user gives goes before the one in it.
+
+    Raises:
+        InvalidModel: a file is missing or broken.
+        Unsupported: the folder holds no configuration of a Keras model, or a form of SavedModel that is not read.
+    """
+    folder = _folder(path)
+    graph = _meta_graph(folder)
+    version = graph.meta_info_def.tensorflow_version
+    own = _configuration(folder, graph) if architecture is None else None
+    model = own if architecture is None else architecture
+    if model is None:
+        raise _no_configuration(folder, graph)
+    root = object_graph(open_bundle(folder / VARIABLES))
+    if root is None:
+        raise Unsupported(f"its variables are not stored by object; TensorFlow {clean(version)} wrote it")
+    keras = (own or {}).get("keras_version") or _KERAS_OF_TENSORFLOW.get(_numbers(version))
+    kind = f"SavedModel of TensorFlow {clean(version)}"
+    return Source(model, root, provenance(path, kind, keras, "tensorflow", architecture, sha256(*_files(folder))))
+
+
+def read_weights(path: Path) -> FlatWeights:
+    """All variables by the first part of their names, Keras's configuration or not; see `named_weights`.
+
+    Raises:
+        InvalidModel: the variables are missing or broken.
+        Unsupported: one of them holds no numbers.
+    """
+    return by_first_name(named_weights(open_bundle(_folder(path) / VARIABLES)).values())
+
+
+def signatures(path: Path) -> tuple[Signature, ...]:
+    """What a SavedModel offers to be called, by name.
+
+    Raises:
+        InvalidModel: saved_model.pb is broken.
+        Unsupported: it has another form.
+    """
+    entries = sorted(_meta_graph(_folder(path)).signature_def, key=lambda entry: str(entry.key))
+    return tuple(
+        Signature(entry.key, _tensors(entry.value.inputs), _tensors(entry.value.outputs))
+        for entry in entries
+        if not entry.key.startswith("__")  # TensorFlow's own initialisation
+    )
+
+
+def _tensors(entries: Any) -> dict[str, tuple[str, Shape | None]]:
+    return {entry.key: (_dtype_name(entry.value.dtype), _shape(entry.value.tensor_shape)) for entry in entries}
+
+
+def _dtype_name(code: int) -> str:
+    return "string" if code == STRING else DTYPES.get(code, f"dtype {code}")
+
+
+def _shape(proto: Any) -> Shape | None:
+    return None if proto.unknown_rank else tuple(None if dim.size < 0 else dim.size for dim in proto.dim)
+
+
+def _folder(path: Path) -> Path:
+    return path.parent if path.name in (PROTO, *_OTHER_FORMS) else path
+
+
+def _meta_graph(folder: Path) -> Any:
+    """The meta graph for serving."""
+    if not (folder / PROTO).exists():
+        for name, form in _OTHER_FORMS.items():
+            if (folder / name).exists():
+                hint = "load it with TensorFlow and save it again, as .keras or .h5"
+                raise Unsupported(f"a SavedModel {form} is not read", where=name, hint=hint)
+    data = read_file(folder / PROTO, MAX_PROTO)
+    try:
+        graphs = parse("SavedModel", data).meta_graphs
+    except InvalidModel as error:
+        raise error.at(PROTO) from None
+    if not graphs:
+        raise InvalidModel("holds no graph: empty or cut off", where=PROTO)
+    serving = [graph for graph in graphs if "serve" in graph.meta_info_def.tags]
+    return (serving or graphs)[0]
+
+
+def _configuration(folder: Path, graph: Any) -> dict[str, Any] | None:
+    """{"class_name", "config"} of the root model, with the versions that stand beside it, or None."""
+    if (folder / METADATA).exists():
+        place = METADATA
+        try:
+            nodes = parse("SavedMetadata", read_file(folder / METADATA, MAX_PROTO)).nodes
+        except InvalidModel as error:
+            raise error.at(METADATA) from None
+        found = [(node.identifier, node.metadata) for node in nodes if node.node_id == 0]
+    elif (folder / EXPORTED).exists():
+        tree = parse_json(decode(read_file(folder / EXPORTED, MAX_PROTO), str(EXPORTED)), str(EXPORTED))
+        return _checked(tree, str(EXPORTED))
+    else:
+        place = PROTO
+        found = [(n.user_object.identifier, n.user_object.metadata) for n in graph.object_graph_def.nodes[:1]]
+    if not found or not found[0][1] or found[0][0] not in _MODELS:
+        return None
+    return _checked(parse_json(found[0][1], f"metadata in {place}"), place)
+
+
+def _checked(tree: Any, place: str) -> dict[str, Any]:
+    """The architecture within a root's metadata.
+
+    Raises:
+        InvalidModel: it has not the shape of one.
+        Unsupported: the model is a class of its own, whose code no file holds.
+    """
+    if not isinstance(tree, dict):
+        raise InvalidModel("no model configuration", where=place)
+    model = tree.get("model_config") or tree
+    if isinstance(model, dict) and "config" not in model:
+        model = {**model, "config": tree.get("config")}
+    model = as_architecture(model, place)
+    config = model["config"]
+    layers = config.get("layers") if isinstance(config, dict) else config
+    if not isinstance(layers, list):
+        raise Unsupported(
+            f"a subclassed model ({clean(model['class_name'], 60)}): how its layers are joined is Python code, which "
+            "no file holds",
+            where=place,
+            hint="rebuild it as a functional model, set its weights and save that",
+        )
+    kept = {key: tree[key] for key in ("keras_version", "backend") if isinstance(tree.get(key), str)}
+    return {"class_name": model["class_name"], "config": _plain(config), **kept}
+
+
+def _plain(tree: Any) -> Any:
+    """Tuples and shapes, which the metadata wraps, as plain lists."""
+    if isinstance(tree, dict):
+        if tree.get("class_name") in ("__tuple__", "TensorShape") and isinstance(tree.get("items"), list):
+            return _plain(tree["items"])
+        return {key: _plain(value) for key, value in tree.items()}
+    return [_plain(item) for item in tree] if isinstance(tree, list) else tree
+
+
+def _no_configuration(folder: Path, graph: Any) -> Unsupported:
+    """Says what the SavedModel holds instead."""
+    names = list(named_weights(open_bundle(folder / VARIABLES)))
+    offered = sorted(entry.key for entry in graph.signature_def if not entry.key.startswith("__"))
+    shown = ", ".join(clean(name, 60) for name in names[:4]) + (", ..." if len(names) > 4 else "")
+    return Unsupported(
+        "a SavedModel without a Keras configuration, as model.export() and tf.saved_model.save() write it: "
+        f"{len(names)} variables ({shown}), signatures {', '.join(clean(name, 40) for name in offered[:4]) or 'none'}",
+        hint=f"save the model with model.save(), or {NEEDS_ARCHITECTURE}",
+    )
+
+
+def _numbers(version: str) -> tuple[int, int]:
+    match = re.match(r"(\d{1,3})\.(\d{1,3})", version)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def _files(folder: Path) -> list[Path]:
+    """The regular files of the folder, links not followed, sorted by their path in it."""
+    found = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
