@@ -109,19 +109,30 @@ def _sequential(name: str, layers: tuple[LayerSpec, ...], build_shape: Any) -> M
         raise InvalidModel("a Sequential model without layers")
     if layers[0].class_name != "InputLayer" and not _brings_input(layers[0]):
         layers = (implied_input(layers[0], build_shape), *layers)
+    inputs = branch_inputs(layers[0]) if _brings_input(layers[0]) else layers[:1]
+    rest = layers if _brings_input(layers[0]) else layers[1:]
+    first = tuple(Ref(layer.name, 0, 0) for layer in inputs)
     calls: dict[str, dict[int, CallSpec]] = {}
-    previous: Ref | None = Ref(layers[0].name, 0, 0) if layers[0].class_name == "InputLayer" else None
-    for layer in layers[1:] if previous else layers:
-        calls[layer.name] = {0: CallSpec((previous,) if previous else (), {})}
-        previous = Ref(layer.name, 0, 0)
-    assert previous is not None
-    first = (Ref(layers[0].name, 0, 0),)
-    return ModelSpec(name, layers, calls, first, (previous,), (previous.layer,))
+    argument: Any = first[0] if len(first) == 1 else list(first)
+    for layer in rest:
+        calls[layer.name] = {0: CallSpec((argument,), {})}
+        argument = Ref(layer.name, 0, 0)
+    return ModelSpec(name, (*inputs, *rest), calls, first, (argument,), (argument.layer,))
 
 
 def _brings_input(layer: LayerSpec) -> bool:
     """Whether a layer holds its own inputs: the Merge of whole models that starts a Keras 1 Sequential."""
     return layer.class_name == "Merge" and bool(layer.children)
+
+
+def branch_inputs(merge: LayerSpec) -> tuple[LayerSpec, ...]:
+    """The InputLayers of the models inside a Merge, in order."""
+    found: list[LayerSpec] = []
+    for branch in merge.children.values():
+        if isinstance(branch.config, ModelSpec):
+            layers = {layer.name: layer for layer in branch.config.layers}
+            found += [layers[ref.layer] for ref in branch.config.inputs]
+    return tuple(found)
 
 
 def implied_input(first: LayerSpec, build_shape: Any) -> LayerSpec:

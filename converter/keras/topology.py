@@ -15,7 +15,7 @@ from converter.keras.parse import before, references
 from converter.keras.spec import Bound, Call, CallSpec, LayerSpec, ModelSpec, Opaque, Ref, flatten
 from converter.model import LayerInfo, Shape, Value
 
-MAX_CALLS = 200_000
+MAX_CALLS = 100_000
 Outputs = dict[tuple[str, int], tuple[Tensor, ...]]
 # Rank of the input a layer class needs, where a Sequential says nothing of its input; the last axis is the kernel's.
 IMPLIED_RANK: Mapping[str, int] = {
@@ -121,6 +121,8 @@ class Topology:
     def _leaf(
         self, spec: LayerSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any], bound: Bound, path: str
     ) -> tuple[Tensor, ...]:
+        if spec.class_name == "Merge" and spec.children:
+            args = ([t for t in self._branches(spec, flatten(args), bound, path)],)
         row = LAYERS[spec.class_name]
         config: Any = spec.config
         dtype = config.compute_dtype if spec.class_name != "Embedding" else None
@@ -134,6 +136,15 @@ class Topology:
             first = flatten(args)
             mask = first[0].mask if first else None
         return tuple(Tensor(t.value, mask) for t in outputs)
+
+    def _branches(self, merge: LayerSpec, given: list[Tensor], bound: Bound, path: str) -> list[Tensor]:
+        """Outputs of the models inside a Keras 1 Merge, each on as many of the tensors as it has inputs."""
+        outputs: list[Tensor] = []
+        for key, branch in merge.children.items():
+            count = len(branch.config.inputs) if isinstance(branch.config, ModelSpec) else 1
+            taken, given = given[:count], given[count:]
+            outputs += self.apply(branch, tuple(taken), {}, bound.children[key], f"{path}/{branch.name}")
+        return outputs
 
     def _cast(self, tensor: Tensor, dtype: str | None, path: str) -> Tensor:
         if dtype is None or tensor.dtype == dtype or dtype not in FLOATS:
