@@ -7,6 +7,7 @@ Source: tensorflow/tensorflow `core/protobuf/trackable_object_graph.proto`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +23,7 @@ _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 # Tensors beside the model's: states of the optimizer, counters, metrics.
 _NOT_THE_MODEL = ("optimizer/", "save_counter/", "keras_api/metrics/", "_optimizer/")
 _SLOT = "/.OPTIMIZER_SLOT/"
+_LAYER = re.compile(r"layer-\d{1,9}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +34,7 @@ class ObjectGraph:
     nodes: Any = field(repr=False)
 
     @cached_property
-    def edges(self) -> list[Mapping[str, int] | None]:
+    def edges(self) -> list[dict[str, int] | None]:
         """Children of each node by name, filled in when first asked for."""
         return [None] * len(self.nodes)
 
@@ -48,7 +50,28 @@ class ObjectGraph:
             if any(not 0 <= child < len(self.nodes) for child in known.values()):
                 raise InvalidModel(f"object {node} refers to objects that are not there", where=GRAPH_KEY)
             self.edges[node] = known
+            known |= self._layers_with_weights(known)
         return known
+
+    def _layers_with_weights(self, edges: Mapping[str, int]) -> dict[str, int]:
+        """The edges "layer_with_weights-N" where TF 1.15 left them out: models built by their first call."""
+        layers = sorted((int(name[6:]), node) for name, node in edges.items() if _LAYER.fullmatch(name))
+        if not layers or any(name.startswith("layer_with_weights-") for name in edges):
+            return {}
+        kept = [node for _, node in layers if self._holds_variables(node)]
+        return {f"layer_with_weights-{index}": node for index, node in enumerate(kept)}
+
+    def _holds_variables(self, node: int) -> bool:
+        """Whether a variable is at or below the node."""
+        seen, waiting = {node}, [node]
+        while waiting:
+            node = waiting.pop()
+            if self.nodes[node].attributes:
+                return True
+            below = set(self.children(node).values()) - seen
+            seen |= below
+            waiting.extend(below)
+        return False
 
 
 @dataclass(frozen=True, eq=False)

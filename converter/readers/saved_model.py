@@ -149,23 +149,40 @@ def _meta_graph(folder: Path) -> Any:
 
 
 def _configuration(folder: Path, graph: Any) -> dict[str, Any] | None:
-    """{"class_name", "config"} of the root model, with the versions that stand beside it, or None."""
+    """{"class_name", "config"} of the root model, with the versions that stand beside it, or None.
+
+    What saved_model.pb says itself goes first: a keras_metadata.pb beside it is then left over from another save.
+    """
+    nodes = graph.object_graph_def.nodes
+    if nodes and nodes[0].user_object.metadata:
+        return _root(nodes[0].user_object.identifier, nodes[0].user_object.metadata, PROTO)
     if (folder / METADATA).exists():
-        place = METADATA
-        try:
-            nodes = parse("SavedMetadata", read_file(folder / METADATA, MAX_PROTO)).nodes
-        except InvalidModel as error:
-            raise error.at(METADATA) from None
-        found = [(node.identifier, node.metadata) for node in nodes if node.node_id == 0]
-    elif (folder / EXPORTED).exists():
-        tree = parse_json(decode(read_file(folder / EXPORTED, MAX_PROTO), str(EXPORTED)), str(EXPORTED))
-        return _checked(tree, str(EXPORTED))
-    else:
-        place = PROTO
-        found = [(n.user_object.identifier, n.user_object.metadata) for n in graph.object_graph_def.nodes[:1]]
-    if not found or not found[0][1] or found[0][0] not in _MODELS:
+        return _from_metadata(read_file(folder / METADATA, MAX_PROTO), nodes)
+    if not nodes and (folder / EXPORTED).exists():
+        text = decode(read_file(folder / EXPORTED, MAX_PROTO), str(EXPORTED))
+        return _checked(parse_json(text, str(EXPORTED)), str(EXPORTED))
+    return None
+
+
+def _from_metadata(data: bytes, objects: Any) -> dict[str, Any] | None:
+    """What keras_metadata.pb says of the root."""
+    try:
+        nodes = parse("SavedMetadata", data).nodes
+    except InvalidModel as error:
+        raise error.at(METADATA) from None
+    for node in nodes:
+        if not 0 <= node.node_id < len(objects) or objects[node.node_id].user_object.identifier != node.identifier:
+            raise InvalidModel(
+                f"object {node.node_id} is another in saved_model.pb: left over from another save", where=METADATA
+            )
+    root = next((node for node in nodes if node.node_id == 0), None)
+    return None if root is None else _root(root.identifier, root.metadata, METADATA)
+
+
+def _root(identifier: str, metadata: str, place: str) -> dict[str, Any] | None:
+    if identifier not in _MODELS or not metadata:
         return None
-    return _checked(parse_json(found[0][1], f"metadata in {place}"), place)
+    return _checked(parse_json(metadata, f"metadata in {place}"), place)
 
 
 def _checked(tree: Any, place: str) -> dict[str, Any]:
