@@ -52,11 +52,6 @@ class Folder:
             raise InvalidModel(f"{file.stat().st_size} bytes, more than the {limit} that such a file has", where=name)
         return file.read_bytes()
 
-    def open(self, name: str) -> tuple[BinaryIO, int]:
-        """A member as a seekable stream, and its size."""
-        file = self.path / name
-        return file.open("rb"), file.stat().st_size
-
 
 @dataclass(frozen=True, eq=False)
 class Zip:
@@ -115,14 +110,14 @@ class Zip:
 
     def _window(self, info: zipfile.ZipInfo) -> BinaryIO:
         """A stored member in place, after one pass over its checksum."""
-        file = self.path.open("rb")
-        file.seek(info.header_offset)
-        signature, name_length, extra_length = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
+        with self.path.open("rb") as file:
+            file.seek(info.header_offset)
+            signature, name_length, extra_length = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
         start = info.header_offset + _LOCAL_HEADER.size + name_length + extra_length
         size = info.file_size
         if signature != b"PK\3\4" or size != info.compress_size or start + size > self.path.stat().st_size:
             raise InvalidModel("the ZIP member does not lie where the archive says", where=info.filename)
-        window = _Window(file, start, size)
+        window = _Window(self.path.open("rb"), start, size)
         crc, left = 0, size
         while left and (block := window.read(min(left, _BLOCK))):
             crc, left = zlib.crc32(block, crc), left - len(block)

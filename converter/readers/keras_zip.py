@@ -126,11 +126,12 @@ def _weights(archive: Folder | Zip) -> PathWeights:
 
 
 def _hdf5(archive: Folder | Zip, name: str) -> hdf5.Group:
-    stream, size = archive.open(name)
     try:
-        return hdf5.open_stream(stream, size)
+        if isinstance(archive, Folder):
+            return hdf5.open_file(archive.path / name)
+        return hdf5.open_stream(*archive.open(name))
     except InvalidModel as error:
-        raise error.at(name) from None
+        raise (error if error.where == name else error.at(name)) from None
 
 
 def _shards(archive: Folder | Zip, index: str) -> StoredPaths:
