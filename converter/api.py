@@ -5,8 +5,9 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from converter.errors import InvalidModel
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from converter.inspection import Inspection
     from converter.model import Model
     from converter.verification import Report
+
+# Engines to prove a conversion against, besides reference_lstm: modules with `engine(model) -> Engine`.
+ENGINES = {"tensorflow": "converter.against_tensorflow"}
 
 PathLike = str | Path
 Progress = Callable[[str], None]
@@ -40,12 +44,14 @@ class Conversion:
         model: what was read.
         files: what was written, the main file first.
         report: the proof, or None if none was asked for.
+        second: the proof against another engine, if one was asked for.
         warnings: what the user should know, one line each.
     """
 
     model: Model
     files: tuple[Path, ...]
     report: Report | None
+    second: Report | None
     warnings: tuple[str, ...]
 
 
@@ -93,7 +99,7 @@ def verify(
     Args:
         model: the model, or its file.
         exported: the ONNX file.
-        against: "" for `reference_lstm`, "tensorflow" for TensorFlow's own layers, which must be installed.
+        against: "" for `reference_lstm`, or a key of `ENGINES`, which must be installed.
         seed: of the inputs.
         progress: told of each step of the work.
 
@@ -103,12 +109,8 @@ def verify(
     from converter.model import Model
     from converter.verification import verify as prove
 
-    truth = None
-    if against == "tensorflow":
-        from converter.against_tensorflow import engine as truth
-    elif against:
-        raise ValueError(f"unknown engine {against!r}")
     neutral = model if isinstance(model, Model) else load(model)
+    truth = import_module(ENGINES[against]).engine(neutral) if against else None
     return prove(neutral, Path(exported), seed=seed, progress=progress, truth=truth)
 
 
@@ -140,7 +142,7 @@ def convert(
         check: verify the written file.
         keep: leave the file even where the verification fails.
         strict: refuse where there would be a warning.
-        against: see `verify`.
+        against: a second engine to prove it against, see `verify`.
         progress: told of each step of the work.
 
     Raises:
@@ -162,18 +164,21 @@ def convert(
         raise InvalidModel(warnings[0], hint="accepted without --strict")
     with tempfile.TemporaryDirectory(prefix=f".{goal.name[:64]}.", dir=goal.parent) as folder:
         progress("writing")
-        exporters.module(to).export(model, Path(folder) / goal.name, opset=opset)
-        report = None
-        if check and poisoned:
-            warnings = (*warnings, "not verified: a comparison of values that are not numbers says nothing")
-        elif check:
-            report = verify(model, Path(folder) / goal.name, against=against, progress=progress)
-        if report is not None and not report.passed and not keep:
-            raise VerificationFailed(report, ())
+        written = Path(folder) / goal.name
+        exporters.module(to).export(model, written, opset=opset)
+        engines = ("", against) if against else ("",)
+        if not check:
+            engines = ()
+        elif poisoned:
+            engines, warnings = (), (*warnings, "not verified: what is not a number cannot be compared")
+        reports = [verify(model, written, against=engine, progress=progress) for engine in engines]
+        failed = next((report for report in reports if not report.passed), None)
+        if failed is not None and not keep:
+            raise VerificationFailed(failed, ())
         files = _move(Path(folder), goal, force)
-    if report is not None and not report.passed:
-        raise VerificationFailed(report, files)
-    return Conversion(model, files, report, warnings)
+    if failed is not None:
+        raise VerificationFailed(failed, files)
+    return Conversion(model, files, *[*reports, None, None][:2], warnings)
 
 
 def default_target(source: Path, to: str) -> Path:

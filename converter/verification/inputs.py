@@ -8,8 +8,21 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from converter.layers import (
-    Cast, Concatenate, Constant, Elementwise, Embedding, ExpandDims, Gather, OneHot, Pad, Repeat, Reshape, Slice,
-    Squeeze, Tile, Transpose,
+    Cast,
+    Concatenate,
+    Constant,
+    Elementwise,
+    Embedding,
+    ExpandDims,
+    Gather,
+    OneHot,
+    Pad,
+    Repeat,
+    Reshape,
+    Slice,
+    Squeeze,
+    Tile,
+    Transpose,
 )  # fmt: skip
 from converter.model import Array, Model, Node, Value, dtype_of
 

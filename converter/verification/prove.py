@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,16 @@ FLOAT16 = 1e-2
 _STRETCHES = (1, 8, 64)
 
 Values = Mapping[str, Array]
-Engine = Callable[[Values, Values], Values]  # inputs and states by neutral name -> outputs and new states
+# Inputs and states by neutral name -> outputs and new states.
+Run = Callable[[Values, Values], Values]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What an exported file is compared with: its name for the report, and how it runs the model."""
+
+    name: str
+    run: Run
 
 
 def verify(
@@ -33,7 +43,7 @@ def verify(
     *,
     seed: int = 0,
     progress: Callable[[str], None] = lambda what: None,
-    truth: Callable[[Model], tuple[str, Engine]] | None = None,
+    truth: Truth | None = None,
 ) -> Report:
     """Compares an exported ONNX file with the model it was made from.
 
@@ -42,7 +52,7 @@ def verify(
         exported: the file.
         seed: of the inputs.
         progress: told of each step of the work.
-        truth: another engine to compare with, instead of the float64 reference; see `against_tensorflow`.
+        truth: what to compare with, by default the float64 reference.
 
     Returns:
         A report; it fails where anything differs by more than its bound, and where nothing could be compared.
@@ -51,13 +61,13 @@ def verify(
         InvalidModel, Unsupported: the model cannot be interpreted.
         OSError: the exported file cannot be read.
     """
-    against, engine = truth(model) if truth else ("reference_lstm, float64", _reference(model, "float64"))
+    truth = truth or Truth("reference_lstm, float64", _reference(model, "float64"))
     cases = _usable_cases(model, seed)
     progress("loading the exported file")
     file = Exported(exported)
     wrong = _interface(model, file)
     if wrong:
-        return Report(against, _runtime(), (), (), (), (wrong,))
+        return Report(truth.name, _runtime(), (), (), (), (wrong,))
     watched = [name for probe in file.probes for name in probe.values]
     runs: list[Values] = []
     results: list[tuple[list[Values], list[Values], list[Values]]] = []
@@ -65,15 +75,15 @@ def verify(
     for case in cases:
         progress(case.label)
         runtime = _runtime_engine(model, file, watched, runs if len(runs) < 4 else [])
-        results.append((_calls(model, case, engine), _calls(model, case, single), _calls(model, case, runtime)))
+        results.append((_calls(model, case, truth.run), _calls(model, case, single), _calls(model, case, runtime)))
     outputs = _compare(model, results)
     progress("one-step residuals")
-    layers = residuals(model, file.stepper(), file.probes, runs) if file.probes else []
+    layers = residuals(model, file, runs)
     failures = [*_missing(model, layers), *_failed(layers, outputs)]
     labels = tuple(case.label + (f", {len(case.calls)} calls" if len(case.calls) > 1 else "") for case in cases)
     notes = [f"{one.name}: ill-conditioned, float32 itself is off by {one.reference_error:.1e}; "
              "the proof rests on the one-step residual" for one in outputs if one.allowed is None]  # fmt: skip
-    return Report(against, _runtime(), labels, tuple(layers), tuple(outputs), tuple(failures), tuple(notes))
+    return Report(truth.name, _runtime(), labels, tuple(layers), tuple(outputs), tuple(failures), tuple(notes))
 
 
 def _runtime() -> str:
@@ -97,14 +107,14 @@ def _usable_cases(model: Model, seed: int) -> list[Case]:
     return cases
 
 
-def _reference(model: Model, dtype: str) -> Engine:
+def _reference(model: Model, dtype: str) -> Run:
     def engine(inputs: Values, states: Values) -> Values:
         return interpret.run(model, dict(inputs), dtype=dtype, states=dict(states) or None)
 
     return engine
 
 
-def _runtime_engine(model: Model, file: Exported, watched: Sequence[str], keep: list[Values]) -> Engine:
+def _runtime_engine(model: Model, file: Exported, watched: Sequence[str], keep: list[Values]) -> Run:
     """The exported file as an engine: its names are replaced by the neutral ones, place by place."""
     wanted = [value.name for value in model.inputs] + [state.input.name for state in model.states]
     made = [value.name for value in model.outputs] + [state.output.name for state in model.states]
@@ -130,7 +140,7 @@ def _interface(model: Model, file: Exported) -> str:
     return ""
 
 
-def _calls(model: Model, case: Case, engine: Engine) -> list[Values]:
+def _calls(model: Model, case: Case, engine: Run) -> list[Values]:
     """All calls of a case in a row, the states carried from each to the next."""
     states = {state.input.name: _zeros(state, case.batch) for state in model.states}
     made = []
@@ -151,14 +161,12 @@ def _compare(
     """The second criterion for each output and carried state."""
     named = [(value.name, name) for value, name in zip(model.outputs, model.output_names, strict=True)]
     named += [(state.output.name, state.output.name) for state in model.states]
-    low = any(v is not None and v.dtype in ("float16", "bfloat16") for n in model.nodes for v in (*n.inputs, *n.outputs))
+    low = any(
+        v is not None and v.dtype in ("float16", "bfloat16") for n in model.nodes for v in (*n.inputs, *n.outputs)
+    )
     found = []
     for value, name in named:
-        triples = [
-            tuple(call[value] for call in calls)
-            for case in results
-            for calls in zip(*case, strict=True)
-        ]
+        triples = [tuple(call[value] for call in calls) for case in results for calls in zip(*case, strict=True)]
         found.append(_output_error(name, triples, low))
     return found
 

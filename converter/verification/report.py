@@ -108,19 +108,3 @@ class Report:
             "reference_float32_error": self.reference_error,
             **asdict(self),
         }
-
-
-def summary(report: Report) -> list[str]:
-    """The two numbers in words, a line each."""
-    lines = []
-    if report.residuals:
-        layers, steps = len(report.residuals), sum(one.steps for one in report.residuals)
-        allowed = max(one.allowed for one in report.residuals)
-        counted = f"{layers} recurrent layer{'s' * (layers != 1)}, {steps} steps"
-        lines.append(f"one-step residual {report.residual:.1e} (allowed {allowed:.0e}; {counted})")
-    bounds = [one.allowed for one in report.outputs if one.allowed is not None]
-    bound = f"allowed {max(bounds):.1e}" if bounds else "ill-conditioned, no bound"
-    lines.append(
-        f"end to end {report.error:.1e} against float64 ({bound}; float32 reference {report.reference_error:.1e})"
-    )
-    return lines

@@ -16,9 +16,9 @@ from converter.errors import clean
 from converter.interpret import cell_of
 from converter.layers import Cell, ConvLSTMCell, Direction, LSTMCell, Recurrent
 from converter.model import Array, Model
-from converter.verification.report import LayerResidual
 from converter.verification.probes import STATE_NAMES, Probe
-from converter.verification.runtime import Stepper
+from converter.verification.report import LayerResidual
+from converter.verification.runtime import Exported, Stepper
 
 MAX_STEPS = 32
 BOUND, BOUND_FLOAT16 = 2e-6, 1e-2
@@ -85,21 +85,28 @@ def run_steps(stepper: Stepper, probes: Sequence[Probe], runs: Sequence[Sequence
     """The states of each probe before the first and after every step, each [rows, ...]."""
     states = [[run.initial] for run in runs]
     for t in range(max((len(run.fed) for run in runs), default=0)):
-        feed: dict[str, Array] = {}
-        for probe, run, known in zip(probes, runs, states, strict=True):
-            at = min(t, len(run.fed) - 1)
-            feed[f"{probe.name}:x"] = run.fed[at][None]
-            if run.mask is not None:
-                feed[f"{probe.name}:mask"] = run.mask[at][None]
-            for name, state in zip(STATE_NAMES, known[at], strict=False):
-                feed[f"{probe.name}:{name}"] = _for_each(probe, state)
-        made = stepper.step(feed)
+        made = stepper.step(_feed(probes, runs, [known[-1] for known in states], t))
         for probe, run, known in zip(probes, runs, states, strict=True):
             if t < len(run.fed):
                 new = [made[f"{probe.name}:{name}'"] for name in STATE_NAMES[: len(run.initial)]]
                 own = [_own_rows(probe, state) for state in new]
                 known.append(tuple(own if run.h is None else [run.h[t], *own[1:]]))
     return states
+
+
+def _feed(
+    probes: Sequence[Probe], runs: Sequence[Sequences], states: Sequence[tuple[Array, ...]], t: int
+) -> dict[str, Array]:
+    """The inputs of step t; an operator whose sequence has ended repeats its last step."""
+    feed: dict[str, Array] = {}
+    for probe, run, known in zip(probes, runs, states, strict=True):
+        at = min(t, len(run.fed) - 1)
+        feed[f"{probe.name}:x"] = run.fed[at][None]
+        if run.mask is not None:
+            feed[f"{probe.name}:mask"] = run.mask[at][None]
+        for name, state in zip(STATE_NAMES, known, strict=False):
+            feed[f"{probe.name}:{name}"] = _for_each(probe, state)
+    return feed
 
 
 def _for_each(probe: Probe, state: Array) -> Array:
@@ -135,23 +142,24 @@ def cells_of(model: Model, probes: Sequence[Probe]) -> dict[str, tuple[str, tupl
     return found
 
 
-def residuals(
-    model: Model, stepper: Stepper, probes: Sequence[Probe], runs: Sequence[Mapping[str, Array]]
-) -> list[LayerResidual]:
+def residuals(model: Model, file: Exported, runs: Sequence[Mapping[str, Array]]) -> list[LayerResidual]:
     """The worst one-step residual of each probe over some runs of the whole file.
 
     Args:
         model: the neutral model.
-        stepper: of the exported file.
-        probes: its recurrent operators.
+        file: the exported file; its session is ended.
         runs: the values of each run, with those that the probes name.
     """
-    behind = cells_of(model, probes)
-    probes = [probe for probe in probes if probe.name in behind]
+    probes, behind = file.probes, cells_of(model, file.probes)
+    if not behind or not runs:
+        return []
     per_run = [[sequences_of(probe, values) for probe in probes] for values in runs]
+    stepper = file.stepper([_feed(probes, run, [one.initial for one in run], 0) for run in per_run])
     made = [run_steps(stepper, probes, run) for run in per_run]
     found: dict[str, LayerResidual] = {}
     for place, probe in enumerate(probes):
+        if probe.name not in behind:
+            continue
         node, directions = behind[probe.name]
         error, steps, allowed = 0.0, 0, BOUND
         for run, states in zip(per_run, made, strict=True):

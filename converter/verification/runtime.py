@@ -6,7 +6,7 @@ appended outputs join the graph.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -57,9 +57,12 @@ class Exported:
         made = dict(zip(fetched, self._session.run(fetched, given), strict=True))
         return {name: made[name] if name in made else known[name] for name in names}
 
-    def stepper(self) -> Stepper:
-        """Ends this session, for its memory, and opens one for single steps."""
+    def stepper(self, feeds: Sequence[Mapping[str, Array]]) -> Stepper:
+        """Ends this session, for its memory, and opens one for single steps on inputs of such shapes."""
         del self._session
+        for value in self._step_model.graph.input:
+            for sizes in zip(*(feed[value.name].shape for feed in feeds), strict=True):
+                value.type.tensor_type.shape.dim.add(**({} if len(set(sizes)) > 1 else {"dim_value": sizes[0]}))
         return Stepper(_session(self._step_model.SerializeToString(), self._folder))
 
 
@@ -71,7 +74,7 @@ class Stepper:
         self._outputs = [value.name for value in session.get_outputs()]
 
     def step(self, feed: Mapping[str, Array]) -> dict[str, Array]:
-        """"<probe>:x" and "<probe>:h", ... of every probe -> "<probe>:h'", ..."""
+        """ "<probe>:x" and "<probe>:h", ... of every probe -> "<probe>:h'", ..."""
         return dict(zip(self._outputs, self._session.run(self._outputs, dict(feed)), strict=True))
 
 

@@ -1,0 +1,82 @@
+"""Results as lines of text, safe for a terminal whatever a file holds. Prints nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from converter.errors import clean
+
+if TYPE_CHECKING:
+    from converter.inspection import Inspection
+    from converter.verification import Report
+
+MAX_LINE = 1000
+MAX_CELL = 60
+
+
+def line(text: object) -> str:
+    """One line: printable characters only, not too many."""
+    return clean(text, MAX_LINE)
+
+
+def of_report(report: Report) -> list[str]:
+    """A verification: what was compared, the two numbers, and the notes."""
+    lines = [f"compared with {report.against} in {report.runtime}: {'; '.join(report.cases)}"]
+    if report.residuals:
+        layers, steps = len(report.residuals), sum(one.steps for one in report.residuals)
+        allowed = max(one.allowed for one in report.residuals)
+        counted = f"{layers} recurrent layer{'s' * (layers != 1)}, {steps} steps"
+        lines.append(f"  one-step residual {report.residual:.1e} (allowed {allowed:.0e}; {counted})")
+    bounds = [one.allowed for one in report.outputs if one.allowed is not None]
+    bound = f"allowed {max(bounds):.1e}" if bounds else "ill-conditioned, no bound"
+    own = f"float32 reference {report.reference_error:.1e}"
+    lines.append(f"  end-to-end error {report.error:.1e} ({bound}; {own})")
+    return [line(text) for text in (*lines, *(f"  {note}" for note in report.notes))]
+
+
+def of_inspection(found: Inspection) -> list[str]:
+    """A table of layers, then inputs, outputs, states and the number of parameters."""
+    rows = [("layer", "class", "output", "parameters", "becomes")]
+    for layer in found.layers:
+        shapes = " ".join(shape(one) for one in layer.output_shapes)
+        rows.append((layer.path, layer.class_name, shapes, f"{layer.parameters:,}", layer.conversion))
+        if layer.formula:
+            rows.append(("", "", "", "", f"  {layer.formula} = {layer.parameters:,}; {layer.gates}"))
+    cells = [[*(clean(cell, MAX_CELL) for cell in row[:4]), clean(row[4])] for row in rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(4)]
+    source = ", ".join(part for part in (found.format, found.era) if part)
+    lines = [line(f"{found.name or found.path}: {source}"), ""]
+    for row in cells:
+        padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        lines.append("  ".join([*padded, row[4]]).rstrip())
+    lines.append("")
+    for title, ports in (("inputs", found.inputs), ("outputs", found.outputs), ("states", found.states)):
+        if ports:
+            listed = ", ".join(f"{port.name} {shape(port.shape)} {port.dtype}" for port in ports)
+            lines.append(line(f"{title}: {listed}"))
+    return [*lines, f"parameters: {found.parameters:,}"]
+
+
+def shape(sizes: tuple[int | None, ...]) -> str:
+    """[?, 10, 8]."""
+    return f"[{', '.join('?' if size is None else str(size) for size in sizes)}]"
+
+
+def size(count: float) -> str:
+    """Bytes in a unit that reads well."""
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
+
+
+def finite(value: Any) -> Any:
+    """A JSON value with infinities and not-a-numbers as text, for which JSON has no numbers."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    return [finite(item) for item in value] if isinstance(value, list | tuple) else value
