@@ -105,6 +105,8 @@ def class_name(raw: Raw, era: Era) -> str:
     foreign = isinstance(module, str) and module.split(".")[0] not in {"keras", "tf_keras", "tensorflow", "builtins"}
     if foreign or (isinstance(registered, str) and ">" in registered):
         raise Unsupported(f"{clean(name)} is a custom class ({clean(registered or module)})", hint=CUSTOM_HINT)
+    if isinstance(module, str) and module.startswith(("keras.src.ops", "keras.ops")):
+        return f"ops.{name}"  # an operation, of which some are called like layers
     return CLASSES.get(name, name)
 
 

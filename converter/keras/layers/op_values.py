@@ -1,0 +1,118 @@
+"""Operands of operation nodes: tensors and constants brought to one dtype, as Keras and TensorFlow do it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from converter.errors import InvalidModel, Unsupported, clean
+from converter.keras.ops import FLOATS, Ops
+from converter.model import Value
+
+Operand = Any  # a Value, or a constant: a number, nested lists of numbers, a NumPy array
+# keras/src/backend/common/dtypes.py: a pair becomes the one further right; halves of different kinds become float32.
+ORDER = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64")
+
+
+def promote(a: str, b: str) -> str:
+    """The dtype that holds both.
+
+    Raises:
+        Unsupported: a dtype that is not in `ORDER`, or two whose common one is a third.
+    """
+    if a == b:
+        return a
+    if {a, b} == {"float16", "bfloat16"}:
+        return "float32"
+    if a not in ORDER or b not in ORDER or {a, b} in ({"uint8", "int8"}, {"uint8", "int16"}):
+        raise Unsupported(f"an operation on {clean(a)} and {clean(b)}")
+    return max(a, b, key=ORDER.index)
+
+
+def common_dtype(operands: Sequence[Operand]) -> str:
+    """The dtype an operation on these computes in; Python numbers adapt to the tensors, as far as their kind allows."""
+    dtype = ""
+    for operand in operands:
+        if isinstance(operand, Value | np.ndarray):
+            own = operand.dtype if isinstance(operand, Value) else operand.dtype.name
+            dtype = promote(dtype, own) if dtype else own
+    if not dtype:
+        raise Unsupported("an operation on constants alone")
+    for operand in operands:
+        if not isinstance(operand, Value | np.ndarray):
+            kind = np.asarray(operand).dtype.kind
+            if kind == "f" and dtype not in FLOATS:
+                dtype = "float32"
+            elif kind == "i" and dtype == "bool":
+                dtype = "int32"
+            elif kind not in "fib":
+                raise InvalidModel(f"{clean(operand, 40)} is no operand")
+    return dtype
+
+
+def to_value(o: Ops, operand: Operand, dtype: str) -> Value:
+    """An operand as a tensor of `dtype`."""
+    if isinstance(operand, Value):
+        return o.cast(operand, dtype)
+    return o.constant(np.asarray(operand), dtype)
+
+
+def together(o: Ops, *operands: Operand) -> list[Value]:
+    """Operands as tensors of their common dtype."""
+    dtype = common_dtype(operands)
+    return [to_value(o, operand, dtype) for operand in operands]
+
+
+def floating(o: Ops, x: Operand) -> Value:
+    """A tensor in the floating dtype that Keras computes functions of integers in."""
+    value = tensor(x)
+    return value if value.dtype in FLOATS else o.cast(value, "float32")
+
+
+def tensor(x: Operand) -> Value:
+    """`x`, which must be a tensor.
+
+    Raises:
+        Unsupported: it is a constant.
+    """
+    if not isinstance(x, Value):
+        raise Unsupported(f"an operation on the constant {clean(x, 40)}")
+    return x
+
+
+def integers(given: Any, what: str) -> list[int]:
+    """A whole number or a list of them, as a list.
+
+    Raises:
+        Unsupported: tensors among them. InvalidModel: something else.
+    """
+    if isinstance(given, np.ndarray):
+        given = given.tolist()
+    items = list(given) if isinstance(given, list | tuple) else [given]
+    if any(isinstance(item, Value) for item in items):
+        raise Unsupported(f"{what} computed by the model itself")
+    if any(type(item) is not int for item in items):
+        raise InvalidModel(f"{what} must be whole numbers, got {clean(given, 60)}")
+    return items
+
+
+def one_integer(given: Any, what: str) -> int:
+    """A single whole number."""
+    items = integers(given, what)
+    if len(items) != 1:
+        raise InvalidModel(f"{what} must be one whole number, got {clean(given, 60)}")
+    return items[0]
+
+
+def axis_in(axis: Any, rank: int) -> int:
+    """An axis counted from the front.
+
+    Raises:
+        InvalidModel: it lies outside.
+    """
+    number = one_integer(axis, "axis")
+    if not -rank <= number < rank:
+        raise InvalidModel(f"axis {number} of a tensor with {rank} axes")
+    return number % rank
