@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -52,8 +51,8 @@ def find(path: Path) -> str:
         InvalidModel: there is nothing there, or nothing that could hold a model.
         Unsupported: it is something known that is not read: ONNX, PyTorch, a Git LFS pointer, ...
     """
-    for kind, module in READERS.items():
-        if importlib.util.find_spec(module) and reader(kind).sniff(path):
+    for kind in READERS:
+        if reader(kind).sniff(path):
             return kind
     from converter.readers.unreadable import describe
 

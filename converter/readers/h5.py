@@ -68,7 +68,7 @@ def _weights(root: hdf5.Group) -> tuple[str, FlatWeights | PathWeights]:
     if names is not None:
         return "HDF5 weights", FlatWeights(_layers(where, names))
     if StoredPaths.fits(root):
-        return "Keras 3 weights", StoredPaths((root,))
+        return "HDF5 weights (.weights.h5)", StoredPaths((root,))
     if "layer_0" in root.names() or "graph" in root.names():
         raise Unsupported("weights of Keras 0.x", hint="load and save them again with Keras 1")
     raise InvalidModel("an HDF5 file, but not one of Keras: there are no weights of layers in it")

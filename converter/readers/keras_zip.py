@@ -57,7 +57,7 @@ def read(path: Path, architecture: Mapping[str, Any] | None) -> Source:
 def _read_shards(index: Path, architecture: Mapping[str, Any]) -> Source:
     folder = Folder(index.parent)
     files = (index, *_files(folder, _shard_names(folder, index.name)))
-    described = provenance(index, "Keras 3 sharded weights", None, None, architecture, sha256(*files))
+    described = provenance(index, "HDF5 weights (.weights.json, sharded)", None, None, architecture, sha256(*files))
     return Source(architecture, _shards(folder, index.name), described)
 
 

@@ -64,7 +64,7 @@ def _by_content(start: bytes) -> ConversionError:
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml", b"<script")):
         return InvalidModel("a web page, not a model", hint=_DOWNLOAD)
-    if text.startswith(b"{") and b'"class_name"' in start:
+    if b"class_name" in start and _is_text(start):
         hint = "give the file with the weights, and this one with --architecture"
         return Unsupported("an architecture without weights", hint=hint)
     if _is_text(start):
