@@ -1,0 +1,44 @@
+"""PyTorch: `<name>.safetensors`, a state_dict, and beside it `<name>.py`, a module of torch.nn layers that loads it.
+
+A model that is nothing but one torch.nn.LSTM, GRU or RNN (stacked and bidirectional ones included) has the keys of that
+layer ("weight_ih_l0_reverse"), so the layer itself loads it with strict=True; in other models the keys begin with the
+layer's name in the module. PyTorch is not needed to write either file.
+
+rules.py holds one rule per neutral layer type, recurrent.py that of recurrent layers, source.py the text around them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from converter.exporters.torch import recurrent, rules
+from converter.exporters.torch.source import Writer, rule, text
+from converter.exporters.weights import describe
+from converter.formats import safetensors
+from converter.model import Model
+
+__all__ = ["RULES", "export"]
+
+RULES = (recurrent, rules)  # imported for the rules they register
+
+
+def export(model: Model, path: Path) -> None:
+    """Writes the state_dict at `path` and the module beside it, with the suffix .py, over existing files.
+
+    Raises:
+        Unsupported: a layer without an exact counterpart in torch.nn.
+        InvalidModel: a weight's values do not fit its shape.
+    """
+    writer = Writer(model)
+    stacks = recurrent.stacks(model)
+    done = {id(node) for stack in stacks.values() for node in stack[1:]}
+    for node in model.nodes:
+        if id(node) not in done:
+            nodes = stacks.get(id(node), (node,))
+            rule(node.layer, writer, nodes)
+    bare = len(writer.modules) == 1 and len(stacks) == 1 and len(stacks[next(iter(stacks))]) == len(model.nodes)
+    prefix = f"{next(iter(writer.modules))}." if bare else ""
+    state = {name.removeprefix(prefix): weight for name, weight in writer.state.items()}
+    metadata = {**describe(model), "conventions": "torch", "module": path.with_suffix(".py").name}
+    safetensors.write(path, state, metadata)
+    path.with_suffix(".py").write_text(text(writer, prefix.rstrip(".")), encoding="utf-8")

@@ -1,0 +1,85 @@
+"""The weights of a model under the names that weight-only targets give them; recurrent cells as `gates.Cell`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+
+from converter import gates, layers
+from converter.errors import Unsupported
+from converter.model import Array, Model, Node, Weight
+
+DIRECTIONS = ("forward", "backward")
+CONVENTION = {layers.LSTMCell: "keras/LSTM", layers.SimpleRNNCell: "keras/SimpleRNN"}
+
+
+def convention_of(cell: layers.Cell) -> str:
+    """The row of `gates.CONVENTIONS` that neutral weights follow; a ConvLSTM's gates lie like an LSTM's."""
+    if isinstance(cell, layers.GRUCell):
+        return "keras/GRU" if cell.reset_after else "keras/GRU(reset_after=False)"
+    return CONVENTION.get(type(cell), "keras/LSTM")
+
+
+def cells(node: Node) -> Iterator[tuple[str, layers.Cell]]:
+    """The cells of a recurrent node, each with its path below the node: "" alone, "forward" and "backward" in pairs."""
+    if isinstance(node.layer, layers.Recurrent):
+        directions = node.layer.directions
+        for k, direction in enumerate(directions):
+            yield ("" if len(directions) == 1 else DIRECTIONS[k]), direction.cell
+
+
+def owned(thing: object) -> Iterator[tuple[str, Weight]]:
+    """The weights directly on a layer or cell, by the name of their field."""
+    for one in fields(thing):  # type: ignore[arg-type]
+        value = getattr(thing, one.name)
+        if isinstance(value, Weight):
+            yield one.name, value
+
+
+def named(model: Model) -> dict[str, Weight]:
+    """Every weight once, as "<node>/<field>" or "<node>/forward/<field>"; shared ones under the first node's name."""
+    out: dict[str, Weight] = {}
+    seen: set[int] = set()
+    for node in model.nodes:
+        pairs = [(f"{node.name}/{name}", weight) for name, weight in owned(node.layer)]
+        for path, cell in cells(node):
+            stem = "/".join(part for part in (node.name, path) if part)
+            pairs += [(f"{stem}/{name}", weight) for name, weight in owned(cell)]
+        for name, weight in pairs:
+            if id(weight) not in seen:
+                seen.add(id(weight))
+                out[name] = weight
+    return out
+
+
+def describe(model: Model) -> dict[str, str]:
+    """The metadata beside neutral weights: texts only."""
+    rows = {
+        "/".join(part for part in (node.name, path) if part): convention_of(cell)
+        for node in model.nodes
+        for path, cell in cells(node)
+    }
+    source = model.source
+    return {
+        "format": "keras-lstm-convert",
+        "model": model.name,
+        "conventions": json.dumps(rows),
+        "layers": json.dumps({node.name: type(node.layer).__name__ for node in model.nodes}),
+        "source": json.dumps({"format": source.format, "keras": source.keras_version, "sha256": source.sha256}),
+    }
+
+
+def gate_cell(cell: layers.Cell, place: str) -> gates.Cell:
+    """The values of a cell, read, for `gates.pack`.
+
+    Raises:
+        Unsupported: a convolutional cell.
+    """
+    if isinstance(cell, layers.ConvLSTMCell):
+        raise Unsupported("no convention but Keras' own has a ConvLSTM", where=place)
+    arrays: Mapping[str, Array] = {name: weight.read() for name, weight in owned(cell)}
+    if "peephole" in arrays:
+        bias, peephole = arrays.get("bias"), arrays["peephole"]
+        return gates.Cell("LSTM", arrays["kernel"], arrays["recurrent_kernel"], bias, peephole=peephole)
+    return gates.unpack(arrays, convention_of(cell))
