@@ -143,7 +143,10 @@ def _log_sigmoid(g: Graph, x: Tensor) -> Tensor:
 
 
 def _squareplus(g: Graph, x: Tensor, b: float) -> Tensor:
-    return _times(g, g.op("Add", x, g.op("Sqrt", _plus(g, g.op("Mul", x, x), b))), 0.5)
+    root = g.op("Sqrt", _plus(g, g.op("Mul", x, x), b))
+    left = g.op("Div", g.scalar(b / 2, x), g.op("Sub", root, x))  # the same number without the loss of digits
+    right = _times(g, g.op("Add", x, root), 0.5)
+    return _pick(g, g.op("Less", x, g.scalar(0, x), dtype="bool"), left, right)
 
 
 def _sparse_plus(g: Graph, x: Tensor) -> Tensor:

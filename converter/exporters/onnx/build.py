@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 
 import onnx
@@ -45,13 +45,14 @@ def build(model: Model, opset: int | None = None) -> tuple[onnx.ModelProto, list
         if any(value.name in store.needed for value in node.outputs):
             _lower(graph, node, tensors)
     _name_outputs(graph, outputs, tensors)
+    used = _prune(graph.nodes, [name for _, name in outputs])
     proto = helper.make_graph(
         graph.nodes,
         model.name or "model",
         [value_info(value.name, value.dtype, value.shape, "batch") for value in inputs],
         [value_info(name, value.dtype, value.shape, "batch") for value, name in outputs],
     )
-    return _model(proto, model, opset), list(store.initializers.values())
+    return _model(proto, model, opset), [item for item in store.initializers.values() if item.name in used]
 
 
 def _lower(graph: Graph, node: Node, tensors: dict[str, Tensor | None]) -> None:
@@ -98,6 +99,24 @@ def _rename(nodes: Iterable[onnx.NodeProto], renamed: dict[str, str]) -> None:
             names[:] = [renamed.get(name, name) for name in names]
         for attribute in node.attribute:
             _rename(attribute.g.node, renamed)
+
+
+def _prune(nodes: list[onnx.NodeProto], outputs: list[str]) -> set[str]:
+    """Drops the nodes that nobody reads; gives the names that somebody does."""
+    used = set(outputs)
+    for index in reversed(range(len(nodes))):
+        if used.isdisjoint(nodes[index].output):
+            del nodes[index]
+        else:
+            used.update(_reads(nodes[index]))
+    return used
+
+
+def _reads(node: onnx.NodeProto) -> Iterator[str]:
+    yield from node.input
+    for attribute in node.attribute:
+        for inner in attribute.g.node:
+            yield from _reads(inner)
 
 
 def _model(graph: onnx.GraphProto, model: Model, opset: int) -> onnx.ModelProto:

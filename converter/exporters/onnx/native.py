@@ -85,43 +85,34 @@ def run(graph: Graph, sequence: Sequence, places: list[int]) -> tuple[list[Pass]
     directions = [sequence.directions[place] for place in places]
     cells = [direction.cell for direction in directions]
     form = FORMS[type(cells[0])]
-    work = "float32" if sequence.dtype == "float64" else sequence.dtype  # onnxruntime has no float64 kernel
-    x = graph.cast(sequence.x, work)
-    compaction = None
+    x, compaction = sequence.x, None
     if sequence.mask is not None:
         compaction = Compaction.of(graph, sequence.mask, sequence.time_major)
         x = compaction.compact(graph, x, cells[0].kernel.shape[0])
     elif not sequence.time_major:
         x = graph.transpose(x, (1, 0, 2))
-    initial = [[None if s is None else graph.cast(s, work) for s in sequence.initial[place]] for place in places]
-    outputs = _operator(graph, sequence, form, directions, x, compaction, initial, work)
+    outputs = _operator(graph, sequence, form, places, x, compaction)
     units = cells[0].units  # type: ignore[union-attr]
-    found = _Found(graph, sequence, directions, units, compaction, outputs[0], list(outputs[1:]), initial)
+    found = _Found(graph, sequence, directions, units, compaction, outputs[0], list(outputs[1:]))
     joined = found.joined() if places == [0, 1] and sequence.joins else None
     return [found.result(k, place, joined is None) for k, place in enumerate(places)], joined
 
 
 def _operator(
-    graph: Graph,
-    sequence: Sequence,
-    form: Form,
-    directions: list[Direction],
-    x: Tensor,
-    compaction: Compaction | None,
-    initial: list[list[Tensor | None]],
-    work: str,
+    graph: Graph, sequence: Sequence, form: Form, places: list[int], x: Tensor, compaction: Compaction | None
 ) -> tuple[Tensor | None, ...]:
+    directions = [sequence.directions[place] for place in places]
     cells: list[NativeCell] = [direction.cell for direction in directions]  # type: ignore[misc]
-    weights = _weights(graph, form, cells, work)
+    weights = _weights(graph, form, cells, x.dtype)
     lengths = None if compaction is None else compaction.lengths(graph)
-    states = [_stack(graph, [row[k] for row in initial]) for k in range(form.states)]
-    wanted = [sequence.wants_steps, sequence.wants_state(0), form.states == 2 and sequence.wants_state(1)]
+    states = [_stack(graph, [sequence.initial[place][k] for place in places]) for k in range(form.states)]
+    wanted = [sequence.wants_steps(places), *(sequence.wants_state(k, places) for k in range(form.states))]
     names = [name for a in cells for f in activations(a) if (name := native(f))]
     first = cells[0]
     return graph.ops(
         form.operator,
         (x, *weights[:3], lengths, *states, *weights[3:]),
-        [work if want else None for want in wanted[: 1 + form.states]],
+        [x.dtype if want else None for want in wanted],
         hidden_size=first.units,
         direction="bidirectional" if len(cells) == 2 else "reverse" if directions[0].reverse_input else "forward",
         activations=[f.name for f in names],
@@ -212,27 +203,22 @@ class _Found:
     compaction: Compaction | None
     steps: Tensor | None
     states: list[Tensor | None]
-    initial: list[list[Tensor | None]]
 
     def joined(self) -> Tensor:
         """Both directions beside each other, [batch, time, 2·units] or time-major."""
         assert self.steps is not None
         y = self.graph.transpose(self.steps, (0, 2, 1, 3) if self.sequence.time_major else (2, 0, 1, 3))
-        return self._typed(self.graph.reshape(y, (0, 0, len(self.directions) * self.units)))
+        return self.graph.reshape(y, (0, 0, len(self.directions) * self.units))
 
     def result(self, k: int, place: int, with_y: bool) -> Pass:
         """The outputs of direction `place` of the layer, the operator's k-th."""
         sequence = self.sequence
         raw = [None if state is None else self._side(state, 0, k) for state in self.states]
-        states = [self._kept(state, self.initial[k][i]) for i, state in enumerate(raw)]
+        states = [self._kept(state, sequence.initial[place][i]) for i, state in enumerate(raw)]
         y = None
         if with_y and sequence.wants_y[place]:
-            made = self._sequence(k, place) if sequence.wants_steps else self._last(k, place, raw[0], states[0])
-            y = self._typed(made)
-        return Pass(y, tuple(None if state is None else self._typed(state) for state in states))
-
-    def _typed(self, tensor: Tensor) -> Tensor:
-        return self.graph.cast(tensor, self.sequence.dtype)
+            y = self._sequence(k, place) if self.steps is not None else self._last(k, place, raw[0], states[0])
+        return Pass(y, tuple(states))
 
     def _side(self, tensor: Tensor, axis: int, k: int) -> Tensor:
         """One direction of Y or a state."""
@@ -257,7 +243,7 @@ class _Found:
         y = self.compaction.spread(graph, self.steps, k, places, self.units, direction, rule)
         if rule != "state":
             return y
-        initial = self.initial[k][0]
+        initial = sequence.initial[place][0]
         assert initial is not None
         first = graph.with_axes("Unsqueeze", initial, [0 if sequence.time_major else 1])
         return graph.op("Where", self.compaction.leading(graph, direction), first, y, dtype=y.dtype)
@@ -270,7 +256,7 @@ class _Found:
             return kept
         if rule == "zero":
             real = self.compaction.last(graph, self.directions[k])
-        elif self.initial[k][0] is not None:
+        elif self.sequence.initial[place][0] is not None:
             real = self.compaction.some(graph)
         else:
             return raw

@@ -10,6 +10,9 @@ from converter.layers import ConvLSTMCell, Recurrent
 from converter.model import Node
 
 MERGES = {"sum": "Add", "mul": "Mul", "ave": "Add"}
+# onnxruntime 1.32 on the CPU has no float64 kernels of the operators, and crashes on loading a Scan in float16.
+NATIVE_AS = {"float64": "float32"}
+SCAN_AS = {"float16": "float32"}
 
 
 @lower.register
@@ -25,18 +28,28 @@ def recurrent(layer: Recurrent, graph: Graph, node: Node, inputs: Inputs) -> Out
 
 
 def _passes(graph: Graph, sequence: Sequence) -> tuple[list[Pass], Tensor | None]:
+    """What each direction gives, and the merged output if one operator gave that."""
     directions = sequence.directions
     if len(directions) == 2 and native.fit_together(*directions):
-        places = [1, 0] if directions[0].reverse_input else [0, 1]
-        found, joined = native.run(graph, sequence, places)
-        return [found[places.index(place)] for place in range(2)], joined
+        return _native(graph, sequence, [1, 0] if directions[0].reverse_input else [0, 1])
     passes = []
     for place, direction in enumerate(directions):
-        if native.is_native(direction.cell):
-            passes += native.run(graph, sequence, [place])[0]
+        if not sequence.wants(place):
+            passes.append(Pass(None, (None,) * len(sequence.initial[place])))
+        elif native.is_native(direction.cell):
+            passes += _native(graph, sequence, [place])[0]
         else:
-            passes.append(scan.run(graph, sequence, place))
+            worked = sequence.astype(graph, SCAN_AS.get(sequence.dtype, sequence.dtype))
+            passes.append(scan.run(graph, worked, place).astype(graph, sequence.dtype))
     return passes, None
+
+
+def _native(graph: Graph, sequence: Sequence, places: list[int]) -> tuple[list[Pass], Tensor | None]:
+    """What the operator gives for `places`, in the layer's order."""
+    worked = sequence.astype(graph, NATIVE_AS.get(sequence.dtype, sequence.dtype))
+    found, joined = native.run(graph, worked, places)
+    passes = [found[places.index(place)].astype(graph, sequence.dtype) for place in sorted(places)]
+    return passes, None if joined is None else graph.cast(joined, sequence.dtype)
 
 
 def _merge(graph: Graph, layer: Recurrent, ndim: int, passes: list[Pass]) -> Tensor:

@@ -30,7 +30,7 @@ def run(graph: Graph, sequence: Sequence, place: int) -> Pass:
     if mask is not None:
         time_mask = mask if sequence.time_major else graph.transpose(mask, (1, 0))
         scanned.append(graph.with_axes("Unsqueeze", time_mask, range(2, 2 + cell.feature_axes)))
-    wants_steps = sequence.wants_steps and sequence.wants_y[place]
+    wants_steps = sequence.wants_steps([place])
     body = _body(graph, sequence, cell, mask is not None, carries, rule, wants_steps)
     made = _scan(graph, body, carried, scanned, direction, wants_steps)
     finals = [cell.outward(state, 0) for state in made[: len(states)]]
@@ -74,9 +74,10 @@ def _body(
     outputs = [*new, *([y] if carries else []), *([y] if wants_steps else [])]
     # An output must be made here, once, and not be another output or an input.
     outputs = [body.op("Identity", t) if t in outputs[:k] else t for k, t in enumerate(outputs)]
-    inputs, made = ([value_info(t.name, dtype, None) for t in side] for side in ([*states, *previous, x], outputs))
-    inputs += [value_info(t.name, t.dtype, None) for t in mask]
-    return helper.make_graph(body.nodes, graph.store.unique(f"{graph.store.layer}/step"), inputs, made)
+    inputs = [*states, *previous, x, *mask]
+    axes = (None,) * (1 + cell.feature_axes)  # onnxruntime wants to know how many
+    infos, made = ([value_info(t.name, t.dtype, axes) for t in side] for side in (inputs, outputs))
+    return helper.make_graph(body.nodes, graph.store.unique(f"{graph.store.layer}/step"), infos, made)
 
 
 def _scan(

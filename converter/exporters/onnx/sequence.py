@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from converter.exporters.onnx.graph import Graph, Tensor, computed
@@ -22,6 +22,10 @@ class Pass:
 
     y: Tensor | None
     states: tuple[Tensor | None, ...]
+
+    def astype(self, graph: Graph, dtype: str) -> Pass:
+        """Cast to `dtype`."""
+        return Pass(_cast(graph, self.y, dtype), tuple(_cast(graph, state, dtype) for state in self.states))
 
 
 @dataclass(frozen=True)
@@ -78,21 +82,29 @@ class Sequence:
         """Of the layer."""
         return self.layer.time_major
 
-    @property
-    def wants_steps(self) -> bool:
-        """Whether the output of every step is read."""
-        return self.layer.return_sequences and any(self.wants_y)
+    def astype(self, graph: Graph, dtype: str) -> Sequence:
+        """The same layer computed in another type."""
+        initial = tuple(tuple(_cast(graph, state, dtype) for state in states) for states in self.initial)
+        return replace(self, dtype=dtype, x=graph.cast(self.x, dtype), initial=initial)
+
+    def wants(self, place: int) -> bool:
+        """Whether anything of a direction is read."""
+        return self.wants_y[place] or any(self.wants_states[place])
+
+    def wants_steps(self, places: Iterable[int]) -> bool:
+        """Whether the output of every step of any of these directions is read."""
+        return self.layer.return_sequences and any(self.wants_y[place] for place in places)
+
+    def wants_state(self, index: int, places: Iterable[int]) -> bool:
+        """Whether final state `index` of any of these directions is read, also as the last output."""
+        last = index == 0 and not self.layer.return_sequences and any(self.wants_y[place] for place in places)
+        return last or any(self.wants_states[place][index] for place in places)
 
     @property
     def joins(self) -> bool:
         """Whether a bidirectional operator's Y needs but one Transpose and a Reshape to be the layer's output."""
         natural = all(direction.reverse_input == direction.reverse_output for direction in self.directions)
-        return natural and self.mask is None and self.wants_steps and self.layer.merge == "concat"
-
-    def wants_state(self, index: int) -> bool:
-        """Whether final state `index` of any direction is read, also as the last output."""
-        last = index == 0 and not self.layer.return_sequences and any(self.wants_y)
-        return last or any(wants[index] for wants in self.wants_states)
+        return natural and self.mask is None and self.wants_steps((0, 1)) and self.layer.merge == "concat"
 
     def masked_output(self, place: int) -> MaskedOutput:
         """The rule of one direction: with no initial h, the state starts at zeros, as the previous output does."""
@@ -121,6 +133,10 @@ class Projected:
     step: Step
     inward: Callable[[Tensor], Tensor]
     outward: Callable[[Tensor, int], Tensor]
+
+
+def _cast(graph: Graph, tensor: Tensor | None, dtype: str) -> Tensor | None:
+    return None if tensor is None else graph.cast(tensor, dtype)
 
 
 def _groups(items: list[T], counts: list[int]) -> tuple[tuple[T, ...], ...]:
