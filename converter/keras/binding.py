@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from converter.errors import ConversionError, InvalidModel, clean
 from converter.keras.era import Era
 from converter.keras.layers import LAYERS
+from converter.keras.ops import FLOATS
 from converter.keras.schema import Config
 from converter.keras.source import FlatWeights, ObjectWeights, PathWeights
 from converter.keras.spec import Bound, LayerSpec, ModelSpec, Opaque, Variable
@@ -104,7 +105,19 @@ def _bind_group(layer: LayerSpec, arrays: Sequence[Weight], era: Era) -> Bound:
         sorted(expected, key=lambda s: not s.variable.trainable),
     ]
     chosen = next((order for order in orders if _names_fit(order, arrays)), orders[0])
-    return _assemble(layer, {(s.owner, s.variable.name): w for s, w in zip(chosen, arrays, strict=True)})
+    pairs = zip(chosen, arrays, strict=True)
+    return _assemble(layer, {(s.owner, s.variable.name): checked(s.variable, w) for s, w in pairs})
+
+
+def checked(variable: Variable, weight: Weight) -> Weight:
+    """The weight, if it holds the kind of numbers that the layer keeps.
+
+    Raises:
+        InvalidModel: integers in place of floats.
+    """
+    if variable.floating and weight.dtype not in FLOATS:
+        raise InvalidModel(f"{variable.name} ({clean(weight.name)}) holds {weight.dtype} values, floats are expected")
+    return weight
 
 
 def _names_fit(order: Sequence[Slot], arrays: Sequence[Weight]) -> bool:
@@ -175,7 +188,7 @@ def _bind_path_leaf(spec: LayerSpec, group: PathWeights, era: Era) -> Bound:
             raise InvalidModel(
                 f"{len(arrays)} arrays in the file, {len(expected)} expected ({', '.join(v.name for v in expected)})"
             )
-        own = {v.name: w for v, w in zip(expected, arrays, strict=True)}
+        own = {v.name: checked(v, w) for v, w in zip(expected, arrays, strict=True)}
     counts: dict[str, int] = {}
     children: dict[str, Bound] = {}
     for key, child in spec.children.items():
@@ -223,7 +236,7 @@ def _bind_object_leaf(spec: LayerSpec, node: ObjectWeights, era: Era) -> Bound:
         weight = found.variable() if found is not None else None
         if weight is None:
             raise InvalidModel(f"the array {variable.name!r} is not in the checkpoint")
-        own[variable.name] = weight
+        own[variable.name] = checked(variable, weight)
     children: dict[str, Bound] = {}
     for key, child in spec.children.items():
         below = node.child(*key.split("/"))

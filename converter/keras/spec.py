@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Variable:
-    """One array a layer keeps: its attribute name in Keras, and whether training changes it."""
+    """One array a layer keeps: its attribute name in Keras, whether training changes it, whether it holds floats."""
 
     name: str
     trainable: bool = True
+    floating: bool = True
 
 
 @dataclass(frozen=True, eq=False)
