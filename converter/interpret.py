@@ -242,6 +242,8 @@ OPERATORS: Mapping[type[Any], Callable[..., Array]] = {
     ),
     layers.Activate: lambda p, x: reference_lstm.activate(named(p.activation), x),
     layers.Reshape: lambda p, x: ops.reshape(x, p.target),
+    layers.FoldTime: lambda p, x: ops.fold_time(x),
+    layers.UnfoldTime: lambda p, y, like: ops.unfold_time(y, like),
     layers.Transpose: lambda p, x: np.transpose(x, p.axes),
     layers.Concatenate: lambda p, *xs: np.concatenate(xs, axis=p.axis),
     layers.ExpandDims: lambda p, x: np.expand_dims(x, p.axes),

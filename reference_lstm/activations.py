@@ -179,14 +179,19 @@ def log_softmax(x: Array, axis: float) -> Array:
 
 
 def sparsemax(x: Array, axis: float) -> Array:
-    """The nearest point of the probability simplex along the axis (Martins and Astudillo 2016)."""
+    """Keras' sparsemax: max(x - tau, 0), where tau = (sum of the supported partial sums - 1)/(size of the support).
+
+    Martins and Astudillo 2016 take the last supported partial sum alone; where the support holds more than one
+    element, Keras 3 (keras/src/backend/tensorflow/nn.py) computes this instead, and its models were trained so.
+    """
     last = np.moveaxis(x, int(axis), -1)
     descending = -np.sort(-last, axis=-1)
-    total = np.cumsum(descending, axis=-1)
+    partial = np.cumsum(descending, axis=-1)
     rank = np.arange(1, last.shape[-1] + 1, dtype=x.dtype)
-    support = np.sum(1 + rank * descending > total, axis=-1, keepdims=True)
-    tau = (np.take_along_axis(total, support - 1, axis=-1) - 1) / support.astype(x.dtype)
-    return np.moveaxis(np.maximum(last - tau, 0), -1, int(axis))
+    supported = descending - (partial - 1) / rank > 0
+    size = np.sum(supported, axis=-1, keepdims=True, dtype=x.dtype)
+    tau = (np.sum(np.where(supported, partial, 0), axis=-1, keepdims=True) - 1) / size
+    return np.moveaxis(np.maximum(last - tau, 0), -1, int(axis)).astype(x.dtype, copy=False)
 
 
 def glu(x: Array, axis: float) -> Array:

@@ -85,6 +85,16 @@ def reshape(x: Array, target: Sequence[int]) -> Array:
     return x.reshape(sizes)
 
 
+def fold_time(x: Array) -> Array:
+    """[batch, time, ...] -> [batch·time, ...]."""
+    return x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
+
+
+def unfold_time(y: Array, like: Array) -> Array:
+    """[batch·time, *rest] -> [batch, time, *rest] with batch and time of `like`."""
+    return y.reshape(*like.shape[:2], *y.shape[1:])
+
+
 def repeat(x: Array, times: int, axis: int) -> Array:
     """Each element `times` times in place along the axis."""
     return np.repeat(x, times, axis=axis)
