@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from converter.errors import InvalidModel, Unsupported, clean
@@ -37,7 +38,8 @@ def build(source: Source, outputs: tuple[str, ...] = ()) -> Model:
     else:
         refuse_opaque(root)
     bound = bind(root, source.weights, era)
-    return assemble(root, bound, era, source.provenance)
+    model = assemble(root, bound, era, source.provenance)
+    return replace(model, warnings=(*source.warnings, *model.warnings))
 
 
 def refuse_opaque(root: LayerSpec) -> None:

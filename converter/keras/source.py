@@ -62,8 +62,10 @@ class Source:
         architecture: the parsed JSON {"class_name": ..., "config": ...} of a model.
         weights: the arrays, or None where the file holds none.
         provenance: path, format and versions; `keras_version` as written ("" if absent).
+        warnings: what the user should know of the file, one line each.
     """
 
     architecture: Mapping[str, Any]
     weights: FlatWeights | PathWeights | ObjectWeights | None
     provenance: Provenance
+    warnings: tuple[str, ...] = ()

@@ -46,12 +46,15 @@ class ObjectGraph:
         """
         known = self.edges[node]
         if known is None:
-            known = {child.local_name: child.node_id for child in self.nodes[node].children}
-            if any(not 0 <= child < len(self.nodes) for child in known.values()):
-                raise InvalidModel(f"object {node} refers to objects that are not there", where=GRAPH_KEY)
-            self.edges[node] = known
-            known |= self._layers_with_weights(known)
+            stored = self._stored_edges(node)
+            known = self.edges[node] = stored | self._layers_with_weights(stored)
         return known
+
+    def _stored_edges(self, node: int) -> dict[str, int]:
+        edges = {child.local_name: child.node_id for child in self.nodes[node].children}
+        if any(not 0 <= child < len(self.nodes) for child in edges.values()):
+            raise InvalidModel(f"object {node} refers to objects that are not there", where=GRAPH_KEY)
+        return edges
 
     def _layers_with_weights(self, edges: Mapping[str, int]) -> dict[str, int]:
         """The edges "layer_with_weights-N" where TF 1.15 left them out: models built by their first call."""
@@ -68,7 +71,7 @@ class ObjectGraph:
             node = waiting.pop()
             if self.nodes[node].attributes:
                 return True
-            below = set(self.children(node).values()) - seen
+            below = set(self._stored_edges(node).values()) - seen
             seen |= below
             waiting.extend(below)
         return False

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.formats.archive import sha256
 from converter.formats.protobuf import parse
 from converter.formats.stored_bytes import read_file
-from converter.formats.tensor_bundle import DTYPES, STRING, open_bundle
+from converter.formats.tensor_bundle import DTYPES, STRING, Bundle, open_bundle
 from converter.formats.text import decode, parse_json
 from converter.keras.source import FlatWeights, Source
 from converter.model import Shape
@@ -33,6 +35,7 @@ VARIABLES = Path("variables", "variables")
 MAX_PROTO = 1 << 28
 
 _OTHER_FORMS = {"saved_model.cpb": "split into chunks", "saved_model.pbtxt": "written as text"}
+_STATES = "/keras_api/states/"
 _MODELS = ("_tf_keras_sequential", "_tf_keras_network", "_tf_keras_model")
 # The Keras of each TensorFlow, for files that do not name it; from 2.5 on it has TensorFlow's own numbers.
 _KERAS_OF_TENSORFLOW = {
@@ -81,12 +84,22 @@ def read(path: Path, architecture: Mapping[str, Any] | None) -> Source:
     model = own if architecture is None else architecture
     if model is None:
         raise _no_configuration(folder, graph)
-    root = object_graph(open_bundle(folder / VARIABLES))
+    bundle = open_bundle(folder / VARIABLES)
+    root = object_graph(bundle)
     if root is None:
         raise Unsupported(f"its variables are not stored by object; TensorFlow {clean(version)} wrote it")
     keras = (own or {}).get("keras_version") or _KERAS_OF_TENSORFLOW.get(_numbers(version))
     kind = f"SavedModel of TensorFlow {clean(version)}"
-    return Source(model, root, provenance(path, kind, keras, "tensorflow", architecture, sha256(*_files(folder))))
+    source = provenance(path, kind, keras, "tensorflow", architecture, sha256(*_files(folder)))
+    return Source(model, root, source, _warnings(bundle))
+
+
+def _warnings(bundle: Bundle) -> tuple[str, ...]:
+    """Keras goes on from the states that a SavedModel holds; an exported model is given its states."""
+    states = [key for key in bundle.entries if _STATES in key]
+    if not any(np.any(bundle.weight(key).read()) for key in states):
+        return ()
+    return ("stateful layers were saved after some calls: Keras would go on from their states, which are not exported",)
 
 
 def read_weights(path: Path) -> FlatWeights:
