@@ -81,3 +81,16 @@ def feed(model: Model, batch: int, open_size: int, seed: int = 0) -> dict[str, A
         else:
             arrays[value.name] = random.normal(0, 1, shape).astype(value.dtype)
     return arrays
+
+
+def one_layer(layer: Any, in_shape: Any, out_shape: Any, dtype: str = "float32", in_dtype: str = "float32") -> Model:
+    b = Builder()
+    x = b.input("x", in_shape, in_dtype)
+    return b.model(b.node("layer", layer, [x], out_shape, dtype=dtype))
+
+
+def lstm_model(b: Builder, **options: Any) -> Model:
+    x = b.input("x", (None, None, 3))
+    layer = layers.Recurrent((layers.Direction(b.lstm(3, 4, **options)),), return_sequences=True)
+    y, *_ = b.node("lstm", layer, [x, None, None, None], (None, None, 4), (None, 4), (None, 4))
+    return b.model([y], ["y"])
