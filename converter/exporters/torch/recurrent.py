@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -150,24 +151,22 @@ def _state(cell: layers.Cell, name: str, suffix: str, bias: bool, place: str) ->
     shapes = {"weight_ih": kernel.shape[::-1], "weight_hh": recurrent_kernel.shape[::-1]}
     shapes |= {"bias_ih": (gates,), "bias_hh": (gates,)} if bias else {}
 
-    def read(key: str) -> np.ndarray:  # type: ignore[type-arg]
+    def read(key: str) -> np.ndarray:
         values = gate_cell(cell, place)
         if bias and values.bias is None:
             values = replace(values, bias=np.zeros(gates, values.kernel.dtype))
         return pack(values, f"torch/{name}")[key]
 
     for key, shape in shapes.items():
-        yield key + suffix, Weight(f"{place}/{key}", shape, kernel.dtype, lambda key=key: read(key))
+        yield key + suffix, Weight(f"{place}/{key}", shape, kernel.dtype, partial(read, key))
 
 
 def _initial(layer: Recurrent, inputs: list[str], picked: list[int], writer: Writer) -> str:
     """The initial states as torch takes them: "" for zeros, else h or (h, c), each [directions, batch, units]."""
-    per = 2 if isinstance(layer.directions[0].cell, layers.LSTMCell) else 1
-    given = inputs[2:] or ["None"] * (per * len(layer.directions))
-    parts = []
-    for s in range(per):
-        rows = [given[d * per + s] for d in picked]
-        parts.append(rows)
+    counts = [2 if isinstance(direction.cell, layers.LSTMCell) else 1 for direction in layer.directions]
+    given = inputs[2:] or ["None"] * sum(counts)
+    per = counts[picked[0]]
+    parts = [[given[sum(counts[:d]) + s] for d in picked] for s in range(per)]
     if all(name == "None" for rows in parts for name in rows):
         return ""
     axis = 1 if layer.time_major else 0
@@ -217,8 +216,9 @@ def _finish(writer: Writer, node: Node, directions: list[tuple[str, str, list[st
     if layer.merge is not None and len(made) == 2:
         made = [_merge(layer, made)]
     made += [state for _, _, states in directions for state in states]
-    for value, expression in zip(node.outputs, made, strict=False):
-        writer.assign(value, expression)
+    for value, expression in zip(node.outputs, made, strict=True):
+        if value.name in writer.read:
+            writer.assign(value, expression)
 
 
 def _merge(layer: Recurrent, made: list[str]) -> str:

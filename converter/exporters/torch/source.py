@@ -11,13 +11,14 @@ from converter.errors import Unsupported, clean
 from converter.model import Model, Node, Value, Weight
 
 # Attributes of nn.Module, and names that the text itself uses.
-_RESERVED = """
-    self torch nn load model path masked f add_module apply bfloat16 bool buffers call_super_init children compile cpu cuda
-    double dump_patches eval extra_repr float forward get_buffer get_parameter get_submodule half int ipu load_state_dict
-    modules mtia named_buffers named_children named_modules named_parameters parameters register_buffer
-    register_forward_hook register_module register_parameter requires_grad share_memory state_dict to to_empty train
-    training type xpu zero_grad
-""".split()
+_RESERVED = frozenset({
+    "self", "torch", "nn", "load", "model", "path", "masked", "f", "add_module", "apply", "bfloat16", "bool", "buffers",
+    "call_super_init", "children", "compile", "cpu", "cuda", "double", "dump_patches", "eval", "extra_repr", "float",
+    "forward", "get_buffer", "get_parameter", "get_submodule", "half", "int", "ipu", "load_state_dict", "modules",
+    "mtia", "named_buffers", "named_children", "named_modules", "named_parameters", "parameters", "register_buffer",
+    "register_forward_hook", "register_module", "register_parameter", "requires_grad", "share_memory", "state_dict",
+    "to", "to_empty", "train", "training", "type", "xpu", "zero_grad",
+})  # fmt: skip
 HINT = "--to npz or --to safetensors writes the weights alone"
 
 
@@ -50,6 +51,7 @@ class Writer:
         lines: of `forward`.
         state: the state_dict.
         helpers: names of the functions of helpers.py that are called.
+        read: names of the values that something reads.
     """
 
     def __init__(self, model: Model) -> None:
@@ -58,6 +60,8 @@ class Writer:
         self.lines: list[str] = []
         self.state: dict[str, Weight] = {}
         self.helpers: set[str] = set()
+        self.read = {value.name for value in model.outputs}
+        self.read |= {value.name for node in model.nodes for value in node.inputs if value is not None}
         self._attributes, self._variables = Names(), Names()
 
     def value(self, value: Value | None) -> str:
