@@ -10,6 +10,7 @@ from typing import Any
 
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.era import Era
+from converter.keras.layers.op_tables import KERAS3, PREFIX
 
 Raw = Mapping[str, Any]
 
@@ -105,9 +106,20 @@ def class_name(raw: Raw, era: Era) -> str:
     foreign = isinstance(module, str) and module.split(".")[0] not in {"keras", "tf_keras", "tensorflow", "builtins"}
     if foreign or (isinstance(registered, str) and ">" in registered):
         raise Unsupported(f"{clean(name)} is a custom class ({clean(registered or module)})", hint=CUSTOM_HINT)
-    if isinstance(module, str) and module.startswith(("keras.src.ops", "keras.ops")):
-        return f"ops.{name}"  # an operation, of which some are called like layers
+    if era.major >= 3 and is_operation(raw):
+        return PREFIX + name
     return CLASSES.get(name, name)
+
+
+def is_operation(raw: Raw) -> bool:
+    """Whether Keras 3 means one of keras.ops, some of which are called like layers (Add, Concatenate, Softmax).
+
+    Archives name the module; HDF5 files don't, but only layers have `trainable` in their configuration.
+    """
+    module, config = raw.get("module"), raw.get("config")
+    if isinstance(module, str):
+        return module.startswith(("keras.src.ops", "keras.ops"))
+    return raw["class_name"] in KERAS3 and isinstance(config, Mapping) and "trainable" not in config
 
 
 CUSTOM_HINT = "its code is not in the file; convert the part of the model before it with --outputs LAYER"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
+
 from converter import layers
 from converter.errors import InvalidModel, Unsupported
 from converter.keras.era import Era
@@ -100,6 +102,32 @@ def _pad_as_theano(call: Call, x: Value, windows: Sequence[tuple[int, int, int]]
     return call.emit(layers.Pad(tuple(pads)), [x], replaced(x.shape, axes, sizes))
 
 
+def kernel_of(call: Call, name: str, rank: int) -> Weight:
+    """A kernel as [*window, input, filters], in which Keras 1 and Theano keep it otherwise.
+
+    Keras 1 keeps one-dimensional kernels as [window, 1, input, filters] (before 1.1 as [filters, input, window, 1]) and
+    those of channels_first as [filters, input, *window]. Theano turns every window round.
+    """
+    kernel = call.need(name)
+    if call.era.major == 1:
+        kernel = _from_keras1(call, kernel, rank)
+    if call.era.backend != "theano" or len(kernel.shape) != rank + 2:
+        return kernel
+    return kernel.map(lambda values: np.flip(values, tuple(range(rank))), kernel.shape)
+
+
+def _from_keras1(call: Call, kernel: Weight, rank: int) -> Weight:
+    last_first = (*range(2, len(kernel.shape)), 1, 0)
+    if rank == 1 and len(kernel.shape) == 4 and call.era.version >= (1, 1, 0):
+        return kernel.map(lambda values: values[:, 0], (kernel.shape[0], *kernel.shape[2:]))
+    if rank == 1 and len(kernel.shape) == 4:
+        filters, channels, window, _ = kernel.shape
+        return kernel.map(lambda values: values[..., 0].transpose(2, 1, 0), (window, channels, filters))
+    if rank > 1 and call.config.data_format == "channels_first":
+        return kernel.map(lambda values: values.transpose(last_first), tuple(kernel.shape[k] for k in last_first))
+    return kernel
+
+
 def _windows(config: WindowConfig, rank: int) -> list[tuple[int, int, int]]:
     return list(
         zip(
@@ -130,7 +158,7 @@ def _conv(call: Call) -> tuple[Tensor, ...]:
     windows, channels = _windows(config, rank), _channels(call, x, rank)
     if channels % config.groups or config.filters % config.groups:
         raise InvalidModel(f"{config.groups} groups do not divide {channels} channels and {config.filters} filters")
-    kernel, bias = call.need("kernel"), call.weight("bias")
+    kernel, bias = kernel_of(call, "kernel", rank), call.weight("bias")
     call.check(kernel, "kernel", *(w[0] for w in windows), channels // config.groups, config.filters)
     call.check(bias, "bias", config.filters)
     return _finish(call, convolve(call, x, kernel, bias, windows, config.groups))
@@ -152,7 +180,7 @@ def _depthwise_variables(config: Any, era: Era) -> tuple[Variable, ...]:
 def _depthwise(call: Call) -> tuple[Tensor, ...]:
     rank, x = rank_of(call), call.x.value
     windows, channels = _windows(call.config, rank), _channels(call, x, rank)
-    kernel = call.need("kernel" if call.era.major >= 3 else "depthwise_kernel")
+    kernel = kernel_of(call, "kernel" if call.era.major >= 3 else "depthwise_kernel", rank)
     kernel, bias = _grouped(call, kernel, windows, channels), call.weight("bias")
     call.check(bias, "bias", kernel.shape[-1])
     return _finish(call, convolve(call, x, kernel, bias, windows, channels))
@@ -166,8 +194,8 @@ def _separable(call: Call) -> tuple[Tensor, ...]:
     config: SeparableConfig = call.config
     rank, x = rank_of(call), call.x.value
     windows, channels = _windows(config, rank), _channels(call, x, rank)
-    depthwise = _grouped(call, call.need("depthwise_kernel"), windows, channels)
-    pointwise, bias = call.need("pointwise_kernel"), call.weight("bias")
+    depthwise = _grouped(call, kernel_of(call, "depthwise_kernel", rank), windows, channels)
+    pointwise, bias = kernel_of(call, "pointwise_kernel", rank), call.weight("bias")
     call.check(pointwise, "pointwise kernel", *[1] * rank, depthwise.shape[-1], config.filters)
     call.check(bias, "bias", config.filters)
     between = convolve(call, x, depthwise, None, windows, channels)
@@ -182,8 +210,8 @@ def _transpose(call: Call) -> tuple[Tensor, ...]:
     kernel, bias = call.need("kernel"), call.weight("bias")
     call.check(kernel, "kernel", *(w[0] for w in windows), config.filters, channels)
     call.check(bias, "bias", config.filters)
-    if config.padding == "causal" or call.era.backend == "theano":
-        raise Unsupported(f"a transposed convolution with padding {config.padding} on {call.era.backend}")
+    if config.padding == "causal" or call.era.backend == "theano" or call.era.major == 1:
+        raise Unsupported(f"a transposed convolution with padding {config.padding} of {call.era} on {call.era.backend}")
     added = None if config.output_padding is None else _output_padding(config.output_padding, windows)
     axes = spatial_axes(x.shape, rank, data_format)
     sizes = [

@@ -12,6 +12,8 @@ from converter.keras.layers import op_functions as f
 from converter.keras.layers import op_indexing as i
 from converter.keras.layers import op_shapes as s
 
+PREFIX = "ops."  # before a Keras 3 operation's class, since layers have the same names (Add, Concatenate, Softmax)
+
 
 class Op(NamedTuple):
     """A function and the names its arguments have; `fixed` are arguments that only this value is supported for."""

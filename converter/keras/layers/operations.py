@@ -15,12 +15,11 @@ import msgspec
 
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.graph import Tensor
-from converter.keras.layers.op_tables import KERAS3, NODE_DEFS, SYNONYMS, TF_FUNCTIONS, Op
+from converter.keras.layers.op_tables import KERAS3, NODE_DEFS, PREFIX, SYNONYMS, TF_FUNCTIONS, Op
 from converter.keras.schema import Config
 from converter.keras.spec import Call, LayerType
 from converter.model import Value
 
-PREFIX = "ops."  # before a Keras 3 operation's class, since layers have the same names (Add, Concatenate, Softmax)
 _ABSENT = msgspec.UNSET
 
 

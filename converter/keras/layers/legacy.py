@@ -1,0 +1,146 @@
+"""Layers that only Keras 1 had: Merge, Highway, MaxoutDense."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from converter import layers
+from converter.errors import InvalidModel, Unsupported, clean
+from converter.keras.era import Era
+from converter.keras.graph import Tensor
+from converter.keras.layers.core import bias_variables
+from converter.keras.layers.dot import batch_dot, dot_axes
+from converter.keras.layers.merge import concatenated_mask, merge_masks, merge_values
+from converter.keras.ops import Ops
+from converter.keras.schema import ActivationField, Config, Ints, Positive, activation_of
+from converter.keras.spec import Call, LayerType, Variable
+from converter.model import Value, Weight
+
+EPSILON = 1e-7  # of keras.backend.epsilon(), below which a cosine's denominator never falls
+
+
+class MergeConfig(Config, frozen=True):
+    """keras/engine/topology.py of 1.2.2. `layers` are the branches of a Sequential that starts with a Merge."""
+
+    mode: Any = "sum"
+    mode_type: str = "raw"
+    concat_axis: int = -1
+    dot_axes: Ints = -1
+    output_shape: Any = None
+    output_shape_type: str = "raw"
+    output_mask: Any = None
+    output_mask_type: str = "raw"
+    arguments: dict[str, Any] | None = None
+    layers: list[dict[str, Any]] | None = None
+
+
+# Keras 1 modes as the merge layers of Keras 2.
+MODES = {"sum": "Add", "mul": "Multiply", "ave": "Average", "max": "Maximum"}
+
+
+def _merge(call: Call) -> tuple[Tensor, ...]:
+    config: MergeConfig = call.config
+    if config.mode_type != "raw" or not isinstance(config.mode, str):
+        raise Unsupported("a Merge by a Python function, which is never run")
+    tensors, ops = call.tensors, call.ops
+    if len(tensors) < 2:
+        raise InvalidModel(f"Merge is called on {len(tensors)} tensors")
+    if config.mode == "concat":
+        axis = config.concat_axis % len(tensors[0].shape)
+        return (Tensor(ops.concatenate([t.value for t in tensors], axis), concatenated_mask(call, tensors, axis)),)
+    if config.mode in {"dot", "cos"}:
+        return (Tensor(_product(ops, config, tensors)),)
+    if config.mode not in MODES:
+        raise InvalidModel(f"Merge with mode {clean(config.mode)}")
+    y = merge_values(ops, MODES[config.mode], [t.value for t in tensors])
+    if config.mode == "max" and any(t.mask is not None for t in tensors):
+        raise InvalidModel("Merge with mode max of masked inputs, which Keras 1 cannot do")
+    return (Tensor(y, merge_masks(ops, tensors, by_or=False)),)
+
+
+def _product(ops: Ops, config: MergeConfig, tensors: list[Tensor]) -> Value:
+    """The dot product, or the cosine with an axis more after the batch, as Keras 1 gives it."""
+    if len(tensors) != 2:
+        raise InvalidModel(f"Merge with mode {config.mode} takes two inputs, not {len(tensors)}")
+    x, y = tensors[0].value, tensors[1].value
+    if max(len(x.shape), len(y.shape)) > 3:
+        raise Unsupported(f"Merge with mode {config.mode} of inputs {x.shape} and {y.shape}")
+    a, b = dot_axes(config.dot_axes, x.shape, y.shape)
+    product = batch_dot(ops, x, y, a, b)
+    if config.mode == "dot":
+        return product
+    if len(x.shape) != 2:
+        raise Unsupported(f"Merge with mode cos of inputs {x.shape}")
+    lengths = ops.unary("sqrt", ops.elementwise("multiply", batch_dot(ops, x, x, a, a), batch_dot(ops, y, y, b, b)))
+    cosine = ops.elementwise("divide", product, ops.with_scalar("maximum", lengths, EPSILON))
+    return ops.expand_dims(cosine, 1)
+
+
+def _branches(config: Any, era: Era) -> Mapping[str, Mapping[str, Any]]:
+    """The whole models that a Merge at the head of a Sequential joins."""
+    return {f"branch_{k}": branch for k, branch in enumerate(config.layers or ())}
+
+
+class HighwayConfig(Config, frozen=True):
+    """keras/layers/core.py of 1.2.2: y = t·h(x·W + b) + (1 - t)·x with t = sigmoid(x·W_carry + b_carry)."""
+
+    activation: ActivationField = "linear"
+    transform_bias: Any = None
+    use_bias: bool = True
+
+
+def _highway_variables(config: Any, era: Era) -> tuple[Variable, ...]:
+    biases = (Variable("b"), Variable("b_carry")) if config.use_bias else ()
+    return (Variable("W"), Variable("W_carry"), *biases)
+
+
+def _highway(call: Call) -> tuple[Tensor, ...]:
+    x, size = call.x.value, call.x.shape[-1]
+    kernel, carry = call.need("W"), call.need("W_carry")
+    bias, carry_bias = call.weight("b"), call.weight("b_carry")
+    for name, weight in (("W", kernel), ("W_carry", carry)):
+        call.check(weight, name, size, size)
+    ops = call.ops
+    gate = ops.activate(call.emit(layers.Dense(carry, carry_bias), [x], x.shape), activation_of("sigmoid", call.era))
+    made = call.emit(layers.Dense(kernel, bias), [x], x.shape)
+    made = ops.activate(made, activation_of(call.config.activation, call.era))
+    rest = ops.elementwise("subtract", ops.constant(1.0, x.dtype), gate)
+    kept = ops.elementwise("multiply", rest, x)
+    return (Tensor(ops.elementwise("add", ops.elementwise("multiply", gate, made), kept)),)
+
+
+class MaxoutDenseConfig(Config, frozen=True, kw_only=True):
+    """keras/layers/core.py of 1.2.2: the maximum of several linear layers."""
+
+    output_dim: Positive
+    nb_feature: Positive = 4
+    use_bias: bool = True
+
+
+def _maxout(call: Call) -> tuple[Tensor, ...]:
+    """max over features of x·W + b, with W [feature, input, output] and b [feature, output]."""
+    config: MaxoutDenseConfig = call.config
+    x, size = call.x.value, call.x.shape[-1]
+    kernel, bias = call.need("kernel"), call.weight("bias")
+    count, width = config.nb_feature, config.output_dim
+    call.check(kernel, "W", count, size, width)
+    call.check(bias, "b", count, width)
+    if len(x.shape) != 2 or size is None:
+        raise InvalidModel(f"MaxoutDense of an input of shape {x.shape}")
+    flat = kernel.map(lambda values: values.transpose(1, 0, 2).reshape(size, count * width), (size, count * width))
+    flat_bias: Weight | None = None
+    if bias is not None:
+        flat_bias = bias.map(lambda values: values.reshape(count * width), (count * width,))
+    y = call.emit(layers.Dense(flat, flat_bias), [x], (x.shape[0], count * width))
+    each = call.ops.reshape(y, [0, count, width], (x.shape[0], count, width))
+    return (Tensor(call.ops.reduce("max", each, [1])),)
+
+
+TYPES: dict[str, LayerType] = {
+    "Merge": LayerType(
+        MergeConfig, _merge, children=_branches, masking="own", note="modes that are names, not functions"
+    ),
+    "Highway": LayerType(HighwayConfig, _highway, _highway_variables),
+    "MaxoutDense": LayerType(MaxoutDenseConfig, _maxout, bias_variables),
+}
