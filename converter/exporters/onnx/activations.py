@@ -160,19 +160,21 @@ def _softmax(kind: str) -> Callable[[Graph, Tensor, float], Tensor]:
 
 
 def _sparsemax(g: Graph, x: Tensor, axis: float) -> Tensor:
-    """Martins and Astudillo 2016: with z sorted downwards, the support is where 1 + k·z_k > z_1 + ... + z_k."""
+    """Keras' (keras/src/backend/tensorflow/nn.py): x - tau with tau from the *sum* of the supported partial sums.
+
+    Martins and Astudillo 2016 take the last partial sum alone; models were trained with Keras' form.
+    """
     count = g.op("Unsqueeze", g.size(x, int(axis)), g.const([0]))
     ordered, _ = g.ops("TopK", (x, count), (x.dtype, "int64"), axis=int(axis))
     assert ordered is not None
     along = g.const(int(axis))
     sums = g.op("CumSum", ordered, along)
-    ones = _plus(g, g.zeros(g.op("Shape", x, dtype="int64"), x.dtype), 1)
-    rank = g.op("CumSum", ones, along)
-    inside = g.op("Greater", _plus(g, g.op("Mul", rank, ordered), 1), sums, dtype="bool")
-    weight = g.cast(inside, x.dtype)
-    support = g.with_axes("ReduceSum", weight, [int(axis)], keepdims=1)
-    total = g.with_axes("ReduceSum", g.op("Mul", weight, ordered), [int(axis)], keepdims=1)
-    return g.op("Relu", g.op("Sub", x, g.op("Div", _plus(g, total, -1), support)))
+    rank = g.op("CumSum", _plus(g, g.zeros(g.op("Shape", x, dtype="int64"), x.dtype), 1), along)
+    margin = g.op("Sub", ordered, g.op("Div", _plus(g, sums, -1), rank))
+    support = g.cast(_above(g, margin, 0), x.dtype)
+    size = g.with_axes("ReduceSum", support, [int(axis)], keepdims=1)
+    total = g.with_axes("ReduceSum", g.op("Mul", support, sums), [int(axis)], keepdims=1)
+    return g.op("Relu", g.op("Sub", x, g.op("Div", _plus(g, total, -1), size)))
 
 
 def _glu(g: Graph, x: Tensor, axis: float) -> Tensor:
