@@ -190,8 +190,8 @@ def sparsemax(x: Array, axis: float) -> Array:
     rank = np.arange(1, last.shape[-1] + 1, dtype=x.dtype)
     supported = descending - (partial - 1) / rank > 0
     size = np.sum(supported, axis=-1, keepdims=True, dtype=x.dtype)
-    tau = (np.sum(np.where(supported, partial, 0), axis=-1, keepdims=True) - 1) / size
-    return np.moveaxis(np.maximum(last - tau, 0), -1, int(axis)).astype(x.dtype, copy=False)
+    total: Array = np.sum(np.where(supported, partial, np.zeros_like(partial)), axis=-1, keepdims=True)
+    return np.moveaxis(np.maximum(last - (total - 1) / size, 0), -1, int(axis))
 
 
 def glu(x: Array, axis: float) -> Array:

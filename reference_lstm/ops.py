@@ -87,12 +87,12 @@ def reshape(x: Array, target: Sequence[int]) -> Array:
 
 def fold_time(x: Array) -> Array:
     """[batch, time, ...] -> [batch·time, ...]."""
-    return x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
+    return x.reshape((x.shape[0] * x.shape[1], *x.shape[2:]))
 
 
 def unfold_time(y: Array, like: Array) -> Array:
     """[batch·time, *rest] -> [batch, time, *rest] with batch and time of `like`."""
-    return y.reshape(*like.shape[:2], *y.shape[1:])
+    return y.reshape((*like.shape[:2], *y.shape[1:]))
 
 
 def repeat(x: Array, times: int, axis: int) -> Array:
