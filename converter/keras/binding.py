@@ -69,6 +69,10 @@ def _assemble(
 
 def _bind_flat(model: LayerSpec, weights: FlatWeights, era: Era) -> Bound:
     groups = {name: arrays for name, arrays in weights.layers.items() if arrays}
+    for merge in (layer for layer in model.children.values() if layer.class_name == "Merge"):
+        inner = [name for branch in merge.children.values() for name in branch.children if name in groups]
+        if inner:  # Keras 1 lists the layers of the branches, not the Merge that holds them
+            groups[merge.name] = tuple(weight for name in inner for weight in groups.pop(name))
     unknown = [name for name in groups if name not in model.children]
     if unknown:
         groups = _by_order(model, groups, era, unknown[0])
@@ -138,13 +142,12 @@ def _names_fit(order: Sequence[Slot], arrays: Sequence[Weight]) -> bool:
 # --- Keras 3 ----------------------------------------------------------------------------------------------------------
 
 
-def snake_case(name: str, era: Era) -> str:
-    """A class name as Keras 3 (or 2.12 to 2.15) spells it in a path.
+def snake_case(name: str) -> str:
+    """A class name as Keras 3 (and 2.12 to 2.15) spells it in a path.
 
     Source: `to_snake_case` of keras/src/utils/naming.py, and of tf_keras/src/utils/generic_utils.py.
     """
-    tail = "[A-Z][a-z]+" if era.major >= 3 else "[A-Z][a-z0-9]+"
-    name = re.sub(rf"(.)({tail})", r"\1_\2", re.sub(r"\W+", "", name))
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
@@ -159,7 +162,7 @@ def _bind_paths(spec: LayerSpec, group: PathWeights, era: Era) -> Bound:
     counts: dict[str, int] = {}
     children: dict[str, Bound] = {}
     for layer in spec.config.layers:
-        base = snake_case("Functional" if layer.written_as == "Model" else layer.written_as, era)
+        base = snake_case("Functional" if layer.written_as == "Model" else layer.written_as)
         index = counts.get(base, 0)
         has_weights = bool(slots(layer, era))
         counts[base] = index + (step if has_weights else 1)
@@ -194,7 +197,7 @@ def _bind_path_leaf(spec: LayerSpec, group: PathWeights, era: Era) -> Bound:
     for key, child in spec.children.items():
         path = key.split("/")
         if path[-1].isdigit():  # an item of a list is named after its class
-            base = snake_case(child.written_as, era)
+            base = snake_case(child.written_as)
             index = counts[base] = counts.get(base, -1) + 1
             path[-1] = f"{base}_{index}" if index else base
         found = group.group(*path)

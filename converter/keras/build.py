@@ -8,9 +8,10 @@ from typing import Any
 
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.binding import bind
+from converter.keras.dialects import class_name
 from converter.keras.era import Era, parse
 from converter.keras.graph import Graph, Tensor
-from converter.keras.parse import opaque_layers, parse_layer, references
+from converter.keras.parse import MODELS, opaque_layers, parse_layer, references
 from converter.keras.source import FlatWeights, Source
 from converter.keras.spec import Bound, LayerSpec, ModelSpec, Opaque, Ref
 from converter.keras.topology import Topology, placed
@@ -30,9 +31,9 @@ def build(source: Source, outputs: tuple[str, ...] = ()) -> Model:
     era = era_of(source)
     if source.weights is None:
         raise InvalidModel("the file holds an architecture but no weights")
-    root = parse_layer(source.architecture, era)
-    if not isinstance(root.config, ModelSpec):
-        raise Unsupported(f"the file holds a single {clean(root.class_name)}, not a model")
+    root = parse_layer(source.architecture, era) if is_model(source.architecture, era) else None
+    if root is None or not isinstance(root.config, ModelSpec):
+        raise subclassed(source.architecture)
     if outputs:
         root = cut(root, outputs)
     else:
@@ -40,6 +41,25 @@ def build(source: Source, outputs: tuple[str, ...] = ()) -> Model:
     bound = bind(root, source.weights, era)
     model = assemble(root, bound, era, source.provenance)
     return replace(model, warnings=(*source.warnings, *model.warnings))
+
+
+def is_model(architecture: Mapping[str, Any], era: Era) -> bool:
+    """Whether the outermost class is one whose structure is in its configuration."""
+    return class_name(architecture, era) in MODELS
+
+
+def subclassed(architecture: Mapping[str, Any]) -> Unsupported:
+    """The refusal of a model whose structure is Python code, or may be."""
+    name, config = clean(architecture.get("class_name")), architecture.get("config")
+    if isinstance(config, Mapping) and "input_layers" in config:
+        hint = (
+            'if it only adds training code, say "class_name": "Functional" in its JSON and pass that as --architecture'
+        )
+        return Unsupported(f"the model is of the custom class {name}, whose code is not in the file", hint=hint)
+    hint = "rebuild it as a functional model, set its weights, and save that"
+    return Unsupported(
+        f"a subclassed model ({name}): how its layers are joined is Python code, which no file holds", hint=hint
+    )
 
 
 def refuse_opaque(root: LayerSpec) -> None:
