@@ -129,7 +129,11 @@ def _block(entries: Mapping[bytes, bytes], restart: int) -> bytes:
 
 
 def _append(out: bytearray, block: bytes, kind: int) -> bytes:
-    stored = block if kind != 1 else varint(len(block)) + b"".join(_literal(block[i : i + 60]) for i in range(0, len(block), 60))
+    stored = (
+        block
+        if kind != 1
+        else varint(len(block)) + b"".join(_literal(block[i : i + 60]) for i in range(0, len(block), 60))
+    )
     handle = varint(len(out)) + varint(len(stored))
     out += stored + bytes([kind]) + masked(stored + bytes([kind]))
     return handle
@@ -139,7 +143,9 @@ def _literal(piece: bytes) -> bytes:
     return bytes([len(piece) - 1 << 2]) + piece
 
 
-def write(prefix: Path, tensors: Mapping[str | bytes, Tensor], *, shards: int = 1, big: bool = False, **options: int) -> Path:
+def write(
+    prefix: Path, tensors: Mapping[str | bytes, Tensor], *, shards: int = 1, big: bool = False, **options: int
+) -> Path:
     """A checkpoint of these tensors; returns its prefix."""
     prefix.parent.mkdir(parents=True, exist_ok=True)
     data = [bytearray() for _ in range(shards)]

@@ -27,7 +27,11 @@ def some(dtype: str, shape: tuple[int, ...]) -> np.ndarray:
         return RNG.normal(size=shape).astype(getattr(ml_dtypes, dtype))
     if dtype.startswith("complex"):
         return (RNG.normal(size=shape) + 1j * RNG.normal(size=shape)).astype(dtype)
-    return (RNG.normal(size=shape) * 50).astype(dtype) if dtype != "uint64" else RNG.integers(0, 1 << 63, shape).astype(dtype)
+    return (
+        (RNG.normal(size=shape) * 50).astype(dtype)
+        if dtype != "uint64"
+        else RNG.integers(0, 1 << 63, shape).astype(dtype)
+    )
 
 
 def same(weight, array) -> bool:
@@ -94,7 +98,9 @@ def test_dtypes_and_byte_orders(tmp_path: Path, order: str) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"block_size": 200}, {"restart": 1}, {"kind": 1}])
 def test_tables(tmp_path: Path, options: dict[str, int]) -> None:
-    arrays = {f"layer_with_weights-{i}/cell/{n}": some("float32", (i % 4, 3)) for i in range(40) for n in ("kernel", "bias")}
+    arrays = {
+        f"layer_with_weights-{i}/cell/{n}": some("float32", (i % 4, 3)) for i in range(40) for n in ("kernel", "bias")
+    }
     shards = {key: i % 3 for i, key in enumerate(arrays)}
     prefix = write(tmp_path / "w", {k: numbers(a, shards[k]) for k, a in arrays.items()}, shards=3, **options)
     bundle = open_bundle(prefix)
