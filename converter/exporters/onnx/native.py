@@ -227,10 +227,11 @@ class _Found:
         return self.graph.op("Gather", tensor, self.graph.const(k), axis=axis)
 
     def _kept(self, state: Tensor | None, initial: Tensor | None) -> Tensor | None:
-        """A row without any step keeps its initial state; onnxruntime gives 0 there."""
-        if state is None or self.compaction is None or initial is None:
+        """A row without any step keeps its initial state; runtimes give 0, or anything, there."""
+        if state is None or self.compaction is None:
             return state
-        return self.graph.op("Where", self.compaction.some(self.graph), state, initial, dtype=state.dtype)
+        other = self.graph.scalar(0, state) if initial is None else initial
+        return self.graph.op("Where", self.compaction.some(self.graph), state, other, dtype=state.dtype)
 
     def _sequence(self, k: int, place: int) -> Tensor:
         graph, sequence, direction = self.graph, self.sequence, self.directions[k]
@@ -254,10 +255,6 @@ class _Found:
         assert kept is not None
         if self.compaction is None or rule == "state":
             return kept
-        if rule == "zero":
-            real = self.compaction.last(graph, self.directions[k])
-        elif self.sequence.initial[place][0] is not None:
-            real = self.compaction.some(graph)
-        else:
-            return raw
+        last = self.compaction.last(graph, self.directions[k])
+        real = last if rule == "zero" else self.compaction.some(graph)
         return graph.op("Where", real, raw, graph.scalar(0, raw), dtype=raw.dtype)
