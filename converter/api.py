@@ -43,15 +43,13 @@ class Conversion:
     Attributes:
         model: what was read.
         files: what was written, the main file first.
-        report: the proof, or None if none was asked for.
-        second: the proof against another engine, if one was asked for.
+        reports: the proofs: against `reference_lstm`, then against another engine if one was asked for.
         warnings: what the user should know, one line each.
     """
 
     model: Model
     files: tuple[Path, ...]
-    report: Report | None
-    second: Report | None
+    reports: tuple[Report, ...]
     warnings: tuple[str, ...]
 
 
@@ -166,19 +164,17 @@ def convert(
         progress("writing")
         written = Path(folder) / goal.name
         exporters.module(to).export(model, written, opset=opset)
-        engines = ("", against) if against else ("",)
-        if not check:
-            engines = ()
-        elif poisoned:
-            engines, warnings = (), (*warnings, "not verified: what is not a number cannot be compared")
-        reports = [verify(model, written, against=engine, progress=progress) for engine in engines]
+        engines = ["", *([against] if against else [])] if check and not poisoned else []
+        if check and poisoned:
+            warnings = (*warnings, "not verified: what is not a number cannot be compared")
+        reports = tuple(verify(model, written, against=engine, progress=progress) for engine in engines)
         failed = next((report for report in reports if not report.passed), None)
         if failed is not None and not keep:
             raise VerificationFailed(failed, ())
         files = _move(Path(folder), goal, force)
     if failed is not None:
         raise VerificationFailed(failed, files)
-    return Conversion(model, files, *[*reports, None, None][:2], warnings)
+    return Conversion(model, files, reports, warnings)
 
 
 def default_target(source: Path, to: str) -> Path:

@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if arguments.debug:
             raise
-        return _fail(arguments, *_told(error))
+        return _fail(arguments, *_told(arguments.model, error))
 
 
 def _stop(number: int, frame: object) -> None:
@@ -95,10 +95,10 @@ def _stop(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _told(error: Exception) -> tuple[int, str]:
-    """The exit code and the line for an error."""
+def _told(model: str, error: Exception) -> tuple[int, str]:
+    """The exit code and the line for an error; readers begin theirs with the file's name, which is printed anyway."""
     if isinstance(error, ConversionError):
-        return REFUSED, str(error)
+        return REFUSED, str(error).removeprefix(f"{Path(model).name}: ")
     if isinstance(error, FileExistsError | IsADirectoryError) and error.errno is None:
         return USAGE, f"{error}" + (" (--force writes over it)" if str(error).endswith("exists") else "")
     if isinstance(error, FileNotFoundError) and error.errno is None:
@@ -162,13 +162,12 @@ def _convert(arguments: argparse.Namespace) -> int:
     _warn(done.warnings)
     names = [str(file) for file in done.files]
     sizes = sum(file.stat().st_size for file in done.files)
-    reports = {"verification": done.report, "against": done.second}
     if arguments.json:
-        shown = {key: report.as_json() if report else None for key, report in reports.items()}
-        _print_json({"files": names, "bytes": sizes, **shown, "warnings": list(done.warnings)})
+        shown = [report.as_json() for report in done.reports]
+        _print_json({"files": names, "bytes": sizes, "verification": shown, "warnings": list(done.warnings)})
         return DONE
     print(f"wrote {text.line(', '.join(names))} ({text.size(sizes)})")
-    for report in filter(None, reports.values()):
+    for report in done.reports:
         print("\n".join(text.of_report(report)))
     return DONE
 
@@ -179,7 +178,7 @@ def _not_proved(arguments: argparse.Namespace, failed: VerificationFailed) -> in
     more = f", and {len(others)} more" if others else ""
     if arguments.json:
         files = [str(file) for file in failed.files]
-        _print_json({"files": files, "verification": failed.report.as_json(), "exit_code": NOT_PROVED})
+        _print_json({"files": files, "verification": [failed.report.as_json()], "exit_code": NOT_PROVED})
     line = f"{arguments.model}: not proved against {failed.report.against}: {first}{more} ({kept})"
     print(f"error: {text.line(line)}", file=sys.stderr)
     return NOT_PROVED

@@ -23,6 +23,8 @@ def line(text: object) -> str:
 
 def of_report(report: Report) -> list[str]:
     """A verification: what was compared, the two numbers, and the notes."""
+    if not report.outputs:
+        return [line(f"compared nothing with {report.against}: {'; '.join(report.failures)}")]
     lines = [f"compared with {report.against} in {report.runtime}: {'; '.join(report.cases)}"]
     if report.residuals:
         layers, steps = len(report.residuals), sum(one.steps for one in report.residuals)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -39,7 +38,7 @@ def layer_table() -> str:
     """Every layer class, by the module that understands it."""
     homes = {name: module for name, module in vars(layers).items() if isinstance(module, ModuleType)}
     known = {name: sorted(module.TYPES) for name, module in homes.items() if hasattr(module, "TYPES")}
-    assert sorted(sum(known.values(), [])) == sorted(layers.LAYERS)
+    assert sorted(name for classes in known.values() for name in classes) == sorted(layers.LAYERS)
     rows = [(name.replace("_", " "), ", ".join(classes)) for name, classes in sorted(known.items())]
     return table(("kind", "layers"), *rows)
 
@@ -63,11 +62,11 @@ def filled(text: str) -> str:
     """README's text with every table between its markers made anew."""
     for name, make in TABLES.items():
         pattern = rf"(<!-- table: {name} -->\n).*?(<!-- end -->)"
-        text, count = re.subn(pattern, lambda m, made=make(): f"{m[1]}{made}\n{m[2]}", text, flags=re.DOTALL)
+        made = make().replace("\\", r"\\")
+        text, count = re.subn(pattern, rf"\g<1>{made}\n\g<2>", text, flags=re.DOTALL)
         assert count == 1, f"README has no marker for {name}"
     return text
 
 
 if __name__ == "__main__":
-    import_module("converter.keras.layers")
     README.write_text(filled(README.read_text()))

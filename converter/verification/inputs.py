@@ -1,4 +1,4 @@
-"""Seeded inputs that a model accepts and that reach its corners: index ranges, padding in every pattern, two lengths."""
+"""Seeded inputs that a model accepts and that reach its corners: index ranges, padding patterns, two lengths."""
 
 from __future__ import annotations
 
@@ -55,13 +55,18 @@ class Case:
     """Inputs by name for one or more calls; a stateful model carries its states from call to call."""
 
     batch: int
-    length: int
     calls: tuple[Mapping[str, Array], ...]
 
     @property
+    def size(self) -> int:
+        """How many values its first call holds."""
+        return sum(array.size for array in self.calls[0].values())
+
+    @property
     def label(self) -> str:
-        """The case in words."""
-        return f"batch {self.batch}, length {self.length}"
+        """The case in words: the shapes of its inputs."""
+        shapes = " ".join(str(list(array.shape)) for array in self.calls[0].values())
+        return shapes + (f", {len(self.calls)} calls" if len(self.calls) > 1 else "")
 
 
 def traits_of(model: Model) -> dict[str, Traits]:
@@ -127,7 +132,7 @@ def cases_of(model: Model, seed: int = 0, stretch: int = 1) -> list[Case]:
             }
             for call in range(calls)
         )
-        cases.append(Case(batch, length * stretch, made))
+        cases.append(Case(batch, made))
     return cases
 
 

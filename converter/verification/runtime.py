@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 
+from converter.errors import InvalidModel
 from converter.model import Array
 from converter.verification.probes import find_probes, step_model
 
@@ -25,7 +27,7 @@ _TYPES = {
 
 
 class Exported:
-    """A loaded ONNX file.
+    """A loaded ONNX file. Raises InvalidModel for what is none, OSError for what cannot be read.
 
     Attributes:
         inputs, outputs: names in the file's order, states included.
@@ -34,7 +36,10 @@ class Exported:
 
     def __init__(self, path: Path) -> None:
         data = path.read_bytes()
-        model = onnx.ModelProto.FromString(data)
+        try:
+            model = onnx.ModelProto.FromString(data)
+        except DecodeError as error:
+            raise InvalidModel("this is no ONNX file", where=path.name) from error
         self.inputs = tuple(value.name for value in model.graph.input)
         self.outputs = tuple(value.name for value in model.graph.output)
         extension = onnx.GraphProto()

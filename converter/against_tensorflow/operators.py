@@ -1,0 +1,99 @@
+"""The small neutral operators, each as TensorFlow operators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import reduce
+from typing import Any
+
+from converter import layers as neutral
+from converter.against_tensorflow.stage import Stage, Tensor
+
+ELEMENTWISE: Mapping[str, str] = {
+    "add": "add", "subtract": "subtract", "multiply": "multiply", "divide": "truediv", "maximum": "maximum",
+    "minimum": "minimum", "power": "pow", "mod": "floormod", "floor_divide": "floordiv", "equal": "equal",
+    "not_equal": "not_equal", "less": "less", "less_equal": "less_equal", "greater": "greater",
+    "greater_equal": "greater_equal", "and": "logical_and", "or": "logical_or", "xor": "logical_xor",
+}  # fmt: skip
+UNARY: Mapping[str, str] = {
+    **{name: name for name in ("abs", "negative", "exp", "log", "sqrt", "rsqrt", "square", "sin", "cos", "tan")},
+    **{name: name for name in ("sign", "floor", "ceil", "reciprocal", "erf")},
+    "round": "rint", "not": "logical_not", "isnan": "is_nan",
+}  # fmt: skip
+REDUCE: Mapping[str, str] = {
+    "sum": "reduce_sum", "mean": "reduce_mean", "max": "reduce_max", "min": "reduce_min", "prod": "reduce_prod",
+    "any": "reduce_any", "all": "reduce_all", "logsumexp": "reduce_logsumexp",
+}  # fmt: skip
+
+
+def _reshape(stage: Stage, layer: neutral.Reshape, x: Tensor) -> Tensor:
+    return stage.tf.reshape(x, [x.shape[axis] if size == 0 else size for axis, size in enumerate(layer.target)])
+
+
+def _expand(stage: Stage, layer: neutral.ExpandDims, x: Tensor) -> Tensor:
+    return reduce(stage.tf.expand_dims, sorted(layer.axes), x)
+
+
+def _pad(stage: Stage, layer: neutral.Pad, x: Tensor) -> Tensor:
+    if layer.mode != "edge":
+        return stage.tf.pad(x, layer.pads, layer.mode.upper(), layer.value if layer.mode == "constant" else 0)
+    for axis, (before, after) in enumerate(layer.pads):
+        sizes = [[before if n == axis else 0, after if n == axis else 0] for n in range(len(x.shape))]
+        while any(before or after for before, after in sizes):  # the edge, once more on each side
+            step = [[min(1, a), min(1, b)] for a, b in sizes]
+            x = stage.tf.pad(x, step, "SYMMETRIC")
+            sizes = [[a - c, b - d] for (a, b), (c, d) in zip(sizes, step, strict=True)]
+    return x
+
+
+def _slice(stage: Stage, layer: neutral.Slice, x: Tensor) -> Tensor:
+    picked = [slice(None)] * len(x.shape)
+    for axis, *bounds in zip(layer.axes, layer.starts, layer.stops, layer.steps, strict=True):
+        picked[axis] = slice(*bounds)
+    return x[tuple(picked)]
+
+
+def _cast(stage: Stage, layer: neutral.Cast, x: Tensor) -> Tensor:
+    return x != stage.tf.zeros_like(x) if layer.dtype == "bool" and x.dtype != bool else x
+
+
+def _elementwise(stage: Stage, layer: neutral.Elementwise, *inputs: Tensor) -> Tensor:
+    name = ELEMENTWISE[layer.op]
+    operator = getattr(stage.tf.math, name, None) or getattr(stage.tf, name)
+    return reduce(operator, inputs)
+
+
+def _reduced(stage: Stage, layer: neutral.Reduce, x: Tensor) -> Tensor:
+    if layer.op in ("argmax", "argmin"):
+        found = getattr(stage.tf, layer.op)(x, layer.axes[0])
+        return stage.tf.expand_dims(found, layer.axes[0]) if layer.keepdims else found
+    return getattr(stage.tf, REDUCE[layer.op])(x, list(layer.axes), layer.keepdims)
+
+
+def _matmul(stage: Stage, layer: neutral.MatMul, a: Tensor, b: Tensor) -> Tensor:
+    return stage.tf.matmul(a, b, transpose_a=layer.transpose_a, transpose_b=layer.transpose_b)
+
+
+OPERATORS: Mapping[type, Callable[..., Any]] = {
+    neutral.Activate: lambda stage, layer, x: stage.activation(layer.activation)(x),
+    neutral.Reshape: _reshape,
+    neutral.Transpose: lambda stage, layer, x: stage.tf.transpose(x, layer.axes),
+    neutral.Concatenate: lambda stage, layer, *inputs: stage.tf.concat(inputs, layer.axis),
+    neutral.ExpandDims: _expand,
+    neutral.Squeeze: lambda stage, layer, x: stage.tf.squeeze(x, list(layer.axes)),
+    neutral.Repeat: lambda stage, layer, x: stage.tf.repeat(x, layer.times, layer.axis),
+    neutral.Tile: lambda stage, layer, x: stage.tf.tile(x, layer.times),
+    neutral.Pad: _pad,
+    neutral.Slice: _slice,
+    neutral.Gather: lambda stage, layer, x, indices: stage.tf.gather(x, indices, axis=layer.axis),
+    neutral.Cast: _cast,
+    neutral.Constant: lambda stage, layer: stage.weight(layer.weight),
+    neutral.Elementwise: _elementwise,
+    neutral.Unary: lambda stage, layer, x: getattr(stage.tf.math, UNARY[layer.op])(x),
+    neutral.Where: lambda stage, layer, condition, a, b: stage.tf.where(condition, a, b),
+    neutral.Reduce: _reduced,
+    neutral.CumSum: lambda stage, layer, x: stage.tf.cumsum(x, layer.axis),
+    neutral.MatMul: _matmul,
+    neutral.Einsum: lambda stage, layer, *inputs: stage.tf.einsum(layer.equation, *inputs),
+    neutral.OneHot: lambda stage, layer, x: stage.tf.one_hot(stage.tf.cast(x, "int64"), layer.depth, dtype="float64"),
+}

@@ -1,0 +1,83 @@
+"""The architecture, checked: sizes, who may import what, who may print, and what start-up loads."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CODE = sorted(path for folder in ("converter", "reference_lstm") for path in (ROOT / folder).rglob("*.py"))
+MAX_LINES = 300
+LONG = {"converter/layers.py": 400}  # one vocabulary, all declarations
+FRAMEWORKS = {"tensorflow", "keras", "tf_keras", "torch", "jax"}
+MAY_IMPORT = {"converter/against_tensorflow.py": {"tensorflow", "tf_keras", "keras"}}
+ONNX_LIVES_IN = ("converter/exporters/onnx/", "converter/verification/")
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imports(path: Path) -> set[str]:
+    """Top-level packages that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("path", CODE, ids=relative)
+def test_files_are_short(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONG.get(relative(path), MAX_LINES)
+
+
+@pytest.mark.parametrize("path", CODE, ids=relative)
+def test_no_framework_is_imported(path: Path) -> None:
+    assert imports(path) & FRAMEWORKS <= MAY_IMPORT.get(relative(path), set())
+
+
+@pytest.mark.parametrize("path", CODE, ids=relative)
+def test_onnx_stays_where_it_belongs(path: Path) -> None:
+    if not relative(path).startswith(ONNX_LIVES_IN):
+        assert not imports(path) & {"onnx", "onnxruntime"}
+
+
+@pytest.mark.parametrize("path", CODE, ids=relative)
+def test_only_the_command_line_prints(path: Path) -> None:
+    calls = {
+        node.func.id
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert relative(path) == "converter/cli.py" or "print" not in calls
+
+
+def test_the_oracle_imports_numpy_alone() -> None:
+    for path in CODE:
+        if relative(path).startswith("reference_lstm/"):
+            assert imports(path) <= {"numpy", "reference_lstm"} | set(sys.stdlib_module_names), relative(path)
+
+
+@pytest.mark.parametrize("statement", ["import converter", "import converter.cli, converter.exporters"])
+def test_start_up_loads_nothing_heavy(statement: str) -> None:
+    heavy = ["numpy", "onnx", "onnxruntime", "h5py", "msgspec", "tqdm", "asyncio", "importlib.metadata"]
+    code = f"import sys; {statement}; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+def test_public_names_resolve_and_unknown_ones_do_not() -> None:
+    import converter
+
+    for name in converter.__all__:
+        assert getattr(converter, name).__name__ == name
+    assert set(converter.__all__) <= set(dir(converter))
+    with pytest.raises(AttributeError):
+        _ = converter.nothing
