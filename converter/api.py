@@ -9,13 +9,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from converter.errors import InvalidModel
+from converter.errors import InvalidModel, Unsupported
 
 if TYPE_CHECKING:
     from converter.inspection import Inspection
     from converter.model import Model
     from converter.verification import Report
 
+# Targets that can be proved; the others are weights or code for a framework that need not be installed.
+PROVED = ("onnx",)
 # Engines to prove a conversion against, besides reference_lstm: modules with `engine(model) -> Engine`.
 ENGINES = {"tensorflow": "converter.against_tensorflow"}
 
@@ -152,6 +154,8 @@ def convert(
     from converter import exporters
     from converter.weights import non_finite
 
+    if to not in PROVED and (opset is not None or against):
+        raise Unsupported(f"opset and against are for {' and '.join(PROVED)}, not for {to}")
     goal = Path(target) if target is not None else default_target(Path(source), to)
     _guard(Path(source), goal, force)
     progress("reading")
@@ -163,8 +167,8 @@ def convert(
     with tempfile.TemporaryDirectory(prefix=f".{goal.name[:64]}.", dir=goal.parent) as folder:
         progress("writing")
         written = Path(folder) / goal.name
-        exporters.module(to).export(model, written, opset=opset)
-        engines = ["", *([against] if against else [])] if check and not poisoned else []
+        exporters.module(to).export(model, written, **({} if opset is None else {"opset": opset}))
+        engines = ["", *([against] if against else [])] if check and to in PROVED and not poisoned else []
         if check and poisoned:
             warnings = (*warnings, "not verified: what is not a number cannot be compared")
         reports = tuple(verify(model, written, against=engine, progress=progress) for engine in engines)
