@@ -145,6 +145,14 @@ def test_layers_of_other_types(tmp_path: Path, index: int) -> None:
     check(one_layer(*TYPED[index]), tmp_path, tolerance=1e-3)
 
 
+MOVES = [row for row in LAYERS if isinstance(row[0], layers.Slice | layers.Tile | layers.Pad | layers.Repeat)]
+
+
+@pytest.mark.parametrize("index", range(len(MOVES)))
+def test_masks_move_as_values_do(tmp_path: Path, index: int) -> None:
+    check(one_layer(*MOVES[index], "bool", "bool"), tmp_path, open_size=6)
+
+
 BINARY = ("add", "subtract", "multiply", "maximum", "minimum", "mod", "floor_divide", "equal", "not_equal", "less",
           "less_equal", "greater", "greater_equal")  # fmt: skip
 
@@ -175,11 +183,13 @@ def test_layers_of_several_inputs(tmp_path: Path) -> None:
     b = Builder()
     x, y = b.input("x", (N, N, 4)), b.input("y", (N, N, 4))
     pick, mask = b.input("pick", (N, N), "int32"), b.input("mask", (N, N, 4), "bool")
+    flags = b.input("flags", (N, N, 4), "bool")
     outputs = [
         *b.node("join", layers.Concatenate(2), [x, y], (N, N, 8)),
         *b.node("dot", layers.MatMul(transpose_b=True), [x, y], (N, N, N)),
         *b.node("einsum", layers.Einsum("abc,adc->abd"), [x, y], (N, N, N)),
         *b.node("where", layers.Where(), [mask, x, y], (N, N, 4)),
+        *b.node("masks", layers.Where(), [mask, flags, mask], (N, N, 4), dtype="bool"),
         *b.node("gather", layers.Gather(2), [x, pick], (N, N, N, N)),
         *b.node("sum", layers.Elementwise("add"), [x, y, x], (N, N, 4)),
         *b.node("constant", layers.Constant(b.weight(2, 3)), [], (2, 3)),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from converter.exporters.onnx.activations import activate, single
-from converter.exporters.onnx.graph import Graph, Tensor, computed
+from converter.exporters.onnx.graph import WIDER, Graph, Tensor, computed
 from converter.exporters.onnx.lower import Inputs, Outputs, lower, present, rank, result_type
 from converter.layers import (
     Activate,
@@ -23,8 +23,6 @@ from converter.layers import (
 )
 from converter.model import Node
 
-# Integers that Add and its kin of opset 13 do not take, and one that they do. Narrowing back wraps as NumPy does.
-WIDER = {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "int32", "uint16": "int32", "uint32": "int64"}
 ARITHMETIC = {
     "add": "Add", "subtract": "Sub", "multiply": "Mul", "divide": "Div", "maximum": "Max", "minimum": "Min",
     "power": "Pow",
@@ -147,8 +145,9 @@ def where(layer: Where, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
     """Where."""
     condition, a, b = (present(x) for x in inputs)
     out = result_type(node)
-    a, b = graph.cast(a, out), graph.cast(b, out)
-    return (graph.op("Where", graph.cast(condition, "bool"), a, b, dtype=out),)
+    work = WIDER.get(out, out)
+    a, b = graph.cast(a, work), graph.cast(b, work)
+    return (graph.cast(graph.op("Where", graph.cast(condition, "bool"), a, b, dtype=work), out),)
 
 
 @lower.register

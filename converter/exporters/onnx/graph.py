@@ -21,6 +21,8 @@ Blocks = Callable[[], Iterator[Array]]
 
 # Types of a neutral value that the graph computes in another: onnxruntime has next to no bfloat16 on the CPU.
 COMPUTED_AS = {"bfloat16": "float32"}
+# Integers that arithmetic of opset 13 or onnxruntime 1.6 does not take, and one that they do; casting back wraps.
+WIDER = {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "int32", "uint16": "int32", "uint32": "int64"}
 ELEMENT_TYPES: dict[str, int] = {
     "float32": onnx.TensorProto.FLOAT, "float64": onnx.TensorProto.DOUBLE, "float16": onnx.TensorProto.FLOAT16,
     "bfloat16": onnx.TensorProto.BFLOAT16, "bool": onnx.TensorProto.BOOL, "int8": onnx.TensorProto.INT8,

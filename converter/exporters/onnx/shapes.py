@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from converter.exporters.onnx.graph import Graph
+from converter.exporters.onnx.graph import WIDER, Graph
 from converter.exporters.onnx.lower import Inputs, Outputs, lower, present, rank, result_type
 from converter.layers import Concatenate, ExpandDims, Gather, Pad, Repeat, Reshape, Slice, Squeeze, Tile, Transpose
 from converter.model import Node
@@ -65,10 +65,11 @@ def tile(layer: Tile, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
 @lower.register
 def pad(layer: Pad, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
     """Pad."""
-    x = present(inputs[0])
+    out = result_type(node)
+    x = graph.cast(present(inputs[0]), WIDER.get(out, out))
     pads = graph.const([before for before, _ in layer.pads] + [after for _, after in layer.pads])
     value = graph.scalar(layer.value, x) if layer.mode == "constant" else None
-    return (graph.op("Pad", x, pads, value, mode=layer.mode),)
+    return (graph.cast(graph.op("Pad", x, pads, value, mode=layer.mode), out),)
 
 
 @lower.register

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 import onnx
 
-from converter.errors import InvalidModel
+from converter.errors import InvalidModel, Unsupported
 from converter.exporters.onnx.graph import Initializer, element_type, value_info
 
 GRAPH, INITIALIZER, RAW_DATA = (bytes([field << 3 | 2]) for field in (7, 5, 9))  # wire type 2: length and bytes
@@ -34,6 +34,7 @@ def write(model: onnx.ModelProto, initializers: list[Initializer], path: Path, e
 
     Raises:
         InvalidModel: a weight's values are not as many as its shape says.
+        Unsupported: the graph does not pass the checker.
         FileExistsError: the external data file exists.
     """
     large = [item for item in initializers if item.nbytes >= INLINE_BELOW]
@@ -52,12 +53,16 @@ def check(model: onnx.ModelProto, large: list[Initializer]) -> None:
     """The checker with full shape inference; the large initializers take part as inputs, since shapes are all it needs.
 
     Raises:
-        onnx.checker.ValidationError, onnx.shape_inference.InferenceError: the graph is wrong, a fault of ours.
+        Unsupported: the graph is not valid, or its shapes are not those of the model: a fault of ours, or a wrong shape
+            that a reader let pass.
     """
     shell = onnx.ModelProto()
     shell.CopyFrom(model)
     shell.graph.input.extend(value_info(item.name, item.dtype, item.shape) for item in large)
-    onnx.checker.check_model(shell, full_check=True)
+    try:
+        onnx.checker.check_model(shell, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise Unsupported(f"the ONNX graph made of it is not valid: {error}") from error
 
 
 def _write_model(model: onnx.ModelProto, large: list[Initializer], file: BinaryIO) -> None:
