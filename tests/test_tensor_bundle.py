@@ -166,6 +166,7 @@ BROKEN = {
     "shape and size": entry(dtype=2),
     "negative axis": field(1, 1) + field(2, field(2, field(1, -4))) + field(5, 16),
     "overflow": field(1, 1) + field(2, field(2, field(1, 1 << 32)) * 2),
+    "overflow of nothing": field(1, 1) + field(2, field(2, field(1, 1 << 62)) + field(2, b"")),
     "unknown rank": field(1, 1) + field(2, field(3, 1)),
     "many axes": field(1, 1) + field(2, field(2, field(1, 1)) * 100) + field(5, 4),
     "many strings": field(1, 7) + field(2, field(2, field(1, 1 << 40))) + field(5, 16),

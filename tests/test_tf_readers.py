@@ -370,6 +370,7 @@ def test_tfjs_names_lead_to_layers(tmp_path: Path) -> None:
     [
         [entry("lstm/a", [1 << 20, 1 << 20])],
         [entry("lstm/a", [-1])],
+        [entry("lstm/a", [1 << 40, 1 << 40, 0])],
         [entry("lstm/a", [2.0])],
         [entry("lstm/a", [True])],
         [entry("lstm/a", [2])],

@@ -27,6 +27,7 @@ from converter.model import Array, Weight
 
 MAX_SHARDS = 100_000
 MAX_RANK = 32  # NumPy's, before version 2
+MAX_VALUES = 1 << 48  # empty axes not counted, for NumPy's sake
 MAX_STRINGS = 1 << 28  # bytes of one tensor of strings
 
 STRING = 7
@@ -224,8 +225,10 @@ def _read_entry(key: str, proto: Any, shards: int) -> Entry:
     if proto.shape.unknown_rank or len(proto.shape.dim) > MAX_RANK:
         raise InvalidModel(f"a tensor of unknown rank, or of {len(proto.shape.dim)} axes")
     shape = tuple(dim.size for dim in proto.shape.dim)
-    if any(n < 0 for n in shape) or proto.offset < 0 or proto.size < 0 or not 0 <= proto.shard_id < shards:
-        raise InvalidModel(f"shape {list(shape)}, shard {proto.shard_id}, offset {proto.offset}, size {proto.size}")
+    if any(n < 0 for n in shape) or math.prod(max(n, 1) for n in shape) > MAX_VALUES:
+        raise InvalidModel(f"shape {list(shape)}")
+    if proto.offset < 0 or proto.size < 0 or not 0 <= proto.shard_id < shards:
+        raise InvalidModel(f"shard {proto.shard_id}, offset {proto.offset}, size {proto.size}")
     code = proto.dtype - 100 if proto.dtype > 100 else proto.dtype  # a reference type is 100 more
     slices = read_boxes(proto.slices, shape) if proto.slices else ()
     if slices:

@@ -17,6 +17,7 @@ import numpy as np
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.formats.archive import sha256
 from converter.formats.stored_bytes import Region, file_size, open_region, read_file
+from converter.formats.tensor_bundle import MAX_VALUES
 from converter.formats.text import MAX_BYTES, decode, parse_json
 from converter.keras.source import FlatWeights, Source
 from converter.model import Array, Weight
@@ -169,7 +170,7 @@ def _weight(entry: Any, chain: Chain, start: int) -> tuple[Weight, int]:
     name, shape = (entry.get("name"), entry.get("shape")) if isinstance(entry, dict) else (None, None)
     if not isinstance(name, str) or not isinstance(shape, list) or len(shape) > 32:
         raise InvalidModel("a weight has no name or no shape", where="weightsManifest")
-    if any(type(n) is not int or not 0 <= n < 1 << 48 for n in shape):
+    if any(type(n) is not int or n < 0 for n in shape) or math.prod(max(n, 1) for n in shape) > MAX_VALUES:
         raise InvalidModel(f"shape {shape}", where=name)
     stored, dtype, decoded = _encoding(entry, name)
     count = math.prod(shape)
