@@ -39,14 +39,14 @@ class RepeatVectorConfig(Config, frozen=True):
 class CroppingConfig(Config, frozen=True):
     """https://keras.io/api/layers/reshaping_layers/cropping1d/"""
 
-    cropping: int | list[int] | list[list[int]] | None = None
+    cropping: int | list[int | list[int]] | None = None
     data_format: DataFormat | None = None
 
 
 class ZeroPaddingConfig(Config, frozen=True):
     """https://keras.io/api/layers/reshaping_layers/zero_padding1d/"""
 
-    padding: int | list[int] | list[list[int]] | None = None
+    padding: int | list[int | list[int]] | None = None
     data_format: DataFormat | None = None
 
 
@@ -118,7 +118,7 @@ def _repeat_vector(call: Call) -> tuple[Tensor, ...]:
     return (Tensor(call.ops.one(layers.Repeat(1, n), [wide], (x.shape[0], n, x.shape[1]), x.dtype)),)
 
 
-def pairs(given: int | list[int] | list[list[int]] | None, rank: int) -> list[tuple[int, int]]:
+def pairs(given: int | list[int | list[int]] | None, rank: int) -> list[tuple[int, int]]:
     """(before, after) of each spatial axis, from one number, one per axis, or a pair per axis (in 1D: one pair).
 
     Raises:
@@ -128,7 +128,7 @@ def pairs(given: int | list[int] | list[list[int]] | None, rank: int) -> list[tu
     if isinstance(given, int):
         found = [(given, given)] * rank
     elif rank == 1 and len(given) == 2 and all(isinstance(n, int) for n in given):
-        found = [(given[0], given[1])]  # type: ignore[list-item]
+        found = [(n, m) for n, m in [given] if isinstance(n, int) and isinstance(m, int)]
     else:
         found = [(n, n) if isinstance(n, int) else (n[0], n[-1]) for n in given if isinstance(n, int) or len(n) == 2]
     if len(found) != rank or any(n < 0 for pair in found for n in pair):

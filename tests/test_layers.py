@@ -1,0 +1,124 @@
+"""Every layer against Keras 3 and tf_keras over its arguments: built, saved, converted, run, compared.
+
+LAYER_EXAMPLES sets how many sets of arguments each layer is tried with.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, reject, seed, settings
+from hypothesis import strategies as st
+from layer_spaces import SPACES, TF_KERAS, Space
+
+from converter import interpret
+from converter.exporters.onnx import export
+from converter.readers import load
+
+pytestmark = [
+    pytest.mark.tensorflow,
+    pytest.mark.skipif(
+        not all(find_spec(name) for name in ("tensorflow", "keras", "tf_keras")), reason="needs TensorFlow and tf_keras"
+    ),
+    pytest.mark.filterwarnings("ignore"),
+]
+EXAMPLES = int(os.environ.get("LAYER_EXAMPLES", "3"))
+BATCH = 3
+SUFFIX = {"keras": ".keras", "tf_keras": ".h5"}
+
+
+@cache
+def library(name: str) -> Any:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return import_module(name)
+
+
+def randomise(model: Any, rng: np.random.Generator) -> None:
+    """Weights of ordinary size; variances are positive."""
+    weights = []
+    for variable, value in zip(model.weights, model.get_weights(), strict=True):
+        drawn = rng.normal(scale=0.7, size=value.shape)
+        weights.append(np.abs(drawn) + 0.1 if "variance" in variable.name else drawn)
+    model.set_weights(weights)
+
+
+def examples(space: Space, rng: np.random.Generator, shapes: list[tuple[int, ...]]) -> list[Any]:
+    if space.integers:
+        return [rng.integers(0, space.integers, (BATCH, *s)).astype("int32") for s in shapes]
+    return [rng.normal(size=(BATCH, *s)).astype("float32") for s in shapes]
+
+
+def single(keras: Any, kind: str, arguments: dict[str, Any], shapes: list[tuple[int, ...]], dtype: str) -> Any:
+    """A model of one layer. What Keras itself refuses is not tried."""
+    inputs = [keras.layers.Input(s, dtype=dtype) for s in shapes]
+    given = inputs[0] if len(inputs) == 1 else inputs
+    return keras.Model(given, getattr(keras.layers, kind)(**arguments)(given))
+
+
+def converted(model: Any, arrays: list[Any], suffix: str) -> tuple[list[Any], list[Any]]:
+    """Outputs of the interpreter in float64, and of onnxruntime, for a model saved by Keras."""
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(3)
+    with TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path = Path(folder, f"model{suffix}")
+        model.save(path)
+        neutral = load(path)
+        feeds = {value.name: array for value, array in zip(neutral.inputs, arrays, strict=True)}
+        made = interpret.run(neutral, feeds)
+        target = Path(folder, "model.onnx")
+        export(neutral, target)
+        session = onnxruntime.InferenceSession(target, providers=["CPUExecutionProvider"])
+        return [made[value.name] for value in neutral.outputs], session.run(None, feeds)
+
+
+def assert_equal(model: Any, arrays: list[Any], suffix: str) -> None:
+    truth = model(arrays[0] if len(arrays) == 1 else arrays)
+    expected = [np.asarray(t) for t in (truth if isinstance(truth, list | tuple) else [truth])]
+    for found in converted(model, arrays, suffix):
+        for mine, theirs in zip(found, expected, strict=True):
+            assert mine.shape == theirs.shape
+            scale = max(1.0, float(np.abs(theirs).max(initial=0)))
+            np.testing.assert_allclose(mine, theirs, atol=5e-6 * scale, rtol=1e-5)
+
+
+CASES = [(name, kind) for kind, space in SPACES.items() for name in sorted(space.libraries)]
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES, ids=[f"{name}-{kind}" for name, kind in CASES])
+def test_layer(name: str, kind: str) -> None:
+    space, keras = SPACES[kind], library(name)
+    rename = space.renamed if name == TF_KERAS else {}
+
+    @seed(0)
+    @settings(
+        max_examples=EXAMPLES, deadline=None, database=None, derandomize=False, phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(arguments=st.fixed_dictionaries(space.arguments), shapes=space.shapes, number=st.integers(0, 99))
+    def check(arguments: dict[str, Any], shapes: list[tuple[int, ...]], number: int) -> None:
+        rng = np.random.default_rng(number)
+        arrays = examples(space, rng, shapes)
+        arguments = {rename.get(k, k): v for k, v in arguments.items()}
+        try:
+            model = single(keras, kind, arguments, shapes, "int32" if space.integers else "float32")
+            model(arrays[0] if len(arrays) == 1 else arrays)
+        except Exception:  # noqa: BLE001: whatever Keras or TensorFlow cannot do is no case
+            reject()
+        randomise(model, rng)
+        assert_equal(model, arrays, SUFFIX[name])
+
+    check()
