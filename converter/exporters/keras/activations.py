@@ -1,0 +1,90 @@
+"""Neutral activations as Keras 3 names; what has no name is spelled out in operations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from converter.activations import BY_MAJOR, LINEAR, NAMES, Activation
+from converter.errors import Unsupported
+from converter.exporters.keras.graph import HINT, Graph, Ref
+from converter.model import Array, Weight
+
+_NAMED = {activation: name for name, activation in (*NAMES.items(), *BY_MAJOR[3].items())}
+_ALONG_LAST = ("softmax", "log_softmax", "sparsemax", "glu")
+
+
+def name_of(activation: Activation, last_axis: int) -> str | None:
+    """The name by which Keras 3 computes exactly this, over the last axis where there is one; or None."""
+    if activation.name in _ALONG_LAST:
+        return activation.name if activation.parameters == (last_axis,) else None
+    return _NAMED.get(activation)
+
+
+def scaled(activation: Activation, last_axis: int) -> tuple[str, float] | None:
+    """A Keras 3 name and the factor for its input that make it exactly this; or None.
+
+    hard_sigmoid is clip(alpha·x + 0.5) with alpha 1/6 in Keras 3; other slopes are that of 6·alpha·x.
+    """
+    name = name_of(activation, last_axis)
+    if name is not None:
+        return name, 1.0
+    if activation.name == "hard_sigmoid" and activation.parameters[1] == 0.5:
+        return "hard_sigmoid", float(np.round(6 * activation.parameters[0], 12))
+    return None
+
+
+def scale(weight: Weight, factors: Mapping[int, float], blocks: int) -> Weight:
+    """A weight whose last axis has `blocks` gates, some of them multiplied by a factor (in float64, rounded once)."""
+
+    def transform(array: Array) -> Array:
+        apart = array.reshape(*array.shape[:-1], blocks, -1).astype(np.float64)
+        for block, factor in factors.items():
+            apart[..., block, :] *= factor
+        return apart.reshape(array.shape).astype(array.dtype)
+
+    return weight.map(transform, weight.shape) if any(f != 1 for f in factors.values()) else weight
+
+
+def apply(activation: Activation, graph: Graph, x: Ref, place: str) -> Ref:
+    """The operations of an activation on a tensor.
+
+    Raises:
+        Unsupported: Keras 3 has none that is exactly this.
+    """
+    if activation == LINEAR:
+        return x
+    parameters = activation.parameters
+    name = name_of(activation, len(x.shape) - 1)
+    if name is not None:
+        return Ref(graph.layer(f"{place}_{name}", "Activation", {"activation": name, "dtype": x.dtype}, (x,), {}), 0,
+                   x.shape, x.dtype)  # fmt: skip
+    if activation.name == "hard_sigmoid":
+        line = graph.op("Add", (graph.op("Multiply", (x, parameters[0]), x), parameters[1]), x)
+        return graph.op("Clip", (line,), x, x_min=0.0, x_max=1.0)
+    layers: Mapping[str, tuple[str, dict[str, object]]] = {
+        "relu": ("ReLU", {
+            "negative_slope": parameters[0], "threshold": parameters[-1],
+            "max_value": None if len(parameters) < 2 or parameters[1] == float("inf") else parameters[1],
+        }) if activation.name == "relu" else ("", {}),
+        "elu": ("ELU", {"alpha": parameters[0] if parameters else 1.0}),
+        "leaky_relu": ("LeakyReLU", {"negative_slope": parameters[0] if parameters else 0.0}),
+    }  # fmt: skip
+    if activation.name in layers:
+        class_name, config = layers[activation.name]
+        made = graph.layer(f"{place}_{activation.name}", class_name, {**config, "dtype": x.dtype}, (x,), {})
+        return Ref(made, 0, x.shape, x.dtype)
+    operations: Mapping[str, tuple[str, tuple[str, ...]]] = {
+        "softmax": ("Softmax", ("axis",)), "log_softmax": ("LogSoftmax", ("axis",)), "glu": ("Glu", ("axis",)),
+        "sparsemax": ("Sparsemax", ("axis",)), "hard_shrink": ("HardShrink", ("threshold",)),
+        "soft_shrink": ("SoftShrink", ("threshold",)), "threshold": ("Threshold", ("threshold", "default_value")),
+        "squareplus": ("Squareplus", ("b",)),
+    }  # fmt: skip
+    if activation.name in operations:
+        class_name, keys = operations[activation.name]
+        values = [int(p) if key == "axis" else p for key, p in zip(keys, parameters, strict=True)]
+        return graph.op(class_name, (x,), x, **dict(zip(keys, values, strict=True)))
+    if activation.name == "thresholded_relu":
+        return graph.op("Threshold", (x,), x, threshold=parameters[0], default_value=0.0)
+    raise Unsupported(f"Keras 3 has no activation {activation}", where=place, hint=HINT)

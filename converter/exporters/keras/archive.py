@@ -1,0 +1,134 @@
+"""The `.keras` archive: config.json, metadata.json and model.weights.h5 (keras/src/saving/saving_lib.py)."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+import zipfile
+from collections import Counter
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from converter.errors import InvalidModel, Unsupported
+from converter.exporters.keras.graph import HINT, Graph, Op, Ref
+from converter.model import Weight, dtype_of
+
+KERAS_VERSION = "3.15.1"  # whose format this is
+MAX_CONSTANT = 100_000  # values: constants stand in the configuration as text
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same model gives the same bytes
+
+
+def write(path: Path, graph: Graph, outputs: list[Ref]) -> None:
+    """Writes the archive.
+
+    Raises:
+        InvalidModel: a weight's values do not fit its shape.
+        Unsupported: a constant too large for the configuration.
+    """
+    ops = graph.ordered(outputs)
+    config = {
+        "name": graph.unique(graph.model.name or "model"),
+        "trainable": True,
+        "layers": [_entry(op) for op in ops],
+        "input_layers": _keys(graph.inputs),
+        "output_layers": _keys(outputs),
+    }
+    whole = {"module": "keras.src.models.functional", "class_name": "Functional", "config": config}
+    metadata = {"keras_version": KERAS_VERSION, "date_saved": "1980-01-01@00:00:00"}
+    with tempfile.TemporaryFile(dir=path.parent) as weights, zipfile.ZipFile(path, "w") as archive:
+        _weights(weights, ops)
+        for name, text in (("metadata.json", metadata), ("config.json", whole)):
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), json.dumps(text, allow_nan=False))
+        size = weights.seek(0, 2)
+        weights.seek(0)
+        info = zipfile.ZipInfo("model.weights.h5", _EPOCH)
+        with archive.open(info, "w", force_zip64=size >= 1 << 31) as member:
+            shutil.copyfileobj(weights, member, 1 << 20)
+
+
+def _key(ref: Ref) -> list[Any]:
+    return [ref.op, 0, ref.index]
+
+
+def _keys(refs: list[Ref]) -> list[Any]:
+    """A model of one tensor takes it bare; one of several takes a list."""
+    return _key(refs[0]) if len(refs) == 1 else [_key(ref) for ref in refs]
+
+
+def _entry(op: Op) -> dict[str, Any]:
+    """One operation as keras.Functional.get_config writes it."""
+    calls = [{"args": _encode(list(op.args), op), "kwargs": _encode(dict(sorted(op.kwargs.items())), op)}]
+    layer = op.module == "keras.layers"
+    return {
+        "module": op.module,
+        "class_name": op.class_name,
+        "config": {"name": op.name, **op.config},
+        "registered_name": None if layer else op.class_name,
+        "name": op.name,
+        "inbound_nodes": [] if op.class_name == "InputLayer" else calls,
+    }
+
+
+def _encode(tree: Any, op: Op) -> Any:
+    """Arguments of a call as keras.saving.serialize_keras_object writes them."""
+    if isinstance(tree, Ref):
+        config = {"shape": list(tree.shape), "dtype": tree.dtype, "keras_history": _key(tree)}
+        return {"class_name": "__keras_tensor__", "config": config}
+    if isinstance(tree, Weight):
+        return _constant(tree, op)
+    if isinstance(tree, slice):
+        return {"class_name": "__slice__", "config": {"start": tree.start, "stop": tree.stop, "step": tree.step}}
+    if isinstance(tree, dict):
+        return {key: _encode(value, op) for key, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [_encode(value, op) for value in tree]
+    return tree
+
+
+def _constant(weight: Weight, op: Op) -> Any:
+    if weight.size > MAX_CONSTANT:
+        raise Unsupported(f"a constant of {weight.size} values", where=op.name, hint=HINT)
+    values = weight.read()
+    if not np.all(np.isfinite(values.astype(np.float64))):
+        raise Unsupported("a constant that is infinite or not a number", where=op.name, hint=HINT)
+    if not weight.shape:
+        return values.item() if values.dtype.kind in "iub" else float(values)
+    return {"class_name": "__numpy__", "config": {"value": values.tolist(), "dtype": weight.dtype}}
+
+
+def _snake(name: str) -> str:
+    """As keras.src.utils.naming.to_snake_case."""
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def _weights(file: BinaryIO, ops: list[Op]) -> None:
+    """model.weights.h5: one group per layer, named after its class and counted in the order of the operations."""
+    import h5py
+
+    counts: Counter[str] = Counter()
+    with h5py.File(file, "w") as store:
+        for op in (op for op in ops if op.module == "keras.layers"):
+            stem = _snake(op.class_name)
+            group = store.create_group(f"layers/{stem}" + (f"_{counts[stem]}" if counts[stem] else ""))
+            counts[stem] += 1
+            group.create_group("vars").attrs["name"] = op.name
+            for place, weight in op.weights.items():
+                _dataset(group, place, weight)
+
+
+def _dataset(group: Any, place: str, weight: Weight) -> None:
+    dtype = dtype_of("float32" if weight.dtype == "bfloat16" else weight.dtype)
+    dataset = group.create_dataset(place, weight.shape, dtype)
+    done = 0
+    for block in weight.rows():
+        if not weight.shape or done + len(block) > weight.shape[0]:
+            raise InvalidModel("its values do not fit its shape", where=weight.name)
+        dataset[done : done + len(block)] = block.astype(dtype)
+        done += len(block)
+    if done != weight.shape[0]:
+        raise InvalidModel("its values do not fit its shape", where=weight.name)

@@ -1,0 +1,172 @@
+"""A Keras 3 functional model as data: operations that refer to each other's tensors, in the order Keras gives them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import singledispatch
+from typing import Any
+
+from converter.errors import Unsupported
+from converter.model import Model, Node, Shape, Value, Weight
+
+HINT = "--to onnx can, or --to npz writes the weights alone"
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A tensor: output `index` of an operation."""
+
+    op: str
+    index: int
+    shape: Shape
+    dtype: str
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    """A layer or an operation, called once.
+
+    Attributes:
+        name: unique in the model.
+        module, class_name: where Keras finds it.
+        config: its arguments, without the name.
+        args, kwargs: of the call: nested lists of `Ref`, `Weight` (a constant), slices and plain values.
+        weights: the arrays of a layer, by path below it ("cell/vars/0").
+    """
+
+    name: str
+    module: str
+    class_name: str
+    config: Mapping[str, Any]
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    weights: Mapping[str, Weight] = field(default_factory=dict)
+
+    @property
+    def parents(self) -> list[Ref]:
+        """The tensors read, in Keras' order: positional ones first, then keywords by name."""
+        return list(_refs([self.args, [self.kwargs[key] for key in sorted(self.kwargs)]]))
+
+
+def _refs(tree: Any) -> Iterator[Ref]:
+    if isinstance(tree, Ref):
+        yield tree
+    elif isinstance(tree, (list, tuple)):
+        for part in tree:
+            yield from _refs(part)
+
+
+class Graph:
+    """Gathers the operations while rules walk over the model.
+
+    Attributes:
+        model: what is written.
+        ops: by name.
+        values: neutral value -> its tensor, or the array of a constant.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.ops: dict[str, Op] = {}
+        self.values: dict[str, Ref | Weight] = {}
+        self.inputs = [self._input(value) for value in model.inputs]
+
+    def _input(self, value: Value) -> Ref:
+        name = self.unique(value.name)
+        config = {"batch_shape": list(value.shape), "dtype": value.dtype}
+        self.ops[name] = Op(name, "keras.layers", "InputLayer", config)
+        ref = Ref(name, 0, value.shape, value.dtype)
+        self.values[value.name] = ref
+        return ref
+
+    def unique(self, name: str) -> str:
+        """A name no other operation has; Keras allows no slash in one."""
+        stem = re.sub(r"[^\w.-]+", "_", name).strip("_") or "layer"
+        free, count = stem, 0
+        while free in self.ops:
+            count += 1
+            free = f"{stem}_{count}"
+        return free
+
+    def tensor(self, value: Value | None) -> Any:
+        """The tensor of a value, the array of a constant, or None."""
+        return None if value is None else self.values[value.name]
+
+    def op(self, class_name: str, args: tuple[Any, ...], like: Ref | Value, /, **config: Any) -> Ref:
+        """An operation of keras.ops with one output, of the shape and dtype of `like`."""
+        module = MODULES.get(class_name, "keras.src.ops.numpy")
+        name = self.unique(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", class_name).lower())
+        self.ops[name] = Op(name, module, class_name, config, args)
+        return Ref(name, 0, like.shape, like.dtype)
+
+    def layer(
+        self, name: str, class_name: str, config: Mapping[str, Any], args: tuple[Any, ...],
+        weights: Mapping[str, Weight], kwargs: Mapping[str, Any] | None = None,
+    ) -> str:  # fmt: skip
+        """A layer of keras.layers; returns its name."""
+        if not any(True for _ in _refs([args])):
+            raise Unsupported("a layer of a constant", where=name, hint=HINT)
+        free = self.unique(name)
+        self.ops[free] = Op(free, "keras.layers", class_name, config, args, kwargs or {}, weights)
+        return free
+
+    def ordered(self, outputs: list[Ref]) -> list[Op]:
+        """The operations that outputs need, and all inputs, in the order that keras.Functional gives them.
+
+        It matters: the archive's weights are found by counting the layers of each class (keras/src/ops/function.py,
+        map_graph).
+        """
+        visited: dict[str, int] = {}
+        done: list[str] = []
+
+        def visit(name: str) -> None:
+            if name in visited:
+                return
+            visited[name] = len(visited)
+            for parent in self.ops[name].parents:
+                visit(parent.op)
+            done.append(name)
+
+        for output in outputs:
+            visit(output.op)
+        depth: dict[str, int] = {}
+        for name in reversed(done):
+            depth.setdefault(name, 0)
+            for parent in self.ops[name].parents:
+                depth[parent.op] = max(depth.get(parent.op, 0), depth[name] + 1)
+        for ref in self.inputs:
+            if ref.op not in depth:
+                depth[ref.op], visited[ref.op] = 0, -1
+        return [self.ops[name] for name in sorted(depth, key=lambda n: (-depth[n], visited[n]))]
+
+
+# Operations that do not live in keras.src.ops.numpy.
+MODULES: Mapping[str, str] = {
+    "Cast": "keras.src.ops.core",
+    **dict.fromkeys(("Logsumexp", "Rsqrt", "Erf"), "keras.src.ops.math"),
+    **dict.fromkeys(
+        ("Softmax", "LogSoftmax", "OneHot", "Glu", "Threshold", "HardShrink", "SoftShrink", "TanhShrink", "SparsePlus",
+         "Squareplus", "Sparsemax"), "keras.src.ops.nn",
+    ),
+}  # fmt: skip
+
+
+@singledispatch
+def rule(layer: object, graph: Graph, node: Node) -> None:
+    """Writes a node whose layer is of this type.
+
+    Raises:
+        Unsupported: Keras 3 has nothing that computes exactly this.
+    """
+    raise Unsupported(f"{type(layer).__name__} cannot be written for Keras 3", where=node.name, hint=HINT)
+
+
+def policy(node: Node, weights: Mapping[str, Weight]) -> tuple[dict[str, Any], dict[str, Weight]]:
+    """The dtype policy of a layer that computes in its output's dtype, and its weights as that policy holds them."""
+    computed = node.outputs[0].dtype
+    stored = {weight.dtype for weight in weights.values()}
+    if computed in ("float16", "bfloat16") and stored == {"float32"}:
+        return {"dtype": f"mixed_{computed}"}, dict(weights)
+    return {"dtype": computed}, {name: weight.astype(computed) for name, weight in weights.items()}
