@@ -19,6 +19,11 @@ class Exporter:
 
 EXPORTERS: Mapping[str, Exporter] = {
     "onnx": Exporter("converter.exporters.onnx", ".onnx", "ONNX"),
+    "keras": Exporter("converter.exporters.keras", ".keras", "Keras 3 archive"),
+    "torch": Exporter("converter.exporters.torch", ".safetensors", "PyTorch state_dict and module"),
+    "flax": Exporter("converter.exporters.flax", ".safetensors", "Flax variables"),
+    "npz": Exporter("converter.exporters.npz", ".npz", "NumPy arrays in Keras' packing"),
+    "safetensors": Exporter("converter.exporters.safetensors", ".safetensors", "arrays in Keras' packing"),
 }
 
 

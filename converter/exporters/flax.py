@@ -1,0 +1,100 @@
+"""Flax (linen): the variables of a model as safetensors, keys "params/<layer>/cell/ii/kernel" and so on.
+
+    variables = flax.traverse_util.unflatten_dict(safetensors.numpy.load_file(path), sep="/")
+
+A recurrent layer is what `linen.RNN(linen.LSTMCell(units))` (GRUCell, SimpleCell) owns; a pair of directions is
+`forward_rnn` and `backward_rnn`, as in linen.Bidirectional. Arrays say nothing of activations and directions: those
+stand in the metadata, entry "settings".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from converter import layers
+from converter.errors import Unsupported
+from converter.exporters.weights import cells, describe, gate_cell
+from converter.formats import safetensors
+from converter.gates import CONVENTIONS, Cell, pack
+from converter.model import Array, Model, Node, Weight
+
+CONVENTION = {layers.LSTMCell: "flax/LSTMCell", layers.GRUCell: "flax/GRUCell", layers.SimpleRNNCell: "flax/SimpleCell"}
+# Neutral field -> collection and name in linen, for layers whose arrays lie as Keras' do.
+FIELDS: Mapping[type, Mapping[str, str]] = {
+    layers.Dense: {"kernel": "params/{}/kernel", "bias": "params/{}/bias"},
+    layers.Conv: {"kernel": "params/{}/kernel", "bias": "params/{}/bias"},
+    layers.Embedding: {"table": "params/{}/embedding"},
+    layers.LayerNormalization: {"gamma": "params/{}/scale", "beta": "params/{}/bias"},
+    layers.BatchNormalization: {
+        "gamma": "params/{}/scale", "beta": "params/{}/bias",
+        "mean": "batch_stats/{}/mean", "variance": "batch_stats/{}/var",
+    },
+}  # fmt: skip
+
+
+def export(model: Model, path: Path) -> None:
+    """Writes the variables at `path`, over an existing file.
+
+    Raises:
+        Unsupported: a layer with weights that linen has no counterpart of.
+        InvalidModel: a weight's values do not fit its shape.
+    """
+    arrays: dict[str, Weight] = {}
+    for node in model.nodes:
+        arrays.update(_node(node))
+    settings = {node.name: _settings(node) for node in model.nodes if isinstance(node.layer, layers.Recurrent)}
+    metadata = {**describe(model), "conventions": "flax linen", "settings": json.dumps(settings)}
+    safetensors.write(path, arrays, metadata)
+
+
+def _node(node: Node) -> Iterator[tuple[str, Weight]]:
+    name = node.name.replace("/", "_")
+    for side, cell in cells(node):
+        place = f"{name}/{side}_rnn/cell" if side else f"{name}/cell"
+        for key, weight in _cell(cell, node.name):
+            yield f"params/{place}/{key}", weight
+    if isinstance(node.layer, (layers.Recurrent, layers.Constant)):
+        return
+    known = FIELDS.get(type(node.layer), {})
+    for field, weight in vars(node.layer).items():
+        if isinstance(weight, Weight):
+            if field not in known:
+                raise Unsupported(f"no counterpart of {type(node.layer).__name__} in Flax here", where=node.name)
+            yield known[field].format(name), weight
+
+
+def _cell(cell: layers.Cell, place: str) -> Iterator[tuple[str, Weight]]:
+    """The arrays of one cell by their names in linen, packed when read."""
+    target = CONVENTION.get(type(cell))
+    if target is None:
+        raise Unsupported(f"no counterpart of {type(cell).__name__} in Flax here", where=place)
+    kernel, recurrent_kernel = cell.kernel, cell.recurrent_kernel
+    blank = Cell(
+        CONVENTIONS[target].cell, np.zeros(kernel.shape, np.int8), np.zeros(recurrent_kernel.shape, np.int8),
+        reset_after=isinstance(cell, layers.GRUCell) and cell.reset_after,
+    )  # fmt: skip
+
+    def read(key: str) -> Array:
+        return pack(gate_cell(cell, place), target)[key]
+
+    for key, array in pack(blank, target).items():  # for names and shapes
+        yield key, Weight(f"{place}/{key}", array.shape, kernel.dtype, partial(read, key))
+
+
+def _settings(node: Node) -> list[dict[str, object]]:
+    """What the arrays of a recurrent layer do not say, for each direction."""
+    assert isinstance(node.layer, layers.Recurrent)
+    return [
+        {
+            "activation": direction.cell.activation.name,
+            "gate": getattr(getattr(direction.cell, "recurrent_activation", None), "name", None),
+            "reverse": direction.reverse_input,
+            "keep_order": direction.reverse_output,
+        }
+        for direction in node.layer.directions
+    ]
