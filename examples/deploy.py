@@ -51,7 +51,10 @@ def main(path: str) -> None:
         if array.dtype.kind == "f":
             array[...] = rng.standard_normal(array.shape)
     (whole,) = stream(session, [batch])
-    print("one batch:", ", ".join(f"{v.name} {list(array.shape)}" for v, array in zip(session.get_outputs(), whole, strict=False)))
+    print(
+        "one batch:",
+        ", ".join(f"{v.name} {list(array.shape)}" for v, array in zip(session.get_outputs(), whole, strict=False)),
+    )
     if not pairs or any(isinstance(value.shape[1], int) for value in inputs):
         return
     steps = [{name: array[:, t : t + 1] for name, array in batch.items()} for t in range(STEPS)]

@@ -22,6 +22,7 @@ FLOOR = 1e-7  # of the scale: what float32 rounding alone explains
 FACTOR = 10.0
 ILL_CONDITIONED = 1e-3
 FLOAT16 = 1e-2
+REFERENCE = "reference_lstm, float64"
 _STRETCHES = (1, 8, 64)
 
 Values = Mapping[str, Array]
@@ -61,7 +62,12 @@ def verify(
         InvalidModel, Unsupported: the model cannot be interpreted.
         OSError: the exported file cannot be read.
     """
-    truth = truth or Truth("reference_lstm, float64", _reference(model, "float64"))
+    with np.errstate(all="ignore"):  # what overflows is compared, and told, below
+        return _prove(model, exported, seed, progress, truth or Truth(REFERENCE, _reference(model, "float64")))
+
+
+def _prove(model: Model, exported: Path, seed: int, progress: Callable[[str], None], truth: Truth) -> Report:
+    progress("preparing inputs")
     cases = _usable_cases(model, seed)
     progress("loading the exported file")
     file = Exported(exported)
@@ -74,15 +80,15 @@ def verify(
     single = _reference(model, "float32")
     for case in cases:
         progress(case.label)
-        runtime = _runtime_engine(model, file, watched, runs if len(runs) < 4 else [])
+        runtime = _runtime_engine(model, file, watched, runs)
         results.append((_calls(model, case, truth.run), _calls(model, case, single), _calls(model, case, runtime)))
     outputs = _compare(model, results)
     progress("one-step residuals")
     layers = residuals(model, file, runs)
     failures = [*_missing(model, layers), *_failed(layers, outputs)]
-    labels = tuple(case.label for case in cases)
     notes = [f"{one.name}: ill-conditioned, float32 itself is off by {one.reference_error:.1e}; "
              "the proof rests on the one-step residual" for one in outputs if one.allowed is None]  # fmt: skip
+    labels = tuple(case.label for case in cases)
     return Report(truth.name, _runtime(), labels, tuple(layers), tuple(outputs), tuple(failures), tuple(notes))
 
 
@@ -180,10 +186,10 @@ def _output_error(name: str, triples: Sequence[tuple[Array, ...]], low_precision
             note = note or f"shape {have.shape}, expected {want.shape}"
             continue
         exact, single, have = (np.asarray(a).astype(np.float64) for a in (want, single, have))
-        if not np.array_equal(np.isfinite(exact), np.isfinite(have)):
+        if not any(np.array_equal(np.isfinite(have), np.isfinite(other)) for other in (exact, single)):
             note = note or "infinite or not a number"
             continue
-        finite = np.isfinite(exact) & np.isfinite(single)
+        finite = np.isfinite(exact) & np.isfinite(single) & np.isfinite(have)
         exact, single, have = exact[finite], single[finite], have[finite]
         count += exact.size
         scale = max(scale, float(np.abs(exact).max(initial=0.0)))

@@ -187,7 +187,7 @@ def _worst(directions: Sequence[Direction], run: Sequences, states: Sequence[tup
         _, expected = cell.step(projected, tuple(state[:-1][used].astype(np.float64) for state in kept))
         scale = np.maximum(1.0, np.max([np.abs(state) for state in expected], axis=0))
         for have, want in zip(kept, expected, strict=True):
-            error = max(error, _maximum(np.abs(have[1:][used] - want) / scale))
+            error = max(error, _difference(have[1:][used], want, scale))
     return error, int(run.used.sum())
 
 
@@ -202,7 +202,9 @@ def _layout(cell: Cell) -> Callable[[Array], Array]:
     return lambda array: array
 
 
-def _maximum(error: Array) -> float:
-    """The largest entry; infinity where one is not a number, zero where there is none."""
-    worst = float(np.max(error, initial=0.0))
-    return worst if worst == worst else float("inf")
+def _difference(have: Array, want: Array, scale: Array) -> float:
+    """The largest error for its scale; infinity where one side alone is finite, zero where there is nothing."""
+    finite = np.isfinite(want.astype(have.dtype))
+    if not np.array_equal(finite, np.isfinite(have)):
+        return float("inf")
+    return float(np.max((np.abs(have - want) / scale)[finite], initial=0.0))

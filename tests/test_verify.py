@@ -1,0 +1,267 @@
+"""Verification: right files pass in every regime, wrong ones fail for the right reason, and nothing passes by luck."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from neutral_models import Builder
+
+from converter import api, layers
+from converter.activations import LINEAR, SIGMOID, TANH, Activation
+from converter.errors import InvalidModel
+from converter.exporters.onnx import export
+from converter.layers import Direction, Recurrent
+from converter.model import Model, constant
+from converter.verification import Report, verify
+from converter.verification.inputs import cases_of, traits_of
+
+GOOD = Path(__file__).parents[1] / "fixtures/good"
+RELU = Activation("relu", (0.0, float("inf"), 0.0))
+
+
+def one_layer(make: Callable[[Builder], layers.Cell], steps: int | None = None, **options: bool) -> Model:
+    builder = Builder()
+    x = builder.input("x", (None, steps, 3))
+    (y,) = builder.node("rnn", Recurrent((Direction(make(builder), **options),)), [x, None, None, None], (None, 4))[:1]
+    return builder.model([y])
+
+
+def lstm_model(**cell: object) -> Model:
+    builder = Builder()
+    x = builder.input("x", (None, None, 3))
+    node = Recurrent((Direction(builder.lstm(3, 4, **cell)),), return_sequences=True)
+    y, *_ = builder.node("rnn", node, [x, None, None, None], (None, None, 4), (None, 4), (None, 4))
+    return builder.model([y])
+
+
+def proof(model: Model, folder: Path, spoil: Callable[[onnx.ModelProto], None] | None = None) -> Report:
+    """Exports the model, spoils the file, verifies it."""
+    path = folder / "m.onnx"
+    export(model, path)
+    if spoil is not None:
+        proto = onnx.load(path)
+        spoil(proto)
+        onnx.save(proto, path)
+    return verify(model, path)
+
+
+def scaled(name: str, change: Callable[[np.ndarray], np.ndarray]) -> Callable[[onnx.ModelProto], None]:
+    """Changes one initializer."""
+
+    def spoil(proto: onnx.ModelProto) -> None:
+        tensor = next(t for t in proto.graph.initializer if t.name == name)
+        array = onnx.numpy_helper.to_array(tensor)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(change(array.copy()).astype(array.dtype), name))
+
+    return spoil
+
+
+def swap_gates(w: np.ndarray) -> np.ndarray:
+    i, o, f, c = np.split(w, 4, axis=1)
+    return np.concatenate([i, o, c, f], axis=1)
+
+
+def test_a_right_file_passes_with_both_numbers(tmp_path: Path) -> None:
+    report = proof(lstm_model(), tmp_path)
+    assert report.passed
+    assert 0 < report.residual < 2e-6
+    assert 0 < report.error < 1e-6
+    assert report.residuals[0].steps == 9 + 3 * 6
+    assert json.loads(json.dumps(report.as_json()))["passed"] is True
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("rnn/W", swap_gates),
+        ("rnn/R", lambda w: w * (1 + 1e-4)),
+        ("rnn/B", lambda w: w + 1e-4),
+        ("rnn/R", lambda w: np.swapaxes(w.reshape(1, 4, 4, 4), 2, 3).reshape(w.shape)),
+    ],
+)
+def test_wrong_weights_fail_both_criteria(tmp_path: Path, name: str, change) -> None:
+    report = proof(lstm_model(), tmp_path, scaled(name, change))
+    assert not report.passed
+    assert [one.passed for one in report.residuals] == [False]
+    assert not report.outputs[0].passed
+
+
+def test_a_wrong_direction_fails(tmp_path: Path) -> None:
+    def turn(proto: onnx.ModelProto) -> None:
+        (node,) = [n for n in proto.graph.node if n.op_type == "LSTM"]
+        next(a for a in node.attribute if a.name == "direction").s = b"reverse"
+
+    report = proof(lstm_model(), tmp_path, turn)
+    assert not report.outputs[0].passed
+
+
+@pytest.mark.parametrize("activation", [TANH, RELU, Activation("softplus"), Activation("mish")])
+@pytest.mark.parametrize("kind", ["lstm", "gru", "simple"])
+def test_every_cell_native_or_scan_has_its_residual(tmp_path: Path, kind: str, activation: Activation) -> None:
+    builder = Builder(1)
+    x = builder.input("x", (None, None, 3))
+    cell = getattr(builder, kind)(3, 4, activation)
+    states = 2 if kind == "lstm" else 1
+    pair = (Direction(cell), Direction(cell, reverse_input=True, reverse_output=True))
+    shapes = [(None, None, 8), *[(None, 4)] * (2 * states)]
+    node = Recurrent(pair, merge="concat", return_sequences=True)
+    y, *_ = builder.node("rnn", node, [x, None, *[None] * (2 * states)], *shapes)
+    report = proof(builder.model([y]), tmp_path)
+    assert report.passed, report.failures
+    assert report.residuals[0].steps == 2 * (9 + 3 * 6)
+    assert 0 < report.residual < 2e-6
+
+
+def test_a_chaotic_model_rests_on_the_residual_and_a_wrong_one_still_fails(tmp_path: Path) -> None:
+    def chaotic() -> Model:
+        builder = Builder(3)
+        x = builder.input("x", (None, 400, 3))
+        cell = builder.lstm(3, 32)
+        cell = replace(cell, recurrent_kernel=constant("r", builder.random.normal(0, 3.0, (32, 128)).astype("f")))
+        y, *_ = builder.node("rnn", Recurrent((Direction(cell),)), [x, None, None, None], (None, 32), *[(None, 32)] * 2)
+        return builder.model([y])
+
+    right = proof(chaotic(), tmp_path)
+    assert right.passed, right.failures
+    assert right.outputs[0].allowed is None
+    assert right.error > 1e-3
+    assert any("ill-conditioned" in note for note in right.notes)
+    wrong = proof(chaotic(), tmp_path, scaled("rnn/R", lambda w: w * (1 + 1e-5)))
+    assert not wrong.passed
+    assert "one-step residual" in wrong.failures[0]
+
+
+def test_an_operator_that_cannot_be_found_fails(tmp_path: Path) -> None:
+    def rename(proto: onnx.ModelProto) -> None:
+        next(n for n in proto.graph.node if n.op_type == "LSTM").name = "other/LSTM"
+
+    assert "no recurrent operator" in proof(lstm_model(), tmp_path, rename).failures[0]
+
+
+def test_only_zeros_prove_nothing(tmp_path: Path) -> None:
+    builder = Builder()
+    x = builder.input("x", (None, 3))
+    zero = layers.Dense(constant("k", np.zeros((3, 2), np.float32)), None, LINEAR)
+    report = proof(builder.model(builder.node("dense", zero, [x], (None, 2))), tmp_path)
+    assert report.failures == ("all outputs are zero, so equality proves nothing",)
+
+
+def test_values_that_overflow_alike_are_left_out(tmp_path: Path) -> None:
+    builder = Builder()
+    x = builder.input("x", (None, None, 3))
+    cell = replace(
+        builder.simple(3, 4, Activation("exponential")), recurrent_kernel=constant("r", np.eye(4, dtype="f"))
+    )
+    y, *_ = builder.node("rnn", Recurrent((Direction(cell),), return_sequences=True), [x, None, None],
+                         (None, None, 4), (None, 4))  # fmt: skip
+    report = proof(builder.model([y]), tmp_path)
+    assert report.outputs[0].values > 0
+    assert np.isfinite(report.error)
+
+
+def test_a_wrong_shape_and_missing_outputs_fail(tmp_path: Path) -> None:
+    def drop(proto: onnx.ModelProto) -> None:
+        del proto.graph.output[:]
+        proto.graph.output.add(name=proto.graph.input[0].name + "_").type.CopyFrom(proto.graph.input[0].type)
+        proto.graph.node.append(onnx.helper.make_node("Identity", ["x"], ["x_"]))
+
+    assert any("shape" in failure for failure in proof(lstm_model(), tmp_path, drop).failures)
+    assert "inputs" in proof(lstm_model(), tmp_path, lambda p: p.graph.input.add(name="z").CopyFrom(
+        onnx.helper.make_tensor_value_info("z", 1, [1]))).failures[0]  # fmt: skip
+
+
+def test_what_is_no_onnx_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(b"\xff" * 100)
+    with pytest.raises(InvalidModel, match="no ONNX file"):
+        verify(lstm_model(), tmp_path / "m.onnx")
+
+
+def test_a_frozen_state_fails(tmp_path: Path) -> None:
+    """A stateful model whose exported file forgets its state agrees on the first call alone."""
+    model = api.load(GOOD / "tf215_stateful/model.h5")
+
+    def forget(proto: onnx.ModelProto) -> None:
+        for node in proto.graph.node:
+            if node.op_type == "LSTM":
+                node.input[5] = node.input[6] = ""
+
+    assert proof(model, tmp_path).passed
+    report = proof(model, tmp_path, forget)
+    assert not report.passed
+
+
+# --- inputs -----------------------------------------------------------------------------------------------------------
+
+
+def masked() -> Model:
+    return api.load(GOOD / "tf215_embed/model.h5")
+
+
+def test_indices_stay_in_range_and_reach_padding_in_every_pattern() -> None:
+    model = masked()
+    (name,) = [value.name for value in model.inputs]
+    limit = traits_of(model)[name].limit
+    tables = [node.layer.table.shape[0] for node in model.nodes if isinstance(node.layer, layers.Embedding)]
+    assert limit == min(tables)
+    assert 0.0 in traits_of(model)[name].markers
+    many = [case.calls[0][name] for seed in range(20) for case in cases_of(model, seed)]
+    values = np.concatenate([array.ravel() for array in many])
+    assert set(values) == set(range(limit))
+    used = np.concatenate([(array != 0).reshape(-1, array.shape[-1])[:, [0, -1]] for array in many])
+    assert {tuple(row) for row in used.tolist()} == {(True, True), (True, False), (False, True), (False, False)}
+
+
+def test_cases_are_seeded_and_differ_in_batch_and_length() -> None:
+    model = lstm_model()
+    first, again, other = (cases_of(model, seed) for seed in (0, 0, 1))
+    assert [case.calls[0]["x"].shape[:2] for case in first] == [(1, 9), (3, 6)]
+    np.testing.assert_array_equal(first[0].calls[0]["x"], again[0].calls[0]["x"])
+    assert (first[0].calls[0]["x"] != other[0].calls[0]["x"]).any()
+
+
+def test_lengths_grow_until_convolutions_take_them(tmp_path: Path) -> None:
+    builder = Builder()
+    x = builder.input("x", (None, None, 2))
+    conv = layers.Conv(1, builder.weight(20, 2, 3), None, (2,), "valid", (1,), activation=SIGMOID)
+    report = proof(builder.model(builder.node("conv", conv, [x], (None, None, 3))), tmp_path)
+    assert report.passed, report.failures
+    assert report.cases == ("[1, 72, 2]", "[3, 48, 2]")
+
+
+# --- against TensorFlow -----------------------------------------------------------------------------------------------
+
+SAMPLE = [
+    "k224_maskbi", "tf215_acts", "tf215_bi", "tf215_convlstm", "tf215_stateful", "tf215_scan", "tf215_timemajor",
+    "tf215_conv", "k3151_options", "k3151_gru", "k3151_td", "k3151_cells",
+]  # fmt: skip
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("case", SAMPLE)
+def test_against_tensorflow(case: str, tmp_path: Path) -> None:
+    from converter.against_tensorflow import engine
+
+    model = api.load(next((GOOD / case).glob("model.[hk]*")))
+    export(model, tmp_path / "m.onnx")
+    report = verify(model, tmp_path / "m.onnx", truth=engine(model))
+    assert report.passed, report.failures
+    assert ("tf_keras" in report.against) == (not case.startswith("k3151"))
+    assert report.error > 0
+
+
+@pytest.mark.tensorflow
+def test_tensorflow_finds_what_is_wrong(tmp_path: Path) -> None:
+    from converter.against_tensorflow import engine
+
+    model = lstm_model()
+    export(model, tmp_path / "m.onnx")
+    spoiled = onnx.load(tmp_path / "m.onnx")
+    scaled("rnn/W", swap_gates)(spoiled)
+    onnx.save(spoiled, tmp_path / "m.onnx")
+    assert not verify(model, tmp_path / "m.onnx", truth=engine(model)).passed
