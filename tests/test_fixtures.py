@@ -1,4 +1,4 @@
-"""Every fixture: files that genuine Keras versions wrote give the outputs that they gave; broken ones are refused by name."""
+"""Every fixture: files of genuine Keras versions give the outputs that these gave; broken ones are refused by name."""
 
 from __future__ import annotations
 
@@ -75,9 +75,10 @@ def in_onnxruntime(name: str, path: Path) -> Iterator[list[Array]]:
     states = {state: np.zeros(shapes[state], "f4") for state in carried}
     inputs = [i for i in shapes if i not in carried]
     outputs = [o.name for o in session.get_outputs() if o.name not in carried.values()]
+    wanted = outputs + list(carried.values())
     for call in arrays(name, "in"):
         feed = {i: array.astype(DTYPES[types[i]]) for i, array in zip(inputs, call, strict=True)} | states
-        values = dict(zip(outputs + list(carried.values()), session.run(outputs + list(carried.values()), feed), strict=True))
+        values = dict(zip(wanted, session.run(wanted, feed), strict=True))
         yield [values[output] for output in outputs]
         states = {state: values[output] for state, output in carried.items()}
 
