@@ -170,10 +170,6 @@ BROKEN = {
     "unknown rank": field(1, 1) + field(2, field(3, 1)),
     "many axes": field(1, 1) + field(2, field(2, field(1, 1)) * 100) + field(5, 4),
     "many strings": field(1, 7) + field(2, field(2, field(1, 1 << 40))) + field(5, 16),
-    "slices that overlap": sliced(1, (4,), [[(0, 3)], [(2, 2)]]).proto(0),
-    "slices with a gap": sliced(1, (4,), [[(0, 1)], [(2, 2)]]).proto(0),
-    "slices past the end": sliced(1, (4,), [[(0, 2)], [(2, 3)]]).proto(0),
-    "slices of a scalar": sliced(1, (), [[]]).proto(0),
     "slices that are missing": sliced(1, (4,), [[(0, 2)], [(2, 2)]]).proto(0),
     "no message": b"\x0a\xff",
 }
@@ -186,6 +182,22 @@ def test_broken_entries(tmp_path: Path, what: str) -> None:
     (tmp_path / "w.data-00000-of-00001").write_bytes(np.arange(4, dtype="<f4").tobytes())
     with pytest.raises(InvalidModel, match="v"):
         open_bundle(tmp_path / "w").weight("v").read()
+
+
+@pytest.mark.parametrize(
+    ("shape", "boxes", "message"),
+    [
+        ((4,), [[(0, 3)], [(2, 2)]], "two slices overlap"),
+        ((4,), [[(0, 1)], [(2, 2)]], "do not cover"),
+        ((4,), [[(0, 2)], [(2, 3)]], "reaches over"),
+        ((4,), [[(-1, 5)]], "reaches over"),
+        ((), [[]], "do not fit"),
+        ((4,), [[(0, 4), None]], "do not fit"),
+    ],
+)
+def test_broken_slices(tmp_path: Path, shape: tuple, boxes: list, message: str) -> None:
+    with pytest.raises(InvalidModel, match=message):
+        open_bundle(write(tmp_path / "w", {"v": sliced(1, shape, boxes)}))
 
 
 @pytest.mark.parametrize("header", [field(1, 0), field(1, -1), field(1, 1 << 30), field(1, 1) + field(2, 2), b"\xff"])
@@ -225,6 +237,17 @@ def test_changed_data_is_noticed_however_it_is_read(tmp_path: Path) -> None:
     for read in (weight.read, lambda: weight.read_rows(0, 1), lambda: bundle.string("s")):
         with pytest.raises(InvalidModel, match="checksum"):
             read()
+
+
+@pytest.mark.parametrize("place", [0, 2, -1])
+def test_changed_strings_are_noticed(tmp_path: Path, place: int) -> None:
+    """A changed length, a changed checksum of the lengths, a changed byte."""
+    tensor = strings([b"abc", b"d"], (2,))
+    data = bytearray(tensor.data)
+    data[place] ^= 1
+    bundle = open_bundle(write(tmp_path / "w", {"s": Tensor(7, (2,), bytes(data), tensor.crc)}))
+    with pytest.raises(InvalidModel, match="s: .*(checksum|bytes)"):
+        bundle.strings("s")
 
 
 def test_data_files_that_are_not_there_or_elsewhere(tmp_path: Path) -> None:
