@@ -141,7 +141,7 @@ def test_a_bidirectional_layer_is_one_operator(tmp_path: Path, kind: str, masked
 
 def test_an_lstm_is_a_node_between_two_transposes(tmp_path: Path) -> None:
     proto = check(lstm_model(Builder()), tmp_path)
-    assert operators(proto) == ["Transpose", "LSTM", "Squeeze", "Transpose"]
+    assert operators(proto) == ["Transpose", "LSTM", "Transpose", "Squeeze"]
     lstm = proto.graph.node[1]
     assert list(lstm.input)[:4] == ["lstm/Transpose", "lstm/W", "lstm/R", "lstm/B"]
     assert len(lstm.output) == 1  # nobody reads the states
@@ -173,6 +173,22 @@ def test_types_of_recurrent_layers(tmp_path: Path, dtype: str, activation: str) 
     (got,) = run_onnx(tmp_path, arrays)
     assert got.dtype == dtype
     np.testing.assert_allclose(got, interpret.run(model, arrays)["lstm:0"], atol=1e-2 if dtype == "float16" else 1e-6)
+
+
+@pytest.mark.parametrize("dtypes", [("float64", "float64"), ("float16", "float16"), ("float16", "float32")])
+@pytest.mark.parametrize("activation", ["tanh", "gelu"])
+@pytest.mark.parametrize("two", [False, True])
+def test_a_dense_layer_after_a_recurrent_one(tmp_path: Path, dtypes: Any, activation: str, two: bool) -> None:
+    """onnxruntime crashes on some orders of Transpose, Cast and MatMul."""
+    b = Builder()
+    x = b.input("x", (None, None, 3), dtypes[0])
+    directions = [layers.Direction(b.lstm(3, 4, NAMES[activation])) for _ in range(1 + two)]
+    directions[1:] = [layers.Direction(d.cell, True, True) for d in directions[1:]]
+    layer = layers.Recurrent(tuple(directions), "sum" if two else None, True)
+    count = 2 * len(directions)
+    y, *_ = b.node("lstm", layer, [x, None, *[None] * count], (None, None, 4), *[(None, 4)] * count, dtype=dtypes[0])
+    z = b.node("dense", layers.Dense(b.weight(4, 2), b.weight(2)), [y], (None, None, 2), dtype=dtypes[1])
+    check(b.model(z), tmp_path, tolerance=5e-3 if "float16" in dtypes else 1e-6)
 
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])

@@ -14,8 +14,10 @@ from converter.model import Array, Node, Weight
 @lower.register
 def dense(layer: Dense, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
     """MatMul and Add: they broadcast over any leading axes."""
-    dtype = result_type(node)
-    x = graph.cast(present(inputs[0]), dtype)
+    dtype, given = result_type(node), present(inputs[0])
+    x = graph.cast(given, dtype)
+    if given.dtype != dtype and rank(node) > 2:
+        x = graph.op("Clip", x)  # no bounds, no effect: onnxruntime 1.32 crashes on loading Transpose, Cast, MatMul
     y = graph.op("MatMul", x, graph.weight("kernel", layer.kernel, dtype))
     if layer.bias is not None:
         y = graph.op("Add", y, graph.weight("bias", layer.bias, dtype))

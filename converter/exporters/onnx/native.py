@@ -237,9 +237,12 @@ class _Found:
         graph, sequence, direction = self.graph, self.sequence, self.directions[k]
         assert self.steps is not None
         if self.compaction is None:
-            y = self._side(self.steps, 1, k)
-            y = y if direction.reverse_input == direction.reverse_output else graph.flip(y, 0)
-            return y if sequence.time_major else graph.transpose(y, (1, 0, 2))
+            natural = direction.reverse_input == direction.reverse_output
+            y = self.steps if natural else graph.flip(self.steps, 0)
+            if sequence.time_major:
+                return self._side(y, 1, k)
+            # The Transpose must not come last: onnxruntime 1.32 crashes on loading Transpose(1, 0, 2), Cast, MatMul.
+            return self._side(graph.transpose(y, (2, 0, 1, 3)), 2, k)
         rule, places = sequence.masked_output(place), len(self.directions)
         y = self.compaction.spread(graph, self.steps, k, places, self.units, direction, rule)
         if rule != "state":

@@ -32,12 +32,11 @@ def run(graph: Graph, sequence: Sequence, place: int) -> Pass:
         scanned.append(graph.with_axes("Unsqueeze", time_mask, range(2, 2 + cell.feature_axes)))
     wants_steps = sequence.wants_steps([place])
     body = _body(graph, sequence, cell, mask is not None, carries, rule, wants_steps)
-    made = _scan(graph, body, carried, scanned, direction, wants_steps)
+    axis = 0 if sequence.time_major else 1
+    made = _scan(graph, body, carried, scanned, direction, wants_steps, axis)
     finals = [cell.outward(state, 0) for state in made[: len(states)]]
     if wants_steps:
-        y = cell.outward(made[-1], 1)  # [time, batch, ...]
-        axes = [1, 0, *range(2, 2 + cell.feature_axes)]
-        return Pass(y if sequence.time_major else graph.transpose(y, axes), tuple(finals))
+        return Pass(cell.outward(made[-1], 1), tuple(finals))
     y = cell.outward(made[len(states)], 0) if carries else finals[0]
     if mask is not None and rule == "zero":
         batch_first = graph.transpose(mask, (1, 0)) if sequence.time_major else mask
@@ -81,9 +80,15 @@ def _body(
 
 
 def _scan(
-    graph: Graph, body: Any, carried: list[Tensor], scanned: list[Tensor], direction: Direction, wants_steps: bool
+    graph: Graph,
+    body: Any,
+    carried: list[Tensor],
+    scanned: list[Tensor],
+    direction: Direction,
+    wants_steps: bool,
+    axis: int,
 ) -> list[Tensor]:
-    """Final states and, if wanted, the outputs of all steps, [time, ...], in the order the direction gives them."""
+    """Final states and, if wanted, the outputs of all steps along `axis`, in the order the direction gives them."""
     dtype = carried[0].dtype
     made = graph.ops(
         "Scan",
@@ -93,5 +98,6 @@ def _scan(
         num_scan_inputs=len(scanned),
         scan_input_directions=[int(direction.reverse_input)] * len(scanned),
         scan_output_directions=[int(direction.reverse_output)] if wants_steps else None,
+        scan_output_axes=[axis] if wants_steps else None,
     )
     return [t for t in made if t is not None]
