@@ -246,7 +246,7 @@ def test_changed_strings_are_noticed(tmp_path: Path, place: int) -> None:
     data = bytearray(tensor.data)
     data[place] ^= 1
     bundle = open_bundle(write(tmp_path / "w", {"s": Tensor(7, (2,), bytes(data), tensor.crc)}))
-    with pytest.raises(InvalidModel, match="s: .*(checksum|bytes)"):
+    with pytest.raises(InvalidModel, match=r"s: .*(checksum|bytes)"):
         bundle.strings("s")
 
 
