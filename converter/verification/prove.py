@@ -14,12 +14,11 @@ from converter.errors import ConversionError
 from converter.layers import Recurrent
 from converter.model import Array, Model, State
 from converter.verification.inputs import Case, cases_of
-from converter.verification.report import LayerResidual, OutputError, Report
+from converter.verification.report import FACTOR, LayerResidual, OutputError, Report
 from converter.verification.residual import residuals
 from converter.verification.runtime import Exported
 
 FLOOR = 1e-7  # of the scale: what float32 rounding alone explains
-FACTOR = 10.0
 ILL_CONDITIONED = 1e-3
 FLOAT16 = 1e-2
 REFERENCE = "reference_lstm, float64"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+FACTOR = 10.0  # how much worse than the float32 reference a right runtime may be
+
 
 @dataclass(frozen=True)
 class LayerResidual:
@@ -14,13 +16,25 @@ class LayerResidual:
         layer: the node's name.
         steps: how many steps of a row were compared.
         error: the worst absolute error of a new state, divided by max(1, |c|).
-        allowed: its bound.
+        reference_error: the same of the reference in float32.
+        allowed: the bound of `error`.
     """
 
     layer: str
     steps: int
     error: float
+    reference_error: float
     allowed: float
+
+    def joined(self, other: LayerResidual) -> LayerResidual:
+        """Both directions of a layer as one."""
+        return LayerResidual(
+            self.layer,
+            self.steps + other.steps,
+            max(self.error, other.error),
+            max(self.reference_error, other.reference_error),
+            max(self.allowed, other.allowed),
+        )
 
     @property
     def passed(self) -> bool:

@@ -3,6 +3,9 @@
 A recurrent network may amplify rounding without bound, so that two right implementations part ways; a single step from
 the same x, h and c may not. Here x and h are what the exported file itself computed, all its steps in a row; what an
 operator does not give for each step (c, and the states of a Scan) comes from stepping the same operator.
+
+The bound is 2e-6 of max(1, |c|), or ten times what the reference itself loses in float32 where large weights or inputs
+make that more.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from converter.interpret import cell_of
 from converter.layers import Cell, ConvLSTMCell, Direction, LSTMCell, Recurrent
 from converter.model import Array, Model
 from converter.verification.probes import STATE_NAMES, Probe
-from converter.verification.report import LayerResidual
+from converter.verification.report import FACTOR, LayerResidual
 from converter.verification.runtime import Exported, Stepper
 
 MAX_STEPS = 32
@@ -157,38 +160,69 @@ def residuals(model: Model, file: Exported, runs: Sequence[Mapping[str, Array]])
     stepper = file.stepper([_feed(probes, run, [one.initial for one in run], 0) for run in per_run])
     made = [run_steps(stepper, probes, run) for run in per_run]
     found: dict[str, LayerResidual] = {}
-    for place, probe in enumerate(probes):
+    for index, probe in enumerate(probes):
         if probe.name not in behind:
             continue
         node, directions = behind[probe.name]
-        error, steps, allowed = 0.0, 0, BOUND
-        for run, states in zip(per_run, made, strict=True):
-            worst, count = _worst(directions, run[place], states[place])
-            error, steps = max(error, worst), steps + count
-            allowed = BOUND_FLOAT16 if run[place].fed.dtype == np.float16 else allowed
-        other = found.get(node, LayerResidual(node, 0, 0.0, 0.0))
-        found[node] = LayerResidual(node, other.steps + steps, max(other.error, error), max(other.allowed, allowed))
+        taken = [(run[index], states[index]) for run, states in zip(per_run, made, strict=True)]
+        bound = BOUND_FLOAT16 if taken[0][0].fed.dtype == np.float16 else BOUND
+        for place, direction in enumerate(directions):
+            steps = [_steps_of(run, states, direction.cell, place, len(directions)) for run, states in taken]
+            one = _residual(node, direction.cell, steps, bound)
+            found[node] = one if node not in found else found[node].joined(one)
     return list(found.values())
 
 
-def _worst(directions: Sequence[Direction], run: Sequences, states: Sequence[tuple[Array, ...]]) -> tuple[float, int]:
-    """The worst residual of one run, and how many steps of a row it rests on."""
-    error = 0.0
-    batch = run.fed.shape[1] // len(directions)
-    for place, direction in enumerate(directions):
-        rows = slice(place * batch, (place + 1) * batch)
-        used = run.used[:, rows]
-        cell, inward = cell_of(direction.cell, "float64"), _layout(direction.cell)
-        if run.x is None:
-            projected = inward(run.fed[:, rows][used]).astype(np.float64)
-        else:
-            projected = cell.project(run.x[:, rows][used].astype(np.float64)[None])[0]
-        kept = [inward(np.stack([state[k][rows] for state in states])) for k in range(_states(direction.cell))]
-        _, expected = cell.step(projected, tuple(state[:-1][used].astype(np.float64) for state in kept))
-        scale = np.maximum(1.0, np.max([np.abs(state) for state in expected], axis=0))
-        for have, want in zip(kept, expected, strict=True):
-            error = max(error, _difference(have[1:][used], want, scale))
-    return error, int(run.used.sum())
+@dataclass(frozen=True)
+class Steps:
+    """Single steps of one direction, rows of all times together, in the layout of the reference.
+
+    Attributes:
+        x: [n, input], or None.
+        projected: [n, ...]; read where there is no x.
+        old, new: the states before and after, each [n, ...].
+    """
+
+    x: Array | None
+    projected: Array
+    old: tuple[Array, ...]
+    new: tuple[Array, ...]
+
+
+def _steps_of(run: Sequences, states: Sequence[tuple[Array, ...]], cell: Cell, place: int, directions: int) -> Steps:
+    """The steps of direction `place` that were used."""
+    batch = run.fed.shape[1] // directions
+    rows = slice(place * batch, (place + 1) * batch)
+    used, inward = run.used[:, rows], _layout(cell)
+    kept = [inward(np.stack([state[k][rows] for state in states])) for k in range(_states(cell))]
+    return Steps(
+        x=None if run.x is None else run.x[:, rows][used],
+        projected=inward(run.fed[:, rows][used]),
+        old=tuple(state[:-1][used] for state in kept),
+        new=tuple(state[1:][used] for state in kept),
+    )
+
+
+def _residual(node: str, cell: Cell, steps: Sequence[Steps], bound: float) -> LayerResidual:
+    """The worst error of the runtime, and of the reference in float32, over these steps."""
+    exact, single = (_expected(cell, steps, dtype) for dtype in ("float64", "float32"))
+    error = own = 0.0
+    for one, truth, rounded in zip(steps, exact, single, strict=True):
+        scale = np.maximum(1.0, np.max([np.abs(state) for state in truth], axis=0, initial=0.0))
+        for have, other, want in zip(one.new, rounded, truth, strict=True):
+            error = max(error, _difference(have, want, scale))
+            own = max(own, _difference(other, want, scale))
+    return LayerResidual(node, sum(len(one.projected) for one in steps), error, own, max(bound, FACTOR * own))
+
+
+def _expected(cell: Cell, steps: Sequence[Steps], dtype: str) -> list[tuple[Array, ...]]:
+    """The new states by the reference in `dtype`; its weights are read once."""
+    reference = cell_of(cell, dtype)
+    found = []
+    for one in steps:
+        projected = one.projected.astype(dtype) if one.x is None else reference.project(one.x.astype(dtype)[None])[0]
+        found.append(reference.step(projected, tuple(state.astype(dtype) for state in one.old))[1])
+    return found
 
 
 def _states(cell: Cell) -> int:
