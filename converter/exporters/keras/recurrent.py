@@ -106,6 +106,8 @@ class _Call:
     def config(self) -> dict[str, Any]:
         """Arguments that all directions share."""
         out: dict[str, Any] = {"return_sequences": self.layer.return_sequences, "return_state": True}
+        if self.node.outputs[0].dtype in ("float16", "bfloat16"):  # some backends have no random matrix of these
+            out["recurrent_initializer"] = "zeros"
         return {**out, "stateful": self.stateful, "zero_output_for_mask": self.layer.masked_output == "zero"}
 
 

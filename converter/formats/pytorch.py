@@ -1,0 +1,148 @@
+"""PyTorch's `.pt` files (ZIP form, torch >= 1.6) as named arrays. No code of the file is run.
+
+data.pkl is a pickle, a program: it is run by an unpickler that admits a handful of names, all of them replaced by
+functions of this file, and refuses every other one by name (after torch/_weights_only_unpickler.py).
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from converter.errors import InvalidModel, Unsupported
+from converter.formats.archive import Zip, open_zip
+from converter.model import Array, Weight, dtype_of
+
+MAX_PICKLE = 16 << 20
+_STORAGES = {
+    "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16", "BFloat16Storage": "bfloat16",
+    "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16", "CharStorage": "int8",
+    "ByteStorage": "uint8", "BoolStorage": "bool",
+}  # fmt: skip
+_BROKEN = (pickle.UnpicklingError, ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError,
+           RecursionError, OverflowError, MemoryError, ImportError)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Storage:
+    key: str
+    dtype: str
+    size: int
+
+
+@dataclass(frozen=True)
+class _Tensor:
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+
+
+def sniff(path: Path) -> bool:
+    """Whether `path` is a ZIP file with a data.pkl in a folder."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\3\4":
+            return False
+    return _pickle_of(open_zip(path)) is not None
+
+
+def _pickle_of(archive: Zip) -> str | None:
+    names = [name for name in archive.names() if name.endswith("/data.pkl") and name.count("/") == 1]
+    return names[0] if len(names) == 1 else None
+
+
+def read(path: Path) -> Mapping[str, Weight]:
+    """The tensors of a state_dict, described; their values are read when asked for.
+
+    Raises:
+        InvalidModel: damaged, or a tensor that reaches outside its storage.
+        Unsupported: the pickle wants anything but tensors in dictionaries, or is no state_dict.
+    """
+    archive = open_zip(path)
+    name = _pickle_of(archive)
+    if name is None:
+        raise InvalidModel("no data.pkl in the archive")
+    folder = name.removesuffix("data.pkl")
+    if f"{folder}byteorder" in archive.names() and archive.read(f"{folder}byteorder", 16) != b"little":
+        raise Unsupported("a big-endian PyTorch file")
+    unpickler = _Unpickler(io.BytesIO(archive.read(name, MAX_PICKLE)))
+    try:
+        tree = unpickler.load()
+    except _BROKEN as error:
+        raise InvalidModel(f"the pickle is broken: {type(error).__name__}", where=name) from error
+    if isinstance(tree, dict) and isinstance(tree.get("state_dict"), dict):
+        tree = tree["state_dict"]
+    if not isinstance(tree, dict) or not all(isinstance(k, str) and isinstance(v, _Tensor) for k, v in tree.items()):
+        raise Unsupported("no state_dict: not a dictionary of tensors", hint="torch.save(model.state_dict(), ...)")
+    return {key: _weight(archive, folder, key, tensor) for key, tensor in tree.items()}
+
+
+class _Unpickler(pickle.Unpickler):
+    """Runs a pickle that may only build dictionaries of tensors."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Only names of this list; each is ours but OrderedDict."""
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if (module, name) in (("torch._utils", "_rebuild_tensor_v2"), ("torch._utils", "_rebuild_parameter")):
+            return _rebuild if name == "_rebuild_tensor_v2" else _parameter
+        if module in ("torch", "torch.storage") and name in _STORAGES:
+            return _STORAGES[name]
+        raise Unsupported(
+            f"the pickle asks for {module}.{name}, which is not run",
+            hint="save the weights alone: torch.save(model.state_dict(), ...) or safetensors",
+        )
+
+    def persistent_load(self, pid: Any) -> _Storage:
+        """A storage: ("storage", type, key, location, number of values)."""
+        kind, dtype, key, _, size = pid
+        if kind != "storage" or dtype not in _STORAGES.values() or not isinstance(key, str) or type(size) is not int:
+            raise pickle.UnpicklingError("no storage")
+        return _Storage(key, dtype, size)
+
+
+def _rebuild(storage: Any, offset: Any, shape: Any, stride: Any, *_: Any) -> _Tensor:
+    if not isinstance(storage, _Storage) or not isinstance(shape, tuple) or not isinstance(stride, tuple):
+        raise pickle.UnpicklingError("no tensor")
+    numbers = (offset, *shape, *stride)
+    if len(shape) != len(stride) or not all(type(n) is int and 0 <= n < 1 << 48 for n in numbers):
+        raise pickle.UnpicklingError("no tensor")
+    return _Tensor(storage, offset, shape, stride)
+
+
+def _parameter(tensor: Any, *_: Any) -> Any:
+    return tensor
+
+
+def _weight(archive: Zip, folder: str, name: str, tensor: _Tensor) -> Weight:
+    """A tensor as a weight; its extent in the storage, and the storage's in the archive, are checked now."""
+    member, dtype = f"{folder}data/{tensor.storage.key}", dtype_of(tensor.storage.dtype)
+    if member not in archive.names():
+        raise InvalidModel("its storage is not in the archive", where=name)
+    last = tensor.offset + sum((n - 1) * step for n, step in zip(tensor.shape, tensor.stride, strict=True))
+    stored = tensor.storage.size * dtype.itemsize
+    if prod(tensor.shape) and last >= tensor.storage.size:
+        raise InvalidModel("it reaches outside its storage", where=name)
+    if prod(tensor.shape) > max(1, tensor.storage.size):
+        raise InvalidModel("it repeats the values of its storage", where=name)
+
+    def values() -> Array:
+        data = archive.read(member, stored)
+        if len(data) != stored:
+            raise InvalidModel(f"its storage has {len(data)} bytes, not {stored}", where=name)
+        flat = np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype)
+        strides = tuple(step * dtype.itemsize for step in tensor.stride)
+        view = np.lib.stride_tricks.as_strided(flat[tensor.offset :], tensor.shape, strides)
+        return np.ascontiguousarray(view).reshape(tensor.shape)
+
+    return Weight(name, tensor.shape, tensor.storage.dtype, values)

@@ -1,0 +1,130 @@
+"""The layers of any readable file as far as their weights go: for comparing files, whatever their kind."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from converter import readers
+from converter.errors import InvalidModel
+from converter.exporters.weights import cells, gate_cell, owned
+from converter.formats import pytorch, safetensors
+from converter.gates import Cell, unpack
+from converter.layers import Constant, GRUCell, LSTMCell, SimpleRNNCell
+from converter.model import Array, Model, Weight
+from converter.readers.state_dict import Block, blocks_of
+
+_KINDS = {LSTMCell: "LSTM", GRUCell: "GRU", SimpleRNNCell: "RNN"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One layer, or one direction of a recurrent layer.
+
+    Attributes:
+        name: in its file.
+        kind: "LSTM", "GRU", "RNN", "Dense", ...
+        sizes: what tells it from others of its kind: features and units, or the shapes of its arrays.
+        read: reads its weights: a cell, or arrays by field.
+    """
+
+    name: str
+    kind: str
+    sizes: tuple[object, ...]
+    read: Callable[[], Cell | Mapping[str, Array]]
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        """Equal for layers that may be counterparts."""
+        return self.kind, self.sizes
+
+
+def parts_of(path: Path) -> list[Part]:
+    """The layers with weights of a file, in order.
+
+    Raises:
+        InvalidModel, Unsupported, OSError: it cannot be read.
+    """
+    if safetensors.sniff(path):
+        contents = safetensors.read(path)
+        if contents.metadata.get("format") == "keras-lstm-convert" and contents.metadata.get("conventions") != "torch":
+            return _neutral(contents.tensors, contents.metadata)
+        return _torch(blocks_of(contents.tensors))
+    if path.is_file() and pytorch.sniff(path):
+        return _torch(blocks_of(pytorch.read(path)))
+    return _of_model(readers.load(path))
+
+
+def _of_model(model: Model) -> list[Part]:
+    parts: list[Part] = []
+    seen: set[int] = set()
+    for node in model.nodes:
+        for side, cell in cells(node):
+            if id(cell.kernel) not in seen:  # a shared layer is called again
+                seen.add(id(cell.kernel))
+                name = " ".join(part for part in (node.name, side) if part)
+                if type(cell) in _KINDS:
+                    parts.append(_recurrent(name, _KINDS[type(cell)], cell.kernel.shape, partial(gate_cell, cell, name)))
+                else:
+                    parts.append(_plain(name, "ConvLSTM", dict(owned(cell))))
+        weights = dict(owned(node.layer))
+        if weights and not isinstance(node.layer, Constant) and not seen & {id(w) for w in weights.values()}:
+            seen |= {id(weight) for weight in weights.values()}
+            parts.append(_plain(node.name, type(node.layer).__name__, weights))
+    return parts
+
+
+def _recurrent(name: str, kind: str, kernel: tuple[int, ...], read: Callable[[], Cell]) -> Part:
+    return Part(name, kind, kernel, read)
+
+
+def _plain(name: str, kind: str, weights: Mapping[str, Weight]) -> Part:
+    sizes = tuple(weight.shape for weight in weights.values())
+    return Part(name, kind, sizes, lambda: {field: weight.read() for field, weight in weights.items()})
+
+
+def _torch(blocks: list[Block]) -> list[Part]:
+    parts = []
+    for block in blocks:
+        if not block.recurrent:
+            weight = block.arrays["weight"]
+            fields = {"kernel": weight.map(lambda w: w.T, weight.shape[::-1])}
+            fields |= {"bias": block.arrays["bias"]} if "bias" in block.arrays else {}
+            parts.append(_plain(block.name, "Dense", fields))
+            continue
+        for side, arrays in (("forward" if block.reverse else "", block.arrays), ("backward", block.reverse)):
+            if arrays:
+                rows, features = arrays["weight_ih"].shape
+                kind = {4: "LSTM", 3: "GRU", 1: "RNN"}[rows // arrays["weight_hh"].shape[1]]
+                read = partial(_unpacked, arrays, f"torch/{kind}")
+                parts.append(_recurrent(" ".join(p for p in (block.name, side) if p), kind, (features, rows), read))
+    return parts
+
+
+def _unpacked(arrays: Mapping[str, Weight], convention: str) -> Cell:
+    return unpack({name: weight.read() for name, weight in arrays.items()}, convention)
+
+
+def _neutral(tensors: Mapping[str, Weight], metadata: Mapping[str, str]) -> list[Part]:
+    """Our own safetensors: names end in the field, the metadata names conventions and layer types."""
+    try:
+        conventions, kinds = json.loads(metadata["conventions"]), json.loads(metadata["layers"])
+    except (KeyError, json.JSONDecodeError) as error:
+        raise InvalidModel("its metadata does not say what the arrays are") from error
+    groups: dict[str, dict[str, Weight]] = {}
+    for name, weight in tensors.items():
+        stem, _, field = name.rpartition("/")
+        groups.setdefault(stem, {})[field] = weight
+    parts = []
+    for stem, weights in groups.items():
+        if stem in conventions and "kernel" in weights and len(weights["kernel"].shape) == 2:
+            kind = re.split(r"[/(]", str(conventions[stem]))[1].replace("SimpleRNN", "RNN")
+            read = partial(_unpacked, weights, str(conventions[stem]))
+            parts.append(_recurrent(stem, kind, weights["kernel"].shape, read))
+        elif kinds.get(stem) != "Constant":
+            parts.append(_plain(stem, str(kinds.get(stem, "ConvLSTM")), weights))
+    return parts
