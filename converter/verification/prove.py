@@ -22,7 +22,7 @@ FLOOR = 1e-7  # of the scale: what float32 rounding alone explains
 ILL_CONDITIONED = 1e-3
 FLOAT16 = 1e-2
 REFERENCE = "reference_lstm, float64"
-_STRETCHES = (1, 8, 64)
+_ATTEMPTS = ((1, 0), (1, 1), (8, 0), (8, 1), (64, 0))  # longer sequences and other seeds, until a model says something
 
 Values = Mapping[str, Array]
 # Inputs and states by neutral name -> outputs and new states.
@@ -66,21 +66,19 @@ def verify(
 
 
 def _prove(model: Model, exported: Path, seed: int, progress: Callable[[str], None], truth: Truth) -> Report:
-    progress("preparing inputs")
-    cases = _usable_cases(model, seed)
+    progress("reference, float32")
+    cases, single = _usable_cases(model, seed)
     progress("loading the exported file")
     file = Exported(exported)
     wrong = _interface(model, file)
     if wrong:
         return Report(truth.name, _runtime(), (), (), (), (wrong,))
-    watched = [name for probe in file.probes for name in probe.values]
     runs: list[Values] = []
+    runtime = _runtime_engine(model, file, runs)
     results: list[tuple[list[Values], list[Values], list[Values]]] = []
-    single = _reference(model, "float32")
-    for case in cases:
+    for case, rounded in zip(cases, single, strict=True):
         progress(case.label)
-        runtime = _runtime_engine(model, file, watched, runs)
-        results.append((_calls(model, case, truth.run), _calls(model, case, single), _calls(model, case, runtime)))
+        results.append((_calls(model, case, truth.run), rounded, _calls(model, case, runtime)))
     outputs = _compare(model, results)
     progress("one-step residuals")
     layers = residuals(model, file, runs)
@@ -95,21 +93,23 @@ def _runtime() -> str:
     return f"onnxruntime {onnxruntime.__version__}"
 
 
-def _usable_cases(model: Model, seed: int) -> list[Case]:
-    """The shortest cases that the model takes: convolutions and pooling may need more steps than we begin with."""
+def _usable_cases(model: Model, seed: int) -> tuple[list[Case], list[list[Values]]]:
+    """The shortest cases that the model takes, and what the float32 reference makes of them.
+
+    Convolutions and pooling may need more steps than we begin with; other seeds are tried where every output is zero.
+    """
     engine = _reference(model, "float32")
-    for stretch in _STRETCHES:
-        cases = cases_of(model, seed, stretch)
-        shortest = min(cases, key=lambda case: case.size)
+    for stretch, shift in _ATTEMPTS:
+        cases = cases_of(model, seed + shift, stretch)
         try:
-            made = _calls(model, shortest, engine)
+            made = [_calls(model, case, engine) for case in cases]
         except (ValueError, IndexError, ConversionError):
-            if stretch == _STRETCHES[-1]:
+            if (stretch, shift) == _ATTEMPTS[-1]:
                 raise
             continue
-        if all(value.size for call in made for value in call.values()):
-            return cases
-    return cases
+        if any(np.any(call[value.name]) for calls in made for call in calls for value in model.outputs):
+            break
+    return cases, made
 
 
 def _reference(model: Model, dtype: str) -> Run:
@@ -119,10 +119,11 @@ def _reference(model: Model, dtype: str) -> Run:
     return engine
 
 
-def _runtime_engine(model: Model, file: Exported, watched: Sequence[str], keep: list[Values]) -> Run:
+def _runtime_engine(model: Model, file: Exported, keep: list[Values]) -> Run:
     """The exported file as an engine: its names are replaced by the neutral ones, place by place."""
     wanted = [value.name for value in model.inputs] + [state.input.name for state in model.states]
     made = [value.name for value in model.outputs] + [state.output.name for state in model.states]
+    watched = [name for probe in file.probes for name in probe.values]
 
     def engine(inputs: Values, states: Values) -> Values:
         given = {**inputs, **states}
