@@ -105,10 +105,17 @@ def load(path: Path, architecture: Path | None = None, outputs: tuple[str, ...] 
     Raises:
         ConversionError: the file is broken, or cannot be converted exactly.
     """
-    source = read_source(path, architecture)
     from converter.keras import build
+    from converter.keras.infer import completed
+    from converter.readers.common import NoArchitecture
 
     try:
+        source = read_source(path, architecture)
+    except NoArchitecture:
+        source = None
+    try:
+        if source is None:  # the arrays may settle a chain of layers by themselves
+            source = completed(reader(find(path)).read(path, {"class_name": "Sequential", "config": []}))
         return build(source, outputs)
     except ConversionError as error:
         raise error.at(path.name) from error

@@ -15,7 +15,7 @@ from converter.formats.archive import sha256
 from converter.formats.sorted_table import is_table
 from converter.formats.tensor_bundle import Bundle, open_bundle
 from converter.keras.source import FlatWeights, Source
-from converter.readers.common import NEEDS_ARCHITECTURE, provenance
+from converter.readers.common import NEEDS_ARCHITECTURE, NoArchitecture, provenance
 from converter.readers.grouping import by_first_name
 from converter.readers.object_graph import named_weights, object_graph
 
@@ -46,7 +46,7 @@ def read(path: Path, architecture: Mapping[str, Any] | None) -> Source:
             hint="its arrays can be inspected and written with --to npz",
         )
     if architecture is None:
-        raise Unsupported(
+        raise NoArchitecture(
             f"a checkpoint holds no architecture, only weights: {_listed(bundle)}",
             hint=NEEDS_ARCHITECTURE,
         )

@@ -13,6 +13,10 @@ from converter.model import Provenance
 NEEDS_ARCHITECTURE = "give the architecture with --architecture model.json, as model.to_json() writes it"
 
 
+class NoArchitecture(Unsupported):
+    """The file holds weights alone."""
+
+
 def parse_architecture(text: str, place: str) -> Mapping[str, Any]:
     """A model's JSON: an object with `class_name` and `config`. One that was dumped twice, into a JSON text, too.
 
@@ -56,11 +60,11 @@ def chosen(own: Mapping[str, Any] | None, given: Mapping[str, Any] | None) -> Ma
     """The architecture to read a file by: the one given with it, or else its own.
 
     Raises:
-        Unsupported: there is neither.
+        NoArchitecture: there is neither.
     """
     architecture = own if given is None else given
     if architecture is None:
-        raise Unsupported("the file holds weights only, no architecture", hint=NEEDS_ARCHITECTURE)
+        raise NoArchitecture("the file holds weights only, no architecture", hint=NEEDS_ARCHITECTURE)
     return architecture
 
 
