@@ -35,7 +35,7 @@ class Finding:
         matrix: "kernel", "recurrent_kernel", "bias", ...
         gate: "i", "f", "c", "o", "z", "r", "h", or "" where there are none.
         verdict: see the module.
-        ulps: largest difference in units in the last place of the coarser type; of the array's largest value for biases.
+        ulps: largest difference in units in the last place of the coarser type (for biases: of their largest value).
         difference: largest absolute difference.
         count, of: how many values differ, of how many.
         where: index of the largest difference, within the gate.
@@ -127,7 +127,7 @@ def _rows(pair: Pair) -> Iterable[tuple[str, str, str, str, str]]:
 
 def _told(finding: Finding) -> str:
     if not finding.of:
-        return "only one of the two has it, or the shapes differ"
+        return "only one of the two has it"
     first, second = finding.values
     return (
         f"different: {finding.count} of {finding.of} values, by up to {finding.difference:.3g} "
@@ -204,6 +204,8 @@ def _matrices(cell: Cell) -> dict[str, Array | None]:
 def _gate_findings(a: Cell, b: Cell) -> Iterable[Finding]:
     first, second = _matrices(a), _matrices(b)
     order = GATES[a.kind]
+    if a.reset_after != b.reset_after:
+        yield Finding("reset_after", "", "different")
     for matrix in {**first, **second}:
         x, y = first.get(matrix), second.get(matrix)
         if x is None or y is None:
@@ -229,7 +231,8 @@ def _finding(matrix: str, gate: str, a: Array | None, b: Array | None) -> Findin
     where = tuple(int(i) for i in np.unravel_index(int(np.argmax(gap)), gap.shape)) if gap.size else ()
     ulps = float((gap / _ulp(a, b, wide_a, wide_b, whole="bias" in matrix)).max(initial=0.0))
     worst = float(gap.max(initial=0.0))
-    verdict: Verdict = "equal" if worst == 0 and a.dtype == b.dtype else "rounding" if ulps <= ROUNDING_ULPS else "different"
+    verdict: Verdict = "rounding" if ulps <= ROUNDING_ULPS else "different"
+    verdict = "equal" if worst == 0 and a.dtype == b.dtype else verdict
     values = (float(wide_a[where]), float(wide_b[where])) if gap.size else (0.0, 0.0)
     return Finding(matrix, gate, verdict, ulps, worst, int(np.count_nonzero(gap)), gap.size, where, values)
 

@@ -51,7 +51,7 @@ def misreadings(cell: Cell) -> Iterator[tuple[Cell, str]]:
     readings = _readings(cell.kind)
     keras = next(iter(readings))
     pairs = [(s, t) for s in readings for t in readings if s != t]
-    pairs.sort(key=lambda pair: keras not in pair)
+    pairs.sort(key=lambda pair: (pair[1] != keras, pair[0] != keras))
     seen: set[tuple[object, ...]] = set()
     for source, target in pairs:
         key = _effect(source, target)
@@ -73,7 +73,8 @@ def _effect(source: _Reading, target: _Reading) -> tuple[object, ...]:
 def _words(pairs: list[tuple[_Reading, _Reading]], readings: Mapping[_Reading, list[str]]) -> str:
     source, target = pairs[0]
     names = [readings[side][:MAX_NAMES] for side in (source, target)]
-    return f"as if arrays of {' / '.join(names[0])} were read as {' / '.join(names[1])}"
+    other = " or the other way round" if (target, source) in pairs else ""
+    return f"as if arrays of {' / '.join(names[0])} were read as {' / '.join(names[1])}{other}"
 
 
 def _misread(cell: Cell, source: _Reading, target: _Reading) -> Cell:

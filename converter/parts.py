@@ -67,10 +67,11 @@ def _of_model(model: Model) -> list[Part]:
             if id(cell.kernel) not in seen:  # a shared layer is called again
                 seen.add(id(cell.kernel))
                 name = " ".join(part for part in (node.name, side) if part)
-                if type(cell) in _KINDS:
-                    parts.append(_recurrent(name, _KINDS[type(cell)], cell.kernel.shape, partial(gate_cell, cell, name)))
-                else:
+                kind = _KINDS.get(type(cell))
+                if kind is None:
                     parts.append(_plain(name, "ConvLSTM", dict(owned(cell))))
+                else:
+                    parts.append(_recurrent(name, kind, cell.kernel.shape, partial(gate_cell, cell, name)))
         weights = dict(owned(node.layer))
         if weights and not isinstance(node.layer, Constant) and not seen & {id(w) for w in weights.values()}:
             seen |= {id(weight) for weight in weights.values()}

@@ -1,0 +1,157 @@
+"""Comparing weights: equal, rounded, permuted (and by which convention), different."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from converter.compare import compare, compare_parts
+from converter.conventions import CONVENTIONS, ORDERS
+from converter.errors import ConversionError
+from converter.formats import safetensors
+from converter.gates import Cell, pack
+from converter.layout import parse
+from converter.misreadings import misreadings
+from converter.model import constant
+from converter.parts import Part
+
+G = {"LSTM": 4, "GRU": 3, "RNN": 1}
+
+
+def cell(kind: str = "LSTM", features: int = 3, units: int = 5, seed: int = 0, reset_after: bool = False) -> Cell:
+    draw = np.random.default_rng(seed).normal
+    g = G[kind]
+    shapes = ((features, g * units), (units, g * units), (g * units,))
+    arrays = [draw(size=shape).astype(np.float32) for shape in shapes]
+    second = draw(size=g * units).astype(np.float32) if reset_after else None
+    return Cell(kind, *arrays, recurrent_bias=second, reset_after=reset_after)
+
+
+def part(one: Cell, name: str = "lstm") -> Part:
+    return Part(name, one.kind, one.kernel.shape, lambda: one)
+
+
+def verdict(a: Cell, b: Cell) -> tuple[str, str]:
+    (pair,) = compare_parts([part(a)], [part(b)]).pairs
+    return pair.verdict, pair.explanation
+
+
+def test_the_same_weights_are_bit_equal() -> None:
+    report = compare_parts([part(cell())], [part(cell())])
+    assert report.equal
+    assert report.lines()[1].endswith("bit-equal")
+
+
+def test_rounding_is_told_with_its_ulps() -> None:
+    a = cell()
+    b = replace(a, kernel=np.nextafter(a.kernel, np.float32(9)))
+    report = compare_parts([part(a)], [part(b)])
+    assert report.equal
+    assert report.pairs[0].verdict == "rounding"
+    assert max(f.ulps for f in report.pairs[0].findings) == pytest.approx(1)
+
+
+def test_two_biases_equal_their_sum() -> None:
+    a = cell()
+    half = (a.bias / 2).astype(np.float32)  # type: ignore[operator]
+    assert verdict(a, replace(a, bias=half, recurrent_bias=half))[0] in ("equal", "rounding")
+
+
+def test_a_difference_is_located() -> None:
+    a = cell()
+    kernel = a.kernel.copy()
+    kernel[2, 5 + 3] += 0.25  # gate f, unit 3
+    report = compare_parts([part(a)], [part(replace(a, kernel=kernel))])
+    assert not report.equal
+    (bad,) = [f for f in report.pairs[0].findings if f.verdict == "different"]
+    assert (bad.matrix, bad.gate, bad.where, bad.count) == ("kernel", "f", (2, 3), 1)
+    assert bad.difference == pytest.approx(0.25)
+    assert "kernel f" in "\n".join(report.lines())
+
+
+def order_of(name: str) -> str:
+    patterns = CONVENTIONS[name].arrays.values()
+    return "".join(p.gates for pattern in patterns for p in parse(pattern).pieces if p.content == "W")
+
+
+OTHERS = [n for n, row in CONVENTIONS.items() if row.cell != "RNN" and not n.startswith("keras/")]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_convention_taken_for_keras_is_named(name: str) -> None:
+    """The gates stay in the stored order; the matrices are turned the right way round, as people do."""
+    row = CONVENTIONS[name]
+    a = cell(row.cell, reset_after=row.reset_after)
+    order, g = order_of(name), G[row.cell]
+
+    def taken(array: np.ndarray | None) -> np.ndarray | None:
+        if array is None:
+            return None
+        apart = array.reshape(*array.shape[:-1], g, -1)
+        picked = [apart[..., ORDERS[row.cell].index(gate), :] for gate in order]
+        if name == "haiku/GRU":
+            picked[0] = -picked[0]
+        return np.stack(picked, -2).reshape(array.shape)
+
+    bias = a.bias if not row.forget_bias else a.bias - np.repeat([0, 1, 0, 0], 5).astype(np.float32)  # type: ignore[operator]
+    b = replace(
+        a, kernel=taken(a.kernel), recurrent_kernel=taken(a.recurrent_kernel), bias=taken(bias),
+        recurrent_bias=taken(a.recurrent_bias),
+    )  # fmt: skip
+    found, why = verdict(a, b)
+    if order == ORDERS[row.cell] and not row.forget_bias and name != "haiku/GRU":
+        assert found == "equal"
+        return
+    assert found == "permuted"
+    named = why.split("arrays of ")[1].split(" were")[0].split(" / ")
+    assert any((order_of(n), CONVENTIONS[n].forget_bias) == (order, row.forget_bias) for n in named), why
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_every_misreading_is_told_from_every_other(kind: str) -> None:
+    a = cell(kind, reset_after=kind == "GRU")
+    found = list(misreadings(a))
+    assert len(found) > 15
+    for wrong, words in found:
+        got, why = verdict(a, wrong)
+        assert (got, why) == ("permuted", words)
+
+
+def test_cudnn_kernels_are_recognised() -> None:
+    a = cell()
+    arrays = pack(a, "keras/CuDNNLSTM")
+    b = Cell("LSTM", arrays["kernel"], arrays["recurrent_kernel"], a.bias)
+    found, why = verdict(a, b)
+    assert found == "permuted"
+    assert "keras/CuDNNLSTM" in why
+
+
+def test_layers_are_paired_by_structure(tmp_path: Path) -> None:
+    first, second = cell(units=5), cell(features=5, units=2)
+    report = compare_parts([part(first, "a"), part(second, "b")], [part(second, "x"), part(first, "y")])
+    assert [(p.a, p.b) for p in report.pairs] == [("a", "y"), ("b", "x")]
+    assert report.equal
+    extra = compare_parts([part(first)], [part(first), part(second, "more")])
+    assert extra.only_b == ("more",)
+    assert not extra.equal
+    assert not compare_parts([], []).equal
+
+
+def test_files(tmp_path: Path) -> None:
+    one = cell()
+    names = {f"{k}_l0": constant(k, v) for k, v in pack(one, "torch/LSTM").items()}
+    safetensors.write(tmp_path / "a.safetensors", names, {})
+    kernel = {f"lstm/{k}": constant(k, v) for k, v in pack(one, "keras/LSTM").items()}
+    metadata = {"conventions": '{"lstm": "keras/LSTM"}', "layers": '{"lstm": "Recurrent"}'}
+    metadata["format"] = "keras-lstm-convert"
+    safetensors.write(tmp_path / "b.safetensors", kernel, metadata)
+    report = compare(tmp_path / "a.safetensors", tmp_path / "b.safetensors")
+    assert report.equal
+    assert json.loads(json.dumps(report.as_json()))["equal"]
+    with pytest.raises(ConversionError, match=r"c\.bin"):
+        (tmp_path / "c.bin").write_bytes(b"hello")
+        compare(tmp_path / "a.safetensors", tmp_path / "c.bin")
