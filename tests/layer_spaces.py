@@ -98,6 +98,7 @@ def amounts(rank: int, most: int) -> Any:
     return st.one_of(number, st.tuples(*[number] * rank).map(list), st.tuples(*[st.tuples(number, number)] * rank))
 
 
+ALIKE = [(3, 4), (2, 4)]
 FILTERS = st.sampled_from([2, 4])
 SPACES: dict[str, Space] = {
     "Dense": Space({"units": st.integers(1, 5), "activation": ACTIVATION, "use_bias": BOOL}, ANY),
@@ -155,4 +156,16 @@ SPACES: dict[str, Space] = {
         )
         for r in (2, 3)
     },
+    "GroupNormalization": Space({"groups": st.sampled_from([1, 2, 4, -1]), **NORMS}, shape(3, 2, 4)),
+    "RMSNormalization": Space({"axis": axes(2), "epsilon": NORMS["epsilon"]}, WIDE, frozenset({KERAS3})),
+    "UnitNormalization": Space({"axis": axes(2)}, WIDE),
+    "EinsumDense": Space(
+        {"equation": st.just("abc,cd->abd"), "output_shape": st.just((None, 5)), "bias_axes": st.sampled_from([None, "d", "bd"]),
+         "activation": ACTIVATION}, shape(4, 3),
+    ),
+    "Attention": Space(
+        {"use_scale": BOOL, "score_mode": st.sampled_from(["dot", "concat"])}, st.sampled_from([ALIKE, [*ALIKE, (2, 4)]])
+    ),
+    "AdditiveAttention": Space({"use_scale": BOOL}, st.sampled_from([ALIKE, [*ALIKE, (2, 4)]])),
+    "Identity": Space({}, ANY),
 }  # fmt: skip

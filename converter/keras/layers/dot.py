@@ -79,9 +79,9 @@ def _matrix(ops: Ops, x: Value, order: list[int], rest: int, *, contracted_last:
     return ops.reshape(x, [0, k, -1], (x.shape[0], k, size))
 
 
-def l2_normalize(call: Call, x: Value, axes: Sequence[int]) -> Value:
-    """x / sqrt(max(sum(x²), epsilon)) over axes (tf.nn.l2_normalize; keras.ops.normalize bounds the norm by 1e-7)."""
-    ops, epsilon = call.ops, 1e-14 if call.era.major >= 3 else 1e-12
+def l2_normalize(call: Call, x: Value, axes: Sequence[int], epsilon: float) -> Value:
+    """x / sqrt(max(sum(x²), epsilon)) over axes."""
+    ops = call.ops
     squares = ops.reduce("sum", ops.unary("square", x), axes, keepdims=True)
     return ops.elementwise("multiply", x, ops.unary("rsqrt", ops.with_scalar("maximum", squares, epsilon)))
 
@@ -95,7 +95,8 @@ def _dot(call: Call) -> tuple[Tensor, ...]:
         raise Unsupported(f"Dot of inputs {x.shape} and {y.shape}: {call.era} means something else by it")
     a, b = dot_axes(call.config.axes, x.shape, y.shape)
     if call.config.normalize:
-        x, y = l2_normalize(call, x, [a]), l2_normalize(call, y, [b])
+        epsilon = 1e-14 if call.era.major >= 3 else 1e-12  # tf.nn.l2_normalize; keras.ops bounds the length by 1e-7
+        x, y = l2_normalize(call, x, [a], epsilon), l2_normalize(call, y, [b], epsilon)
     return (Tensor(batch_dot(call.ops, x, y, a, b)),)
 
 

@@ -1,0 +1,40 @@
+"""EinsumDense: a product by any equation, a bias along some axes of the output, an activation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from converter.errors import InvalidModel
+from converter.keras.era import Era
+from converter.keras.graph import Tensor
+from converter.keras.layers.einsum import einsum
+from converter.keras.schema import ActivationField, Config, activation_of
+from converter.keras.spec import Call, LayerType, Variable
+
+
+class EinsumDenseConfig(Config, frozen=True, kw_only=True):
+    """https://keras.io/api/layers/core_layers/einsum_dense/"""
+
+    equation: str
+    output_shape: int | list[int | None]
+    activation: ActivationField = None
+    bias_axes: str | None = None
+    quantization_config: None = None
+
+
+def _variables(config: Any, era: Era) -> tuple[Variable, ...]:
+    return (Variable("kernel"), *[Variable("bias")] * bool(config.bias_axes))
+
+
+def _einsum_dense(call: Call) -> tuple[Tensor, ...]:
+    config: EinsumDenseConfig = call.config
+    x, ops, kernel, bias = call.x.value, call.ops, call.need("kernel"), call.weight("bias")
+    y = einsum(ops, config.equation, [x, ops.weight(kernel)])
+    if bias is not None:
+        if len(bias.shape) > len(y.shape):
+            raise InvalidModel(f"a bias of shape {bias.shape} for an output of shape {y.shape}")
+        y = ops.elementwise("add", y, ops.weight(bias))
+    return (Tensor(ops.activate(y, activation_of(config.activation, call.era))),)
+
+
+TYPES: dict[str, LayerType] = {"EinsumDense": LayerType(EinsumDenseConfig, _einsum_dense, _variables)}
