@@ -145,11 +145,15 @@ def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
     return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
 
 
-def step_model(model: onnx.ModelProto, probes: Sequence[Probe]) -> onnx.ModelProto:
-    """The recurrent operators alone, with their weights."""
-    graph = onnx.GraphProto(name="steps")
+def keep_steps(model: onnx.ModelProto, probes: Sequence[Probe]) -> None:
+    """Leaves nothing of a model but its recurrent operators, for one step each, and their weights."""
+    graph = model.graph
+    for field in ("node", "input", "output", "value_info"):
+        graph.ClearField(field)
     read = {name for probe in probes for name in _names_read(probe.step)}
-    graph.initializer.extend(tensor for tensor in model.graph.initializer if tensor.name in read)
+    for index in reversed(range(len(graph.initializer))):
+        if graph.initializer[index].name not in read:
+            del graph.initializer[index]
     types = {tensor.name: tensor.data_type for tensor in graph.initializer}
     for probe in probes:
         graph.node.append(probe.step)
@@ -157,7 +161,6 @@ def step_model(model: onnx.ModelProto, probes: Sequence[Probe]) -> onnx.ModelPro
             value = graph.input.add(name=name)
             value.type.tensor_type.elem_type = _element_type(probe, name, types)
         graph.output.extend(onnx.ValueInfoProto(name=name) for name in probe.step.output if name)
-    return onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, graph=graph)
 
 
 def _element_type(probe: Probe, name: str, types: Mapping[str, int]) -> int:

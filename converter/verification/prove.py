@@ -68,17 +68,16 @@ def verify(
 def _prove(model: Model, exported: Path, seed: int, progress: Callable[[str], None], truth: Truth) -> Report:
     progress("reference, float32")
     cases, single = _usable_cases(model, seed)
-    progress("loading the exported file")
+    progress(truth.name)
+    exact = [_calls(model, case, truth.run) for case in cases]
+    progress("exported file")  # loaded only now: one copy of the weights at a time
     file = Exported(exported)
     wrong = _interface(model, file)
     if wrong:
         return Report(truth.name, _runtime(), (), (), (), (wrong,))
     runs: list[Values] = []
     runtime = _runtime_engine(model, file, runs)
-    results: list[tuple[list[Values], list[Values], list[Values]]] = []
-    for case, rounded in zip(cases, single, strict=True):
-        progress(case.label)
-        results.append((_calls(model, case, truth.run), rounded, _calls(model, case, runtime)))
+    results = list(zip(exact, single, [_calls(model, case, runtime) for case in cases], strict=True))
     outputs = _compare(model, results)
     progress("one-step residuals")
     layers = residuals(model, file, runs)

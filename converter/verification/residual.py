@@ -159,6 +159,7 @@ def residuals(model: Model, file: Exported, runs: Sequence[Mapping[str, Array]])
     per_run = [[sequences_of(probe, values) for probe in probes] for values in runs]
     stepper = file.stepper([_feed(probes, run, [one.initial for one in run], 0) for run in per_run])
     made = [run_steps(stepper, probes, run) for run in per_run]
+    del stepper  # one copy of the weights at a time
     found: dict[str, LayerResidual] = {}
     for index, probe in enumerate(probes):
         if probe.name not in behind:

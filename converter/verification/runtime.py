@@ -6,6 +6,8 @@ appended outputs join the graph.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -17,13 +19,14 @@ from onnx import numpy_helper
 
 from converter.errors import InvalidModel
 from converter.model import Array
-from converter.verification.probes import find_probes, step_model
+from converter.verification.probes import find_probes, keep_steps
 
 _TYPES = {
     "tensor(float)": "float32", "tensor(double)": "float64", "tensor(float16)": "float16", "tensor(int32)": "int32",
     "tensor(int64)": "int64", "tensor(bool)": "bool", "tensor(int8)": "int8", "tensor(uint8)": "uint8",
     "tensor(int16)": "int16", "tensor(uint16)": "uint16", "tensor(uint32)": "uint32", "tensor(uint64)": "uint64",
 }  # fmt: skip
+_IN_MEMORY = 1 << 24
 
 
 class Exported:
@@ -35,21 +38,16 @@ class Exported:
     """
 
     def __init__(self, path: Path) -> None:
-        data = path.read_bytes()
-        try:
-            model = onnx.ModelProto.FromString(data)
-        except DecodeError as error:
-            raise InvalidModel("this is no ONNX file", where=path.name) from error
+        model = _parsed(path)
         self.inputs = tuple(value.name for value in model.graph.input)
         self.outputs = tuple(value.name for value in model.graph.output)
         extension = onnx.GraphProto()
         self.probes = find_probes(model.graph, extension)
         watched = {name for probe in self.probes for name in probe.values}
         self._constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer if t.name in watched}
-        self._step_model = step_model(model, self.probes)
-        self._folder = path.parent
-        del model
-        self._session = _session(data + onnx.ModelProto(graph=extension).SerializeToString(), self._folder)
+        self._path = path
+        del model  # the weights need not be held twice
+        self._session = _session(path, onnx.ModelProto(graph=extension).SerializeToString(), path.parent)
         self._types = {value.name: _TYPES.get(value.type, "") for value in self._session.get_inputs()}
 
     def run(self, feed: Mapping[str, Array], extra: Iterable[str] = ()) -> dict[str, Array]:
@@ -65,10 +63,14 @@ class Exported:
     def stepper(self, feeds: Sequence[Mapping[str, Array]]) -> Stepper:
         """Ends this session, for its memory, and opens one for single steps on inputs of such shapes."""
         del self._session
-        for value in self._step_model.graph.input:
+        model = _parsed(self._path)
+        keep_steps(model, self.probes)
+        for value in model.graph.input:
             for sizes in zip(*(feed[value.name].shape for feed in feeds), strict=True):
                 value.type.tensor_type.shape.dim.add(**({} if len(set(sizes)) > 1 else {"dim_value": sizes[0]}))
-        return Stepper(_session(self._step_model.SerializeToString(), self._folder))
+        data = model.SerializeToString()
+        del model
+        return Stepper(_session(None, data, self._path.parent))
 
 
 class Stepper:
@@ -83,7 +85,17 @@ class Stepper:
         return dict(zip(self._outputs, self._session.run(self._outputs, dict(feed)), strict=True))
 
 
-def _session(data: bytes, folder: Path) -> onnxruntime.InferenceSession:
+def _parsed(path: Path) -> onnx.ModelProto:
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(path.read_bytes())
+    except DecodeError as error:
+        raise InvalidModel("this is no ONNX file", where=path.name) from error
+    return model
+
+
+def _session(path: Path | None, data: bytes, folder: Path) -> onnxruntime.InferenceSession:
+    """A session of the file at `path`, if any, followed by `data`; external weights are in `folder`."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -91,4 +103,12 @@ def _session(data: bytes, folder: Path) -> onnxruntime.InferenceSession:
     options.enable_cpu_mem_arena = False
     options.enable_mem_pattern = False
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder.resolve()))
-    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    if path is None or path.stat().st_size < _IN_MEMORY or path.with_name(f"{path.name}.data").exists():
+        whole = data if path is None else path.read_bytes() + data
+        return onnxruntime.InferenceSession(whole, options, providers=["CPUExecutionProvider"])
+    with tempfile.TemporaryDirectory() as scratch:  # by way of a file, onnxruntime needs less memory
+        copy = Path(scratch) / "model.onnx"
+        shutil.copyfile(path, copy)
+        with copy.open("ab") as file:
+            file.write(data)
+        return onnxruntime.InferenceSession(str(copy), options, providers=["CPUExecutionProvider"])
