@@ -98,7 +98,8 @@ def amounts(rank: int, most: int) -> Any:
     return st.one_of(number, st.tuples(*[number] * rank).map(list), st.tuples(*[st.tuples(number, number)] * rank))
 
 
-ALIKE = [(3, 4), (2, 4)]
+QUERIES = st.sampled_from([[(3, 4), (2, 4)], [(3, 4), (2, 4), (2, 4)]])
+EXTRA = st.none() | st.integers(0, 2)
 FILTERS = st.sampled_from([2, 4])
 SPACES: dict[str, Space] = {
     "Dense": Space({"units": st.integers(1, 5), "activation": ACTIVATION, "use_bias": BOOL}, ANY),
@@ -117,7 +118,10 @@ SPACES: dict[str, Space] = {
     "RepeatVector": Space({"n": st.integers(1, 4)}, shape(st.integers(1, 4))),
     "Concatenate": Space({"axis": st.sampled_from([-1, 1, 2])}, st.just([(4, 3), (4, 3)])),
     **{name: Space({}, pairs(2)) for name in ("Subtract",)},
-    **{name: Space({}, st.integers(2, 3).flatmap(pairs)) for name in ("Add", "Multiply", "Average", "Maximum", "Minimum")},
+    **{
+        name: Space({}, st.integers(2, 3).flatmap(pairs))
+        for name in ("Add", "Multiply", "Average", "Maximum", "Minimum")
+    },
     "Dot": Space(
         {"axes": st.sampled_from([-1, 1, 2, (1, 1), (2, 1), (1, 2)]), "normalize": BOOL},
         st.sampled_from([[(4,), (4,)], [(3, 4), (4,)], [(4, 4), (4, 4)], [(4, 3), (3, 4)], [(2, 3, 4), (5, 4)]]),
@@ -129,7 +133,8 @@ SPACES: dict[str, Space] = {
         for r in (1, 2, 3)
     },
     **{
-        f"Conv{r}D": Space(windows(r, r == 1, filters=FILTERS, groups=st.sampled_from([1, 2])), images(r)) for r in (1, 2, 3)
+        f"Conv{r}D": Space(windows(r, r == 1, filters=FILTERS, groups=st.integers(1, 2)), images(r))
+        for r in (1, 2, 3)
     },
     **{f"DepthwiseConv{r}D": Space(windows(r, depth_multiplier=st.integers(1, 2)), images(r)) for r in (1, 2)},
     **{
@@ -137,7 +142,7 @@ SPACES: dict[str, Space] = {
         for r in (1, 2)
     },
     **{
-        f"Conv{r}DTranspose": Space(windows(r, filters=FILTERS, output_padding=st.none() | st.integers(0, 2)), images(r))
+        f"Conv{r}DTranspose": Space(windows(r, filters=FILTERS, output_padding=EXTRA), images(r))
         for r in (1, 2, 3)
     },
     **{
@@ -151,7 +156,7 @@ SPACES: dict[str, Space] = {
     "UpSampling1D": Space({"size": st.integers(1, 3)}, images(1)),
     **{
         f"UpSampling{r}D": Space(
-            {"size": st.one_of(st.integers(1, 3), st.tuples(*[st.integers(1, 2)] * r).map(list)), "data_format": FORMAT},
+            {"size": st.integers(1, 3) | st.tuples(*[st.integers(1, 2)] * r).map(list), "data_format": FORMAT},
             images(r),
         )
         for r in (2, 3)
@@ -160,12 +165,41 @@ SPACES: dict[str, Space] = {
     "RMSNormalization": Space({"axis": axes(2), "epsilon": NORMS["epsilon"]}, WIDE, frozenset({KERAS3})),
     "UnitNormalization": Space({"axis": axes(2)}, WIDE),
     "EinsumDense": Space(
-        {"equation": st.just("abc,cd->abd"), "output_shape": st.just((None, 5)), "bias_axes": st.sampled_from([None, "d", "bd"]),
-         "activation": ACTIVATION}, shape(4, 3),
+        {
+            "equation": st.just("abc,cd->abd"), "output_shape": st.just((None, 5)), "activation": ACTIVATION,
+            "bias_axes": st.sampled_from([None, "d"]),
+        },
+        shape(4, 3),
     ),
     "Attention": Space(
-        {"use_scale": BOOL, "score_mode": st.sampled_from(["dot", "concat"])}, st.sampled_from([ALIKE, [*ALIKE, (2, 4)]])
+        {"use_scale": BOOL, "score_mode": st.sampled_from(["dot", "concat"])}, QUERIES
     ),
-    "AdditiveAttention": Space({"use_scale": BOOL}, st.sampled_from([ALIKE, [*ALIKE, (2, 4)]])),
+    "AdditiveAttention": Space({"use_scale": BOOL}, QUERIES),
     "Identity": Space({}, ANY),
+    "Rescaling": Space({"scale": SMALL, "offset": SMALL}, ANY),
+    "Normalization": Space(
+        {"axis": st.sampled_from([-1, 1, None, (1, 2)]), "mean": st.just(0.3), "variance": st.just(2), "invert": BOOL},
+        WIDE,
+    ),
+    "Discretization": Space(
+        {
+            "bin_boundaries": st.lists(st.floats(-2, 2, width=16), min_size=1, max_size=4, unique=True).map(sorted),
+            "output_mode": st.sampled_from(["int", "one_hot", "multi_hot", "count"]),
+        },
+        shape(st.integers(1, 3)),
+    ),
+    "CategoryEncoding": Space(
+        {"num_tokens": st.just(6), "output_mode": st.sampled_from(["one_hot", "multi_hot", "count"])},
+        shape(st.integers(1, 3)),
+        integers=6,
+    ),
+    "IntegerLookup": Space(
+        {
+            "vocabulary": st.permutations(range(1, 9)).map(lambda words: sorted(words[:4])), "invert": BOOL,
+            "mask_token": st.sampled_from([None, 0]), "num_oov_indices": st.integers(1, 3),
+            "output_mode": st.sampled_from(["int", "one_hot", "multi_hot", "count"]),
+        },
+        shape(st.integers(1, 3)),
+        integers=12,
+    ),
 }  # fmt: skip

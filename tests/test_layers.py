@@ -116,7 +116,7 @@ def test_layer(name: str, kind: str) -> None:
         try:
             model = single(keras, kind, arguments, shapes, "int32" if space.integers else "float32")
             model(arrays[0] if len(arrays) == 1 else arrays)
-        except Exception:  # noqa: BLE001: whatever Keras or TensorFlow cannot do is no case
+        except Exception:  # noqa: BLE001 - whatever Keras or TensorFlow cannot do is no case
             reject()
         randomise(model, rng)
         assert_equal(model, arrays, SUFFIX[name])

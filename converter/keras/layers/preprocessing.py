@@ -188,6 +188,11 @@ class IntegerLookupConfig(Config, frozen=True):
         return None
 
 
+def has_mask_index(config: IntegerLookupConfig) -> bool:
+    """Whether index 0 stands for masked positions; where indices are encoded, these are left out instead."""
+    return config.mask_token is not None and config.output_mode == "int"
+
+
 def vocabulary_of(config: IntegerLookupConfig) -> tuple[list[int], list[int]]:
     """The special tokens that come first (mask, then those out of vocabulary), and the words after them.
 
@@ -197,7 +202,7 @@ def vocabulary_of(config: IntegerLookupConfig) -> tuple[list[int], list[int]]:
     if config.vocabulary is None:
         raise Unsupported("IntegerLookup whose vocabulary is not in its configuration")
     oov = config.oov_token if config.oov_token is not None else -1
-    special = [config.mask_token] * (config.mask_token is not None) + [oov] * config.num_oov_indices
+    special = [config.mask_token] * has_mask_index(config) + [oov] * config.num_oov_indices
     words = config.vocabulary
     tokens = [token for token in special if token is not None]
     return tokens, words[len(tokens) :] if tokens and words[: len(tokens)] == tokens else words
@@ -215,10 +220,10 @@ def _integer_lookup(call: Call) -> tuple[Tensor, ...]:
     place = ops.reduce("argmax", ops.cast(hits, "int32"), [-1])
     place = ops.with_scalar("add", place, len(special))
     index = ops.where(ops.reduce("any", hits, [-1]), place, _unknown(call, x))
+    depth = config.max_tokens if config.pad_to_max_tokens and config.max_tokens else len(special) + len(words)
     if config.mask_token is not None:
         masked = ops.with_scalar("equal", x, config.mask_token)
-        index = ops.where(masked, ops.constant(0, "int64"), index)
-    depth = config.max_tokens if config.pad_to_max_tokens and config.max_tokens else len(special) + len(words)
+        index = ops.where(masked, ops.constant(0 if has_mask_index(config) else depth, "int64"), index)
     if config.output_mode == "int":
         return (Tensor(index),)
     return (Tensor(encode(call, index, config.output_mode, depth)),)
@@ -227,7 +232,7 @@ def _integer_lookup(call: Call) -> tuple[Tensor, ...]:
 def _unknown(call: Call, x: Value) -> Value:
     """The index of a number that is no word: one of the indices kept for those, by its remainder."""
     ops, count = call.ops, call.config.num_oov_indices
-    first = int(call.config.mask_token is not None)
+    first = int(has_mask_index(call.config))
     if count <= 1:
         return ops.constant(first if count else -1, "int64")
     return ops.with_scalar("add", ops.with_scalar("mod", x, count), first)
