@@ -1,4 +1,4 @@
-"""Recurrent cells: configuration and arrays of LSTM, GRU, SimpleRNN in every layout Keras stored -> neutral cells.
+"""Recurrent cells: configuration and arrays of LSTM, GRU, SimpleRNN, ConvLSTM in every layout Keras stored.
 
 Layouts (facts of each era): Keras 1 keeps one array per gate (W_i, U_i, b_i, W_c, ...; gates i, c, f, o) unless
 consume_less="gpu"; Keras 2 and 3 keep kernel, recurrent_kernel, bias (gates i, f, c, o; GRU z, r, h); CuDNN layers keep
@@ -16,9 +16,9 @@ import numpy as np
 from converter.activations import SIGMOID, TANH, Activation
 from converter.errors import InvalidModel, Unsupported
 from converter.keras.era import Era
-from converter.keras.schema import ActivationField, Config, Positive, activation_of
+from converter.keras.schema import ActivationField, Config, Positive, activation_of, each
 from converter.keras.spec import Bound, Call, LayerSpec, LayerType, Variable
-from converter.layers import Cell, GRUCell, LSTMCell, SimpleRNNCell
+from converter.layers import Cell, ConvLSTMCell, GRUCell, LSTMCell, SimpleRNNCell
 from converter.model import Array, Weight, join
 
 INERT = frozenset({"unit_forget_bias", "implementation", "unroll", "use_cudnn", "seed", "return_runtime"})
@@ -152,6 +152,28 @@ def simple_cell(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: i
     return SimpleRNNCell(config.units, kernel, recurrent, bias, _activation(config.activation, TANH, era))
 
 
+def conv_cell(spec: LayerSpec, bound: Bound, era: Era, dtype: str, channels: int | None) -> ConvLSTMCell:
+    """ConvLSTM1D, ConvLSTM2D, ConvLSTM3D. Theano turned its kernels round in space."""
+    config: Any = spec.config
+    rank = int(spec.class_name.removeprefix("ConvLSTM")[0])
+    window = each(config.kernel_size, rank, "kernel_size")
+    kernel, recurrent, bias = arrays("LSTM", bound, dtype)
+    _check(kernel, "kernel", *window, channels, 4 * config.filters)
+    _check(recurrent, "recurrent_kernel", *window, config.filters, 4 * config.filters)
+    if bias is not None:
+        _check(bias, "bias", 4 * config.filters)
+    if era.backend == "theano":
+        turned = (slice(None, None, -1),) * rank
+        kernel, recurrent = (w.map(lambda array: array[turned], w.shape) for w in (kernel, recurrent))
+    default = activation_of(era.switch("convlstm_recurrent_activation"), era)
+    return ConvLSTMCell(
+        rank, config.filters, kernel, recurrent, bias,
+        _activation(config.activation, TANH, era), _activation(config.recurrent_activation, default, era),
+        each(config.strides, rank, "strides"), config.padding, each(config.dilation_rate, rank, "dilation_rate"),
+        config.data_format or "channels_last",
+    )  # fmt: skip
+
+
 CellBuilder = Callable[[LayerSpec, Bound, Era, str, "int | None"], Cell]
 CELLS: Mapping[str, CellBuilder] = {
     "LSTM": lstm_cell,
@@ -163,6 +185,7 @@ CELLS: Mapping[str, CellBuilder] = {
     "CuDNNGRU": gru_cell,
     "SimpleRNN": simple_cell,
     "SimpleRNNCell": simple_cell,
+    **{f"ConvLSTM{rank}D": conv_cell for rank in (1, 2, 3)},
 }
 
 

@@ -1,4 +1,4 @@
-"""LSTM, GRU, SimpleRNN, RNN of cells, their CuDNN twins: one neutral `Recurrent` node each (one per stacked cell)."""
+"""Recurrent layers: one neutral `Recurrent` node each, and one for each cell of RNN([cells])."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from converter.errors import InvalidModel, Unsupported
 from converter.keras.graph import Tensor
 from converter.keras.layers.cells import CellConfig, cells_of, variables
 from converter.keras.schema import Config
-from converter.keras.spec import Call, LayerType, flatten
+from converter.keras.spec import Call, LayerSpec, LayerType, flatten
 from converter.layers import Cell, ConvLSTMCell, Direction, LSTMCell, MaskedOutput, Recurrent
 from converter.model import Shape, Value
 
@@ -88,12 +88,32 @@ def state_names(cell: Cell) -> tuple[str, ...]:
     return ("h", "c") if isinstance(cell, LSTMCell | ConvLSTMCell) else ("h",)
 
 
-def state_shapes(cell: Cell, batch: int | None, spatial: Shape = ()) -> tuple[Shape, ...]:
-    """Shapes of a cell's states; `spatial` are the output's spatial sizes of a ConvLSTM."""
+def state_shapes(cell: Cell, x: Shape, config: Any) -> tuple[Shape, ...]:
+    """Shapes of a cell's states over a sequence of shape `x`."""
+    batch = x[1 - time_axis(config)]
     if not isinstance(cell, ConvLSTMCell):
         return ((batch, cell.units),) * len(state_names(cell))
-    last = cell.data_format == "channels_last"
-    return ((batch, *spatial, cell.filters) if last else (batch, cell.filters, *spatial),) * 2
+    if cell.data_format == "channels_last":
+        return ((batch, *output_sizes(x[2:-1], cell), cell.filters),) * 2
+    return ((batch, cell.filters, *output_sizes(x[3:], cell)),) * 2
+
+
+def output_sizes(spatial: Shape, cell: ConvLSTMCell) -> Shape:
+    """Spatial sizes after the input convolution of a ConvLSTM.
+
+    Raises:
+        InvalidModel: the window does not fit into the input.
+    """
+    sizes: list[int | None] = []
+    for n, window, stride, dilation in zip(spatial, cell.kernel.shape, cell.strides, cell.dilation, strict=False):
+        if n is None:
+            sizes.append(None)
+            continue
+        made = -(-n // stride) if cell.padding == "same" else (n - (window - 1) * dilation - 1) // stride + 1
+        if made < 1:
+            raise InvalidModel(f"a window of {window} does not fit into {n}")
+        sizes.append(made)
+    return tuple(sizes)
 
 
 def masked_output(call: Call, zero: bool) -> MaskedOutput:
@@ -111,16 +131,23 @@ def time_axis(config: Any) -> int:
     return 0 if config.time_major else 1
 
 
-def sequence_shape(x: Shape, units: int, config: Any, return_sequences: bool) -> Shape:
-    """Shape of y."""
-    batch = x[1 - time_axis(config)]
-    return (x[0], x[1], units) if return_sequences else (batch, units)
+def features(x: Tensor, spec: LayerSpec) -> int | None:
+    """The size of what a cell takes at each step: the features, or a ConvLSTM's channels.
 
-
-def check_input(x: Tensor) -> None:
-    """A sequence of feature vectors is needed."""
-    if len(x.shape) != 3:
-        raise InvalidModel(f"needs an input of shape (batch, time, features), got {x.shape}")
+    Raises:
+        InvalidModel: the input is no sequence of what the layer takes.
+        Unsupported: a ConvLSTM with time_major.
+    """
+    config: Any = spec.config
+    if not spec.class_name.startswith("ConvLSTM"):
+        if len(x.shape) != 3:
+            raise InvalidModel(f"needs an input of shape (batch, time, features), got {x.shape}")
+        return x.shape[-1]
+    if len(x.shape) != 3 + int(spec.class_name.removeprefix("ConvLSTM")[0]):
+        raise InvalidModel(f"{spec.class_name} needs an input with spatial axes, got shape {x.shape}")
+    if config.time_major:
+        raise Unsupported("ConvLSTM with time_major")
+    return x.shape[2] if config.data_format == "channels_first" else x.shape[-1]
 
 
 @dataclass(frozen=True)
@@ -142,7 +169,6 @@ def run_pass(
 
     `states` are in the order of the cells, or empty. Returns y and the final states in the same order.
     """
-    batch = x.shape[1 - time_axis(one.config)]
     finals: list[Value] = []
     first: tuple[Value, Value] | None = None  # outputs and final h of the first cell, for Keras 2.2's masked steps
     quirk = mask is not None and len(one.cells) > 1 and call.era.switch("stacked_masked_first")
@@ -153,9 +179,10 @@ def run_pass(
         given = list(states[len(finals) : len(finals) + len(names)]) or [None] * len(names)
         sequences = not last or one.return_sequences
         direction = Direction(cell, one.reverse_input and k == 0, one.reverse_output and last)
-        shape = sequence_shape(x.shape, cell.units, one.config, sequences)  # type: ignore[union-attr]
+        shapes = state_shapes(cell, x.shape, one.config)
         layer = Recurrent((direction,), None, sequences, one.masked_output, one.config.time_major)
-        outputs = [(shape, x.dtype), *((s, x.dtype) for s in state_shapes(cell, batch))]
+        y = (*x.shape[:2], *shapes[0][1:]) if sequences else shapes[0]
+        outputs = [(y, x.dtype), *((s, x.dtype) for s in shapes)]
         x, *after = call.graph.emit(layer, [x, mask, *given], outputs, call.path)
         finals += after
         first = first or (x, after[0])
@@ -176,9 +203,7 @@ def _repeat_first(call: Call, one: Pass, y: Value, mask: Value, first: tuple[Val
     return ops.where(ops.slice(mask, 1, -1, None), y, first[1])
 
 
-def initial_states(
-    call: Call, cells: Sequence[Cell], given: tuple[Value, ...], config: Any, batch: int | None
-) -> list[Value]:
+def initial_states(call: Call, cells: Sequence[Cell], given: tuple[Value, ...], config: Any, x: Shape) -> list[Value]:
     """Initial states in the order of the cells: those passed, those carried by a stateful layer, or none (zeros)."""
     suffixes = [f"{k}_{n}" if len(cells) > 1 else n for k, cell in enumerate(cells) for n in state_names(cell)]
     if given:
@@ -189,7 +214,7 @@ def initial_states(
         return in_cell_order(call, cells, list(given))
     if not config.stateful:
         return []
-    shapes = [s for cell in cells for s in state_shapes(cell, batch)]
+    shapes = [s for cell in cells for s in state_shapes(cell, x, config)]
     return list(call.graph.carry(call.path, suffixes, shapes, call.dtype))
 
 
@@ -217,13 +242,12 @@ def in_caller_order(call: Call, cells: Sequence[Cell], states: list[Value]) -> l
 
 
 def recurrent(call: Call) -> tuple[Tensor, ...]:
-    """One call of LSTM, GRU, SimpleRNN, RNN and their kin."""
+    """One call of LSTM, GRU, SimpleRNN, RNN, ConvLSTM and their kin."""
     config = call.config
     given = arguments(call)
-    check_input(given.x)
     x = given.x
-    cells = cells_of(call.spec, call.bound, call.era, call.dtype, x.shape[-1])
-    states = initial_states(call, cells, given.states, config, x.shape[1 - time_axis(config)])
+    cells = cells_of(call.spec, call.bound, call.era, call.dtype, features(x, call.spec))
+    states = initial_states(call, cells, given.states, config, x.shape)
     one = Pass(cells, config, config.go_backwards, False, config.return_sequences,
                masked_output(call, config.zero_output_for_mask))  # fmt: skip
     y, finals = run_pass(call, one, x.value, given.mask, states)

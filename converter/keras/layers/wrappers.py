@@ -13,19 +13,17 @@ from converter.keras.layers.cells import cells_of
 from converter.keras.layers.recurrent import (
     Pass,
     arguments,
-    check_input,
+    features,
     in_caller_order,
     initial_states,
     masked_output,
     run_pass,
-    sequence_shape,
     state_names,
     state_shapes,
-    time_axis,
 )  # fmt: skip
 from converter.keras.schema import Config
 from converter.keras.spec import Bound, Call, LayerSpec, LayerType, flatten
-from converter.layers import Direction, MaskedOutput, Recurrent
+from converter.layers import ConvLSTMCell, Direction, MaskedOutput, Recurrent
 from converter.model import Shape, Value
 
 
@@ -66,11 +64,10 @@ def _bidirectional(call: Call) -> tuple[Tensor, ...]:
     if any(getattr(c, "return_sequences", None) != forward.return_sequences for c in configs):
         raise InvalidModel("the two wrapped layers differ in return_sequences")
     given = arguments(call)
-    check_input(given.x)
     x = given.x.value
     dtype = configs[0].compute_dtype or call.dtype
-    cells = [cells_of(spec, bound, call.era, dtype, x.shape[-1]) for spec, bound in sides]
-    states = _states(call, cells, given.states, configs, x.shape[1 - time_axis(forward)])
+    cells = [cells_of(spec, bound, call.era, dtype, features(given.x, spec)) for spec, bound in sides]
+    states = _states(call, cells, given.states, configs, x.shape)
     passes = [
         Pass(
             cells[k],
@@ -83,7 +80,7 @@ def _bidirectional(call: Call) -> tuple[Tensor, ...]:
         for k in range(2)
     ]
     merge = call.config.merge_mode
-    if all(len(c) == 1 for c in cells) and passes[0].masked_output == passes[1].masked_output:
+    if fits_one_node(passes, merge):
         ys, finals = _one_node(call, passes, x, given.mask, states, merge)
     else:
         ys, finals = _two_runs(call, passes, x, given.mask, states, merge)
@@ -96,26 +93,24 @@ def _bidirectional(call: Call) -> tuple[Tensor, ...]:
     return tuple(outputs)
 
 
-def _states(
-    call: Call, cells: list[Any], given: tuple[Value, ...], configs: list[Any], batch: int | None
-) -> list[list[Value]]:
+def _states(call: Call, cells: list[Any], given: tuple[Value, ...], configs: list[Any], x: Shape) -> list[list[Value]]:
     """Initial states of each side."""
     if configs[0].stateful and not given:
-        return _carry_both(call, cells, batch)
+        return _carry_both(call, cells, x, configs)
     half = len(given) // 2
     parts = (given[:half], given[half:])
-    return [initial_states(call, *side, batch) for side in zip(cells, parts, configs, strict=True)]
+    return [initial_states(call, *side, x) for side in zip(cells, parts, configs, strict=True)]
 
 
-def _carry_both(call: Call, cells: list[Any], batch: int | None) -> list[list[Value]]:
+def _carry_both(call: Call, cells: list[Any], x: Shape, configs: list[Any]) -> list[list[Value]]:
     """States of both sides of a stateful layer, carried under one path."""
     suffixes: list[str] = []
     shapes: list[Shape] = []
-    for side, stack in zip(("forward", "backward"), cells, strict=True):
+    for side, stack, config in zip(("forward", "backward"), cells, configs, strict=True):
         for k, cell in enumerate(stack):
             infix = f"{k}_" if len(stack) > 1 else ""
             suffixes += [f"{side}_{infix}{name}" for name in state_names(cell)]
-            shapes += state_shapes(cell, batch)
+            shapes += state_shapes(cell, x, config)
     values = list(call.graph.carry(call.path, suffixes, shapes, call.dtype))
     split = sum(len(state_names(c)) for c in cells[0])
     return [values[:split], values[split:]]
@@ -137,12 +132,11 @@ def _one_node(
     one = passes[0]
     directions = tuple(Direction(p.cells[0], p.reverse_input, p.reverse_output) for p in passes)
     units = [p.cells[0].units for p in passes]  # type: ignore[union-attr]
-    batch = x.shape[1 - time_axis(one.config)]
+    states_of = [state_shapes(p.cells[0], x.shape, p.config) for p in passes]
     wide = {"concat": [sum(units)], None: units}.get(merge, [units[0]])
-    if merge in {"sum", "mul", "ave"} and units[0] != units[1]:
-        raise InvalidModel(f"merge_mode {merge!r} needs equal units, got {units}")
-    outputs = [(sequence_shape(x.shape, n, one.config, one.return_sequences), x.dtype) for n in wide]
-    outputs += [(s, x.dtype) for p in passes for s in state_shapes(p.cells[0], batch)]
+    lead = x.shape[:2] if one.return_sequences else states_of[0][0][:1]
+    outputs = [((*lead, n), x.dtype) for n in wide]
+    outputs += [(s, x.dtype) for shapes in states_of for s in shapes]
     count = len(state_names(one.cells[0]))
     given: list[Value | None] = []
     for side, p in zip(states, passes, strict=True):
@@ -156,7 +150,7 @@ def _one_node(
 def _two_runs(
     call: Call, passes: list[Pass], x: Value, mask: Value | None, states: list[list[Value]], merge: Any
 ) -> Runs:
-    """Stacked cells on a side: each side by itself, merged by operators."""
+    """Stacked cells on a side, or ConvLSTMs: each side by itself, merged by operators (Keras joins the last axis)."""
     runs = [run_pass(call, p, x, mask, side) for p, side in zip(passes, states, strict=True)]
     ys, finals = [y for y, _ in runs], [after for _, after in runs]
     ops = call.ops
