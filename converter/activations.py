@@ -1,4 +1,4 @@
-"""Activations: one table from Keras' names, by era, to neutral functions, and from those to native ONNX LSTM activations.
+"""Activations: a table from Keras' names, by era, to neutral functions, and from those to native ONNX activations.
 
 A neutral `Activation` is a function name and its parameters with no era left in it: `hard_sigmoid` carries the slope
 that the file's Keras gives it (clip(alpha·x + beta, 0, 1): 0.2 and 0.5 in Keras 1 and 2, 1/6 and 0.5 in Keras 3).
@@ -125,7 +125,7 @@ NATIVE: Mapping[str, tuple[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class NativeActivation:
-    """One entry of an ONNX recurrent operator's `activations`; alpha and beta are None where the function takes none."""
+    """One entry of an ONNX recurrent operator's `activations`; alpha and beta are None where it takes none."""
 
     name: str
     alpha: float | None = None

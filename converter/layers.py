@@ -18,7 +18,7 @@ from converter.model import Weight
 
 @dataclass(frozen=True, eq=False)
 class LSTMCell:
-    """h', c' from x, h, c. kernel [input, 4·units], recurrent_kernel [units, 4·units], bias [4·units], gates i, f, c, o.
+    """h', c' from x, h, c. kernel [input, 4·units], recurrent_kernel [units, 4·units], bias [4·units]; i, f, c, o.
 
     `peephole` [3·units], gates i, f, o: i and f see the old c, o sees the new one (TF1 LSTMCell(use_peepholes)).
     """
@@ -34,7 +34,10 @@ class LSTMCell:
 
 @dataclass(frozen=True, eq=False)
 class GRUCell:
-    """h' = z·h + (1-z)·hh. kernel [input, 3·units], gates z, r, h. Bias [3·units], or [2, 3·units] (input, recurrent) if reset_after."""
+    """h' = z·h + (1-z)·hh. kernel [input, 3·units], gates z, r, h.
+
+    bias [3·units], or [2, 3·units] (input, recurrent) if reset_after.
+    """
 
     units: int
     kernel: Weight
@@ -60,7 +63,7 @@ class SimpleRNNCell:
 class ConvLSTMCell:
     """An LSTM cell whose products are convolutions over `rank` spatial axes.
 
-    kernel [*window, input, 4·filters], recurrent_kernel [*window, filters, 4·filters], bias [4·filters], gates i, f, c, o.
+    kernel [*window, input, 4·filters], recurrent_kernel [*window, filters, 4·filters], bias [4·filters]; i, f, c, o.
     The input convolution uses strides, padding and dilation; the recurrent one stride 1, padding "same", no dilation.
     States are [batch, *spatial, filters] (channels_last) or [batch, filters, *spatial].
     """
@@ -104,14 +107,15 @@ class Recurrent:
     Inputs: x [batch, time, *features] ([time, batch, ...] if time_major), mask [batch, time] of bool or None (also
     [time, batch] if time_major), then the initial states of each direction in turn (LSTM h, c; others h), each
     [batch, units] or None for zeros.
-    Outputs: y, or y of each direction if there are two and no merge; then the final states, ordered as the initial ones.
+    Outputs: y, or y of each direction if there are two and no merge; then the final states, ordered as the initial.
     y is the sequence [batch, time, units] if return_sequences, else the last output [batch, units].
 
     Masked steps leave the states as they are; their output is by `masked_output`:
       "previous": the previous output, zeros before the first unmasked step (even with an initial state);
       "state": the h carried, so the initial h before the first unmasked step (Keras <= 2.2.4 on TensorFlow);
       "zero": zeros. The last output follows the same rule: with "zero" it is zero where the last step taken is masked.
-    merge: how two directions' outputs become one: concat (last axis; the channel axis for ConvLSTM channels_first), sum, mul, ave.
+    merge: how two directions' outputs become one: concat (last axis; the channel axis for ConvLSTM channels_first),
+    sum, mul, ave.
     """
 
     directions: tuple[Direction, ...]
@@ -160,7 +164,10 @@ class Conv:
 
 @dataclass(frozen=True, eq=False)
 class ConvTranspose:
-    """The gradient of Conv with respect to its input. kernel [*window, filters, input]; output_padding as in Keras, or None."""
+    """The gradient of Conv with respect to its input. kernel [*window, filters, input].
+
+    output_padding as in Keras, or None.
+    """
 
     rank: int
     kernel: Weight
@@ -199,7 +206,10 @@ class BatchNormalization:
 
 @dataclass(frozen=True, eq=False)
 class LayerNormalization:
-    """x normalised over `axes` by its own mean and variance; gamma, beta of the shape of those axes. `rms`: no mean subtracted."""
+    """x normalised over `axes` by its own mean and variance; gamma, beta of the shape of those axes.
+
+    `rms`: no mean subtracted.
+    """
 
     axes: tuple[int, ...]
     gamma: Weight | None
@@ -213,7 +223,7 @@ class LayerNormalization:
 
 @dataclass(frozen=True)
 class Activate:
-    """activation(x), elementwise but for softmax and its kin, which work along activation's "axis" (never negative here)."""
+    """activation(x), elementwise but for softmax and its kin, which work along activation's "axis" (never negative)."""
 
     activation: Activation
 
@@ -388,7 +398,8 @@ class OneHot:
 
 
 Layer = (
-    Recurrent | Dense | Embedding | Conv | ConvTranspose | Pool | BatchNormalization | LayerNormalization | Activate
-    | Reshape | FoldTime | UnfoldTime | Transpose | Concatenate | ExpandDims | Squeeze | Repeat | Tile | Pad | Slice | Gather | Cast | Constant
-    | Elementwise | Unary | Where | Reduce | CumSum | MatMul | Einsum | OneHot
+    Recurrent | Dense | Embedding | Conv | ConvTranspose | Pool | BatchNormalization | LayerNormalization
+    | Activate | Reshape | FoldTime | UnfoldTime | Transpose | Concatenate | ExpandDims | Squeeze | Repeat | Tile
+    | Pad | Slice | Gather | Cast | Constant | Elementwise | Unary | Where | Reduce | CumSum | MatMul | Einsum
+    | OneHot
 )  # fmt: skip
