@@ -77,6 +77,8 @@ def _matmul(stage: Stage, layer: neutral.MatMul, a: Tensor, b: Tensor) -> Tensor
 OPERATORS: Mapping[type, Callable[..., Any]] = {
     neutral.Activate: lambda stage, layer, x: stage.activation(layer.activation)(x),
     neutral.Reshape: _reshape,
+    neutral.FoldTime: lambda stage, layer, x: stage.tf.reshape(x, [-1, *x.shape[2:]]),
+    neutral.UnfoldTime: lambda stage, layer, y, like: stage.tf.reshape(y, [*like.shape[:2], *y.shape[1:]]),
     neutral.Transpose: lambda stage, layer, x: stage.tf.transpose(x, layer.axes),
     neutral.Concatenate: lambda stage, layer, *inputs: stage.tf.concat(inputs, layer.axis),
     neutral.ExpandDims: _expand,

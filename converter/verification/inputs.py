@@ -27,7 +27,7 @@ from converter.layers import (
 from converter.model import Array, Model, Node, Value, dtype_of
 
 # Their output holds values of their first input, unchanged (Concatenate: of all inputs).
-_CARRIERS = (Cast, Reshape, Transpose, Concatenate, ExpandDims, Squeeze, Repeat, Tile, Pad, Slice, Gather)
+_CARRIERS = (Cast, FoldTime, Reshape, Transpose, Concatenate, ExpandDims, Squeeze, Repeat, Tile, Pad, Slice, Gather)
 _PATTERNS = ("post", "pre", "gaps", "none", "all")
 _LENGTHS = (9, 6)
 
