@@ -14,6 +14,7 @@ from converter.layers import (
     Elementwise,
     Embedding,
     ExpandDims,
+    FoldTime,
     Gather,
     OneHot,
     Pad,
