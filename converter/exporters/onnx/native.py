@@ -42,6 +42,7 @@ FORMS: dict[type, Form] = {
     SimpleRNNCell: Form("RNN", (0,), 1),
 }
 PEEPHOLES = (0, 2, 1)  # i, o, f of i, f, o
+HELD_WHOLE = 1 << 27  # bytes of a weight that may be held in memory
 
 
 def activations(cell: NativeCell) -> list[Activation]:
@@ -170,9 +171,22 @@ def _each(sources: tuple[Weight | None, ...], pieces: partial[Iterator[Array]], 
 
 
 def _columns(source: Weight, gates: tuple[int, ...], units: int) -> Iterator[Array]:
-    array = source.read()
+    """The columns of each gate as rows; a large weight is read anew for every piece, never held whole."""
+    if source.nbytes <= HELD_WHOLE or source.read_rows is None:
+        array = source.read()
+        for gate in gates:
+            yield array[:, gate * units : (gate + 1) * units].T
+        return
+    height = source.shape[0]
+    step = max(1, HELD_WHOLE * source.shape[1] // source.nbytes)
     for gate in gates:
-        yield array[:, gate * units : (gate + 1) * units].T
+        for start in range(gate * units, (gate + 1) * units, step):
+            piece = np.empty((min(step, (gate + 1) * units - start), height), dtype_of(source.dtype))
+            done = 0
+            for block in source.rows():
+                piece[:, done : done + len(block)] = block[:, start : start + len(piece)].T
+                done += len(block)
+            yield piece
 
 
 def _bias(source: Weight | None, gates: tuple[int, ...], units: int) -> Iterator[Array]:
