@@ -16,6 +16,7 @@ Raw = Mapping[str, Any]
 
 # Class names that became others.
 CLASSES: Mapping[str, str] = {
+    "TimeDistributedDense": "Dense",  # of 3-D inputs, which Dense takes today
     "Convolution1D": "Conv1D",
     "Convolution2D": "Conv2D",
     "Convolution3D": "Conv3D",
@@ -102,10 +103,8 @@ def class_name(raw: Raw, era: Era) -> str:
     name = raw.get("class_name")
     if not isinstance(name, str):
         raise InvalidModel("a layer without class_name")
-    module, registered = raw.get("module"), raw.get("registered_name")
-    foreign = isinstance(module, str) and module.split(".")[0] not in {"keras", "tf_keras", "tensorflow", "builtins"}
-    if foreign or (isinstance(registered, str) and ">" in registered):
-        raise Unsupported(f"{clean(name)} is a custom class ({clean(registered or module)})", hint=CUSTOM_HINT)
+    if is_foreign(raw):
+        raise custom(raw)
     if era.major >= 3 and is_operation(raw):
         return PREFIX + name
     return CLASSES.get(name, name)
@@ -122,7 +121,23 @@ def is_operation(raw: Raw) -> bool:
     return raw["class_name"] in KERAS3 and isinstance(config, Mapping) and "trainable" not in config
 
 
-CUSTOM_HINT = "its code is not in the file; convert the part of the model before it with --outputs LAYER"
+def is_foreign(raw: Raw) -> bool:
+    """Whether the file itself says that a class is not Keras' own."""
+    module, registered = raw.get("module"), raw.get("registered_name")
+    stranger = isinstance(module, str) and module.split(".")[0] not in {"keras", "tf_keras", "tensorflow", "builtins"}
+    return stranger or any(isinstance(name, str) and ">" in name for name in (registered, raw.get("class_name")))
+
+
+def custom(raw: Raw) -> Unsupported:
+    """The refusal of a class that is not Keras' own, or a Lambda."""
+    name, told = raw.get("class_name"), raw.get("registered_name") or raw.get("module")
+    if name == "Lambda":
+        return Unsupported("a Lambda holds Python code, which is never run", hint=SUPPLY)
+    of = f" of {clean(told)}" if is_foreign(raw) and told and told != name else ""
+    return Unsupported(f"the class {clean(name)}{of} is not Keras' own, and its code is not in the file", hint=SUPPLY)
+
+
+SUPPLY = "supply the layer with --plugin FILE"
 
 
 def config(name: str, raw: Raw, era: Era) -> dict[str, Any]:
@@ -130,6 +145,12 @@ def config(name: str, raw: Raw, era: Era) -> dict[str, Any]:
     kept = {k: plain(v) for k, v in raw.items()}
     if era.major == 1:
         kept = _from_keras1(name, kept)
+    return shaped(kept)
+
+
+def shaped(raw: Raw) -> dict[str, Any]:
+    """A configuration with every spelling of its input's shape as `batch_input_shape`."""
+    kept = {k: plain(v) for k, v in raw.items()}
     shape = kept.pop("batch_shape", None) or kept.get("batch_input_shape")
     if shape is None and isinstance(kept.get("input_shape"), list):
         shape = [None, *kept["input_shape"]]

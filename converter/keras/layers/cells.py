@@ -21,7 +21,7 @@ from converter.keras.spec import Bound, Call, LayerSpec, LayerType, Variable
 from converter.layers import Cell, ConvLSTMCell, GRUCell, LSTMCell, SimpleRNNCell
 from converter.model import Array, Weight, join
 
-INERT = frozenset({"unit_forget_bias", "implementation", "unroll", "use_cudnn", "seed", "return_runtime"})
+INERT = frozenset({"unit_forget_bias", "implementation", "use_cudnn", "seed", "return_runtime"})
 
 
 class CellConfig(Config, frozen=True):
@@ -152,19 +152,40 @@ def simple_cell(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: i
     return SimpleRNNCell(config.units, kernel, recurrent, bias, _activation(config.activation, TANH, era))
 
 
+def _filters_last(bound: Bound, rank: int) -> Bound:
+    """Keras 1 with dim_ordering "th" keeps [filters, input, *window]."""
+    axes = (*range(2, rank + 2), 1, 0)
+    turned = {
+        name: w.map(lambda a: a.transpose(axes), tuple(w.shape[k] for k in axes)) if len(w.shape) == rank + 2 else w
+        for name, w in bound.variables.items()
+    }
+    return Bound(turned, bound.children)
+
+
+def _from_theano(kernel: Weight, rank: int, same: bool) -> Weight:
+    """Theano turns kernels round in space, and under "same" an even window reaches further back, not forward."""
+    even = [(0, int(same and n % 2 == 0)) for n in kernel.shape[:rank]] + [(0, 0), (0, 0)]
+    shape = tuple(n + after for n, (_, after) in zip(kernel.shape, even, strict=True))
+    turned = (slice(None, None, -1),) * rank
+    return kernel.map(lambda array: np.pad(array[turned], even), shape)
+
+
 def conv_cell(spec: LayerSpec, bound: Bound, era: Era, dtype: str, channels: int | None) -> ConvLSTMCell:
-    """ConvLSTM1D, ConvLSTM2D, ConvLSTM3D. Theano turned its kernels round in space."""
+    """ConvLSTM1D, ConvLSTM2D, ConvLSTM3D."""
     config: Any = spec.config
     rank = int(spec.class_name.removeprefix("ConvLSTM")[0])
     window = each(config.kernel_size, rank, "kernel_size")
+    if era.major == 1 and config.data_format == "channels_first":
+        bound = _filters_last(bound, rank)
     kernel, recurrent, bias = arrays("LSTM", bound, dtype)
     _check(kernel, "kernel", *window, channels, 4 * config.filters)
     _check(recurrent, "recurrent_kernel", *window, config.filters, 4 * config.filters)
     if bias is not None:
         _check(bias, "bias", 4 * config.filters)
     if era.backend == "theano":
-        turned = (slice(None, None, -1),) * rank
-        kernel, recurrent = (w.map(lambda array: array[turned], w.shape) for w in (kernel, recurrent))
+        if config.padding == "same" and each(config.strides, rank, "strides") != (1,) * rank:
+            raise Unsupported("a strided ConvLSTM of Theano with padding 'same'")
+        kernel, recurrent = _from_theano(kernel, rank, config.padding == "same"), _from_theano(recurrent, rank, True)
     default = activation_of(era.switch("convlstm_recurrent_activation"), era)
     return ConvLSTMCell(
         rank, config.filters, kernel, recurrent, bias,
