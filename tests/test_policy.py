@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CODE = sorted(path for folder in ("converter", "reference_lstm") for path in (ROOT / folder).rglob("*.py"))
 MAX_LINES = 300
-LONG = {"converter/layers.py": 400}  # one vocabulary, all declarations
+LONG = {"converter/layers.py": 450}  # one vocabulary, all declarations
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras", "torch", "jax"}
 ONNX_LIVES_IN = ("converter/exporters/onnx/", "converter/verification/")
 
