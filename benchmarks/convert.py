@@ -14,10 +14,8 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from benchmarks.measure import CONVERT, HERE, Usage, interleaved, ratios, run, spread, table, verdict
+from benchmarks.measure import CONVERT, HERE, LEGACY, MODERN, Usage, interleaved, ratios, run, spread, table, verdict
 
-LEGACY = {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
-MODERN = {**LEGACY, "TF_USE_LEGACY_KERAS": "0"}
 CASES = {"small.h5": LEGACY, "small.keras": MODERN, "large.h5": LEGACY}
 
 

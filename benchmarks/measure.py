@@ -18,6 +18,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 CONVERT = (sys.executable, "-m", "converter")
+# The peer's environment: with Keras 2 it makes and reads .h5 files, with Keras 3 .keras files.
+LEGACY = {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+MODERN = {**LEGACY, "TF_USE_LEGACY_KERAS": "0"}
 
 
 @dataclass(frozen=True)
