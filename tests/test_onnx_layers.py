@@ -90,6 +90,7 @@ LAYERS = [
     (norm(), (N, 5, 4), (N, 5, 4)),
     (norm(True), (N, 5, 4), (N, 5, 4)),
     (layers.Reshape((0, -1)), (N, 3, 4), (N, 12)),
+    (layers.FoldTime(), (N, N, N, 4), (N, N, 4)),
     (layers.Transpose((0, 2, 1)), (N, N, 4), (N, 4, N)),
     (layers.ExpandDims((1, 3)), (N, 4), (N, 1, 4, 1)),
     (layers.Squeeze((1,)), (N, 1, 4), (N, 4)),
@@ -177,6 +178,15 @@ def test_logic_of_bools(tmp_path: Path, op: Any) -> None:
     b = Builder()
     x, y = b.input("x", (N, 4), "bool"), b.input("y", (N, 4), "bool")
     check(b.model(b.node("layer", layers.Elementwise(op), [x, y], (N, 4), dtype="bool")), tmp_path)
+
+
+@pytest.mark.parametrize("opset", [OPSETS[0], OPSETS[-1]])
+def test_time_unfolds_as_it_was_folded(tmp_path: Path, opset: int) -> None:
+    b = Builder()
+    x = b.input("x", (N, N, N, 4))
+    folded = b.node("fold", layers.FoldTime(), [x], (N, N, 4))
+    reduced = b.node("reduce", layers.Reduce("sum", (1,)), folded, (N, 4))
+    check(b.model(b.node("unfold", layers.UnfoldTime(), [*reduced, x], (N, N, 4))), tmp_path, opset=opset)
 
 
 def test_layers_of_several_inputs(tmp_path: Path) -> None:

@@ -6,7 +6,20 @@ import numpy as np
 
 from converter.exporters.onnx.graph import WIDER, Graph
 from converter.exporters.onnx.lower import Inputs, Outputs, lower, present, rank, result_type
-from converter.layers import Concatenate, ExpandDims, Gather, Pad, Repeat, Reshape, Slice, Squeeze, Tile, Transpose
+from converter.layers import (
+    Concatenate,
+    ExpandDims,
+    FoldTime,
+    Gather,
+    Pad,
+    Repeat,
+    Reshape,
+    Slice,
+    Squeeze,
+    Tile,
+    Transpose,
+    UnfoldTime,
+)
 from converter.model import Node
 
 INT64 = np.iinfo(np.int64)
@@ -16,6 +29,24 @@ INT64 = np.iinfo(np.int64)
 def reshape(layer: Reshape, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
     """Reshape; 0 and -1 mean the same in ONNX."""
     return (graph.reshape(present(inputs[0]), layer.target),)
+
+
+@lower.register
+def fold_time(layer: FoldTime, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
+    """Reshape to [batch·time, *rest], whose sizes are the input's own."""
+    x = present(inputs[0])
+    sizes = graph.op("Shape", x, dtype="int64")
+    lead = graph.op("Mul", graph.slice(sizes, 0, 0, 1), graph.slice(sizes, 0, 1, 2))
+    return (graph.op("Reshape", x, graph.op("Concat", lead, graph.slice(sizes, 0, 2, INT64.max), axis=0)),)
+
+
+@lower.register
+def unfold_time(layer: UnfoldTime, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
+    """Reshape to [batch, time, *rest]; batch and time are those of the second input."""
+    y, like = present(inputs[0]), present(inputs[1])
+    lead = graph.slice(graph.op("Shape", like, dtype="int64"), 0, 0, 2)
+    rest = graph.slice(graph.op("Shape", y, dtype="int64"), 0, 1, INT64.max)
+    return (graph.op("Reshape", y, graph.op("Concat", lead, rest, axis=0)),)
 
 
 @lower.register
