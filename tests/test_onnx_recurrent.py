@@ -167,11 +167,8 @@ def test_types_of_recurrent_layers(tmp_path: Path, dtype: str, activation: str) 
     model = b.model([y])
     proto = exported(model, tmp_path)
     arrays = feed(model, 2, 5)
-    if dtype == "bfloat16":  # onnxruntime's Python interface returns no bfloat16
-        assert proto.graph.output[0].type.tensor_type.elem_type == onnx.TensorProto.BFLOAT16
-        return
     (got,) = run_onnx(tmp_path, arrays)
-    assert got.dtype == dtype
+    assert got.dtype == ("float32" if dtype == "bfloat16" else dtype)  # NumPy, and so onnxruntime, has no bfloat16
     np.testing.assert_allclose(got, interpret.run(model, arrays)["lstm:0"], atol=1e-2 if dtype == "float16" else 1e-6)
 
 

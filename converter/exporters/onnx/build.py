@@ -40,7 +40,7 @@ def build(model: Model, opset: int | None = None) -> tuple[onnx.ModelProto, list
     tensors: dict[str, Tensor | None] = {}
     for value in inputs:
         store.layer = value.name
-        tensors[value.name] = graph.cast(Tensor(value.name, value.dtype), computed(value.dtype))
+        tensors[value.name] = Tensor(value.name, computed(value.dtype))
     for node in model.nodes:
         if any(value.name in store.needed for value in node.outputs):
             _lower(graph, node, tensors)
@@ -49,8 +49,8 @@ def build(model: Model, opset: int | None = None) -> tuple[onnx.ModelProto, list
     proto = helper.make_graph(
         graph.nodes,
         model.name or "model",
-        [value_info(value.name, value.dtype, value.shape, "batch") for value in inputs],
-        [value_info(name, value.dtype, value.shape, "batch") for value, name in outputs],
+        [value_info(value.name, computed(value.dtype), value.shape, "batch") for value in inputs],
+        [value_info(name, computed(value.dtype), value.shape, "batch") for value, name in outputs],
     )
     return _model(proto, model, opset), [item for item in store.initializers.values() if item.name in used]
 
@@ -82,7 +82,7 @@ def _name_outputs(graph: Graph, outputs: Iterable[tuple[Value, str]], tensors: d
         tensor = tensors[value.name]
         assert tensor is not None
         graph.store.layer = name
-        tensor = graph.cast(tensor, value.dtype)
+        tensor = graph.cast(tensor, computed(value.dtype))
         made = any(tensor.name in node.output for node in graph.nodes)
         if made and tensor.name not in renamed:
             renamed[tensor.name] = name

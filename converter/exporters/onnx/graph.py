@@ -19,7 +19,8 @@ from converter.model import Array, Shape, Weight, dtype_of
 
 Blocks = Callable[[], Iterator[Array]]
 
-# Types of a neutral value that the graph computes in another: onnxruntime has next to no bfloat16 on the CPU.
+# Types of a neutral value that the graph computes in another, and takes and gives as that: onnxruntime has next to no
+# bfloat16 on the CPU, and its Python and JavaScript interfaces have no arrays of it.
 COMPUTED_AS = {"bfloat16": "float32"}
 # Integers that arithmetic of opset 13 or onnxruntime 1.6 does not take, and one that they do; casting back wraps.
 WIDER = {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "int32", "uint16": "int32", "uint32": "int64"}
