@@ -33,6 +33,7 @@ class ConvLSTMConfig(Config, frozen=True):
     return_state: bool = False
     go_backwards: bool = False
     stateful: bool = False
+    unroll: bool = False
     time_major: bool = False
     zero_output_for_mask: bool = False
 

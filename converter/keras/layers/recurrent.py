@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -24,6 +24,7 @@ class LSTMConfig(CellConfig, frozen=True):
     return_state: bool = False
     go_backwards: bool = False
     stateful: bool = False
+    unroll: bool = False
     time_major: bool = False
     zero_output_for_mask: bool = False
     input_length: int | None = None
@@ -161,6 +162,12 @@ class Pass:
     return_sequences: bool
     masked_output: MaskedOutput
 
+    @property
+    def misplaces_zeros(self) -> bool:
+        """Unrolled backwards, Keras takes the zeros' places from the mask it forgot to turn round (backend `rnn`)."""
+        zeroes = self.masked_output == "zero" and self.return_sequences
+        return zeroes and self.reverse_input and bool(self.config.unroll)
+
 
 def run_pass(
     call: Call, one: Pass, x: Value, mask: Value | None, states: Sequence[Value | None]
@@ -170,6 +177,9 @@ def run_pass(
     `states` are in the order of the cells, or empty. Returns y and the final states in the same order.
     """
     finals: list[Value] = []
+    misplaced, flipped = mask if one.misplaces_zeros else None, one.reverse_output
+    if misplaced is not None:
+        one = replace(one, masked_output="previous", reverse_output=False)
     first: tuple[Value, Value] | None = None  # outputs and final h of the first cell, for Keras 2.2's masked steps
     quirk = mask is not None and len(one.cells) > 1 and call.era.switch("stacked_masked_first")
     last_mask = mask
@@ -190,7 +200,17 @@ def run_pass(
             mask = last_mask = call.ops.reverse(mask, time_axis(one.config))  # later cells see the order of processing
     if quirk and first is not None and last_mask is not None:
         x = _repeat_first(call, one, x, last_mask, first)
+    if misplaced is not None:
+        x = _zeroed(call, x, misplaced)
+        x = call.ops.reverse(x, time_axis(one.config)) if flipped else x
     return x, finals
+
+
+def _zeroed(call: Call, y: Value, mask: Value) -> Value:
+    """y where the mask holds, else zeros."""
+    for _ in range(len(y.shape) - 2):
+        mask = call.ops.expand_dims(mask, -1)
+    return call.ops.where(mask, y, call.ops.constant(0, y.dtype))
 
 
 def _repeat_first(call: Call, one: Pass, y: Value, mask: Value, first: tuple[Value, Value]) -> Value:

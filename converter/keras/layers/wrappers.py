@@ -80,7 +80,7 @@ def _bidirectional(call: Call) -> tuple[Tensor, ...]:
         for k in range(2)
     ]
     merge = call.config.merge_mode
-    if fits_one_node(passes, merge):
+    if fits_one_node(passes, given.mask, merge):
         ys, finals = _one_node(call, passes, x, given.mask, states, merge)
     else:
         ys, finals = _two_runs(call, passes, x, given.mask, states, merge)
@@ -91,6 +91,18 @@ def _bidirectional(call: Call) -> tuple[Tensor, ...]:
     if forward.return_state:
         outputs += [Tensor(s) for k in range(2) for s in in_caller_order(call, cells[k], finals[k])]
     return tuple(outputs)
+
+
+def fits_one_node(passes: list[Pass], mask: Value | None, merge: str | None) -> bool:
+    """Whether both sides are one cell each, of equal rules and of units that merge."""
+    cells = [cell for one in passes for cell in one.cells]
+    if len(cells) != 2 or any(isinstance(cell, ConvLSTMCell) for cell in cells):
+        return False
+    if mask is not None and any(one.misplaces_zeros for one in passes):
+        return False
+    units = [getattr(cell, "units", 0) for cell in cells]
+    mergeable = merge in {"concat", None} or units[0] == units[1]
+    return mergeable and passes[0].masked_output == passes[1].masked_output
 
 
 def _states(call: Call, cells: list[Any], given: tuple[Value, ...], configs: list[Any], x: Shape) -> list[list[Value]]:
