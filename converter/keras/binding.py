@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from converter.errors import ConversionError, InvalidModel, clean
+from converter.keras.cutting import opaque_layers
 from converter.keras.era import Era
-from converter.keras.layers import LAYERS
 from converter.keras.ops import FLOATS
-from converter.keras.schema import Config
 from converter.keras.source import FlatWeights, ObjectWeights, PathWeights
 from converter.keras.spec import Bound, LayerSpec, ModelSpec, Opaque, Variable
 from converter.model import Weight
@@ -34,7 +33,7 @@ class Slot:
 
 def variables(spec: LayerSpec, era: Era) -> tuple[Variable, ...]:
     """The arrays a layer keeps itself; none are known for models and layers that are not understood."""
-    return () if not isinstance(spec.config, Config) else LAYERS[spec.class_name].variables(spec.config, era)
+    return () if spec.row is None else spec.row.variables(spec.config, era)
 
 
 def slots(spec: LayerSpec, era: Era, owner: tuple[str, ...] = (), trainable: bool = True) -> list[Slot]:
@@ -91,8 +90,8 @@ def _by_order(
 
 def _bind_group(layer: LayerSpec, arrays: Sequence[Weight], era: Era) -> Bound:
     """One top-level layer's arrays, by order."""
-    if isinstance(layer.config, Opaque):
-        return Bound({}, {})
+    if opaque_layers(layer):
+        return _assemble(layer, {})
     expected = slots(layer, era)
     if len(arrays) != len(expected) and era.major == 2:  # arrays of Keras 1 under an architecture of Keras 2
         older = slots(layer, KERAS1)
@@ -153,7 +152,7 @@ def snake_case(name: str) -> str:
 
 def _bind_paths(spec: LayerSpec, group: PathWeights, era: Era) -> Bound:
     if isinstance(spec.config, Opaque):
-        return Bound({}, {})
+        return _assemble(spec, {})
     if not isinstance(spec.config, ModelSpec):
         return _bind_path_leaf(spec, group, era)
     container, step = group.group("layers"), 1
@@ -185,7 +184,7 @@ def _bind_path_leaf(spec: LayerSpec, group: PathWeights, era: Era) -> Bound:
     expected = variables(spec, era)
     own: dict[str, Weight] = {}
     if expected:
-        holder = group.group(*LAYERS[spec.class_name].variables_under) or group
+        holder = (group.group(*spec.row.variables_under) if spec.row is not None else None) or group
         arrays = holder.variables()
         if len(arrays) != len(expected):
             raise InvalidModel(
@@ -215,15 +214,18 @@ def _bind_objects(spec: LayerSpec, node: ObjectWeights, era: Era) -> Bound:
         return _bind_object_leaf(spec, node, era)
     children: dict[str, Bound] = {}
     index = 0
-    for layer in spec.config.layers:
-        if not slots(layer, era):
+    unknown = False  # whether a layer before is not understood, so that nobody can say if it has weights
+    for k, layer in enumerate(spec.config.layers):
+        unknown = unknown or bool(opaque_layers(layer))
+        if opaque_layers(layer) or not slots(layer, era):
             children[layer.name] = _assemble(layer, {})
             continue
-        child = node.child(f"layer_with_weights-{index}")
+        edge = f"layer-{k}" if unknown else f"layer_with_weights-{index}"
+        child = node.child(edge)
         index += 1
         where = f"layer {clean(layer.name)!r} ({layer.class_name})"
         if child is None:
-            raise InvalidModel(f"no object layer_with_weights-{index - 1} in the checkpoint", where=where)
+            raise InvalidModel(f"no object {edge} in the checkpoint", where=where)
         try:
             children[layer.name] = _bind_objects(layer, child, era)
         except ConversionError as problem:
@@ -233,7 +235,7 @@ def _bind_objects(spec: LayerSpec, node: ObjectWeights, era: Era) -> Bound:
 
 def _bind_object_leaf(spec: LayerSpec, node: ObjectWeights, era: Era) -> Bound:
     own: dict[str, Weight] = {}
-    under = LAYERS[spec.class_name].variables_under if spec.class_name in LAYERS else ()
+    under = spec.row.variables_under if spec.row is not None else ()
     for variable in variables(spec, era):
         found = node.child(*under, variable.name) or node.child(variable.name)
         weight = found.variable() if found is not None else None

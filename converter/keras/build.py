@@ -8,22 +8,25 @@ from typing import Any
 
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.binding import bind
-from converter.keras.dialects import class_name
+from converter.keras.context import Context
+from converter.keras.cutting import cut, refuse_opaque
+from converter.keras.dialects import class_name, is_foreign
 from converter.keras.era import Era, parse
 from converter.keras.graph import Graph, Tensor
-from converter.keras.parse import MODELS, opaque_layers, parse_layer, references
+from converter.keras.parse import MODELS, parse_layer
 from converter.keras.source import FlatWeights, Source
-from converter.keras.spec import Bound, LayerSpec, ModelSpec, Opaque, Ref
-from converter.keras.topology import Topology, placed
+from converter.keras.spec import Bound, LayerSpec, LayerType, ModelSpec
+from converter.keras.topology import Topology
 from converter.model import Model, Provenance
 
 
-def build(source: Source, outputs: tuple[str, ...] = ()) -> Model:
+def build(source: Source, outputs: tuple[str, ...] = (), plugins: Mapping[str, LayerType] | None = None) -> Model:
     """The neutral model of a file.
 
     Args:
         source: what the reader found.
         outputs: names of layers whose outputs the model shall have instead of its own.
+        plugins: layers that the user supplies, see `converter.plugin`.
 
     Raises:
         ConversionError: with the layer in `where`.
@@ -31,7 +34,8 @@ def build(source: Source, outputs: tuple[str, ...] = ()) -> Model:
     era = era_of(source)
     if source.weights is None:
         raise InvalidModel("the file holds an architecture but no weights")
-    root = parse_layer(source.architecture, era) if is_model(source.architecture, era) else None
+    context = Context(era, plugins or {})
+    root = parse_layer(source.architecture, context) if is_model(source.architecture, era) else None
     if root is None or not isinstance(root.config, ModelSpec):
         raise subclassed(source.architecture)
     if outputs:
@@ -45,7 +49,7 @@ def build(source: Source, outputs: tuple[str, ...] = ()) -> Model:
 
 def is_model(architecture: Mapping[str, Any], era: Era) -> bool:
     """Whether the outermost class is one whose structure is in its configuration."""
-    return class_name(architecture, era) in MODELS
+    return not is_foreign(architecture) and class_name(architecture, era) in MODELS
 
 
 def subclassed(architecture: Mapping[str, Any]) -> Unsupported:
@@ -62,23 +66,6 @@ def subclassed(architecture: Mapping[str, Any]) -> Unsupported:
     )
 
 
-def refuse_opaque(root: LayerSpec) -> None:
-    """Without --outputs every layer of the file must be understood, needed or not.
-
-    Raises:
-        ConversionError: the first one that is not, and what --outputs could name instead.
-    """
-    model = root.config
-    assert isinstance(model, ModelSpec)
-    for layer in model.layers:
-        for found in opaque_layers(layer):
-            assert isinstance(found.config, Opaque)
-            problem = found.config.problem
-            if found is not layer:
-                problem = problem.at(f"layer {clean(found.name)!r} ({clean(found.written_as)})")
-            raise placed(problem, model, layer.name, layer.written_as, outermost=True)
-
-
 def assemble(root: LayerSpec, bound: Bound, era: Era, provenance: Provenance) -> Model:
     """The neutral model of a parsed and bound architecture."""
     spec = root.config
@@ -86,13 +73,13 @@ def assemble(root: LayerSpec, bound: Bound, era: Era, provenance: Provenance) ->
     graph = Graph()
     topology = Topology(graph, era, fixed_batch=is_stateful(root))
     inputs = topology.inputs(spec, bound)
-    results = topology.run(spec, bound, inputs, "")
+    made = topology.run(spec, bound, inputs, "")
     infos = {layer.name: graph.layers.get(layer.name) for layer in spec.layers}
     return Model(
         name=spec.name,
         inputs=tuple(inputs[ref.layer].value for ref in spec.inputs),
-        outputs=tuple(t.value for t in results),
-        output_names=_unique_names(spec, results, inputs),
+        outputs=tuple(t.value for tensors in made for t in tensors),
+        output_names=_unique_names(spec, made, inputs),
         nodes=tuple(graph.nodes),
         states=tuple(graph.states),
         layers=tuple(dict.fromkeys([*(i for i in infos.values() if i is not None), *graph.layers.values()])),
@@ -105,11 +92,11 @@ def _described(source: Provenance, era: Era) -> Provenance:
     return Provenance(source.path, source.format, source.keras_version, str(era), era.backend, source.sha256)
 
 
-def _unique_names(spec: ModelSpec, results: list[Tensor], inputs: Mapping[str, Tensor]) -> tuple[str, ...]:
+def _unique_names(spec: ModelSpec, made: list[tuple[Tensor, ...]], inputs: Mapping[str, Tensor]) -> tuple[str, ...]:
     """Keras' output names (the layer's), numbered where a layer gives several, never an input's name."""
     taken = {tensor.value.name for tensor in inputs.values()}
     names: list[str] = []
-    for name in spec.output_names:
+    for name in [name for name, tensors in zip(spec.output_names, made, strict=True) for _ in tensors]:
         unique, k = name, 0
         while unique in taken:
             k += 1
@@ -122,40 +109,6 @@ def _unique_names(spec: ModelSpec, results: list[Tensor], inputs: Mapping[str, T
 def is_stateful(spec: LayerSpec) -> bool:
     """Whether any layer carries its states from call to call."""
     return bool(getattr(spec.config, "stateful", False)) or any(is_stateful(c) for c in spec.children.values())
-
-
-def cut(root: LayerSpec, names: tuple[str, ...]) -> LayerSpec:
-    """The part of a model that leads to the first outputs of the named layers.
-
-    Raises:
-        InvalidModel: no such layer.
-    """
-    spec = root.config
-    assert isinstance(spec, ModelSpec)
-    missing = [n for n in names if n not in {layer.name for layer in spec.layers}]
-    if missing:
-        have = ", ".join(clean(layer.name, 40) for layer in spec.layers[-12:])
-        raise InvalidModel(
-            f"--outputs names {clean(missing[0])!r}, which is no layer of the model", hint=f"the last layers are {have}"
-        )
-    last = {name: max(spec.calls.get(name, {}), default=0) for name in names}
-    refs = tuple(Ref(name, last[name], 0) for name in names)
-    inputs = needed_inputs(spec, refs)
-    kept = ModelSpec(spec.name, spec.layers, spec.calls, inputs, refs, names)
-    return LayerSpec(root.name, root.class_name, root.written_as, kept, root.children, root.trainable)
-
-
-def needed_inputs(spec: ModelSpec, outputs: tuple[Ref, ...]) -> tuple[Ref, ...]:
-    """The model inputs that some output depends on."""
-    seen: set[tuple[str, int]] = set()
-    stack = [(ref.layer, ref.node) for ref in outputs]
-    while stack:
-        key = stack.pop()
-        if key not in seen:
-            seen.add(key)
-            call = spec.calls.get(key[0], {}).get(key[1])
-            stack += [(ref.layer, ref.node) for ref in references(call)] if call else []
-    return tuple(ref for ref in spec.inputs if (ref.layer, ref.node) in seen)
 
 
 def era_of(source: Source) -> Era:

@@ -132,7 +132,9 @@ def custom(raw: Raw) -> Unsupported:
     """The refusal of a class that is not Keras' own, or a Lambda."""
     name, told = raw.get("class_name"), raw.get("registered_name") or raw.get("module")
     if name == "Lambda":
-        return Unsupported("a Lambda holds Python code, which is never run", hint=SUPPLY)
+        own = raw["config"].get("name") if isinstance(raw.get("config"), Mapping) else None
+        hint = f'{SUPPLY} that says "Lambda:{clean(own or raw.get("name"), 60)}"'
+        return Unsupported("a Lambda holds Python code, which is never run", hint=hint)
     of = f" of {clean(told)}" if is_foreign(raw) and told and told != name else ""
     return Unsupported(f"the class {clean(name)}{of} is not Keras' own, and its code is not in the file", hint=SUPPLY)
 

@@ -10,29 +10,34 @@ from typing import Any
 
 from converter.errors import ConversionError, InvalidModel, Unsupported, clean
 from converter.keras import dialects
+from converter.keras.context import Context
 from converter.keras.era import Era
 from converter.keras.inbound import call_specs, refs
 from converter.keras.layers import LAYERS
 from converter.keras.schema import Config, validate
-from converter.keras.spec import CallSpec, LayerSpec, ModelSpec, Opaque, Ref
+from converter.keras.spec import CallSpec, LayerSpec, LayerType, ModelSpec, Opaque, Ref
 
 MODELS = frozenset({"Sequential", "Functional", "Model"})
 MAX_DEPTH = 64  # of models in models and wrappers in wrappers
 
 
-def parse_layer(raw: Any, era: Era, depth: int = 0, position: int = 0) -> LayerSpec:
+def parse_layer(raw: Any, context: Context, depth: int = 0, position: int = 0) -> LayerSpec:
     """A serialised layer or model {"class_name", "config"}; `position` names it where Keras 1 left out the name."""
     if not isinstance(raw, Mapping) or not isinstance(raw.get("config"), Mapping | list):
         raise InvalidModel("a layer must be an object with class_name and config")
     if depth > MAX_DEPTH:
         raise Unsupported(f"layers are nested more than {MAX_DEPTH} deep")
-    written_as = str(raw.get("class_name"))
-    name = dialects.class_name(raw, era)
-    own = layer_name(raw) or f"{name.lower()}_{position + 1}"
+    own = layer_name(raw) or f"{str(raw.get('class_name')).lower()}_{position + 1}"
     try:
+        key = context.plugin_for(raw, own)
+        if key and isinstance(raw["config"], Mapping):
+            return _parse_plugged(raw, context, key, own, depth)
+        name = dialects.class_name(raw, context.era)
         if name in MODELS:
-            return _parse_model(raw, era, name, own, depth)
-        return _parse_leaf(raw, era, name, own, written_as, depth)
+            return _parse_model(raw, context, name, own, depth)
+        if not isinstance(raw["config"], Mapping):
+            raise InvalidModel("the configuration of a layer must be an object")
+        return _parse_leaf(raw, context, name, own, depth)
     except RecursionError:
         raise Unsupported("layers are nested too deeply") from None
 
@@ -46,20 +51,32 @@ def layer_name(raw: Mapping[str, Any]) -> str:
     return found or ""
 
 
-def _parse_leaf(raw: Mapping[str, Any], era: Era, name: str, own: str, written_as: str, depth: int) -> LayerSpec:
+def _parse_leaf(raw: Mapping[str, Any], context: Context, name: str, own: str, depth: int) -> LayerSpec:
     row = LAYERS.get(name)
     if row is None:
-        hint = dialects.CUSTOM_HINT if name not in KNOWN else ""
-        raise Unsupported(f"{clean(name)} is not a layer this program converts", hint=hint)
-    config = validate(row.config, dialects.config(name, raw["config"], era) | {"name": own})
-    children = {key: parse_layer(child, era, depth + 1) for key, child in row.children(config, era).items()}
-    return LayerSpec(own, name, written_as, config, children, config.trainable)
+        raise dialects.custom(raw) if name not in KNOWN else Unsupported(f"{clean(name)} cannot be converted")
+    config = validate(row.config, dialects.config(name, raw["config"], context.era) | {"name": own})
+    return _leaf(row, config, context, name, str(raw["class_name"]), depth)
 
 
-def _parse_listed(raw: Any, era: Era, depth: int, position: int) -> LayerSpec:
+def _parse_plugged(raw: Mapping[str, Any], context: Context, key: str, own: str, depth: int) -> LayerSpec:
+    """A layer that a plugin explains; of a Lambda, what is code is left out."""
+    row, written_as = context.plugins[key], str(raw["class_name"]).rpartition(">")[2]
+    told = dialects.shaped(raw["config"])
+    if written_as == "Lambda":
+        told = {k: v for k, v in told.items() if k not in LAMBDA_CODE and (k != "arguments" or v)}
+    return _leaf(row, validate(row.config, told | {"name": own}), context, key, written_as, depth)
+
+
+def _leaf(row: LayerType, config: Config, context: Context, name: str, written_as: str, depth: int) -> LayerSpec:
+    children = {key: parse_layer(child, context, depth + 1) for key, child in row.children(config, context.era).items()}
+    return LayerSpec(config.name, name, written_as, config, children, config.trainable, row)
+
+
+def _parse_listed(raw: Any, context: Context, depth: int, position: int) -> LayerSpec:
     """A layer of a model; one that is not understood becomes `Opaque`, since it may not be needed (--outputs)."""
     try:
-        return parse_layer(raw, era, depth, position)
+        return parse_layer(raw, context, depth, position)
     except ConversionError as problem:
         if not isinstance(raw, Mapping) or not isinstance(raw.get("class_name"), str):
             raise
@@ -67,25 +84,16 @@ def _parse_listed(raw: Any, era: Era, depth: int, position: int) -> LayerSpec:
         return LayerSpec(own, "", raw["class_name"], Opaque(problem))
 
 
-def opaque_layers(spec: LayerSpec) -> list[LayerSpec]:
-    """Every layer of a model, nested ones included, that is not understood."""
-    if isinstance(spec.config, Opaque):
-        return [spec]
-    return [found for child in spec.children.values() for found in opaque_layers(child)]
-
-
-def before(model: ModelSpec, layer: str) -> list[str]:
-    """Names of the layers whose outputs a layer reads: what --outputs could name instead of it."""
-    known = {spec.name for spec in model.layers if spec.class_name not in {"", "InputLayer"}}
-    calls = model.calls.get(layer, {}).values()
-    return list(dict.fromkeys(ref.layer for call in calls for ref in references(call) if ref.layer in known))
-
-
+# What a Lambda's configuration holds of its code; never run.
+LAMBDA_CODE = frozenset({
+    "function", "function_type", "module", "output_shape", "output_shape_type", "output_shape_module", "mask",
+    "mask_type", "mask_module",
+})  # fmt: skip
 # Classes of Keras itself that are refused: the message should not call them custom.
 KNOWN = frozenset({"TextVectorization", "StringLookup", "Hashing", "TFSMLayer", "TorchModuleWrapper", "JaxLayer"})
 
 
-def _parse_model(raw: Mapping[str, Any], era: Era, name: str, own: str, depth: int) -> LayerSpec:
+def _parse_model(raw: Mapping[str, Any], context: Context, name: str, own: str, depth: int) -> LayerSpec:
     config = raw["config"]
     listed = config if isinstance(config, list) else config.get("layers")
     if not isinstance(listed, list):
@@ -93,13 +101,16 @@ def _parse_model(raw: Mapping[str, Any], era: Era, name: str, own: str, depth: i
             "the model holds no list of layers", hint="a subclassed model keeps its structure in Python code"
         )
     sequential = name == "Sequential"
-    layers = tuple(_parse_listed(layer, era, depth + 1, k) for k, layer in enumerate(listed))
+    layers = tuple(_parse_listed(layer, context, depth + 1, k) for k, layer in enumerate(listed))
     names = [layer.name for layer in layers]
     if len(set(names)) != len(names):
         twice = next(n for n in names if names.count(n) > 1)
         raise InvalidModel(f"two layers are called {clean(twice)!r}")
     build_shape = config.get("build_input_shape") if isinstance(config, Mapping) else None
-    model = _sequential(own, layers, build_shape) if sequential else _functional(own, layers, config, listed, era)
+    if sequential:
+        model = _sequential(own, layers, build_shape)
+    else:
+        model = _functional(own, layers, config, listed, context.era)
     trainable = bool(config.get("trainable", True)) if isinstance(config, Mapping) else True
     return LayerSpec(own, name, str(raw["class_name"]), model, {layer.name: layer for layer in layers}, trainable)
 
@@ -150,7 +161,8 @@ def implied_input(first: LayerSpec, build_shape: Any) -> LayerSpec:
         shape = list(build_shape)
     name = f"{first.name}_input"
     raw = {"name": name, "batch_input_shape": shape, "dtype": dtype}
-    return LayerSpec(name, "InputLayer", "InputLayer", validate(LAYERS["InputLayer"].config, raw))
+    row = LAYERS["InputLayer"]
+    return LayerSpec(name, "InputLayer", "InputLayer", validate(row.config, raw), row=row)
 
 
 def _functional(name: str, layers: tuple[LayerSpec, ...], config: Any, listed: list[Any], era: Era) -> ModelSpec:

@@ -42,6 +42,7 @@ class LayerSpec:
         config: the validated configuration; for models a `ModelSpec`; `Opaque` where it is not understood.
         children: wrapped layers by attribute name ("layer", "forward_layer", "backward_layer", "cell", "cells/0").
         trainable: as the file says; it decides where the arrays stand in old nested models.
+        row: how the class is understood; None for models and where it is not.
     """
 
     name: str
@@ -50,11 +51,15 @@ class LayerSpec:
     config: Config | ModelSpec | Opaque
     children: Mapping[str, LayerSpec] = field(default_factory=dict)
     trainable: bool = True
+    row: LayerType | None = None
+
+
+ALL = -1
 
 
 @dataclass(frozen=True)
 class Ref:
-    """A tensor by its history: output `tensor` of call `node` of layer `layer`."""
+    """A tensor by its history: output `tensor` of call `node` of layer `layer`; ALL of them for a model's output."""
 
     layer: str
     node: int
@@ -183,6 +188,11 @@ class Call:
         if not fits:
             wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
             raise InvalidModel(f"{name} has shape {weight.shape}, expected {wanted}")
+
+    def wrapped(self, name: str, *args: Any) -> tuple[Tensor, ...]:
+        """Call the layer that this one keeps under an attribute name, on tensors or lists of them."""
+        inner = self.spec.children[name]
+        return self.apply(inner, args, {}, self.bound.children[name], f"{self.path}/{inner.name}")
 
     def emit(self, layer: Any, inputs: list[Value | None], shape: tuple[int | None, ...], dtype: str = "") -> Value:
         """Emit the layer's main node: one output, in the compute dtype unless said otherwise."""

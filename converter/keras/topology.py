@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from converter.errors import ConversionError, InvalidModel, Unsupported, clean
+from converter.keras.cutting import placed
 from converter.keras.era import Era
 from converter.keras.graph import Graph, Tensor
-from converter.keras.layers import LAYERS
 from converter.keras.ops import FLOATS, Ops
-from converter.keras.parse import before, references
-from converter.keras.spec import Bound, Call, CallSpec, LayerSpec, ModelSpec, Opaque, Ref, flatten
+from converter.keras.parse import references
+from converter.keras.spec import ALL, Bound, Call, CallSpec, LayerSpec, ModelSpec, Opaque, Ref, flatten
 from converter.model import LayerInfo, Shape, Value
 
 MAX_CALLS = 100_000
@@ -55,8 +55,8 @@ class Topology:
         batch = shape[0] if self.fixed_batch else None
         return Value(self.graph.unique(layer.name), (batch, *shape[1:]), config.compute_dtype or "float32")
 
-    def run(self, model: ModelSpec, bound: Bound, inputs: Mapping[str, Tensor], path: str) -> list[Tensor]:
-        """Inline a model called on `inputs` (by InputLayer name) and give its outputs."""
+    def run(self, model: ModelSpec, bound: Bound, inputs: Mapping[str, Tensor], path: str) -> list[tuple[Tensor, ...]]:
+        """Inline a model called on `inputs` (by InputLayer name) and give the tensors of each of its outputs."""
         specs = {layer.name: layer for layer in model.layers}
         done: Outputs = {(name, 0): (tensor,) for name, tensor in inputs.items()}
         for layer, node in order(model, done):
@@ -67,7 +67,7 @@ class Topology:
                 done[layer, node] = self._call(spec, model.calls[layer][node], bound.children[layer], done, where)
             except ConversionError as problem:
                 raise placed(problem, model, layer, spec.written_as, outermost=not path) from None
-        return [pick(done, ref) for ref in model.outputs]
+        return [done[ref.layer, ref.node] if ref.tensor == ALL else (pick(done, ref),) for ref in model.outputs]
 
     def _count(self) -> None:
         self.calls += 1
@@ -87,17 +87,15 @@ class Topology:
         """Call one layer or nested model on tensors."""
         if isinstance(spec.config, Opaque):
             raise spec.config.problem
+        count = len(self.graph.nodes)
         if isinstance(spec.config, ModelSpec):
             outputs = self._nested(spec.config, args, kwargs, bound, path)
         else:
             outputs = self._leaf(spec, args, kwargs, bound, path)
-        if path not in self.graph.layers:
-            effect = ""
-            if not isinstance(spec.config, ModelSpec):
-                effect = LAYERS[spec.class_name].note if not bound.all() else ""
-                self.graph.layers[path] = LayerInfo(
-                    path, spec.written_as, tuple(t.shape for t in outputs), bound.all(), effect
-                )
+        if path not in self.graph.layers and spec.row is not None:
+            effect = spec.row.note if len(self.graph.nodes) == count else ""
+            shapes = tuple(t.shape for t in outputs)
+            self.graph.layers[path] = LayerInfo(path, spec.written_as, shapes, bound.all(), effect)
         return outputs
 
     def _nested(
@@ -116,14 +114,15 @@ class Topology:
         for name, tensor in zip(names, given, strict=True):
             config: Any = specs[name].config
             inputs[name] = self._cast(tensor, config.compute_dtype, path)
-        return tuple(self.run(model, bound, inputs, f"{path}/"))
+        return tuple(t for tensors in self.run(model, bound, inputs, f"{path}/") for t in tensors)
 
     def _leaf(
         self, spec: LayerSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any], bound: Bound, path: str
     ) -> tuple[Tensor, ...]:
         if spec.class_name == "Merge" and spec.children:
             args = ([t for t in self._branches(spec, flatten(args), bound, path)],)
-        row = LAYERS[spec.class_name]
+        row = spec.row
+        assert row is not None
         config: Any = spec.config
         dtype = config.compute_dtype if spec.class_name != "Embedding" else None
         cast = {id(t): self._cast(t, dtype, path) for t in flatten([*args, *kwargs.values()]) if t.dtype in FLOATS}
@@ -150,17 +149,6 @@ class Topology:
         if dtype is None or tensor.dtype == dtype or dtype not in FLOATS:
             return tensor
         return Tensor(Ops(self.graph, path).cast(tensor.value, dtype), tensor.mask)
-
-
-def placed(
-    problem: ConversionError, model: ModelSpec, layer: str, class_name: str, *, outermost: bool
-) -> ConversionError:
-    """The error with its layer, and in the outermost model with the layers that --outputs could name instead."""
-    names = before(model, layer) if outermost else []
-    if names and isinstance(problem, Unsupported):
-        hint = f"to convert the part before it: --outputs {','.join(clean(n, 60) for n in names[:4])}"
-        problem = Unsupported(problem.what, where=problem.where, hint=hint)
-    return problem.at(f"layer {clean(layer)!r} ({clean(class_name)})")
 
 
 def acts_in_training(spec: LayerSpec) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from converter import layers
-from converter.errors import InvalidModel, Unsupported
+from converter.errors import InvalidModel
 from converter.keras.era import Era
 from converter.keras.graph import Tensor
 from converter.keras.schema import ActivationField, Config, Positive, activation_of
@@ -98,11 +98,6 @@ class DropoutConfig(Config, frozen=True):
 def identity(call: Call) -> tuple[Tensor, ...]:
     """The inputs, as they are: no node is emitted."""
     return tuple(call.tensors)
-
-
-def _refuse_lambda(call: Call) -> tuple[Tensor, ...]:
-    raise Unsupported("a Lambda layer holds Python code, which is never run",
-                      hint="convert the part before it with --outputs, or supply the layer with --plugin")  # fmt: skip
 
 
 TYPES: dict[str, LayerType] = {
