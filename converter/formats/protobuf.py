@@ -1,4 +1,4 @@
-"""TensorFlow's protobuf messages, as far as a reader needs them: one table, turned into a private descriptor pool.
+"""Protobuf messages of TensorFlow and ONNX, as far as readers need them: one table, made a private descriptor pool.
 
 Field numbers and types are those of the files named beside each message, all under `tensorflow/core/protobuf` or
 `tensorflow/core/framework` of tensorflow/tensorflow. What the table leaves out (graphs and functions above all) is
@@ -78,7 +78,36 @@ _SCHEMA: dict[str, tuple[tuple[int, str, str], ...]] = {
         (5, "metadata", "string"),
     ),
     "SavedMetadata": ((1, "nodes", "*KerasNode"),),
-}
+    # onnx/onnx.proto of onnx/onnx; functions, training and sparse tensors are left out
+    "OnnxEntry": ((1, "key", "string"), (2, "value", "string")),
+    "OnnxTensor": (
+        (1, "dims", "*int64"), (2, "data_type", "int32"), (4, "float_data", "*float"), (5, "int32_data", "*int32"),
+        (7, "int64_data", "*int64"), (8, "name", "string"), (9, "raw_data", "bytes"), (10, "double_data", "*double"),
+        (13, "external_data", "*OnnxEntry"), (14, "data_location", "int32"),
+    ),
+    "OnnxDimension": ((1, "dim_value", "?int64"), (2, "dim_param", "string")),
+    "OnnxShape": ((1, "dim", "*OnnxDimension"),),
+    "OnnxTensorType": ((1, "elem_type", "int32"), (2, "shape", "?OnnxShape")),
+    "OnnxType": ((1, "tensor_type", "?OnnxTensorType"),),
+    "OnnxValueInfo": ((1, "name", "string"), (2, "type", "OnnxType")),
+    "OnnxAttribute": (
+        (1, "name", "string"), (2, "f", "float"), (3, "i", "int64"), (4, "s", "bytes"), (5, "t", "OnnxTensor"),
+        (7, "floats", "*float"), (8, "ints", "*int64"), (9, "strings", "*bytes"), (20, "type", "int32"),
+    ),
+    "OnnxNode": (
+        (1, "input", "*string"), (2, "output", "*string"), (3, "name", "string"), (4, "op_type", "string"),
+        (5, "attribute", "*OnnxAttribute"), (7, "domain", "string"),
+    ),
+    "OnnxGraph": (
+        (1, "node", "*OnnxNode"), (2, "name", "string"), (5, "initializer", "*OnnxTensor"),
+        (11, "input", "*OnnxValueInfo"), (12, "output", "*OnnxValueInfo"),
+    ),
+    "OnnxOpset": ((1, "domain", "string"), (2, "version", "int64")),
+    "OnnxModel": (
+        (1, "ir_version", "int64"), (2, "producer_name", "string"), (3, "producer_version", "string"),
+        (7, "graph", "?OnnxGraph"), (8, "opset_import", "*OnnxOpset"), (14, "metadata_props", "*OnnxEntry"),
+    ),
+}  # fmt: skip
 
 
 def parse(message: str, data: bytes) -> Any:
@@ -96,7 +125,7 @@ def parse(message: str, data: bytes) -> Any:
     try:
         result.ParseFromString(data)
     except DecodeError as error:
-        raise InvalidModel(f"not a {message} message of TensorFlow: {error}") from None
+        raise InvalidModel(f"not a {message} message: {error}") from None
     return result
 
 
