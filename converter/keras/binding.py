@@ -141,6 +141,10 @@ def _names_fit(order: Sequence[Slot], arrays: Sequence[Weight]) -> bool:
 # --- Keras 3 ----------------------------------------------------------------------------------------------------------
 
 
+# Classes that are written under another name than their own.
+OWN_NAMES = {"Model": "Functional", "GroupQueryAttention": "GroupedQueryAttention"}
+
+
 def snake_case(name: str) -> str:
     """A class name as Keras 3 (and 2.12 to 2.15) spells it in a path.
 
@@ -161,7 +165,7 @@ def _bind_paths(spec: LayerSpec, group: PathWeights, era: Era) -> Bound:
     counts: dict[str, int] = {}
     children: dict[str, Bound] = {}
     for layer in spec.config.layers:
-        base = snake_case("Functional" if layer.written_as == "Model" else layer.written_as)
+        base = snake_case(OWN_NAMES.get(layer.written_as, layer.written_as))
         index = counts.get(base, 0)
         has_weights = bool(slots(layer, era))
         counts[base] = index + (step if has_weights else 1)

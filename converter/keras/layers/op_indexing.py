@@ -8,6 +8,7 @@ from typing import Any
 from converter import layers
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.layers.op_values import Operand, axis_in, integers, one_integer, tensor, to_value
+from converter.keras.layers.op_sizes import Sizes, pick
 from converter.keras.ops import Ops
 from converter.model import Value
 
@@ -18,6 +19,8 @@ def get_item(o: Ops, x: Operand, key: Any) -> Value:
     Raises:
         Unsupported: indices that are tensors or lists. InvalidModel: an index beyond the size.
     """
+    if isinstance(x, Sizes):
+        return pick(x, key)
     value = tensor(x)
     items = list(key) if isinstance(key, list | tuple) else [key]
     items = [Ellipsis if isinstance(i, Mapping) and i.get("class_name") == "__ellipsis__" else i for i in items]

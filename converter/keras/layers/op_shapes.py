@@ -9,6 +9,7 @@ from typing import Any
 from converter import layers
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.layers.op_values import Operand, axis_in, integers, one_integer, tensor, together
+from converter.keras.layers.op_sizes import flat, joined, settle
 from converter.keras.layers.reshaping import product
 from converter.keras.layers.windows import replaced
 from converter.keras.ops import Ops
@@ -17,12 +18,18 @@ from converter.model import Value
 
 def concatenate(o: Ops, xs: Sequence[Operand], axis: Any = 0) -> Value:
     """Inputs joined along an axis."""
+    sizes = joined(_listed(xs))
+    if sizes is not None:
+        return sizes
     values = together(o, *_listed(xs))
     return o.concatenate(values, axis_in(axis, len(values[0].shape))) if len(values) > 1 else values[0]
 
 
 def stack(o: Ops, xs: Sequence[Operand], axis: Any = 0) -> Value:
     """Inputs joined along a new axis."""
+    sizes = joined(_listed(xs))
+    if sizes is not None:
+        return sizes
     values = together(o, *_listed(xs))
     at = axis_in(axis, len(values[0].shape) + 1)
     wide = [o.expand_dims(x, at) for x in values]
@@ -100,7 +107,7 @@ def squeeze(o: Ops, x: Operand, axis: Any = None) -> Value:
 def reshape(o: Ops, x: Operand, shape: Any) -> Value:
     """To a shape that counts the batch; None keeps the size of the axis in its place."""
     value = tensor(x)
-    given = list(shape) if isinstance(shape, list | tuple) else [shape]
+    given = settle(value, flat(shape))
     if given and given[0] is None:
         rest = integers(given[1:], "shape")
         target = [0, *rest]

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from converter.keras.layers import op_functions as f
 from converter.keras.layers import op_indexing as i
 from converter.keras.layers import op_shapes as s
+from converter.keras.layers.op_sizes import shape
 
 PREFIX = "ops."  # before a Keras 3 operation's class, since layers have the same names (Add, Concatenate, Softmax)
 
@@ -168,6 +169,7 @@ TF_FUNCTIONS: Mapping[str, Op] = {
     "expand_dims": Op(s.expand_dims, "input axis"),
     "squeeze": Op(s.squeeze, "input axis"),
     "reshape": Op(s.reshape, "tensor shape"),
+    "shape": Op(shape, "input out_type"),
     "transpose": Op(s.transpose, "a perm", {"conjugate": False}),
     "reverse": Op(s.flip, "tensor axis"),
     "repeat": Op(s.repeat, "input repeats axis"),
@@ -210,6 +212,7 @@ NODE_DEFS: Mapping[str, Op] = {
     "StridedSlice": Op(i.strided_slice,
                        "0 1 2 3 begin_mask end_mask ellipsis_mask new_axis_mask shrink_axis_mask"),
     "ExpandDims": Op(s.expand_dims, "0 1"),
+    "Shape": Op(shape, "0"),
     "Squeeze": Op(s.squeeze, "0 squeeze_dims"),
     "Reshape": Op(s.reshape, "0 1"),
     "Transpose": Op(s.transpose, "0 1"),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from converter.errors import InvalidModel, Unsupported, clean
+from converter.keras.layers.op_sizes import Sizes
 from converter.keras.ops import FLOATS, Ops
 from converter.model import Value
 
@@ -55,7 +56,7 @@ def common_dtype(operands: Sequence[Operand]) -> str:
 def to_value(o: Ops, operand: Operand, dtype: str) -> Value:
     """An operand as a tensor of `dtype`."""
     if isinstance(operand, Value):
-        return o.cast(operand, dtype)
+        return o.cast(tensor(operand), dtype)
     return o.constant(np.asarray(operand), dtype)
 
 
@@ -77,6 +78,8 @@ def tensor(x: Operand) -> Value:
     Raises:
         Unsupported: it is a constant.
     """
+    if isinstance(x, Sizes):
+        raise Unsupported("arithmetic on sizes that the model computes")
     if not isinstance(x, Value):
         raise Unsupported(f"an operation on the constant {clean(x, 40)}")
     return x
