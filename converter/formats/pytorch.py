@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from converter.errors import InvalidModel, Unsupported
+from converter.errors import ConversionError, InvalidModel, Unsupported
 from converter.formats.archive import Zip, open_zip
 from converter.model import Array, Weight, dtype_of
 
@@ -53,7 +53,10 @@ def sniff(path: Path) -> bool:
     with path.open("rb") as file:
         if file.read(4) != b"PK\3\4":
             return False
-    return _pickle_of(open_zip(path)) is not None
+    try:
+        return _pickle_of(open_zip(path)) is not None
+    except ConversionError:  # whoever reads ZIP files says what is wrong with it
+        return False
 
 
 def _pickle_of(archive: Zip) -> str | None:

@@ -25,6 +25,12 @@ READERS = {
 }
 """Kind of container -> module that reads it, in the order they are asked."""
 
+OTHERS = {
+    "onnx": "converter.readers.onnx_file",
+    "state_dict": "converter.readers.state_dict",
+}
+"""Files without a Keras architecture -> module with `sniff(path)` and `load(path)`, which gives a neutral model."""
+
 
 class Reader(Protocol):
     """What every module of READERS offers."""
@@ -95,7 +101,7 @@ def read_weights(path: Path) -> FlatWeights | PathWeights | ObjectWeights:
 
 
 def load(path: Path, architecture: Path | None = None, outputs: tuple[str, ...] = ()) -> Model:
-    """The neutral model of a Keras file.
+    """The neutral model of a Keras file, of an ONNX file or of a PyTorch state_dict.
 
     Args:
         path: a file, a folder, or the prefix of a checkpoint.
@@ -105,6 +111,10 @@ def load(path: Path, architecture: Path | None = None, outputs: tuple[str, ...] 
     Raises:
         ConversionError: the file is broken, or cannot be converted exactly.
     """
+    for name in () if architecture or outputs else OTHERS.values():
+        other = importlib.import_module(name)
+        if other.sniff(path):
+            return _loaded(other, path)
     from converter.keras import build
     from converter.keras.infer import completed
     from converter.readers.common import NoArchitecture
@@ -119,3 +129,12 @@ def load(path: Path, architecture: Path | None = None, outputs: tuple[str, ...] 
         return build(source, outputs)
     except ConversionError as error:
         raise error.at(path.name) from error
+
+
+def _loaded(module: Any, path: Path) -> Model:
+    try:
+        return cast("Model", module.load(path))
+    except ConversionError as error:
+        raise error.at(path.name) from error
+    except OSError as error:
+        raise InvalidModel(f"cannot be read: {error.strerror or error}", where=path.name) from error
