@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Targets that can be proved; the others are weights or code for a framework that need not be installed.
 PROVED = ("onnx",)
+# Targets that are arrays and nothing else: they need no architecture.
+ARRAYS = ("npz", "safetensors")
 # Engines to prove a conversion against, besides reference_lstm: modules with `engine(model) -> Engine`.
 ENGINES = {"tensorflow": "converter.against_tensorflow"}
 
@@ -59,31 +61,58 @@ def _silent(what: str) -> None:
     """No progress is shown."""
 
 
-def load(path: PathLike, architecture: PathLike | None = None, outputs: Sequence[str] = ()) -> Model:
+def load(
+    path: PathLike,
+    architecture: PathLike | None = None,
+    outputs: Sequence[str] = (),
+    plugins: Sequence[PathLike] = (),
+) -> Model:
     """Reads any supported Keras file as a neutral model.
 
     Args:
         path: the file, folder or checkpoint prefix; its kind is found from its content.
         architecture: a JSON or YAML file, for files that hold weights alone.
         outputs: layers whose outputs become the model's; by default the model's own.
+        plugins: Python files that explain layers of your own, see `converter.plugin`. They are run.
 
     Raises:
         InvalidModel: the file is broken.
+        InvalidPlugin: a plugin is.
         Unsupported: something in it cannot be read exactly.
         OSError: it cannot be opened.
     """
     from converter import readers
     from converter.simplify import prune
 
-    return prune(readers.load(Path(path), Path(architecture) if architecture else None, tuple(outputs)))
+    rows = {}
+    if plugins:
+        from converter.keras.plugins import load_plugins
+
+        rows = load_plugins([Path(plugin) for plugin in plugins])
+    return prune(readers.load(Path(path), Path(architecture) if architecture else None, tuple(outputs), rows))
+
+
+def load_or_arrays(
+    path: PathLike,
+    architecture: PathLike | None = None,
+    outputs: Sequence[str] = (),
+    plugins: Sequence[PathLike] = (),
+) -> Model:
+    """As `load`, but a model that cannot be converted comes as its arrays alone, with a warning that says why."""
+    try:
+        return load(path, architecture, outputs, plugins)
+    except Unsupported as why:
+        from converter.readers.bare import arrays_of
+
+        return arrays_of(Path(path), why)
 
 
 def inspect(model: Model | PathLike) -> Inspection:
-    """What is in a model, and what a conversion does with each layer. Raises as `load` does."""
+    """What is in a model, and what a conversion does with each layer. Raises as `load_or_arrays` does."""
     from converter.inspection import inspection_of
     from converter.model import Model
 
-    return inspection_of(model if isinstance(model, Model) else load(model))
+    return inspection_of(model if isinstance(model, Model) else load_or_arrays(model))
 
 
 def verify(
@@ -121,6 +150,7 @@ def convert(
     to: str = "onnx",
     architecture: PathLike | None = None,
     outputs: Sequence[str] = (),
+    plugins: Sequence[PathLike] = (),
     opset: int | None = None,
     force: bool = False,
     check: bool = True,
@@ -134,7 +164,7 @@ def convert(
     The files are written in a temporary folder beside the target and moved when all is well.
 
     Args:
-        source, architecture, outputs: see `load`.
+        source, architecture, outputs, plugins: see `load`.
         target: the file to write; by default beside `source`, with the suffix of the format.
         to: the format, a key of `converter.exporters.EXPORTERS`.
         opset: of ONNX; by default the oldest that serves.
@@ -159,7 +189,7 @@ def convert(
     goal = Path(target) if target is not None else default_target(Path(source), to)
     _guard(Path(source), goal, force)
     progress("reading")
-    model = load(source, architecture, outputs)
+    model = (load_or_arrays if to in ARRAYS else load)(source, architecture, outputs, plugins)
     poisoned = non_finite(model)
     warnings = (*model.warnings, *poisoned)
     if strict and warnings:

@@ -40,6 +40,7 @@ examples:
   convert model.keras -o out/model.onnx --force
   convert weights.h5 --architecture model.json
   convert model.h5 --outputs encoder --json     the part of the model that ends with the layer "encoder"
+  convert model.h5 --plugin my_attention.py     with a layer of your own, see README.md
 """
 INSPECT_EXAMPLES = """\
 examples:
@@ -140,6 +141,9 @@ def _declare_convert(parser: argparse.ArgumentParser) -> None:
 def _declare_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--architecture", metavar="FILE", help="JSON or YAML, for files that hold weights alone")
     parser.add_argument("--outputs", metavar="L1,L2", default="", help="layers whose outputs become the model's")
+    parser.add_argument(
+        "--plugin", metavar="FILE", action="append", default=[], help="Python file with layers of your own; it is run"
+    )
 
 
 def _declare_against(parser: argparse.ArgumentParser) -> None:
@@ -153,8 +157,8 @@ def _convert(arguments: argparse.Namespace) -> int:
         try:
             done = api.convert(
                 arguments.model, arguments.output, to=arguments.to, architecture=arguments.architecture,
-                outputs=_names(arguments.outputs), opset=arguments.opset, force=arguments.force,
-                check=not arguments.no_verify, keep=arguments.keep, strict=arguments.strict,
+                outputs=_names(arguments.outputs), plugins=arguments.plugin, opset=arguments.opset,
+                force=arguments.force, check=not arguments.no_verify, keep=arguments.keep, strict=arguments.strict,
                 against=arguments.against or "", progress=progress,
             )  # fmt: skip
         except api.VerificationFailed as failed:
@@ -195,8 +199,8 @@ def _declare_inspect(parser: argparse.ArgumentParser) -> None:
 def _inspect(arguments: argparse.Namespace) -> int:
     from converter import api
 
-    model = api.load(arguments.model, arguments.architecture, _names(arguments.outputs))
-    found = api.inspect(model)
+    names = _names(arguments.outputs)
+    found = api.inspect(api.load_or_arrays(arguments.model, arguments.architecture, names, arguments.plugin))
     _warn(found.warnings)
     if arguments.json:
         _print_json(found.as_json())
@@ -221,7 +225,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
     with _progress() as progress:
         progress("reading")
-        model = api.load(arguments.model, arguments.architecture, _names(arguments.outputs))
+        model = api.load(arguments.model, arguments.architecture, _names(arguments.outputs), arguments.plugin)
         against = arguments.against or ""
         report = api.verify(model, Path(arguments.exported), against=against, seed=arguments.seed, progress=progress)
     _warn(model.warnings)

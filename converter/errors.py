@@ -1,4 +1,4 @@
-"""The two ways a model can be refused, each one line: where, what, and what to do."""
+"""The ways a model can be refused, each one line: where, what, and what to do."""
 
 from __future__ import annotations
 
@@ -39,3 +39,7 @@ class InvalidModel(ConversionError):
 
 class Unsupported(ConversionError):
     """The file may be right, but this program cannot convert it exactly (yet)."""
+
+
+class InvalidPlugin(ConversionError):
+    """A file that the user names with --plugin is broken; the model may be right."""

@@ -14,6 +14,7 @@ from converter.errors import ConversionError, InvalidModel
 
 if TYPE_CHECKING:
     from converter.keras.source import FlatWeights, ObjectWeights, PathWeights, Source
+    from converter.keras.spec import LayerType
     from converter.model import Model
 
 READERS = {
@@ -100,13 +101,19 @@ def read_weights(path: Path) -> FlatWeights | PathWeights | ObjectWeights:
         raise InvalidModel(f"cannot be read: {error.strerror or error}", where=path.name) from error
 
 
-def load(path: Path, architecture: Path | None = None, outputs: tuple[str, ...] = ()) -> Model:
+def load(
+    path: Path,
+    architecture: Path | None = None,
+    outputs: tuple[str, ...] = (),
+    plugins: Mapping[str, LayerType] | None = None,
+) -> Model:
     """The neutral model of a Keras file, of an ONNX file or of a PyTorch state_dict.
 
     Args:
         path: a file, a folder, or the prefix of a checkpoint.
         architecture: JSON or YAML, for files that hold weights only; it replaces the file's own architecture.
         outputs: names of layers whose outputs the model shall have instead of its own.
+        plugins: layers that the user supplies, see `converter.plugin`.
 
     Raises:
         ConversionError: the file is broken, or cannot be converted exactly.
@@ -126,7 +133,7 @@ def load(path: Path, architecture: Path | None = None, outputs: tuple[str, ...] 
     try:
         if source is None:  # the arrays may settle a chain of layers by themselves
             source = completed(reader(find(path)).read(path, {"class_name": "Sequential", "config": []}))
-        return build(source, outputs)
+        return build(source, outputs, plugins)
     except ConversionError as error:
         raise error.at(path.name) from error
 
