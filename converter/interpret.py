@@ -20,6 +20,7 @@ from reference_lstm import conv, ops
 from reference_lstm import layers as reference
 
 FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
+TABLE_READ_WHOLE = 1 << 24  # bytes; of a larger Embedding only the rows asked for are read
 Inputs = tuple[Any, ...]
 
 
@@ -184,7 +185,14 @@ def _(layer: layers.Dense, inputs: Inputs, dtype: str) -> Array:
 @compute.register
 def _(layer: layers.Embedding, inputs: Inputs, dtype: str) -> Array:
     (x,) = inputs
-    return reference.embedding(x, layer.table.read()).astype(dtype)  # rows first: the table may be large
+    table = layer.table
+    if table.nbytes <= TABLE_READ_WHOLE or table.read_rows is None:
+        return reference.embedding(x, table.read()).astype(dtype)  # rows first: the table may be large
+    used, places = np.unique(x, return_inverse=True)
+    if used.size and not 0 <= used[0] <= used[-1] < table.shape[0]:
+        raise IndexError(f"an embedding of {table.shape[0]} rows was asked for rows {used[0]} to {used[-1]}")
+    rows = [table.read_rows(int(index), int(index) + 1) for index in used]
+    return reference.embedding(places.reshape(x.shape), np.concatenate(rows)).astype(dtype)
 
 
 @compute.register
