@@ -1,4 +1,4 @@
-"""The command line: `convert MODEL`, `convert inspect MODEL`, `convert verify MODEL EXPORTED`.
+"""The command line: `convert MODEL`, `convert inspect MODEL`, `convert verify MODEL EXPORTED`, `convert compare A B`.
 
 The only module that prints. Results go to stdout, warnings and errors to stderr, one line each. Exit codes: 0 done,
 1 the model cannot be converted, 2 usage, 3 converted but not proved.
@@ -33,6 +33,8 @@ CONVERT_EXAMPLES = """\
 other commands:
   convert inspect MODEL            what is in a file, and what a conversion does with each layer
   convert verify MODEL EXPORTED    compare an exported file with the model it was made from
+  convert compare A B              the weights of two files, gate by gate, whatever their conventions
+  convert conventions              which order the gates are in, for every framework
   (a model that is called like a command is reached as ./inspect)
 
 examples:
@@ -51,6 +53,18 @@ VERIFY_EXAMPLES = """\
 examples:
   convert verify model.h5 model.onnx
   convert verify model.h5 model.onnx --against tensorflow
+"""
+
+
+COMPARE_EXAMPLES = """\
+examples:
+  convert compare model.h5 state_dict.safetensors
+  convert compare old.h5 new.keras --json
+"""
+CONVENTIONS_EXAMPLES = """\
+examples:
+  convert conventions
+  convert conventions --json
 """
 
 
@@ -239,6 +253,42 @@ def _verify(arguments: argparse.Namespace) -> int:
     return DONE if report.passed else NOT_PROVED
 
 
+# --- compare and conventions ------------------------------------------------------------------------------------------
+
+
+def _declare_compare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="A", help="a file of any readable kind")
+    parser.add_argument("other", metavar="B", help="another")
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from converter.compare import compare
+
+    with _progress() as progress:
+        progress("comparing")
+        report = compare(arguments.model, arguments.other)
+    if arguments.json:
+        _print_json(report.as_json())
+    else:
+        print("\n".join(text.line(line) for line in report.lines()))
+    return DONE if report.equal else NOT_PROVED
+
+
+def _declare_conventions(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(model="conventions")
+
+
+def _conventions(arguments: argparse.Namespace) -> int:
+    from converter.conventions import CONVENTIONS, table
+
+    rows = table(tuple(CONVENTIONS.values()))
+    if arguments.json:
+        _print_json(rows)
+    else:
+        print("\n".join(text.of_rows(rows)))
+    return DONE
+
+
 # --- printing ---------------------------------------------------------------------------------------------------------
 
 
@@ -282,5 +332,17 @@ COMMANDS: Mapping[str, Command] = {
     "inspect": Command("Shows what is in a Keras file.", INSPECT_EXAMPLES, _declare_inspect, _inspect),
     "verify": Command(
         "Compares an exported file with the model it was made from.", VERIFY_EXAMPLES, _declare_verify, _verify
+    ),
+    "compare": Command(
+        "Compares the weights of two files, gate by gate. Exit code 0 only if they are equal, up to rounding.",
+        COMPARE_EXAMPLES,
+        _declare_compare,
+        _compare,
+    ),
+    "conventions": Command(
+        "Prints how every framework packs the weights of LSTM, GRU and RNN layers.",
+        CONVENTIONS_EXAMPLES,
+        _declare_conventions,
+        _conventions,
     ),
 }

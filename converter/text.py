@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from converter.errors import clean
@@ -36,6 +36,14 @@ def of_report(report: Report) -> list[str]:
     own = f"float32 reference {report.reference_error:.1e}"
     lines.append(f"  end-to-end error {report.error:.1e} ({bound}; {own})")
     return [line(text) for text in (*lines, *(f"  {note}" for note in report.notes))]
+
+
+def of_rows(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """A table; the keys of the first row are its head. The last column is not padded."""
+    cells = [list(rows[0]), *(list(row.values()) for row in rows)]
+    widths = [max(len(row[k]) for row in cells) for k in range(len(cells[0]) - 1)]
+    padded = ([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[-1]] for row in cells)
+    return [line("  ".join(row).rstrip()) for row in padded]
 
 
 def of_inspection(found: Inspection) -> list[str]:
