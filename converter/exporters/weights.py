@@ -38,7 +38,12 @@ def owned(thing: object) -> Iterator[tuple[str, Weight]]:
 
 
 def named(model: Model) -> dict[str, Weight]:
-    """Every weight once, as "<node>/<field>" or "<node>/forward/<field>"; shared ones under the first node's name."""
+    """Every weight once, as "<node>/<field>" or "<node>/forward/<field>"; shared ones under the first node's name.
+
+    Arrays without an architecture keep the names they have in the file.
+    """
+    if not model.nodes:
+        return {layer.path: weight for layer in model.layers for weight in layer.weights}
     out: dict[str, Weight] = {}
     seen: set[int] = set()
     for node in model.nodes:
