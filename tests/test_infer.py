@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
+from converter import api
 from converter.errors import Unsupported
 from converter.interpret import run
 from converter.readers import load
@@ -71,3 +72,15 @@ def test_what_is_not_settled_is_refused(
 ) -> None:
     with pytest.raises(Unsupported, match=reason or "weights"):
         load(write(tmp_path / "w.h5", layers))
+
+
+def test_arrays_that_settle_nothing_are_inspected_and_written(tmp_path: Path) -> None:
+    path = write(tmp_path / "w.h5", {"conv1d_1": [("kernel", (3, 3, 6)), ("bias", (6,))]})
+    found = api.inspect(path)
+    assert [layer.path for layer in found.layers] == ["conv1d_1/kernel:0", "conv1d_1/bias:0"]
+    assert "do not tell which layer" in found.warnings[0]
+    api.convert(path, tmp_path / "w.npz", to="npz")
+    with np.load(tmp_path / "w.npz") as arrays:
+        assert arrays["conv1d_1/kernel:0"].shape == (3, 3, 6)
+    with pytest.raises(Unsupported):
+        api.convert(path, tmp_path / "w.onnx")
