@@ -1,4 +1,4 @@
-"""Layers in graphs against Keras 3 and tf_keras: masks on their way through them, several inputs, operations as layers."""
+"""Layers in graphs against Keras 3 and tf_keras: masks on their way, several inputs, operations as layers."""
 
 from __future__ import annotations
 

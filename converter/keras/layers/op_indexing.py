@@ -7,8 +7,8 @@ from typing import Any
 
 from converter import layers
 from converter.errors import InvalidModel, Unsupported, clean
-from converter.keras.layers.op_values import Operand, axis_in, integers, one_integer, tensor, to_value
 from converter.keras.layers.op_sizes import Sizes, pick
+from converter.keras.layers.op_values import Operand, axis_in, integers, one_integer, tensor, to_value
 from converter.keras.ops import Ops
 from converter.model import Value
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from converter import layers
 from converter.errors import InvalidModel, Unsupported, clean
-from converter.keras.layers.op_values import Operand, axis_in, integers, one_integer, tensor, together
 from converter.keras.layers.op_sizes import flat, joined, settle
+from converter.keras.layers.op_values import Operand, axis_in, integers, one_integer, tensor, together
 from converter.keras.layers.reshaping import product
 from converter.keras.layers.windows import replaced
 from converter.keras.ops import Ops

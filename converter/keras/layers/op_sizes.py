@@ -1,4 +1,4 @@
-"""Sizes that a model computes from its tensors (tf.shape) in order to reshape by them, followed without computing them."""
+"""Sizes that a model takes from its tensors (tf.shape) in order to reshape by them, followed without computing them."""
 
 from __future__ import annotations
 
