@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from converter import text
+from converter import more_commands, text
 from converter.api import ENGINES
 from converter.errors import ConversionError
 from converter.exporters import EXPORTERS
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from converter.api import VerificationFailed
+    from converter.more_commands import Said
 
 DONE, REFUSED, USAGE, NOT_PROVED = 0, 1, 2, 3
 
@@ -53,18 +54,6 @@ VERIFY_EXAMPLES = """\
 examples:
   convert verify model.h5 model.onnx
   convert verify model.h5 model.onnx --against tensorflow
-"""
-
-
-COMPARE_EXAMPLES = """\
-examples:
-  convert compare model.h5 state_dict.safetensors
-  convert compare old.h5 new.keras --json
-"""
-CONVENTIONS_EXAMPLES = """\
-examples:
-  convert conventions
-  convert conventions --json
 """
 
 
@@ -253,40 +242,21 @@ def _verify(arguments: argparse.Namespace) -> int:
     return DONE if report.passed else NOT_PROVED
 
 
-# --- compare and conventions ------------------------------------------------------------------------------------------
+# --- compare, conventions ---------------------------------------------------------------------------------------------
 
 
-def _declare_compare(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="A", help="a file of any readable kind")
-    parser.add_argument("other", metavar="B", help="another")
+def _shown(run: Callable[[argparse.Namespace], Said]) -> Callable[[argparse.Namespace], int]:
+    """A command of `more_commands`, printed."""
 
+    def show(arguments: argparse.Namespace) -> int:
+        said = run(arguments)
+        if arguments.json:
+            _print_json(said.json)
+        else:
+            print("\n".join(said.lines))
+        return said.code
 
-def _compare(arguments: argparse.Namespace) -> int:
-    from converter.compare import compare
-
-    with _progress() as progress:
-        progress("comparing")
-        report = compare(arguments.model, arguments.other)
-    if arguments.json:
-        _print_json(report.as_json())
-    else:
-        print("\n".join(text.line(line) for line in report.lines()))
-    return DONE if report.equal else NOT_PROVED
-
-
-def _declare_conventions(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(model="conventions")
-
-
-def _conventions(arguments: argparse.Namespace) -> int:
-    from converter.conventions import CONVENTIONS, table
-
-    rows = table(tuple(CONVENTIONS.values()))
-    if arguments.json:
-        _print_json(rows)
-    else:
-        print("\n".join(text.of_rows(rows)))
-    return DONE
+    return show
 
 
 # --- printing ---------------------------------------------------------------------------------------------------------
@@ -333,16 +303,5 @@ COMMANDS: Mapping[str, Command] = {
     "verify": Command(
         "Compares an exported file with the model it was made from.", VERIFY_EXAMPLES, _declare_verify, _verify
     ),
-    "compare": Command(
-        "Compares the weights of two files, gate by gate. Exit code 0 only if they are equal, up to rounding.",
-        COMPARE_EXAMPLES,
-        _declare_compare,
-        _compare,
-    ),
-    "conventions": Command(
-        "Prints how every framework packs the weights of LSTM, GRU and RNN layers.",
-        CONVENTIONS_EXAMPLES,
-        _declare_conventions,
-        _conventions,
-    ),
+    **{name: Command(*more[:3], _shown(more.run)) for name, more in more_commands.COMMANDS.items()},
 }
