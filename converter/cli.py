@@ -242,23 +242,6 @@ def _verify(arguments: argparse.Namespace) -> int:
     return DONE if report.passed else NOT_PROVED
 
 
-# --- compare, conventions ---------------------------------------------------------------------------------------------
-
-
-def _shown(run: Callable[[argparse.Namespace], Said]) -> Callable[[argparse.Namespace], int]:
-    """A command of `more_commands`, printed."""
-
-    def show(arguments: argparse.Namespace) -> int:
-        said = run(arguments)
-        if arguments.json:
-            _print_json(said.json)
-        else:
-            print("\n".join(said.lines))
-        return said.code
-
-    return show
-
-
 # --- printing ---------------------------------------------------------------------------------------------------------
 
 
@@ -273,6 +256,15 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _print_json(value: Any) -> None:
     print(json.dumps(text.finite(value), indent=2))
+
+
+def _shown(run: Callable[[argparse.Namespace], Said]) -> Callable[[argparse.Namespace], int]:
+    def show(arguments: argparse.Namespace) -> int:
+        said = run(arguments)
+        print(json.dumps(text.finite(said.json), indent=2) if arguments.json else "\n".join(said.lines))
+        return said.code
+
+    return show
 
 
 @contextmanager
