@@ -77,11 +77,12 @@ def dtype_of(name: str) -> np.dtype[Any]:
     if name == "bfloat16":
         import ml_dtypes
 
-        return np.dtype(ml_dtypes.bfloat16)
+        bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+        return bfloat16
     return np.dtype(name)
 
 
-def constant(name: str, values: Any, dtype: DTypeLike = None) -> Weight:
+def constant(name: str, values: Any, dtype: DTypeLike | None = None) -> Weight:
     """A weight whose values are at hand."""
     array = np.ascontiguousarray(np.asarray(values, dtype))
     shape = np.shape(values)  # ascontiguousarray makes a scalar one-dimensional

@@ -141,12 +141,15 @@ def _recurrent(name: str, arrays: Sequence[Weight]) -> Guess | None:
         return None
     config: dict[str, Any] = {"units": units, "use_bias": len(arrays) == 3}
     if len(arrays) == 3:
-        allowed = {"LSTM": [(4 * units,), (8 * units,)], "GRU": [(3 * units,), (2, 3 * units), (6 * units,)],
-                   "SimpleRNN": [(units,)]}[class_name]  # fmt: skip
-        if shapes[2] not in allowed:
+        biases: dict[str, list[tuple[int, ...]]] = {
+            "LSTM": [(4 * units,), (8 * units,)],
+            "GRU": [(3 * units,), (2, 3 * units), (6 * units,)],
+            "SimpleRNN": [(units,)],
+        }
+        if shapes[2] not in biases[class_name]:
             return None
-    if class_name == "GRU":
-        config["reset_after"] = len(arrays) == 3 and shapes[2] != (3 * units,)
+        if class_name == "GRU":
+            config["reset_after"] = shapes[2] != (3 * units,)
     return Guess(name, class_name, config, shapes[0][0], units, tuple(arrays))
 
 
@@ -199,6 +202,12 @@ def _check_chain(chain: Sequence[Guess]) -> None:
             )
 
 
+def _open_reset(one: Guess, config: dict[str, Any]) -> bool:
+    """Whether the layer is a GRU without a bias, whose arrays do not show reset_after."""
+    gru = "GRU" in (one.class_name, one.config.get("layer", {}).get("class_name"))
+    return gru and "reset_after" not in config and len(one.arrays) not in {9, 18}
+
+
 def _layers(chain: Sequence[Guess]) -> tuple[list[dict[str, Any]], list[str]]:
     """Serialised layers, and what had to be assumed of each."""
     layers: list[dict[str, Any]] = []
@@ -211,7 +220,8 @@ def _layers(chain: Sequence[Guess]) -> tuple[list[dict[str, Any]], list[str]]:
             target = config["layer"]["config"] if one.class_name == "Bidirectional" else config
             target["return_sequences"] = sequences
             merge = ", merge_mode='concat'" if one.class_name == "Bidirectional" else ""
-            assumed.append(f"{clean(one.name)}: default activations, return_sequences={sequences}{merge}")
+            unsettled = ", default reset_after" if _open_reset(one, target) else ""
+            assumed.append(f"{clean(one.name)}: default activations, return_sequences={sequences}{merge}{unsettled}")
         elif one.class_name == "Dense":
             assumed.append(f"{clean(one.name)}: activation='linear'")
         elif one.class_name == "Embedding":
