@@ -184,6 +184,4 @@ def _from_keras1(name: str, raw: dict[str, Any]) -> dict[str, Any]:
             kept["kernel_size"] = [kept.pop(part) for part in parts]
     if "data_format" in kept:
         kept["data_format"] = _DATA_FORMATS.get(kept["data_format"], kept["data_format"])
-    if name == "BatchNormalization" and kept.pop("mode", 0) == 1:
-        raise Unsupported("BatchNormalization with mode=1 normalises each sample by itself, which Keras 2 dropped")
     return kept
