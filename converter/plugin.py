@@ -10,7 +10,7 @@ Keys: the class as the file has it, "MyAttention", or as registered, "MyPackage>
 the layer: "Lambda:scale". Classes that the file says to be Keras' own are never looked up.
 
 * `MyConfig(Config, frozen=True)`: what `get_config` writes, field by field, with types and defaults. A field that is
-  not listed is refused, since it could change a number; what has no effect goes into `inert: ClassVar = frozenset({..})`.
+  not listed is refused, since it could change a number; what has no effect: `inert: ClassVar = frozenset({...})`.
 * `my_variables(config, era)`: a tuple of `Variable(name)`, in the order of `add_weight` in `build`; the name is the
   attribute's (`self.W = self.add_weight(...)` is "W"), which is how checkpoints know it.
 * `my_call(call)`: what `call` computes, as neutral operations; returns a tuple of `Tensor(value, mask)`.
@@ -19,8 +19,9 @@ the layer: "Lambda:scale". Classes that the file says to be Keras' own are never
   `call.config` a MyConfig, `call.need("W")` an array with its shape checked by `call.check(w, "W", features, 1)`.
   `call.ops` has the operations: `elementwise("add", a, b)`, `unary("exp", a)`, `matmul(a, b)` over the last two axes,
   `reduce("sum", a, [1])`, `activate(a, Activation("softmax", (-1,)))`, `expand_dims`, `squeeze`, `concatenate`,
-  `slice`, `transpose`, `reshape`, `where`, `cast`, `weight(w)` (an array as a value), `constant(0.5, "float32")`. Others are
-  emitted with `call.emit(layers.Dense(kernel, bias), [x], shape)`; `layers` is the whole vocabulary.
+  `slice`, `transpose`, `reshape`, `where`, `cast`, `weight(w)` (an array as a value),
+  `constant(0.5, "float32")`. Others are emitted with
+  `call.emit(layers.Dense(kernel, bias), [x], shape)`; `layers` is the whole vocabulary.
 * `children`: `(config, era) -> {"attribute": {"class_name": "Dense", "config": {...}}}` for layers that it makes itself
   (`self.attribute = Dense(...)`); `call.wrapped("attribute", tensor)` calls one.
 * `masking`: what Keras does with the mask of the input: "stop" it (the default of a layer that does not say
