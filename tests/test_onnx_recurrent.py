@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,39 @@ def test_recurrent_options(
             assert sum(op in NATIVE for op in used) == 1
 
 
+RUN_EMPTY = """
+import sys
+import numpy as np
+import onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+for batch, time in ((0, 5), (2, 0)):
+    sizes = {"batch": batch, "x_dim1": time, "mask_dim1": time}
+    kinds = {"tensor(bool)": bool, "tensor(float)": np.float32}
+    feed = {i.name: np.ones([sizes.get(d, d) for d in i.shape], kinds[i.type]) for i in session.get_inputs()}
+    try:
+        session.run(None, feed)
+    except Exception as error:
+        print("reshaped" in str(error))
+"""
+
+
+@pytest.mark.parametrize("activation", ["tanh", "gelu"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_empty_batches_and_sequences_are_refused(tmp_path: Path, activation: str, masked: bool) -> None:
+    """onnxruntime ends the process on them, so this runs in one of its own."""
+    b = Builder()
+    x = b.input("x", (None, None, 3))
+    mask = b.input("mask", (None, None), "bool") if masked else None
+    layer = layers.Recurrent((layers.Direction(b.lstm(3, 4, NAMES[activation])),))
+    y, *_ = b.node("lstm", layer, [x, mask, None, None], (None, 4), (None, 4), (None, 4))
+    exported(b.model([y]), tmp_path)
+    command = [sys.executable, "-c", RUN_EMPTY, str(tmp_path / "model.onnx")]
+    assert subprocess.run(command, capture_output=True, text=True).stdout.split() == ["True", "True"]
+
+
+GUARD = ["Reshape", "Reshape"]  # against an empty batch, and no time
+
+
 @pytest.mark.parametrize("kind", CELLS)
 @pytest.mark.parametrize("masked", [False, True])
 def test_a_bidirectional_layer_is_one_operator(tmp_path: Path, kind: str, masked: bool) -> None:
@@ -136,14 +171,14 @@ def test_a_bidirectional_layer_is_one_operator(tmp_path: Path, kind: str, masked
     y, *_ = b.node("bi", layer, [x, mask, *[None] * count], (None, None, 8), *[(None, 4)] * count)
     used = operators(check(b.model([y]), tmp_path))
     assert [op for op in used if op in NATIVE | LOOPS] == [{"l": "LSTM", "p": "LSTM", "g": "GRU", "s": "RNN"}[kind[0]]]
-    assert masked or len(used) == 4  # Transpose, the operator, Transpose, Reshape
+    assert masked or used == ["Transpose", *GUARD, *used[3:4], "Transpose", "Reshape"]
 
 
 def test_an_lstm_is_a_node_between_two_transposes(tmp_path: Path) -> None:
     proto = check(lstm_model(Builder()), tmp_path)
-    assert operators(proto) == ["Transpose", "LSTM", "Transpose", "Squeeze"]
-    lstm = proto.graph.node[1]
-    assert list(lstm.input)[:4] == ["lstm/Transpose", "lstm/W", "lstm/R", "lstm/B"]
+    assert operators(proto) == ["Transpose", *GUARD, "LSTM", "Transpose", "Squeeze"]
+    lstm = proto.graph.node[3]
+    assert list(lstm.input)[1:4] == ["lstm/W", "lstm/R", "lstm/B"]
     assert len(lstm.output) == 1  # nobody reads the states
     assert all(node.name.startswith("lstm/") for node in proto.graph.node)
 
@@ -151,7 +186,7 @@ def test_an_lstm_is_a_node_between_two_transposes(tmp_path: Path) -> None:
 def test_activation_parameters_are_listed_only_where_taken(tmp_path: Path) -> None:
     b = Builder()
     proto = check(lstm_model(b, activation=NAMES["linear"], gate=Activation("hard_sigmoid", (0.2, 0.5))), tmp_path)
-    attributes = {a.name: onnx.helper.get_attribute_value(a) for a in proto.graph.node[1].attribute}
+    attributes = {a.name: onnx.helper.get_attribute_value(a) for a in proto.graph.node[3].attribute}
     assert attributes["activations"] == [b"HardSigmoid", b"Affine", b"Affine"]
     assert attributes["activation_alpha"] == pytest.approx([0.2, 1, 1])
     assert attributes["activation_beta"] == pytest.approx([0.5, 0, 0])
@@ -165,7 +200,7 @@ def test_types_of_recurrent_layers(tmp_path: Path, dtype: str, activation: str) 
     layer = layers.Recurrent((layers.Direction(b.lstm(3, 4, NAMES[activation])),), return_sequences=True)
     y, *_ = b.node("lstm", layer, [x, None, None, None], (None, None, 4), (None, 4), (None, 4), dtype=dtype)
     model = b.model([y])
-    proto = exported(model, tmp_path)
+    exported(model, tmp_path)
     arrays = feed(model, 2, 5)
     (got,) = run_onnx(tmp_path, arrays)
     assert got.dtype == ("float32" if dtype == "bfloat16" else dtype)  # NumPy, and so onnxruntime, has no bfloat16

@@ -16,7 +16,7 @@ def _project(
 ) -> Projected:
     """x·kernel + bias of all steps, [time, batch, gates·units]."""
     dtype, bias = sequence.dtype, cell.bias
-    x = sequence.x if sequence.time_major else graph.transpose(sequence.x, (1, 0, 2))
+    x = sequence.steps(graph)
     steps = graph.op("MatMul", x, graph.weight("kernel", cell.kernel, dtype))
     if bias is not None:
         if len(bias.shape) == 2:

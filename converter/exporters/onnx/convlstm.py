@@ -16,7 +16,7 @@ from converter.layers import ConvLSTMCell
 def project(graph: Graph, sequence: Sequence, cell: ConvLSTMCell) -> Projected:
     """See `Projected`; steps are [time, batch, 4·filters, *spatial]."""
     rank, filters, work = cell.rank, cell.filters, "float32" if sequence.dtype == "float64" else sequence.dtype
-    x = sequence.x if sequence.time_major else graph.transpose(sequence.x, (1, 0, *range(2, 3 + rank)))
+    x = sequence.steps(graph)
     x = to_first(graph, graph.cast(x, work), rank, cell.data_format, lead=2)
     channels = cell.kernel.shape[rank]
     window = cell.kernel.shape[:rank]

@@ -86,12 +86,12 @@ def run(graph: Graph, sequence: Sequence, places: list[int]) -> tuple[list[Pass]
     directions = [sequence.directions[place] for place in places]
     cells = [direction.cell for direction in directions]
     form = FORMS[type(cells[0])]
-    x, compaction = sequence.x, None
-    if sequence.mask is not None:
+    compaction = None
+    if sequence.mask is None:
+        x = sequence.steps(graph)
+    else:
         compaction = Compaction.of(graph, sequence.mask, sequence.time_major)
-        x = compaction.compact(graph, x, cells[0].kernel.shape[0])
-    elif not sequence.time_major:
-        x = graph.transpose(x, (1, 0, 2))
+        x = sequence.guarded(graph, compaction.compact(graph, sequence.x, cells[0].kernel.shape[0]))
     outputs = _operator(graph, sequence, form, places, x, compaction)
     units = cells[0].units  # type: ignore[union-attr]
     found = _Found(graph, sequence, directions, units, compaction, outputs[0], list(outputs[1:]))

@@ -100,6 +100,22 @@ class Sequence:
         last = index == 0 and not self.layer.return_sequences and any(self.wants_y[place] for place in places)
         return last or any(self.wants_states[place][index] for place in places)
 
+    def steps(self, graph: Graph) -> Tensor:
+        """x as [time, batch, *features]."""
+        order = (1, 0, *range(2, len(self.shape)))
+        return self.guarded(graph, self.x if self.time_major else graph.transpose(self.x, order))
+
+    def guarded(self, graph: Graph, x: Tensor) -> Tensor:
+        """x [time, batch, *features], refused at run time where time or batch is 0.
+
+        onnxruntime 1.32 ends the process there (LSTM, GRU, Scan), or forgets the initial states. A Reshape cannot infer
+        its -1 beside a 0, and moves no data: an error at no cost.
+        """
+        time, batch = self.shape[:2] if self.time_major else self.shape[1::-1]
+        kept = (0,) * (len(self.shape) - 2)
+        x = graph.reshape(x, (-1, 0, *kept)) if batch is None else x
+        return graph.reshape(x, (0, -1, *kept)) if time is None else x
+
     @property
     def joins(self) -> bool:
         """Whether a bidirectional operator's Y needs but one Transpose and a Reshape to be the layer's output."""
