@@ -81,7 +81,22 @@ def arguments(call: Call) -> Arguments:
     carried = mask if mask is not None else x.mask
     if mask is None and (not states or call.era.switch("mask_with_initial_state")):
         mask = x.mask
+    if mask is not None:
+        mask = _of_steps(call, mask)
     return Arguments(x, tuple(t.value for t in states), mask, carried)
+
+
+def _of_steps(call: Call, mask: Value) -> Value:
+    """The mask as [batch, time]: further axes must be of size 1.
+
+    Raises:
+        Unsupported: they are not. Keras would take them for the units' axes (Keras 3's TimeDistributed leaves such).
+    """
+    while len(mask.shape) > 2 and mask.shape[-1] == 1:
+        mask = call.ops.squeeze(mask, -1)
+    if len(mask.shape) != 2:
+        raise Unsupported(f"a mask of shape {mask.shape}, where one of (batch, time) is expected")
+    return mask
 
 
 def state_names(cell: Cell) -> tuple[str, ...]:

@@ -109,8 +109,8 @@ def _states(call: Call, cells: list[Any], given: tuple[Value, ...], configs: lis
     """Initial states of each side."""
     if configs[0].stateful and not given:
         return _carry_both(call, cells, x, configs)
-    half = len(given) // 2
-    parts = (given[:half], given[half:])
+    forward = sum(len(state_names(cell)) for cell in cells[0])
+    parts = (given[:forward], given[forward:])
     return [initial_states(call, *side, x) for side in zip(cells, parts, configs, strict=True)]
 
 
@@ -129,9 +129,9 @@ def _carry_both(call: Call, cells: list[Any], x: Shape, configs: list[Any]) -> l
 
 
 def _masked_output(call: Call, config: Any) -> MaskedOutput:
-    """With return_sequences most versions zero the masked steps of a Bidirectional; see the era's switch."""
-    forced = call.era.switch("bidirectional_masked_output") if config.return_sequences else None
-    return "zero" if forced == "zero" else masked_output(call, config.zero_output_for_mask)
+    """Most versions zero the masked steps if return_sequences, and then only, whatever the wrapped layer says."""
+    forced = call.era.switch("bidirectional_masked_output") == "zero"
+    return masked_output(call, config.return_sequences if forced else config.zero_output_for_mask)
 
 
 Runs = tuple[list[Value], list[list[Value]]]
