@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from converter import readers
 from converter.errors import InvalidModel
 from converter.exporters.weights import cells, gate_cell, owned
 from converter.formats import pytorch, safetensors
+from converter.formats.archive import Zip, open_zip
 from converter.gates import Cell, unpack
 from converter.layers import Constant, GRUCell, LSTMCell, SimpleRNNCell
-from converter.model import Array, Model, Weight
+from converter.model import Array, Model, Weight, constant
 from converter.readers.state_dict import Block, blocks_of
 
+MAX_ARRAY = 1 << 32
 _KINDS = {LSTMCell: "LSTM", GRUCell: "GRU", SimpleRNNCell: "RNN"}
 
 
@@ -54,9 +60,38 @@ def parts_of(path: Path) -> list[Part]:
         if contents.metadata.get("format") == "keras-lstm-convert" and contents.metadata.get("conventions") != "torch":
             return _neutral(contents.tensors, contents.metadata)
         return _torch(blocks_of(contents.tensors))
-    if path.is_file() and pytorch.sniff(path):
+    found = _npz(path)
+    if found is not None:
+        return _neutral(*found)
+    if pytorch.sniff(path):
         return _torch(blocks_of(pytorch.read(path)))
     return _of_model(readers.load(path))
+
+
+def _npz(path: Path) -> tuple[Mapping[str, Weight], Mapping[str, str]] | None:
+    """The arrays and the metadata of our own .npz, or None if it is something else."""
+    if not zipfile.is_zipfile(path):
+        return None
+    archive = open_zip(path)
+    if "metadata.npy" not in archive.names():
+        return None
+    try:
+        metadata = json.loads(str(_array(archive, "metadata.npy")))
+    except (ValueError, json.JSONDecodeError) as error:
+        raise InvalidModel("its metadata is no JSON text", where="metadata") from error
+    tensors = {}
+    for member in sorted(archive.names() - {"metadata.npy"}):
+        name, array = member.removesuffix(".npy"), _array(archive, member)
+        tensors[name] = constant(name, array)
+    return tensors, metadata
+
+
+def _array(archive: Zip, member: str) -> Array:
+    try:
+        array: Array = np.load(io.BytesIO(archive.read(member, MAX_ARRAY)), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise InvalidModel(f"no NumPy array: {error}", where=member) from error
+    return array
 
 
 def _of_model(model: Model) -> list[Part]:
@@ -84,7 +119,7 @@ def _recurrent(name: str, kind: str, kernel: tuple[int, ...], read: Callable[[],
 
 
 def _plain(name: str, kind: str, weights: Mapping[str, Weight]) -> Part:
-    sizes = tuple(weight.shape for weight in weights.values())
+    sizes = tuple(sorted((field, weight.shape) for field, weight in weights.items()))
     return Part(name, kind, sizes, lambda: {field: weight.read() for field, weight in weights.items()})
 
 
