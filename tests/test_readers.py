@@ -247,7 +247,7 @@ def test_a_shard_left_out_leaves_a_gap(tmp_path):
 BROKEN_ARCHIVES = {
     "no weights": ({"model__weights__h5": None}, "without weights"),
     "pickles": ({"model__weights__h5": None, "model__weights__npz": b""}, "NumPy archive"),
-    "no configuration": ({"config__json": None}, "weights only"),
+    "no configuration": ({"config__json": None}, "no config.json"),
     "not JSON": ({"config__json": b"import os"}, "not JSON"),
     "not a model": ({"config__json": b"[1]"}, "not the architecture"),
     "weights are not HDF5": ({"model__weights__h5": b"hello"}, "model.weights.h5: HDF5 cannot"),

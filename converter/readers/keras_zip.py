@@ -14,7 +14,7 @@ from converter.formats import hdf5
 from converter.formats.archive import Folder, Zip, open_zip, sha256
 from converter.formats.text import MAX_BYTES, decode, parse_json
 from converter.keras.source import PathWeights, Source
-from converter.readers.common import chosen, parse_architecture, provenance
+from converter.readers.common import NEEDS_ARCHITECTURE, chosen, parse_architecture, provenance
 from converter.readers.path_weights import StoredPaths
 
 CONFIG, METADATA = "config.json", "metadata.json"
@@ -46,6 +46,8 @@ def read(path: Path, architecture: Mapping[str, Any] | None) -> Source:
     archive = _open(path)
     names = archive.names()
     own = None if CONFIG not in names else parse_architecture(_text(archive, CONFIG), CONFIG)
+    if own is None and architecture is None:  # a whole model that lost a part: nothing is guessed
+        raise InvalidModel(f"there is no {CONFIG} in it, which holds the architecture", hint=NEEDS_ARCHITECTURE)
     metadata = parse_json(_text(archive, METADATA), METADATA) if METADATA in names else {}
     stated = metadata.get("keras_version") if isinstance(metadata, dict) else None
     version = stated if isinstance(stated, str) else None
