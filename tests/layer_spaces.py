@@ -161,6 +161,16 @@ SPACES: dict[str, Space] = {
         )
         for r in (2, 3)
     },
+    "LocallyConnected1D": Space(
+        {"filters": FILTERS, "kernel_size": st.integers(1, 3), "strides": st.integers(1, 2), "use_bias": BOOL},
+        images(1),
+        frozenset({TF_KERAS}),
+    ),
+    **{
+        f"Adaptive{kind}Pooling{r}D": Space({"output_size": st.integers(2, 4)}, images(r), frozenset({KERAS3}))
+        for kind in ("Average", "Max")
+        for r in (1, 2, 3)
+    },
     "GroupNormalization": Space({"groups": st.sampled_from([1, 2, 4, -1]), **NORMS}, shape(3, 2, 4)),
     "RMSNormalization": Space({"axis": axes(2), "epsilon": NORMS["epsilon"]}, WIDE, frozenset({KERAS3})),
     "UnitNormalization": Space({"axis": axes(2)}, WIDE),
