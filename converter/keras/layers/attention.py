@@ -13,6 +13,7 @@ from converter.errors import InvalidModel, Unsupported
 from converter.keras.era import Era
 from converter.keras.graph import Tensor
 from converter.keras.layers.activations import LARGE_NEGATIVE
+from converter.keras.layers.merge import lists_end_masks
 from converter.keras.ops import Ops
 from converter.keras.schema import Config
 from converter.keras.spec import Call, LayerType, Variable, flatten
@@ -136,7 +137,7 @@ def _attend(scores_of: Callable[[Call, Value, Value], Value]) -> Callable[[Call]
         y = ops.matmul(weights, value)
         if query_mask is not None:
             y = ops.where(ops.expand_dims(query_mask, -1), y, ops.constant(0.0, y.dtype))
-        outputs = (Tensor(y, query_mask),)
+        outputs = (Tensor(y, None if lists_end_masks(call.era) else query_mask),)
         return (*outputs, Tensor(weights)) if flag(call, "return_attention_scores") else outputs
 
     return attend

@@ -1,8 +1,8 @@
 """Concatenate, Add, Subtract, Multiply, Average, Maximum, Minimum; Dot stands in `dot`.
 
-What masks do to a merge changed with Keras 3.4.0 (keras-team/keras#19685): before it, masks of the inputs are joined by
-`and` and values stay as they are; since then they are joined by `or`, one unmasked input ends the mask, and Multiply,
-Maximum and Minimum leave masked steps out.
+What masks do to a merge depends on the release. In Keras 1 and 2 the masks of the inputs are joined by `and`. Keras 3
+before 3.4 does not see masks in a list of inputs, so they end there. Since 3.4.0 (keras-team/keras#19685) they are
+joined by `or`, one unmasked input ends the mask, and Multiply, Maximum and Minimum leave masked steps out.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 
 from converter.errors import InvalidModel, Unsupported
+from converter.keras.era import Era
 from converter.keras.graph import Tensor
 from converter.keras.ops import Ops
 from converter.keras.schema import Config
@@ -19,6 +20,13 @@ from converter.layers import ElementwiseOp
 from converter.model import Value
 
 MASKS_JOIN_BY_OR = (3, 4, 0)
+
+
+def lists_end_masks(era: Era) -> bool:
+    """Whether this Keras overlooks the masks of tensors that are passed as a list."""
+    return (3, 0, 0) <= era.version < MASKS_JOIN_BY_OR
+
+
 OPERATORS: Mapping[str, ElementwiseOp] = {
     "Add": "add",
     "Subtract": "subtract",
@@ -86,7 +94,7 @@ def _merge(call: Call) -> tuple[Tensor, ...]:
         y = MASKED[name](ops, tensors)
     else:
         y = merge_values(ops, name, raised)
-    return (Tensor(y, merge_masks(ops, tensors, by_or)),)
+    return (Tensor(y, None if lists_end_masks(call.era) else merge_masks(ops, tensors, by_or)),)
 
 
 def _full(ops: Ops, tensor: Tensor) -> Value | None:
@@ -144,7 +152,7 @@ def _concatenate(call: Call) -> tuple[Tensor, ...]:
     if not -rank <= axis < rank:
         raise InvalidModel(f"Concatenate along axis {axis} of inputs with {rank} axes")
     y = call.ops.concatenate([t.value for t in tensors], axis)
-    return (Tensor(y, concatenated_mask(call, tensors, axis % rank)),)
+    return (Tensor(y, None if lists_end_masks(call.era) else concatenated_mask(call, tensors, axis % rank)),)
 
 
 def concatenated_mask(call: Call, tensors: Sequence[Tensor], axis: int) -> Value | None:
