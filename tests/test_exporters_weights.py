@@ -64,7 +64,7 @@ def test_keras_archives_mean_what_the_old_file_meant(path: Path, tmp_path: Path)
     low = any(value.dtype in ("float16", "bfloat16") for node in model.nodes for value in node.outputs)
     if not model.states:
         given = np.load(path.parent / "inputs.npz")
-        arrays = {value.name: given[f"in{k}"] for k, value in enumerate(model.inputs)}
+        arrays = {v.name: given[f"in{k}"] for k, v in enumerate(model.inputs) if f"in{k}" in given.files}
         assert_same(model, again, 1e-2 if low else 2e-6, arrays)
 
 

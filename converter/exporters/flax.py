@@ -18,7 +18,7 @@ import numpy as np
 
 from converter import layers
 from converter.errors import Unsupported
-from converter.exporters.weights import cells, describe, gate_cell
+from converter.exporters.weights import cells, describe, gate_cell, owned
 from converter.formats import safetensors
 from converter.gates import CONVENTIONS, Cell, pack
 from converter.model import Array, Model, Node, Weight
@@ -61,11 +61,10 @@ def _node(node: Node) -> Iterator[tuple[str, Weight]]:
     if isinstance(node.layer, (layers.Recurrent, layers.Constant)):
         return
     known = FIELDS.get(type(node.layer), {})
-    for field, weight in vars(node.layer).items():
-        if isinstance(weight, Weight):
-            if field not in known:
-                raise Unsupported(f"no counterpart of {type(node.layer).__name__} in Flax here", where=node.name)
-            yield known[field].format(name), weight
+    for field, weight in owned(node.layer):
+        if field not in known:
+            raise Unsupported(f"no counterpart of {type(node.layer).__name__} in Flax here", where=node.name)
+        yield known[field].format(name), weight
 
 
 def _cell(cell: layers.Cell, place: str) -> Iterator[tuple[str, Weight]]:

@@ -148,6 +148,18 @@ def _reshape(layer: layers.Reshape, value: Value, x: Ref) -> tuple[str, tuple[An
     return "Reshape", (x,), {"newshape": [-1 if size is None else size for size in known]}
 
 
+def _fold(_: layers.FoldTime, value: Value, x: Ref) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+    if None in value.shape[1:]:
+        raise Unsupported("time of any length around sizes of any length", hint=HINT)
+    return "Reshape", (x,), {"newshape": [-1, *value.shape[1:]]}
+
+
+def _unfold(_: layers.UnfoldTime, value: Value, y: Ref, like: Ref) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+    if value.shape.count(None) > 1:
+        raise Unsupported("TimeDistributed over time of any length", hint=HINT)
+    return "Reshape", (y,), {"newshape": [-1 if size is None else size for size in value.shape]}
+
+
 def _slice(layer: layers.Slice, _: Value, x: Ref) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
     key = [slice(None)] * (max(layer.axes) + 1)
     for axis, start, stop, step in zip(layer.axes, layer.starts, layer.stops, layer.steps, strict=True):
@@ -169,6 +181,8 @@ Line = tuple[str, tuple[Any, ...], dict[str, Any]]
 # Layers that are one operation: type -> class name, arguments of the call, configuration.
 _LINES: Mapping[type, Callable[..., Line]] = {
     layers.Reshape: _reshape,
+    layers.FoldTime: _fold,
+    layers.UnfoldTime: _unfold,
     layers.Transpose: lambda layer, _, x: ("Transpose", (x,), {"axes": list(layer.axes)}),
     layers.Concatenate: lambda layer, _, *xs: ("Concatenate", (list(xs),), {"axis": layer.axis}),
     layers.ExpandDims: lambda layer, _, x: ("ExpandDims", (x,), {"axis": _one(layer.axes)}),

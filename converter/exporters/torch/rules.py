@@ -240,6 +240,8 @@ def _reduce(layer: layers.Reduce, x: str) -> str:
 # Layers that are one line: type -> expression of the layer and its inputs' variables.
 _LINES: Mapping[type, Callable[..., str]] = {
     layers.Reshape: lambda layer, x: _reshape(layer, x),
+    layers.FoldTime: lambda layer, x: f"{x}.flatten(0, 1)",
+    layers.UnfoldTime: lambda layer, y, like: f"{y}.unflatten(0, {like}.shape[:2])",
     layers.Transpose: lambda layer, x: f"{x}.permute({list(layer.axes)})",
     layers.Concatenate: lambda layer, *x: f"torch.cat([{', '.join(x)}], {layer.axis})",
     layers.ExpandDims: lambda layer, x: _nested(x, layer.axes, "unsqueeze"),
