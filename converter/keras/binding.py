@@ -172,7 +172,9 @@ def _bind_paths(spec: LayerSpec, group: PathWeights, era: Era) -> Bound:
         name = f"{base}_{index}" if index else base
         found = container.group(name) if container is not None else None
         if found is None and has_weights:
-            raise InvalidModel(f"no weights under {name!r}", where=f"layer {clean(layer.name)!r} ({layer.class_name})")
+            where = f"layer {clean(layer.name)!r} ({layer.class_name})"
+            hint = "Keras stores a layer that stands in several models once, but not where; .h5 files hold it each time"
+            raise InvalidModel(f"no weights under {name!r}", where=where, hint=hint)
         children[layer.name] = _located(layer, found, era) if found is not None else _assemble(layer, {})
     return Bound({}, children)
 

@@ -6,6 +6,7 @@ Raises InvalidModel where the JSON is malformed and Unsupported where a class or
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from converter.errors import ConversionError, InvalidModel, Unsupported, clean
@@ -174,12 +175,23 @@ def _functional(name: str, layers: tuple[LayerSpec, ...], config: Any, listed: l
     calls: dict[str, dict[int, CallSpec]] = {}
     for layer, raw in zip(layers, listed, strict=True):
         calls[layer.name] = dict(enumerate(call_specs(raw.get("inbound_nodes", []), known)))
+    if era.major >= 3:
+        outputs = _without_creation(layers, outputs)
     offsets = _node_offsets(layers, calls, outputs) if era.major < 3 else {}
     for layer_name_, offset in offsets.items():
         calls[layer_name_] = {k + offset: v for k, v in calls[layer_name_].items()}
     return ModelSpec(
         name, layers, calls, inputs, outputs, tuple(key or ref.layer for key, ref in zip(keys, outputs, strict=True))
     )
+
+
+def _without_creation(layers: tuple[LayerSpec, ...], outputs: tuple[Ref, ...]) -> tuple[Ref, ...]:
+    """Keras 3 counts the creation of a nested Functional model as node 0, but only in a model's list of outputs.
+
+    Source: `Functional.get_config` and `serialize_node` in keras/src/models/functional.py, 3.0.0 to 3.15.1.
+    """
+    nested = {layer.name for layer in layers if layer.class_name == "Functional"}
+    return tuple(replace(ref, node=ref.node - 1) if ref.layer in nested else ref for ref in outputs)
 
 
 def _node_offsets(
