@@ -27,11 +27,11 @@ def activations(library: str, native: bool) -> st.SearchStrategy[Any]:
     names = st.sampled_from(NATIVE + NATIVE_IN_KERAS3 * new + SCANNED + SCANNED_IN_KERAS3 * new)
     slopes = st.sampled_from([0.1, 0.4])
     layers = st.one_of(
-        slopes.map(lambda a: {"class_name": "LeakyReLU", "negative_slope": a}),
+        slopes.map(lambda a: {"class_name": "LeakyReLU", "negative_slope" if new else "alpha": a}),
         slopes.map(lambda a: {"class_name": "ReLU", "negative_slope": a, "max_value": 2.0}),
         slopes.map(lambda a: {"class_name": "ELU", "alpha": a}),
     )
-    return st.one_of(names, names, names, layers) if new else names
+    return st.one_of(names, names, names, layers)
 
 
 @st.composite
