@@ -21,7 +21,8 @@ from converter.formats.archive import Zip, open_zip
 from converter.gates import Cell, unpack
 from converter.layers import Constant, GRUCell, LSTMCell, SimpleRNNCell
 from converter.model import Array, Model, Weight, constant
-from converter.readers.state_dict import Block, blocks_of
+from converter.parts_torch import flax_layers, torch_blocks, torch_layer, types
+from converter.readers.state_dict import checked
 
 MAX_ARRAY = 1 << 32
 _KINDS = {LSTMCell: "LSTM", GRUCell: "GRU", SimpleRNNCell: "RNN"}
@@ -57,15 +58,18 @@ def parts_of(path: Path) -> list[Part]:
     """
     if safetensors.sniff(path):
         contents = safetensors.read(path)
-        if contents.metadata.get("format") == "keras-lstm-convert" and contents.metadata.get("conventions") != "torch":
+        convention = contents.metadata.get("conventions", "torch")
+        if convention == "flax linen":
+            return _flax(contents.tensors, contents.metadata)
+        if convention != "torch":
             return _neutral(contents.tensors, contents.metadata)
-        return _torch(blocks_of(contents.tensors))
+        return _torch(contents.tensors, contents.metadata)
     found = _npz(path)
     if found is not None:
         return _neutral(*found)
     if pytorch.sniff(path):
-        return _torch(blocks_of(pytorch.read(path)))
-    return _of_model(readers.load(path))
+        return _torch(pytorch.read(path), {})
+    return parts_of_model(readers.load(path))
 
 
 def _npz(path: Path) -> tuple[Mapping[str, Weight], Mapping[str, str]] | None:
@@ -94,7 +98,8 @@ def _array(archive: Zip, member: str) -> Array:
     return array
 
 
-def _of_model(model: Model) -> list[Part]:
+def parts_of_model(model: Model) -> list[Part]:
+    """The layers with weights of a model, in order; shared ones once."""
     parts: list[Part] = []
     seen: set[int] = set()
     for node in model.nodes:
@@ -123,21 +128,32 @@ def _plain(name: str, kind: str, weights: Mapping[str, Weight]) -> Part:
     return Part(name, kind, sizes, lambda: {field: weight.read() for field, weight in weights.items()})
 
 
-def _torch(blocks: list[Block]) -> list[Part]:
-    parts = []
-    for block in blocks:
+def _torch(arrays: Mapping[str, Weight], metadata: Mapping[str, str]) -> list[Part]:
+    parts, kinds = [], types(metadata)
+    for block in torch_blocks(arrays):
         if not block.recurrent:
-            weight = block.arrays["weight"]
-            fields = {"kernel": weight.map(lambda w: w.T, weight.shape[::-1])}
-            fields |= {"bias": block.arrays["bias"]} if "bias" in block.arrays else {}
-            parts.append(_plain(block.name, "Dense", fields))
+            parts.append(_plain(*torch_layer(block, kinds)))
             continue
-        for side, arrays in (("forward" if block.reverse else "", block.arrays), ("backward", block.reverse)):
-            if arrays:
-                rows, features = arrays["weight_ih"].shape
-                kind = {4: "LSTM", 3: "GRU", 1: "RNN"}[rows // arrays["weight_hh"].shape[1]]
-                read = partial(_unpacked, arrays, f"torch/{kind}")
+        checked(block)
+        for side, given in (("forward" if block.reverse else "", block.arrays), ("backward", block.reverse)):
+            if given:
+                rows, features = given["weight_ih"].shape
+                kind = {4: "LSTM", 3: "GRU", 1: "RNN"}[rows // given["weight_hh"].shape[1]]
+                read = partial(_unpacked, given, f"torch/{kind}")
                 parts.append(_recurrent(" ".join(p for p in (block.name, side) if p), kind, (features, rows), read))
+    return parts
+
+
+def _flax(arrays: Mapping[str, Weight], metadata: Mapping[str, str]) -> list[Part]:
+    cells, others = flax_layers(arrays, types(metadata))
+    parts = [_plain(*layer) for layer in others]
+    for place, given in cells.items():
+        kind = "LSTM" if "ii/kernel" in given else "GRU" if "iz/kernel" in given else "RNN"
+        first = next(weight for name, weight in given.items() if name.startswith("i") and name.endswith("/kernel"))
+        gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[kind]
+        shape = (first.shape[0], gates * first.shape[1])
+        convention = {"LSTM": "flax/LSTMCell", "GRU": "flax/GRUCell", "RNN": "flax/SimpleCell"}[kind]
+        parts.append(_recurrent(place, kind, shape, partial(_unpacked, given, convention)))
     return parts
 
 

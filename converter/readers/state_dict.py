@@ -24,7 +24,7 @@ from converter.gates import unpack
 from converter.layers import Direction, Recurrent
 from converter.model import Array, LayerInfo, Model, Node, Provenance, Value, Weight
 
-_RECURRENT = re.compile(r"(?:(.*)\.)?(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)(?:_l(\d{1,3})(_reverse)?)?")
+RECURRENT = re.compile(r"(?:(.*)\.)?(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)(?:_l(\d{1,3})(_reverse)?)?")
 _KINDS = {4: "LSTM", 3: "GRU", 1: "RNN"}
 _CLASSES = {"LSTM": "LSTM", "GRU": "GRU", "RNN": "SimpleRNN"}
 
@@ -75,7 +75,7 @@ def blocks_of(arrays: Mapping[str, Weight]) -> list[Block]:
     """
     blocks = _blocks(arrays)
     for block in blocks:
-        _check(block)
+        checked(block)
     return blocks
 
 
@@ -97,7 +97,7 @@ def _blocks(arrays: Mapping[str, Weight]) -> list[Block]:
     """Arrays grouped into layers, in file order."""
     blocks: dict[str, Block] = {}
     for key, weight in arrays.items():
-        match = _RECURRENT.fullmatch(key)
+        match = RECURRENT.fullmatch(key)
         if match:
             prefix, part, level, reverse = match.groups()
             name = ".".join(p for p in (prefix, f"l{level}" if level else None) if p) or "l0"
@@ -114,8 +114,13 @@ def _blocks(arrays: Mapping[str, Weight]) -> list[Block]:
     return list(blocks.values())
 
 
-def _check(block: Block) -> None:
-    """The shapes of one layer's arrays fit each other."""
+def checked(block: Block) -> None:
+    """Checks that the shapes of one layer's arrays fit each other.
+
+    Raises:
+        InvalidModel: they do not.
+        Unsupported: a projection, or arrays that are no weights of a recurrent or Linear layer.
+    """
     if "weight_hr" in block.arrays:
         raise Unsupported("an LSTM with a projection", where=block.name)
     for arrays in (block.arrays, block.reverse):

@@ -1,0 +1,92 @@
+"""Proofs of files that are not ONNX: what can be read back is run, of the others the weights are compared.
+
+A Keras archive is read again, as the file of a stranger, and both models are run by the float64 reference. Files of
+weights (PyTorch, Flax, NumPy, safetensors) are brought back to Keras' packing and compared gate by gate.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from converter import interpret, readers
+from converter.compare import Pair, compare_parts
+from converter.model import Array, Model
+from converter.parts import parts_of, parts_of_model
+from converter.verification.inputs import Case, cases_of
+from converter.verification.report import OutputError, Report
+
+FLOOR = 1e-7  # of the scale: what float32 rounding alone explains
+FACTOR = 10.0
+_WEIGHTS = (".npz", ".safetensors", ".pt", ".pth")
+
+
+def verify(model: Model, exported: Path, seed: int = 0) -> Report:
+    """Compares a written file with the model it was made from.
+
+    Raises:
+        InvalidModel, Unsupported, OSError: the file cannot be read back.
+    """
+    if exported.suffix in _WEIGHTS:
+        return _weights(model, exported)
+    again = readers.load(exported)
+    runtime = f"reference_lstm, on {again.source.format} read back"
+    if len(again.inputs) != len(model.inputs) or len(again.outputs) != len(model.outputs):
+        return Report("the original", runtime, (), (), (), ("it has other inputs or outputs",))
+    cases = cases_of(model, seed)
+    outputs = _outputs(model, again, cases)
+    failures = tuple(f"{one.name}: {one.note or f'off by {one.error:.1e}'}" for one in outputs if not one.passed)
+    return Report("the original", runtime, tuple(case.label for case in cases), (), tuple(outputs), failures)
+
+
+def _run(model: Model, like: Model, case: Case, dtype: str) -> list[Array]:
+    """The outputs of all calls, states carried along, inputs matched by place."""
+    states: dict[str, Array] = {}
+    made: list[Array] = []
+    for call in case.calls:
+        given = {b.name: call[a.name] for a, b in zip(like.inputs, model.inputs, strict=True)}
+        values = interpret.run(model, given, dtype=dtype, states=states or None)
+        states = {state.input.name: values[state.output.name] for state in model.states}
+        made += [values[value.name] for value in model.outputs]
+    return made
+
+
+def _outputs(model: Model, again: Model, cases: list[Case]) -> list[OutputError]:
+    found = []
+    runs = [(_run(model, model, c, "float64"), _run(model, model, c, "float32"), _run(again, model, c, "float64"))
+            for c in cases]  # fmt: skip
+    for k, name in enumerate(model.output_names):
+        scale = error = own = 0.0
+        count, note = 0, ""
+        step = len(model.outputs)
+        for exact, single, have in (trio for run in runs for trio in list(zip(*run, strict=True))[k::step]):
+            if exact.shape != have.shape:
+                note = f"shape {have.shape}, expected {exact.shape}"
+                continue
+            count += exact.size
+            scale = max(scale, float(np.abs(exact).max(initial=0)))
+            error = max(error, float(np.abs(have - exact).max(initial=0)))
+            own = max(own, float(np.abs(single - exact).max(initial=0)))
+        note = note or ("nothing but zeros to compare" if scale == 0 else "" if np.isfinite(error) else "not a number")
+        found.append(OutputError(name, count, scale, error, own, FACTOR * max(own, FLOOR * scale), note))
+    return found
+
+
+def _weights(model: Model, exported: Path) -> Report:
+    compared = compare_parts(parts_of_model(model), parts_of(exported))
+    outputs = tuple(_pair(pair) for pair in compared.pairs)
+    failures = [f"{one.name}: {one.note}" for one in outputs if not one.passed]
+    failures += [f"{name}: its weights are missing" for name in compared.only_a]
+    failures += [f"{name}: it is not in the original" for name in compared.only_b]
+    failures += [] if compared.pairs else ["no weights to compare"]
+    notes = ("the weights are compared, gate by gate; nothing was run",)
+    cases = (f"{len(outputs)} layers",)
+    return Report("the original's weights", "no runtime", cases, (), outputs, tuple(failures), notes)
+
+
+def _pair(pair: Pair) -> OutputError:
+    error = max((finding.difference for finding in pair.findings), default=0.0)
+    right = pair.verdict in ("equal", "rounding")
+    note = "" if right else pair.explanation or "different weights"
+    return OutputError(pair.a, sum(finding.of for finding in pair.findings), 0.0, error, 0.0, error, note)
