@@ -1,0 +1,414 @@
+"""How layers are joined: models of Keras 3 and tf_keras, saved, converted, run, compared; and parts of them."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from converter.api import load
+from converter.errors import InvalidModel, Unsupported
+from converter.exporters.onnx import export
+from converter.interpret import run
+from converter.model import Model
+
+LIBRARIES = ["keras", "tf_keras"]
+pytestmark = [
+    pytest.mark.tensorflow,
+    pytest.mark.skipif(
+        not all(find_spec(name) for name in ("tensorflow", *LIBRARIES)), reason="needs TensorFlow and tf_keras"
+    ),
+    pytest.mark.filterwarnings("ignore"),
+]
+Build = Callable[[Any], Any]
+
+
+@cache
+def library(name: str) -> Any:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return import_module(name)
+
+
+# --- models -----------------------------------------------------------------------------------------------------------
+
+
+def three_deep(k: Any) -> Any:
+    """A model in a model in a model, one of them Sequential, two layers of one name."""
+    a = k.Input((5, 3))
+    inner = k.Model(a, k.layers.LSTM(4, return_sequences=True, name="same")(a), name="inner")
+    b = k.Input((5, 3))
+    middle = k.Sequential([b, inner, k.layers.Dense(3, name="same")], name="middle")
+    c = k.Input((5, 3))
+    return k.Model(c, k.layers.GRU(2, name="same")(middle(c)))
+
+
+def shared_layer(k: Any) -> Any:
+    """One LSTM on two inputs and on its own output; one Dense on all."""
+    a, b = k.Input((5, 4), name="a"), k.Input((5, 4), name="b")
+    lstm, dense = k.layers.LSTM(4, return_sequences=True), k.layers.Dense(2)
+    last = k.layers.LSTM(3)
+    ys = [dense(last(lstm(x))) for x in (a, lstm(b), b)]
+    return k.Model([b, a], [k.layers.Add()(ys), ys[2]])
+
+
+def shared_model(k: Any) -> Any:
+    """A model of two inputs and two outputs, called twice, the second time on its own outputs in the other order."""
+    x, s = k.Input((None, 3)), k.Input((3,))
+    y, h = k.layers.GRU(3, return_sequences=True, return_state=True)(x, initial_state=s)
+    inner = k.Model([x, s], [k.layers.Dense(3)(h), y], name="inner")
+    a, b = k.Input((None, 3), name="a"), k.Input((3,), name="b")
+    first = inner([a, b])
+    second = inner([first[1], first[0]])
+    return k.Model([a, b], [second[1], first[0], second[0]])
+
+
+def dict_inputs(k: Any) -> Any:
+    """A model whose inputs and outputs are dicts, in a model that calls it with one."""
+    x = {"zeta": k.Input((5, 3), name="zeta"), "alpha": k.Input((5, 2), name="alpha")}
+    y = k.layers.Concatenate()([x["zeta"], x["alpha"]])
+    outputs = {"second": k.layers.LSTM(2)(y), "first": k.layers.Dense(1)(y)}
+    inner = k.Model(x, outputs, name="inner")
+    a, b = k.Input((5, 2), name="a"), k.Input((5, 3), name="b")
+    made = inner({"alpha": a, "zeta": b})
+    return k.Model([a, b], [made["second"], made["first"]])
+
+
+def outer_dicts(k: Any) -> Any:
+    x = {"zeta": k.Input((5, 3), name="zeta"), "alpha": k.Input((5, 3), name="alpha")}
+    y = k.layers.Subtract()([x["zeta"], x["alpha"]])
+    return k.Model(x, {"second": k.layers.LSTM(2)(y), "first": k.layers.Dense(1)(y)})
+
+
+def many_outputs(k: Any) -> Any:
+    """All outputs of one layer, in another order, and an LSTM started by two of them."""
+    x = k.Input((None, 3))
+    y, h, c = k.layers.LSTM(4, return_sequences=True, return_state=True)(x)
+    z, *_ = k.layers.LSTM(4, return_sequences=True, return_state=True)(y, initial_state=[c, h])
+    return k.Model(x, [c, z, h])
+
+
+def bidirectional_states(k: Any) -> Any:
+    x = k.Input((5, 3))
+    y, *states = k.layers.Bidirectional(k.layers.LSTM(2, return_sequences=True, return_state=True))(x)
+    z = k.layers.Bidirectional(k.layers.LSTM(2))(y, initial_state=states)
+    return k.Model(x, [z, states[3]])
+
+
+def implied_input(k: Any) -> Any:
+    """A Sequential that was never told its input's shape, built by its first call."""
+    model = k.Sequential([k.layers.LSTM(4, return_sequences=True), k.layers.Dense(2)])
+    model(np.zeros((2, 5, 3), "float32"))
+    return model
+
+
+def sequential_first(k: Any) -> Any:
+    """A Sequential that begins with a Sequential that begins with a model."""
+    a = k.Input((None, 3))
+    inner = k.Model(a, k.layers.LSTM(4, return_sequences=True)(a))
+    return k.Sequential([k.Sequential([inner, k.layers.Dense(3)]), k.layers.LSTM(2)])
+
+
+def fixed_batch(k: Any) -> Any:
+    x = k.Input(batch_shape=(2, 5, 3)) if k.__name__ == "keras" else k.Input((5, 3), batch_size=2)
+    return k.Model(x, k.layers.LSTM(4)(x))
+
+
+def open_axes(k: Any) -> Any:
+    """Several axes left open, a layer on each step."""
+    x = k.Input((None, None, 3))
+    y = k.layers.TimeDistributed(k.layers.LSTM(4))(x)
+    return k.Model(x, [k.layers.LSTM(2, return_sequences=True)(y), y])
+
+
+def distributed_model(k: Any) -> Any:
+    """A whole model on each step, two axes deep."""
+    a = k.Input((4, 3))
+    inner = k.Model(a, k.layers.Dense(2)(k.layers.LSTM(4)(a)), name="inner")
+    x = k.Input((2, 5, 4, 3))
+    y = k.layers.TimeDistributed(k.layers.TimeDistributed(inner))(x)
+    return k.Model(x, k.layers.TimeDistributed(k.layers.LSTM(2))(y))
+
+
+def passed_through(k: Any) -> Any:
+    """Outputs that are inputs, and one output twice."""
+    a, b = k.Input((5, 3), name="a"), k.Input((2,), name="b")
+    y = k.layers.LSTM(2, name="lstm")(a)
+    return k.Model([a, b], [y, a, y, b])
+
+
+def passed_through_inside(k: Any) -> Any:
+    """A nested model that gives back one of its inputs, and the same output twice."""
+    a, b = k.Input((5, 3)), k.Input((5, 2))
+    y = k.layers.LSTM(2, return_sequences=True)(a)
+    inner = k.Model([a, b], [b, y, y], name="inner")
+    x, z = k.Input((5, 3), name="x"), k.Input((5, 2), name="z")
+    return k.Model([x, z], k.layers.Concatenate()(inner([x, z])))
+
+
+def other_calls(k: Any) -> Any:
+    """Layers and a model that were called elsewhere, too, before, between and after their calls in the model."""
+    lstm, dense = k.layers.LSTM(3, return_sequences=True), k.layers.Dense(3)
+    inner = k.Sequential([k.Input((5, 3)), k.layers.Dense(3)], name="inner")
+    other, x = k.Input((5, 3)), k.Input((5, 3))
+    inner(dense(lstm(other)))
+    y = lstm(x)
+    dense(other)
+    z = inner(dense(y))
+    inner(other)
+    return k.Model(x, [lstm(inner(z)), dense(z)])
+
+
+def part_of_a_model(k: Any) -> Any:
+    """A model cut out of the middle of another, and joined with a second one."""
+    x = k.Input((5, 3))
+    y = k.layers.LSTM(3, return_sequences=True)(x)
+    z = k.layers.Dense(3)(y)
+    head = k.Model(y, z, name="head")
+    a = k.Input((5, 3))
+    return k.Model(a, k.layers.GRU(2)(head(head(a))))
+
+
+def shared_across(k: Any) -> Any:
+    """A layer and a model that stand in a nested model and outside of it, with the same weights."""
+    dense = k.layers.Dense(3, name="dense")
+    a = k.Input((5, 3))
+    small = k.Model(a, k.layers.LSTM(3, return_sequences=True)(a), name="small")
+    b = k.Input((5, 3))
+    big = k.Model(b, dense(small(b)), name="big")
+    x = k.Input((5, 3))
+    return k.Model(x, k.layers.Add()([big(x), dense(small(big(x)))]))
+
+
+def masked_models(k: Any) -> Any:
+    """A mask that goes into a nested model and out of it."""
+    a = k.Input((5, 4))
+    inner = k.Model(a, k.layers.LSTM(3, return_sequences=True)(a), name="inner")
+    x = k.Input((5,), dtype="int32")
+    y = inner(k.layers.Embedding(4, 4, mask_zero=True)(x))
+    return k.Model(x, k.layers.LSTM(2)(inner(k.layers.Dense(4)(y))))
+
+
+def keywords(k: Any) -> Any:
+    """A mask and states by keyword, the states of another input."""
+    x, m, s = k.Input((5, 3), name="x"), k.Input((5,), name="m", dtype="bool"), k.Input((4,), name="s")
+    y = k.layers.LSTM(4, return_sequences=True)(x, mask=m, initial_state=[s, k.layers.Dense(4)(s)])
+    return k.Model([s, m, x], k.layers.LSTM(2)(y, mask=m))
+
+
+MODELS: list[Build] = [
+    three_deep, shared_layer, shared_model, dict_inputs, outer_dicts, many_outputs, bidirectional_states, implied_input,
+    sequential_first, fixed_batch, open_axes, distributed_model, passed_through, passed_through_inside, other_calls,
+    part_of_a_model, shared_across, masked_models, keywords,
+]  # fmt: skip
+
+
+# --- comparing --------------------------------------------------------------------------------------------------------
+
+
+def randomised(model: Any) -> Any:
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.normal(size=w.shape).astype("float32") * 0.5 for w in model.get_weights()])
+    return model
+
+
+def flat(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [a for key in sorted(value) for a in flat(value[key])]
+    return [a for v in value for a in flat(v)] if isinstance(value, list | tuple) else [value]
+
+
+def arrays_for(inputs: list[Any]) -> list[Any]:
+    """Random arrays for Keras tensors; 2 stands for an open batch, 5 for an open time."""
+    rng = np.random.default_rng(1)
+    made = []
+    for tensor in inputs:
+        shape = [n or (5 if k else 2) for k, n in enumerate(tuple(tensor.shape))]
+        kind = getattr(tensor.dtype, "name", tensor.dtype)
+        values = rng.normal(size=shape) if kind == "float32" else rng.integers(0, 3 if kind == "int32" else 2, shape)
+        made.append(values.astype(kind))
+    return made
+
+
+def assert_equal(path: Path, model: Model, arrays: list[Any], truth: list[Any]) -> None:
+    """The reference and the exported file give what Keras gave, output by output."""
+    import onnxruntime
+
+    export(model, path)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    feeds = {value.name: array for value, array in zip(model.inputs, arrays, strict=True)}
+    reference = run(model, feeds)
+    exported = session.run(None, {k.name: v for k, v in zip(session.get_inputs(), arrays, strict=True)})
+    assert len(truth) == len(model.outputs) == len(set(model.output_names)) == len(exported)
+    for have, value, want in zip(exported, model.outputs, truth, strict=True):
+        assert have.shape == want.shape
+        np.testing.assert_allclose(reference[value.name], want, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(have, want, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("suffix", ["h5", "keras"])
+@pytest.mark.parametrize("name", LIBRARIES)
+@pytest.mark.parametrize("build", MODELS, ids=lambda build: build.__name__)
+def test_gives_what_keras_gives(build: Build, name: str, suffix: str, tmp_path: Path) -> None:
+    model = randomised(build(library(name)))
+    model.save(tmp_path / f"model.{suffix}")
+    if (build, suffix) == (shared_across, "keras"):  # which Keras itself cannot open either
+        with pytest.raises(
+            InvalidModel, match=r"layer 'small' .*no weights under 'functional_1' .*in several models once"
+        ):
+            load(tmp_path / "model.keras")
+        return
+    arrays = arrays_for(model.inputs)
+    names = [tensor.name.partition(":")[0] for tensor in model.inputs]
+    given = dict(zip(names, arrays, strict=True)) if build is outer_dicts else arrays
+    truth = [np.asarray(t) for t in flat(model(given if len(arrays) > 1 else arrays[0]))]
+    assert_equal(tmp_path / "out.onnx", load(tmp_path / f"model.{suffix}"), arrays, truth)
+
+
+# --- parts: --outputs -------------------------------------------------------------------------------------------------
+
+
+def registered(k: Any) -> Any:
+    """A class of an author's own, with weights."""
+
+    class Head(k.layers.Layer):  # type: ignore[misc, name-defined]
+        def build(self, shape: Any) -> None:
+            self.w = self.add_weight(name="w", shape=(shape[-1], 4))
+
+        def call(self, x: Any) -> Any:
+            return x @ self.w
+
+        def compute_output_shape(self, shape: Any) -> Any:
+            return (*shape[:-1], 4)
+
+    return Head
+
+
+def lambda_head(k: Any) -> Any:
+    x = k.Input((5, 3))
+    y = k.layers.Dropout(0.5, name="dropout")(k.layers.LSTM(4, name="lstm")(x))
+    return k.Model(x, k.layers.Dense(2)(k.layers.Lambda(lambda t: t * 2, name="twice")(y)))
+
+
+def loss_head(k: Any) -> Any:
+    """As CTC models are trained: labels and lengths are inputs, and a Lambda of everything is the output."""
+    labels, x, length = (
+        k.Input(shape, name=name) for shape, name in (((4,), "labels"), ((None, 3), "x"), ((1,), "length"))
+    )
+    y = k.layers.Dense(5, activation="softmax", name="softmax")(k.layers.LSTM(4, return_sequences=True)(x))
+    halved = k.layers.Lambda(lambda n: n / 2, name="halved", output_shape=(1,))(length)
+    loss = k.layers.Lambda(lambda ts: ts[0][:, :1, 0] + ts[2], name="ctc", output_shape=(1,))([y, labels, halved])
+    return k.Model([labels, x, length], loss)
+
+
+def branches(k: Any) -> Any:
+    """A class of its own with weights beside layers that do without it, which stand later in the file."""
+    x = k.Input((5, 3))
+    y = k.layers.LSTM(4, return_sequences=True, name="lstm")(x)
+    own = registered(k)(name="own")(y)
+    z = k.layers.Dense(4, name="before")(k.layers.Dense(4, name="first")(y))
+    return k.Model(x, [k.layers.Dense(4, name="after")(own), k.layers.Dense(4, name="branch")(z)])
+
+
+def inside(k: Any) -> Any:
+    """A nested model with a Lambda, and a branch beside it."""
+    a = k.Input((5, 3))
+    inner = k.Model(a, k.layers.Lambda(lambda t: t * 2)(k.layers.LSTM(2)(a)), name="inner")
+    x = k.Input((5, 3))
+    y = k.layers.GRU(2, name="gru")(x)
+    return k.Model(x, k.layers.Add(name="add")([y, inner(x)]))
+
+
+def states(k: Any) -> Any:
+    x = k.Input((None, 3))
+    y, h, _ = k.layers.LSTM(4, return_sequences=True, return_state=True, name="lstm")(x)
+    return k.Model(x, k.layers.Dense(2)(k.layers.GRU(4)(y, initial_state=h)))
+
+
+def called_thrice(k: Any) -> Any:
+    """A layer and a model of two outputs, called several times."""
+    a = k.Input((5, 4))
+    inner = k.Model(a, [k.layers.LSTM(4, return_sequences=True)(a), k.layers.Dense(4)(a)], name="inner")
+    x, y = k.Input((5, 4), name="x"), k.Input((5, 4), name="y")
+    dense = k.layers.Dense(4, name="dense")
+    one, two = inner(x)
+    three, four = inner(dense(one))
+    return k.Model([x, y], k.layers.Add()([dense(three), dense(four), two, y]))
+
+
+# model, the outputs asked for, what must be said without them, and names of the inputs that are left
+PARTS: list[tuple[Build, tuple[str, ...], str, list[str]]] = [
+    (lambda_head, ("dropout",), "layer 'twice' .*--outputs dropout, or .*--plugin", []),
+    (lambda_head, ("lstm",), "--outputs dropout", []),
+    (loss_head, ("softmax",), "layer '(halved|ctc)' .*--outputs softmax, or", ["x"]),
+    (branches, ("branch",), "layer 'own' .*--outputs (lstm,branch|branch,lstm), or .*--plugin", []),
+    (branches, ("before", "lstm", "before"), "layer 'own'", []),
+    (inside, ("gru",), "layer 'inner' .*: layer 'lambda.*--outputs gru, or", []),
+    (states, ("lstm",), "", []),
+    (called_thrice, ("inner", "y"), "", ["x", "y"]),
+    (called_thrice, ("x", "dense"), "", ["x"]),
+]
+CHECKPOINTED = [branches, states, called_thrice]
+
+
+def files_of(model: Any, name: str, build: Build, folder: Path) -> list[tuple[Path, Path | None]]:
+    """The model in every kind of file that the library writes, with the architecture where it is apart."""
+    found: list[tuple[Path, Path | None]] = [(folder / "model.h5", None), (folder / "model.keras", None)]
+    for path, _ in found:
+        model.save(path)
+    if name == "tf_keras" and build in CHECKPOINTED:
+        model.save_weights(folder / "ckpt")
+        (folder / "model.json").write_text(model.to_json())
+        found.append((folder / "ckpt", folder / "model.json"))
+    return found
+
+
+def tensors_of(model: Any, layer: str) -> list[Any]:
+    """What a layer gave in its last call in the model."""
+    found = model.get_layer(layer)
+    if layer in {"x", "y"}:
+        return flat(found.output)
+    if not hasattr(found, "_inbound_nodes") or len(found._inbound_nodes) == 1:
+        return flat(found.output)
+    node = found._inbound_nodes[-1]
+    return flat(node.output_tensors if hasattr(node, "output_tensors") else node.outputs)
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+@pytest.mark.parametrize("number", range(len(PARTS)))
+def test_parts(number: int, name: str, tmp_path: Path) -> None:
+    build, outputs, message, inputs = PARTS[number]
+    k = library(name)
+    model = randomised(build(k))
+    kept = [t for t in model.inputs if not inputs or t.name.partition(":")[0] in inputs]
+    arrays = arrays_for(kept)
+    part = k.Model(model.inputs, [t for layer in outputs for t in tensors_of(model, layer)])
+    every = iter(arrays)
+    given = [
+        next(every) if any(t is one for one in kept) else np.zeros([n or 2 for n in t.shape], "float32")
+        for t in model.inputs
+    ]
+    truth = [np.asarray(t) for t in flat(part(given if len(given) > 1 else given[0]))]
+    for path, architecture in files_of(model, name, build, tmp_path):
+        if message:
+            with pytest.raises(Unsupported, match=message):
+                load(path, architecture)
+        else:
+            load(path, architecture)
+        assert_equal(tmp_path / "out.onnx", load(path, architecture, outputs), arrays, truth)
+
+
+def test_a_name_that_is_no_layer(tmp_path: Path) -> None:
+    lambda_head(library("keras")).save(tmp_path / "model.keras")
+    with pytest.raises(InvalidModel, match=r"'lstn', which is no layer .*the last layers are .*lstm, dropout, twice"):
+        load(tmp_path / "model.keras", outputs=("lstn",))
