@@ -1,4 +1,4 @@
-"""The vocabulary of the neutral model: what a node can compute, one frozen dataclass each.
+"""The vocabulary of the neutral model: what a node can compute, one frozen struct each.
 
 Packing of every weight is Keras 3's (gates i, f, c, o; kernels `[input, 4·units]`; convolution kernels
 `[*window, input/groups, filters]`). Axes are counted with the batch as axis 0 and are never negative here.
@@ -7,8 +7,9 @@ Composite Keras layers (Attention, masks, pooling over a mask, ...) are written 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from converter.activations import LINEAR, Activation
 from converter.model import Weight
@@ -16,8 +17,7 @@ from converter.model import Weight
 # --- recurrent layers -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class LSTMCell:
+class LSTMCell(Struct, frozen=True, eq=False):
     """h', c' from x, h, c. kernel [input, 4·units], recurrent_kernel [units, 4·units], bias [4·units]; i, f, c, o.
 
     `peephole` [3·units], gates i, f, o: i and f see the old c, o sees the new one (TF1 LSTMCell(use_peepholes)).
@@ -32,8 +32,7 @@ class LSTMCell:
     peephole: Weight | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class GRUCell:
+class GRUCell(Struct, frozen=True, eq=False):
     """h' = z·h + (1-z)·hh. kernel [input, 3·units], gates z, r, h.
 
     bias [3·units], or [2, 3·units] (input, recurrent) if reset_after.
@@ -48,8 +47,7 @@ class GRUCell:
     reset_after: bool
 
 
-@dataclass(frozen=True, eq=False)
-class SimpleRNNCell:
+class SimpleRNNCell(Struct, frozen=True, eq=False):
     """h' = activation(x·kernel + h·recurrent_kernel + bias). kernel [input, units]."""
 
     units: int
@@ -59,8 +57,7 @@ class SimpleRNNCell:
     activation: Activation
 
 
-@dataclass(frozen=True, eq=False)
-class ConvLSTMCell:
+class ConvLSTMCell(Struct, frozen=True, eq=False):
     """An LSTM cell whose products are convolutions over `rank` spatial axes.
 
     kernel [*window, input, 4·filters], recurrent_kernel [*window, filters, 4·filters], bias [4·filters]; i, f, c, o.
@@ -86,8 +83,7 @@ MaskedOutput = Literal["previous", "state", "zero"]
 Merge = Literal["concat", "sum", "mul", "ave"]
 
 
-@dataclass(frozen=True, eq=False)
-class Direction:
+class Direction(Struct, frozen=True, eq=False):
     """One pass of a cell over time.
 
     `reverse_input`: steps are taken from the last to the first (mask included). `reverse_output`: the sequence of
@@ -100,8 +96,7 @@ class Direction:
     reverse_output: bool = False
 
 
-@dataclass(frozen=True, eq=False)
-class Recurrent:
+class Recurrent(Struct, frozen=True, eq=False):
     """LSTM, GRU, SimpleRNN or ConvLSTM over time, in one direction or two.
 
     Inputs: x [batch, time, *features] ([time, batch, ...] if time_major), mask [batch, time] of bool or None (also
@@ -128,8 +123,7 @@ class Recurrent:
 # --- layers with weights ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class Dense:
+class Dense(Struct, frozen=True, eq=False):
     """activation(x·kernel + bias) over the last axis of x [..., input]. kernel [input, units]."""
 
     kernel: Weight
@@ -137,15 +131,13 @@ class Dense:
     activation: Activation = LINEAR
 
 
-@dataclass(frozen=True, eq=False)
-class Embedding:
+class Embedding(Struct, frozen=True, eq=False):
     """Rows of table [input_dim, output_dim] picked by integer x [...] -> [..., output_dim]."""
 
     table: Weight
 
 
-@dataclass(frozen=True, eq=False)
-class Conv:
+class Conv(Struct, frozen=True, eq=False):
     """Convolution (cross-correlation) over `rank` spatial axes. kernel [*window, input/groups, filters].
 
     "same" pads as TensorFlow does (the odd one after), "causal" (rank 1) pads (window-1)·dilation before.
@@ -162,8 +154,7 @@ class Conv:
     activation: Activation = LINEAR
 
 
-@dataclass(frozen=True, eq=False)
-class ConvTranspose:
+class ConvTranspose(Struct, frozen=True, eq=False):
     """The gradient of Conv with respect to its input. kernel [*window, filters, input].
 
     output_padding as in Keras, or None.
@@ -180,8 +171,7 @@ class ConvTranspose:
     activation: Activation = LINEAR
 
 
-@dataclass(frozen=True, eq=False)
-class Pool:
+class Pool(Struct, frozen=True, eq=False):
     """Maximum or average over windows; an average under "same" padding does not count the padding."""
 
     rank: int
@@ -192,8 +182,7 @@ class Pool:
     data_format: Literal["channels_last", "channels_first"] = "channels_last"
 
 
-@dataclass(frozen=True, eq=False)
-class BatchNormalization:
+class BatchNormalization(Struct, frozen=True, eq=False):
     """gamma·(x - mean)/sqrt(variance + epsilon) + beta along one axis; each weight [x.shape[axis]]."""
 
     axis: int
@@ -204,8 +193,7 @@ class BatchNormalization:
     epsilon: float
 
 
-@dataclass(frozen=True, eq=False)
-class LayerNormalization:
+class LayerNormalization(Struct, frozen=True, eq=False):
     """x normalised over `axes` by its own mean and variance; gamma, beta of the shape of those axes.
 
     `rms`: no mean subtracted.
@@ -221,75 +209,64 @@ class LayerNormalization:
 # --- shapes and small operators ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Activate:
+class Activate(Struct, frozen=True):
     """activation(x), elementwise but for softmax and its kin, which work along activation's "axis" (never negative)."""
 
     activation: Activation
 
 
-@dataclass(frozen=True)
-class Reshape:
+class Reshape(Struct, frozen=True):
     """To `target`, which counts the batch: -1 for at most one inferred size, 0 for "as the input has on this axis"."""
 
     target: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class FoldTime:
+class FoldTime(Struct, frozen=True):
     """[batch, time, ...] -> [batch·time, ...], where sizes are not known beforehand."""
 
 
-@dataclass(frozen=True)
-class UnfoldTime:
+class UnfoldTime(Struct, frozen=True):
     """Inputs y [batch·time, *rest] and like [batch, time, ...]: y as [batch, time, *rest]."""
 
 
-@dataclass(frozen=True)
-class Transpose:
+class Transpose(Struct, frozen=True):
     """Axes reordered: output axis k is input axis `axes[k]`."""
 
     axes: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Concatenate:
+class Concatenate(Struct, frozen=True):
     """All inputs joined along `axis`."""
 
     axis: int
 
 
-@dataclass(frozen=True)
-class ExpandDims:
+class ExpandDims(Struct, frozen=True):
     """New axes of size 1 at these positions of the output."""
 
     axes: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Squeeze:
+class Squeeze(Struct, frozen=True):
     """These axes, each of size 1, removed."""
 
     axes: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Repeat:
+class Repeat(Struct, frozen=True):
     """Each element repeated `times` times in place along `axis` (np.repeat)."""
 
     axis: int
     times: int
 
 
-@dataclass(frozen=True)
-class Tile:
+class Tile(Struct, frozen=True):
     """The whole input repeated: `times` per axis (np.tile)."""
 
     times: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Pad:
+class Pad(Struct, frozen=True):
     """`value` added before and after each axis: pads[axis] = (before, after). Negative numbers are not allowed."""
 
     pads: tuple[tuple[int, int], ...]
@@ -297,8 +274,7 @@ class Pad:
     mode: Literal["constant", "reflect", "edge"] = "constant"
 
 
-@dataclass(frozen=True)
-class Slice:
+class Slice(Struct, frozen=True):
     """x[start:stop:step] along some axes, with Python's meaning; None as in Python. step may be negative."""
 
     axes: tuple[int, ...]
@@ -307,22 +283,19 @@ class Slice:
     steps: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Gather:
+class Gather(Struct, frozen=True):
     """Inputs x, indices: np.take(x, indices, axis)."""
 
     axis: int
 
 
-@dataclass(frozen=True)
-class Cast:
+class Cast(Struct, frozen=True):
     """To `dtype`, as NumPy casts (truncation towards zero, non-zero to True)."""
 
     dtype: str
 
 
-@dataclass(frozen=True, eq=False)
-class Constant:
+class Constant(Struct, frozen=True, eq=False):
     """No inputs; one output with the weight's values."""
 
     weight: Weight
@@ -334,8 +307,7 @@ ElementwiseOp = Literal[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Elementwise:
+class Elementwise(Struct, frozen=True):
     """`op` of two or more inputs from left to right, broadcast as NumPy does."""
 
     op: ElementwiseOp
@@ -347,20 +319,17 @@ UnaryOp = Literal[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Unary:
+class Unary(Struct, frozen=True):
     """`op` of one input, elementwise."""
 
     op: UnaryOp
 
 
-@dataclass(frozen=True)
-class Where:
+class Where(Struct, frozen=True):
     """Inputs condition, a, b: a where condition holds, else b; broadcast."""
 
 
-@dataclass(frozen=True)
-class Reduce:
+class Reduce(Struct, frozen=True):
     """`op` over `axes`. "any" and "all" take and give bool; "argmax", "argmin" (one axis) give int64."""
 
     op: Literal["sum", "mean", "max", "min", "prod", "any", "all", "argmax", "argmin", "logsumexp"]
@@ -368,30 +337,26 @@ class Reduce:
     keepdims: bool = False
 
 
-@dataclass(frozen=True)
-class CumSum:
+class CumSum(Struct, frozen=True):
     """Cumulative sum along one axis."""
 
     axis: int
 
 
-@dataclass(frozen=True)
-class MatMul:
+class MatMul(Struct, frozen=True):
     """np.matmul of two inputs (after swapping the last two axes of either, if asked)."""
 
     transpose_a: bool = False
     transpose_b: bool = False
 
 
-@dataclass(frozen=True)
-class Einsum:
+class Einsum(Struct, frozen=True):
     """np.einsum(equation, *inputs); explicit form ("abc,cd->abd"), no ellipsis."""
 
     equation: str
 
 
-@dataclass(frozen=True)
-class OneHot:
+class OneHot(Struct, frozen=True):
     """Integer x -> [..., depth] of the output's dtype; zeros where x is out of range."""
 
     depth: int

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from msgspec import structs
 from neutral_models import Builder
 
 from converter import api, layers
@@ -123,7 +123,9 @@ def test_a_chaotic_model_rests_on_the_residual_and_a_wrong_one_still_fails(tmp_p
         builder = Builder(3)
         x = builder.input("x", (None, 400, 3))
         cell = builder.lstm(3, 32)
-        cell = replace(cell, recurrent_kernel=constant("r", builder.random.normal(0, 3.0, (32, 128)).astype("f")))
+        cell = structs.replace(
+            cell, recurrent_kernel=constant("r", builder.random.normal(0, 3.0, (32, 128)).astype("f"))
+        )
         y, *_ = builder.node("rnn", Recurrent((Direction(cell),)), [x, None, None, None], (None, 32), *[(None, 32)] * 2)
         return builder.model([y])
 
@@ -155,7 +157,7 @@ def test_only_zeros_prove_nothing(tmp_path: Path) -> None:
 def test_values_that_overflow_alike_are_left_out(tmp_path: Path) -> None:
     builder = Builder()
     x = builder.input("x", (None, None, 3))
-    cell = replace(
+    cell = structs.replace(
         builder.simple(3, 4, Activation("exponential")), recurrent_kernel=constant("r", np.eye(4, dtype="f"))
     )
     y, *_ = builder.node("rnn", Recurrent((Direction(cell),), return_sequences=True), [x, None, None],

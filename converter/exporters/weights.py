@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 
 from converter import gates, layers
 from converter.errors import Unsupported
@@ -29,12 +28,12 @@ def cells(node: Node) -> Iterator[tuple[str, layers.Cell]]:
             yield ("" if len(directions) == 1 else DIRECTIONS[k]), direction.cell
 
 
-def owned(thing: object) -> Iterator[tuple[str, Weight]]:
+def owned(thing: layers.Layer | layers.Cell) -> Iterator[tuple[str, Weight]]:
     """The weights directly on a layer or cell, by the name of their field."""
-    for one in fields(thing):  # type: ignore[arg-type]
-        value = getattr(thing, one.name)
+    for name in thing.__struct_fields__:
+        value = getattr(thing, name)
         if isinstance(value, Weight):
-            yield one.name, value
+            yield name, value
 
 
 def named(model: Model) -> dict[str, Weight]:

@@ -25,6 +25,15 @@ DTYPES = {
 _EXTERNAL = 1
 
 
+def sniff(path: Path) -> bool:
+    """Whether the file begins as an ONNX model does: field 1, a version; then a field that a model may have."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        start = file.read(3)
+    return len(start) == 3 and start[0] == 0x08 and 3 <= start[1] < 32 and start[2] in (0x12, 0x1A, 0x22, 0x3A, 0x42)
+
+
 def weight(tensor: Any, folder: Path) -> Weight:
     """A tensor as a weight; its size and place are checked now.
 

@@ -27,10 +27,12 @@ READERS = {
 """Kind of container -> module that reads it, in the order they are asked."""
 
 OTHERS = {
-    "onnx": "converter.readers.onnx_file",
-    "state_dict": "converter.readers.state_dict",
+    "converter.formats.onnx_tensor": "converter.readers.onnx_file",
+    "converter.formats.safetensors": "converter.readers.state_dict",
+    "converter.formats.pytorch": "converter.readers.state_dict",
 }
-"""Files without a Keras architecture -> module with `sniff(path)` and `load(path)`, which gives a neutral model."""
+"""Files without a Keras architecture: a small module with `sniff(path)`, asked of every file -> the module with
+`load(path)`, which gives a neutral model."""
 
 
 class Reader(Protocol):
@@ -118,10 +120,9 @@ def load(
     Raises:
         ConversionError: the file is broken, or cannot be converted exactly.
     """
-    for name in () if architecture or outputs else OTHERS.values():
-        other = importlib.import_module(name)
-        if other.sniff(path):
-            return _loaded(other, path)
+    for format_name, name in () if architecture or outputs else OTHERS.items():
+        if importlib.import_module(format_name).sniff(path):
+            return _loaded(importlib.import_module(name), path)
     from converter.keras import build
     from converter.keras.infer import completed
     from converter.readers.common import NoArchitecture

@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from converter.errors import ConversionError, InvalidModel, Unsupported
 from converter.formats.onnx_tensor import DTYPES, weight
 from converter.formats.protobuf import parse
@@ -22,15 +24,6 @@ from converter.readers.onnx_values import Builder, Call, Tensor, Val
 
 MAX_BYTES = (1 << 31) - 1
 _DOMAINS = ("", "ai.onnx")
-
-
-def sniff(path: Path) -> bool:
-    """Whether the file begins as an ONNX model does: field 1, a version; then a field that a model may have."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        start = file.read(3)
-    return len(start) == 3 and start[0] == 0x08 and 3 <= start[1] < 32 and start[2] in (0x12, 0x1A, 0x22, 0x3A, 0x42)
 
 
 def load(path: Path) -> Model:
@@ -120,7 +113,7 @@ def _joined(nodes: list[Node], outputs: tuple[Value, ...]) -> tuple[Node, ...]:
             used = [readers.get(value.name, []) for value in node.outputs[:2]]
             only = used[0][0] if len(used[0]) == len(used[1]) == 1 and used[0][0] is used[1][0] else None
             if only is not None and only.layer == Concatenate(2) and only.inputs == node.outputs[:2]:
-                layer = replace(node.layer, merge="concat")
+                layer = structs.replace(node.layer, merge="concat")
                 swap[id(node)] = replace(node, layer=layer, outputs=(only.outputs[0], *node.outputs[2:]))
                 gone.add(id(only))
     return tuple(swap.get(id(node), node) for node in nodes if id(node) not in gone)
@@ -128,7 +121,8 @@ def _joined(nodes: list[Node], outputs: tuple[Value, ...]) -> tuple[Node, ...]:
 
 def _weights(node: Node) -> tuple[Weight, ...]:
     owners = [d.cell for d in node.layer.directions] if isinstance(node.layer, Recurrent) else [node.layer]
-    return tuple(w for owner in owners for w in vars(owner).values() if isinstance(w, Weight))
+    fields = (getattr(owner, name) for owner in owners for name in owner.__struct_fields__)
+    return tuple(field for field in fields if isinstance(field, Weight))
 
 
 def _info(node: Node) -> LayerInfo:

@@ -29,11 +29,6 @@ _KINDS = {4: "LSTM", 3: "GRU", 1: "RNN"}
 _CLASSES = {"LSTM": "LSTM", "GRU": "GRU", "RNN": "SimpleRNN"}
 
 
-def sniff(path: Path) -> bool:
-    """Whether the content is a safetensors file or a PyTorch archive."""
-    return safetensors.sniff(path) or pytorch.sniff(path)
-
-
 @dataclass
 class Block:
     """One layer: its arrays by their names in torch, and for recurrent ones by direction."""
