@@ -14,7 +14,20 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from benchmarks.measure import CONVERT, HERE, LEGACY, MODERN, Usage, interleaved, ratios, run, spread, table, verdict
+from benchmarks.measure import (
+    CONVERT,
+    HERE,
+    LEGACY,
+    MODERN,
+    Usage,
+    compile_all,
+    interleaved,
+    ratios,
+    run,
+    spread,
+    table,
+    verdict,
+)
 
 CASES = {"small.h5": LEGACY, "small.keras": MODERN, "large.h5": LEGACY}
 
@@ -48,6 +61,7 @@ def main() -> int:
     parser.add_argument("--peer-python", required=True, help="python of an environment with tf2onnx and tf_keras")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
+    compile_all()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make = [arguments.peer_python, str(HERE / "make_models.py"), name]

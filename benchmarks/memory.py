@@ -14,7 +14,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from benchmarks.measure import CONVERT, HERE, LEGACY, Usage, interleaved, run, spread, table, verdict
+from benchmarks.measure import CONVERT, HERE, LEGACY, Usage, compile_all, interleaved, run, spread, table, verdict
 
 MODELS = ("stack.h5", "stack", "single.h5", "single")
 LIMIT = 400.0  # MB
@@ -39,6 +39,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, required=True, help="where the models go")
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
+    compile_all()
     given.folder.mkdir(exist_ok=True)
     for model in MODELS:
         if not (given.folder / model).exists():
