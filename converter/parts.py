@@ -84,7 +84,9 @@ def _npz(path: Path) -> tuple[Mapping[str, Weight], Mapping[str, str]] | None:
     except (ValueError, json.JSONDecodeError) as error:
         raise InvalidModel("its metadata is no JSON text", where="metadata") from error
     tensors = {}
-    for member in sorted(archive.names() - {"metadata.npy"}):
+    with zipfile.ZipFile(path) as file:  # in file order
+        members = [name for name in file.namelist() if name != "metadata.npy"]
+    for member in members:
         name, array = member.removesuffix(".npy"), _array(archive, member)
         tensors[name] = constant(name, array)
     return tensors, metadata
@@ -178,5 +180,6 @@ def _neutral(tensors: Mapping[str, Weight], metadata: Mapping[str, str]) -> list
             read = partial(_unpacked, weights, str(conventions[stem]))
             parts.append(_recurrent(stem, kind, weights["kernel"].shape, read))
         elif kinds.get(stem) != "Constant":
-            parts.append(_plain(stem, str(kinds.get(stem, "ConvLSTM")), weights))
+            convolved = stem in conventions  # a recurrent layer whose kernel has more than two axes
+            parts.append(_plain(stem, "ConvLSTM" if convolved else str(kinds.get(stem)), weights))
     return parts

@@ -45,8 +45,13 @@ def export(model: Model, path: Path) -> None:
         InvalidModel: a weight's values do not fit its shape.
     """
     arrays: dict[str, Weight] = {}
+    seen: set[tuple[int, ...]] = set()
     for node in model.nodes:
-        arrays.update(_node(node))
+        owners = [cell for _, cell in cells(node)] or [node.layer]
+        key = tuple(id(weight) for owner in owners for _, weight in owned(owner))
+        if key and key not in seen:  # a shared layer has its variables once, under its first name
+            seen.add(key)
+            arrays.update(_node(node))
     settings = {node.name: _settings(node) for node in model.nodes if isinstance(node.layer, layers.Recurrent)}
     metadata = {**describe(model), "conventions": "flax linen", "settings": json.dumps(settings)}
     safetensors.write(path, arrays, metadata)

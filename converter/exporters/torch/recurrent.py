@@ -141,7 +141,8 @@ def _declare(writer: Writer, nodes: tuple[Node, ...], only: int | None) -> str:
         for entry in _state(cell, name, f"_l{k}" + ("_reverse" if d else ""), bias, nodes[k].name)
     ]
     label = nodes[0].name if only is None else f"{nodes[0].name} {'forward' if only == 0 else 'backward'}"
-    return writer.module(label, f"nn.{name}({', '.join(arguments)}{extra})", state)
+    kernels = [cell.kernel for pair in cells for cell in pair]
+    return writer.module(label, f"nn.{name}({', '.join(arguments)}{extra})", state, kernels)
 
 
 def _state(cell: layers.Cell, name: str, suffix: str, bias: bool, place: str) -> Iterator[tuple[str, Weight]]:

@@ -92,7 +92,7 @@ def dense(layer: layers.Dense, writer: Writer, nodes: tuple[Node, ...]) -> None:
     state = [("weight", layer.kernel.map(np.transpose, (units, features)))]
     state += [("bias", layer.bias)] if layer.bias is not None else []
     bias = "" if layer.bias is not None else ", bias=False"
-    attribute = writer.module(node.name, f"nn.Linear({features}, {units}{bias})", state)
+    attribute = writer.module(node.name, f"nn.Linear({features}, {units}{bias})", state, [layer.kernel])
     one(layer, writer, node, f"self.{attribute}({writer.inputs(node)[0]})")
 
 
@@ -101,7 +101,7 @@ def embedding(layer: layers.Embedding, writer: Writer, nodes: tuple[Node, ...]) 
     """nn.Embedding."""
     (node,) = nodes
     rows, size = layer.table.shape
-    attribute = writer.module(node.name, f"nn.Embedding({rows}, {size})", [("weight", layer.table)])
+    attribute = writer.module(node.name, f"nn.Embedding({rows}, {size})", [("weight", layer.table)], [layer.table])
     one(layer, writer, node, f"self.{attribute}({writer.inputs(node)[0]}.long())")
 
 
@@ -118,7 +118,7 @@ def batch_normalization(layer: layers.BatchNormalization, writer: Writer, nodes:
         ("weight", layer.gamma or ones), ("bias", layer.beta or zeros), ("running_mean", layer.mean),
         ("running_var", layer.variance), ("num_batches_tracked", constant("steps", np.zeros((), np.int64))),
     ]  # fmt: skip
-    attribute = writer.module(node.name, f"nn.BatchNorm1d({size}, eps={layer.epsilon!r})", state)
+    attribute = writer.module(node.name, f"nn.BatchNorm1d({size}, eps={layer.epsilon!r})", state, [layer.mean])
     x = writer.inputs(node)[0]
     moved = f"self.{attribute}({x}.movedim({layer.axis}, 1)).movedim(1, {layer.axis})"
     one(layer, writer, node, f"self.{attribute}({x})" if layer.axis == 1 else moved)
@@ -161,7 +161,7 @@ def conv(layer: layers.Conv, writer: Writer, nodes: tuple[Node, ...]) -> None:
     settings = f"stride={layer.strides}, dilation={layer.dilation}, groups={layer.groups}"
     settings += "" if layer.bias is not None else ", bias=False"
     expression = f"nn.Conv{rank}d({per_group * layer.groups}, {filters}, {tuple(window)}, {settings}{same})"
-    attribute = writer.module(node.name, expression, state)
+    attribute = writer.module(node.name, expression, state, [layer.kernel])
     one(layer, writer, node, _channels_first(layer, writer.inputs(node)[0], lambda x: (
         f"self.{attribute}(F.pad({x}, {pads}))" if pads else f"self.{attribute}({x})"
     )))  # fmt: skip

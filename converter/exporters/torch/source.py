@@ -63,6 +63,7 @@ class Writer:
         self.read = {value.name for value in model.outputs}
         self.read |= {value.name for node in model.nodes for value in node.inputs if value is not None}
         self._attributes, self._variables = Names(), Names()
+        self._shared: dict[tuple[object, ...], str] = {}
 
     def value(self, value: Value | None) -> str:
         """The variable of a value; "None" for an absent one."""
@@ -80,9 +81,16 @@ class Writer:
         """A line of `forward`."""
         self.lines.append(f"{self.value(value)} = {expression}")
 
-    def module(self, name: str, expression: str, state: Iterable[tuple[str, Weight]]) -> str:
-        """A layer of the module's own; returns its attribute."""
+    def module(
+        self, name: str, expression: str, state: Iterable[tuple[str, Weight]], weights: Iterable[Weight | None] = ()
+    ) -> str:
+        """A layer of the module's own; returns its attribute, that of an earlier one if it has the same `weights`."""
+        key = (expression, *(id(weight) for weight in weights))
+        if key in self._shared:
+            return self._shared[key]
         attribute = self._attributes(name)
+        if len(key) > 1:
+            self._shared[key] = attribute
         self.modules[attribute] = expression
         self.state.update({f"{attribute}.{key}": weight for key, weight in state})
         return attribute
