@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -157,3 +158,36 @@ def test_a_published_model(tmp_path: Path) -> None:
         for key in inputs:
             (have,) = run(model, {model.inputs[0].name: inputs[key]}).values()
             np.testing.assert_allclose(have, expected[key.replace("in", "out")], atol=1e-6)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.filterwarnings("ignore")
+def test_the_layer_of_the_readme(tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras")
+
+    class MyAttention(keras.layers.Layer):  # type: ignore[misc]
+        def __init__(self, power: float = 1.0, **more: object) -> None:
+            super().__init__(**more)
+            self.power = power
+
+        def build(self, shape: tuple[int, ...]) -> None:
+            self.W = self.add_weight(name="W", shape=(shape[-1], 1), initializer="normal")
+
+        def call(self, x: object) -> object:
+            weights = keras.ops.softmax(keras.ops.matmul(x, self.W) * self.power, axis=1)
+            return keras.ops.sum(x * weights, axis=1)
+
+        def get_config(self) -> dict[str, object]:
+            return {**super().get_config(), "power": self.power}
+
+    x = keras.Input((None, 3))
+    y = keras.layers.TimeDistributed(keras.layers.Dense(4))(x)
+    model = keras.Model(x, MyAttention(power=9.0)(keras.layers.LSTM(4, return_sequences=True)(y)))
+    snippets = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "own.py").write_text(next(code for code in snippets if "MyAttention" in code))
+    values = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
+    for name in ("model.h5", "model.keras"):
+        model.save(tmp_path / name)
+        read = load(tmp_path / name, plugins=[tmp_path / "own.py"])
+        (have,) = run(read, {read.inputs[0].name: values}).values()
+        np.testing.assert_allclose(have, np.asarray(model(values)), rtol=0, atol=1e-6)
