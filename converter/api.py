@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from converter.model import Model
     from converter.verification import Report
 
-# Targets that can be proved; the others are weights or code for a framework that need not be installed.
+# Targets that are run to be proved; of the others what was written is read back.
 PROVED = ("onnx",)
 # Targets that are arrays and nothing else: they need no architecture.
 ARRAYS = ("npz", "safetensors")
@@ -123,22 +123,27 @@ def verify(
     seed: int = 0,
     progress: Progress = _silent,
 ) -> Report:
-    """Compares an exported ONNX file with the model it was made from.
+    """Compares an exported file with the model it was made from.
 
     Args:
         model: the model, or its file.
-        exported: the ONNX file.
+        exported: the ONNX file, which is run; or a Keras file, which is read back; or weights, which are compared.
         against: "" for `reference_lstm`, or a key of `ENGINES`, which must be installed.
         seed: of the inputs.
         progress: told of each step of the work.
 
     Raises:
-        InvalidModel, Unsupported, OSError: as `load`, and where `exported` is no ONNX file.
+        InvalidModel, Unsupported, OSError: as `load`, and where `exported` cannot be read.
     """
     from converter.model import Model
     from converter.verification import verify as prove
+    from converter.verification import written
 
     neutral = model if isinstance(model, Model) else load(model)
+    if written.knows(Path(exported)):
+        if against:
+            raise Unsupported(f"only ONNX files are run against {against}")
+        return written.verify(neutral, Path(exported), seed)
     truth = import_module(ENGINES[against]).engine(neutral) if against else None
     return prove(neutral, Path(exported), seed=seed, progress=progress, truth=truth)
 
@@ -191,14 +196,15 @@ def convert(
     progress("reading")
     model = (load_or_arrays if to in ARRAYS else load)(source, architecture, outputs, plugins)
     poisoned = non_finite(model)
-    warnings = (*model.warnings, *poisoned)
+    notes = exporters.module(to).notes(model) if to == "onnx" else ()
+    warnings = (*model.warnings, *poisoned, *notes)
     if strict and warnings:
         raise InvalidModel(warnings[0], hint="accepted without --strict")
     with tempfile.TemporaryDirectory(prefix=f".{goal.name[:64]}.", dir=goal.parent) as folder:
         progress("writing")
         written = Path(folder) / goal.name
         exporters.module(to).export(model, written, **({} if opset is None else {"opset": opset}))
-        engines = ["", *([against] if against else [])] if check and to in PROVED and not poisoned else []
+        engines = ["", *([against] if against else [])] if check and model.nodes and not poisoned else []
         if check and poisoned:
             warnings = (*warnings, "not verified: what is not a number cannot be compared")
         reports = tuple(verify(model, written, against=engine, progress=progress) for engine in engines)

@@ -17,7 +17,7 @@ from onnx_files import check, exported, operators, run_onnx
 
 from converter import interpret, layers
 from converter.activations import NAMES, SIGMOID, TANH, Activation
-from converter.exporters.onnx import OPSETS
+from converter.exporters.onnx import OPSETS, notes
 from converter.model import Array, Model
 
 LOOPS = {"Loop", "Scan", "If"}
@@ -205,6 +205,8 @@ def test_types_of_recurrent_layers(tmp_path: Path, dtype: str, activation: str) 
     (got,) = run_onnx(tmp_path, arrays)
     assert got.dtype == ("float32" if dtype == "bfloat16" else dtype)  # NumPy, and so onnxruntime, has no bfloat16
     np.testing.assert_allclose(got, interpret.run(model, arrays)["lstm:0"], atol=1e-2 if dtype == "float16" else 1e-6)
+    cast = dtype == "bfloat16" or (dtype == "float64" and activation == "tanh")
+    assert [dtype in note and "float32" in note for note in notes(model)] == [True] * cast
 
 
 @pytest.mark.parametrize("dtypes", [("float64", "float64"), ("float16", "float16"), ("float16", "float32")])

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from converter.exporters.onnx import conv, dense, elementwise, recurrent, shapes
 from converter.exporters.onnx.build import OPSETS, build
+from converter.exporters.onnx.precision import notes
 from converter.exporters.onnx.writer import EXTERNAL_ABOVE, write
 from converter.model import Model
 
-__all__ = ["OPSETS", "RULES", "export"]
+__all__ = ["OPSETS", "RULES", "export", "notes"]
 
 RULES = (conv, dense, elementwise, recurrent, shapes)  # imported for the rules they register with `lower`
 
