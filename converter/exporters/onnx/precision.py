@@ -1,0 +1,34 @@
+"""What an exported file computes in another type than the model, for its user to know."""
+
+from __future__ import annotations
+
+from converter.exporters.onnx.graph import COMPUTED_AS
+from converter.exporters.onnx.native import is_native
+from converter.layers import Conv, ConvLSTMCell, ConvTranspose, Recurrent
+from converter.model import Model, Node
+
+SHOWN = 4
+
+
+def notes(model: Model) -> tuple[str, ...]:
+    """One line for each kind of layer that onnxruntime has no kernels for in the type the model computes in."""
+    found = []
+    names = list(dict.fromkeys(node.keras_layer for node in model.nodes if _narrowed(node)))
+    if names:
+        listed = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+        found.append(f"computed in float32, not float64, which onnxruntime has no kernels for: {listed}")
+    values = [value for node in model.nodes for value in (*node.inputs, *node.outputs) if value is not None]
+    for dtype, other in COMPUTED_AS.items():
+        if any(value.dtype == dtype for value in (*model.inputs, *values)):
+            found.append(f"{dtype} is computed, taken and given as {other}: onnxruntime has next to no {dtype}")
+    return tuple(found)
+
+
+def _narrowed(node: Node) -> bool:
+    layer = node.layer
+    if node.outputs[0].dtype != "float64":
+        return False
+    if isinstance(layer, Recurrent):
+        cells = [direction.cell for direction in layer.directions]
+        return any(isinstance(cell, ConvLSTMCell) or is_native(cell) for cell in cells)
+    return isinstance(layer, Conv | ConvTranspose)
