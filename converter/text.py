@@ -25,6 +25,9 @@ def of_report(report: Report) -> list[str]:
     """A verification: what was compared, the two numbers, and the notes."""
     if not report.outputs:
         return [line(f"compared nothing with {report.against}: {'; '.join(report.failures)}")]
+    if not report.runtime:
+        found = f"compared with {report.against}: {'; '.join(report.cases)}, largest difference {report.error:.1e}"
+        return [line(text) for text in (found, *(f"  {note}" for note in report.notes))]
     lines = [f"compared with {report.against} in {report.runtime}: {'; '.join(report.cases)}"]
     if report.residuals:
         layers, steps = len(report.residuals), sum(one.steps for one in report.residuals)

@@ -17,6 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "fixtures/good/tf215_stack/model.h5"
+OTHER = ROOT / "fixtures/good/k122_stack/model.h5"
 
 
 def run(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -184,7 +185,31 @@ def test_verify_tells_a_right_file_from_a_wrong_one(tmp_path: Path) -> None:
     done = run("verify", MODEL, "wrong.onnx", folder=tmp_path)
     assert done.returncode == 3
     assert "lstm: one-step residual" in done.stderr
-    refused(run("verify", MODEL, MODEL, folder=tmp_path), 1, "no ONNX file")
+    (tmp_path / "text.onnx").write_text("hello")
+    refused(run("verify", MODEL, "text.onnx", folder=tmp_path), 1, "no ONNX file")
+
+
+def test_verify_takes_every_target(tmp_path: Path) -> None:
+    for target, suffix in (("keras", ".keras"), ("torch", ".safetensors"), ("npz", ".npz")):
+        assert run(MODEL, "--to", target, "-o", f"out{suffix}", "--no-verify", folder=tmp_path).returncode == 0
+        done = run("verify", MODEL, f"out{suffix}", folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+        other = run("verify", OTHER, f"out{suffix}", folder=tmp_path)
+        assert other.returncode == 3, other.stdout
+
+
+def test_compare_and_conventions(tmp_path: Path) -> None:
+    assert run(MODEL, "--to", "torch", "-o", "out.safetensors", folder=tmp_path).returncode == 0
+    done = run("compare", MODEL, "out.safetensors", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("\nequal\n")
+    done = run("compare", MODEL, OTHER, "--json", folder=tmp_path)
+    assert done.returncode == 3
+    assert json.loads(done.stdout)["equal"] is False
+    done = run("conventions", folder=tmp_path)
+    assert "torch/LSTM" in done.stdout
+    rows = json.loads(run("conventions", "--json", folder=tmp_path).stdout)
+    assert {"keras/LSTM", "onnx/GRU"} <= {row["convention"] for row in rows}
 
 
 def test_a_failed_proof_removes_the_file_unless_kept(tmp_path: Path) -> None:

@@ -6,12 +6,14 @@ weights (PyTorch, Flax, NumPy, safetensors) are brought back to Keras' packing a
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from converter import interpret, readers
 from converter.compare import Pair, compare_parts
+from converter.formats import pytorch, safetensors
 from converter.model import Array, Model
 from converter.parts import parts_of, parts_of_model
 from converter.verification.inputs import Case, cases_of
@@ -19,7 +21,25 @@ from converter.verification.report import OutputError, Report
 
 FLOOR = 1e-7  # of the scale: what float32 rounding alone explains
 FACTOR = 10.0
-_WEIGHTS = (".npz", ".safetensors", ".pt", ".pth")
+
+
+def holds_weights(path: Path) -> bool:
+    """Whether a file holds weights alone: safetensors, a PyTorch archive or a NumPy one."""
+    if safetensors.sniff(path) or pytorch.sniff(path):
+        return True
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return "metadata.npy" in archive.namelist()
+
+
+def knows(path: Path) -> bool:
+    """Whether a file is one of those that are proved here: no ONNX file, and nothing unknown."""
+    if path.is_dir():
+        return True
+    with path.open("rb") as file:
+        start = file.read(4)
+    return start in (b"PK\3\4", b"\x89HDF") or safetensors.sniff(path)
 
 
 def verify(model: Model, exported: Path, seed: int = 0) -> Report:
@@ -28,7 +48,7 @@ def verify(model: Model, exported: Path, seed: int = 0) -> Report:
     Raises:
         InvalidModel, Unsupported, OSError: the file cannot be read back.
     """
-    if exported.suffix in _WEIGHTS:
+    if holds_weights(exported):
         return _weights(model, exported)
     again = readers.load(exported)
     runtime = f"reference_lstm, on {again.source.format} read back"
@@ -82,7 +102,7 @@ def _weights(model: Model, exported: Path) -> Report:
     failures += [] if compared.pairs else ["no weights to compare"]
     notes = ("the weights are compared, gate by gate; nothing was run",)
     cases = (f"{len(outputs)} layers",)
-    return Report("the original's weights", "no runtime", cases, (), outputs, tuple(failures), notes)
+    return Report("the original's weights", "", cases, (), outputs, tuple(failures), notes)
 
 
 def _pair(pair: Pair) -> OutputError:
