@@ -47,7 +47,8 @@ def export(model: Model, path: Path) -> None:
     arrays: dict[str, Weight] = {}
     seen: set[tuple[int, ...]] = set()
     for node in model.nodes:
-        owners = [cell for _, cell in cells(node)] or [node.layer]
+        owners: list[layers.Layer | layers.Cell] = [cell for _, cell in cells(node)]
+        owners = owners or [node.layer]
         key = tuple(id(weight) for owner in owners for _, weight in owned(owner))
         if key and key not in seen:  # a shared layer has its variables once, under its first name
             seen.add(key)

@@ -11,15 +11,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from converter.exporters.torch import recurrent, rules
+from converter.exporters.torch import recurrent, rules  # rules are registered on import
 from converter.exporters.torch.source import Writer, rule, text
 from converter.exporters.weights import describe
 from converter.formats import safetensors
 from converter.model import Model
 
-__all__ = ["RULES", "export"]
-
-RULES = (recurrent, rules)  # imported for the rules they register
+__all__ = ["export", "recurrent", "rules"]
 
 
 def export(model: Model, path: Path) -> None:
