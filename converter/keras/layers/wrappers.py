@@ -10,17 +10,8 @@ from converter.errors import InvalidModel, Unsupported
 from converter.keras.era import Era
 from converter.keras.graph import Tensor
 from converter.keras.layers.cells import cells_of
-from converter.keras.layers.recurrent import (
-    Pass,
-    arguments,
-    features,
-    in_caller_order,
-    initial_states,
-    masked_output,
-    run_pass,
-    state_names,
-    state_shapes,
-)  # fmt: skip
+from converter.keras.layers.passes import Pass, run_pass, state_names, state_shapes
+from converter.keras.layers.recurrent import arguments, features, in_caller_order, initial_states, masked_output
 from converter.keras.schema import Config
 from converter.keras.spec import Bound, Call, LayerSpec, LayerType, flatten
 from converter.layers import ConvLSTMCell, Direction, MaskedOutput, Recurrent
