@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import typing
 from pathlib import Path
 from types import ModuleType
 
 from converter import exporters, readers
+from converter import layers as neutral
 from converter.activations import BY_MAJOR, NAMES, native
 from converter.keras import layers
+from converter.keras.layers.versions import versions
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -35,12 +38,35 @@ def targets() -> str:
 
 
 def layer_table() -> str:
-    """Every layer class, by the module that understands it."""
-    homes = {name: module for name, module in vars(layers).items() if isinstance(module, ModuleType)}
-    known = {name: sorted(module.TYPES) for name, module in homes.items() if hasattr(module, "TYPES")}
-    assert sorted(name for classes in known.values() for name in classes) == sorted(layers.LAYERS)
-    rows = [(name.replace("_", " "), ", ".join(classes)) for name, classes in sorted(known.items())]
-    return table(("kind", "layers"), *rows)
+    """Every layer class by the versions of Keras that have it, and what restricts it."""
+    rows = [
+        (name, *("x" if major in versions(name) else "" for major in (1, 2, 3)), row.note)
+        for name, row in sorted(layers.LAYERS.items())
+        if not name.startswith("ops.")
+    ]
+    return table(("layer", "Keras 1", "Keras 2", "Keras 3", "restriction"), *rows)
+
+
+def operation_table() -> str:
+    """Operations that stand in models as layers."""
+    names = sorted(name.removeprefix("ops.") for name in layers.LAYERS if name.startswith("ops."))
+    return "Operations of Keras 3 (`keras.ops`): " + ", ".join(names) + "."
+
+
+def neutral_table() -> str:
+    """What each target can say of the neutral nodes that layers become."""
+    from converter.exporters import keras, torch
+    from converter.exporters.keras.graph import rule as keras_rule
+    from converter.exporters.onnx.lower import lower as onnx_rule
+    from converter.exporters.torch.source import rule as torch_rule
+
+    assert keras.RULES and torch.RULES
+    kinds = {"onnx": onnx_rule, "keras": keras_rule, "torch": torch_rule}
+    rows = [
+        (kind.__name__, *("x" if rule.dispatch(kind) is not rule.dispatch(object) else "" for rule in kinds.values()))
+        for kind in typing.get_args(neutral.Layer)
+    ]
+    return table(("node", *(f"`{name}`" for name in kinds)), *rows)
 
 
 def activations() -> str:
@@ -55,7 +81,14 @@ def activations() -> str:
     )
 
 
-TABLES = {"formats": formats, "targets": targets, "layers": layer_table, "activations": activations}
+TABLES = {
+    "formats": formats,
+    "targets": targets,
+    "layers": layer_table,
+    "operations": operation_table,
+    "nodes": neutral_table,
+    "activations": activations,
+}
 
 
 def filled(text: str) -> str:
