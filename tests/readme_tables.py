@@ -55,13 +55,13 @@ def operation_table() -> str:
 
 def neutral_table() -> str:
     """What each target can say of the neutral nodes that layers become."""
-    from converter.exporters import keras, torch
     from converter.exporters.keras.graph import rule as keras_rule
     from converter.exporters.onnx.lower import lower as onnx_rule
     from converter.exporters.torch.source import rule as torch_rule
 
-    assert keras.RULES and torch.RULES
     kinds = {"onnx": onnx_rule, "keras": keras_rule, "torch": torch_rule}
+    for name in kinds:
+        exporters.module(name)  # brings its rules
     rows = [
         (kind.__name__, *("x" if rule.dispatch(kind) is not rule.dispatch(object) else "" for rule in kinds.values()))
         for kind in typing.get_args(neutral.Layer)
