@@ -140,6 +140,14 @@ def test_group_query_attention(kind: str, causal: bool) -> None:
     check("keras", build, 2)
 
 
+def test_convolution_of_more_axes() -> None:
+    def build(keras: Any, x: Any) -> Any:
+        split = keras.layers.Reshape((TIME, SIZE, 1))(x)
+        return keras.layers.Conv1D(2, 2, padding="same", activation="relu")(split)
+
+    check("tf_keras", build, 1)
+
+
 def test_spectral_normalization() -> None:
     check("keras", lambda keras, x: keras.layers.SpectralNormalization(keras.layers.Dense(2))(x), 1)
 

@@ -17,6 +17,7 @@ from converter.model import Value
 LARGE_NEGATIVE = -1e9  # what Keras adds to, or puts for, masked scores
 # keras/src/layers/activations/softmax.py, by release.
 SOFTMAX_ZEROES_MASKED = (3, 10, 0)  # masked positions come out as exact zeros, also in rows masked throughout
+SOFTMAX_TAKES_MASK = (2, 5, 0)  # before TensorFlow 2.4 masks passed by
 SOFTMAX_SETS_MASKED = (3, 13, 0)  # masked scores are set to -1e9, no longer lowered by it
 
 
@@ -150,6 +151,10 @@ def _softmax_layer(call: Call) -> tuple[Tensor, ...]:
     x, axis = call.x.value, call.config.axis
     axes = [axis] if isinstance(axis, int) else list(axis)
     mask = call_mask(call)
+    if mask is not None and call.era.version < SOFTMAX_TAKES_MASK:
+        if call.era.version >= (2, 4, 0):
+            raise Unsupported("Softmax of a masked input: TensorFlow 2.3 and 2.4 differ in it under one version number")
+        mask = None
     if mask is not None:
         mask = call.ops.cast(mask, "bool") if mask.dtype != "bool" else mask
         if len(mask.shape) > len(x.shape):

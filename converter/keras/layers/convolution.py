@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from converter.keras.era import Era
 from converter.keras.graph import Tensor
 from converter.keras.layers.core import bias_variables
 from converter.keras.layers.windows import channel_axis, replaced, spatial_axes, transposed_length, window_length
+from converter.keras.layers.wrappers import fold, unfold
 from converter.keras.schema import ActivationField, Config, DataFormat, Ints, Positive, activation_of, each
 from converter.keras.spec import Call, LayerType, Variable
 from converter.model import Value, Weight
@@ -153,8 +155,12 @@ def _finish(call: Call, y: Value) -> tuple[Tensor, ...]:
 
 
 def _conv(call: Call) -> tuple[Tensor, ...]:
+    """tf.keras takes one more axis after the batch as part of it."""
     config: ConvConfig = call.config
     rank, x = rank_of(call), call.x.value
+    if len(x.shape) == rank + 3 and call.era.family == "tf.keras" and config.data_format != "channels_first":
+        (y,) = _conv(replace(call, args=(Tensor(fold(call, x)),)))
+        return (Tensor(unfold(call, y.value, x)),)
     windows, channels = _windows(config, rank), _channels(call, x, rank)
     if channels % config.groups or config.filters % config.groups:
         raise InvalidModel(f"{config.groups} groups do not divide {channels} channels and {config.filters} filters")

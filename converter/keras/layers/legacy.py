@@ -91,8 +91,10 @@ class HighwayConfig(Config, frozen=True):
 
 
 def _highway_variables(config: Any, era: Era) -> tuple[Variable, ...]:
-    biases = (Variable("b"), Variable("b_carry")) if config.use_bias else ()
-    return (Variable("W"), Variable("W_carry"), *biases)
+    if not config.use_bias:
+        return (Variable("W"), Variable("W_carry"))
+    names = ("W", "W_carry", "b", "b_carry") if era.version >= (1, 2, 0) else ("W", "b", "W_carry", "b_carry")
+    return tuple(Variable(name) for name in names)
 
 
 def _highway(call: Call) -> tuple[Tensor, ...]:
