@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import product
 
+import conventions_page
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -160,3 +161,8 @@ def test_every_gate_has_one_place_and_every_row_a_source() -> None:
             pieces = [p for pattern in row.arrays.values() for p in parse(pattern).pieces if p.content == content]
             assert "".join(sorted("".join(p.gates for p in pieces))) == orders[row.cell], (row.name, content)
         assert row.source.startswith("https://") and row.proof
+
+
+def test_the_page_is_that_of_the_rows() -> None:
+    page = (conventions_page.ROOT / "CONVENTIONS.md").read_text(encoding="utf-8")
+    assert page == conventions_page.page(), "run `python tests/conventions_page.py`"
