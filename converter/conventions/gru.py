@@ -120,14 +120,14 @@ GRU_ROWS = (
     Convention(
         "candle/GRU", "GRU", "r z n", _TORCH,
         "https://github.com/huggingface/candle/blob/main/candle-nn/src/rnn.rs",
-        "source read",
+        "source read, not run",
         reset_after=True,
     ),
     Convention(
         "matlab/gruLayer", "GRU", "r z h",
         {"InputWeights": "W[rzh*u, in]", "RecurrentWeights": "R[rzh*u, h]", "Bias": "b[rzh*u, 1] / rb[rzh*u, 1]"},
         "https://www.mathworks.com/help/deeplearning/ref/nnet.cnn.layer.grulayer.html",
-        "documentation",
+        "not checked",
         bias_required=True,
         reset_after=True,
         note="ResetGateMode 'recurrent-bias-after-multiplication'",

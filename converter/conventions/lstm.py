@@ -72,7 +72,7 @@ LSTM_ROWS = (
     Convention(
         "miopen/LSTM", "LSTM", "i f o g", {"params": "~ W[ifoc*u, in] R[ifoc*u, h] b[ifoc*u] rb[ifoc*u]"},
         "https://rocm.docs.amd.com/projects/MIOpen/en/latest/doxygen/html/group___r_n_n.html",
-        "source read",
+        "source read, not run",
         bias_required=True,
     ),
     Convention(
@@ -185,25 +185,25 @@ LSTM_ROWS = (
     Convention(
         "caffe/LSTM", "LSTM", "i f o g", {"W_xc": "W[ifoc*u, in]", "b_c": "b[ifoc*u]", "W_hc": "R[ifoc*u, h]"},
         "https://github.com/BVLC/caffe/blob/master/src/caffe/layers/lstm_unit_layer.cpp",
-        "source read",
+        "source read, not run",
         bias_required=True,
         note="input `cont` multiplies h and gate f",
     ),
     Convention(
         "candle/LSTM", "LSTM", "i f g o", _TORCH,
         "https://github.com/huggingface/candle/blob/main/candle-nn/src/rnn.rs",
-        "source read",
+        "source read, not run",
     ),
     Convention(
         "burn/Lstm", "LSTM", "i f c o", _BURN,
         "https://github.com/tracel-ai/burn/blob/main/crates/burn-nn/src/modules/rnn/lstm.rs",
-        "documentation",
+        "source read: releases with one GateController per gate",
     ),
     Convention(
         "matlab/lstmLayer", "LSTM", "i f g o",
         {"InputWeights": "W[ifco*u, in]", "RecurrentWeights": "R[ifco*u, h]", "Bias": "b[ifco*u, 1]"},
         "https://www.mathworks.com/help/deeplearning/ref/nnet.cnn.layer.lstmlayer.html",
-        "documentation",
+        "not checked",
         bias_required=True,
     ),
 )  # fmt: skip

@@ -25,7 +25,7 @@ class Convention:
         bias_required: the layer cannot go without a bias.
         reset_after: GRU: see `converter.gates.Cell`.
         source: where it is written.
-        proof: how it was checked: what was run, or "source read", "documentation".
+        proof: how it was checked: what was run, or "source read", or "not checked".
         note: whatever else to know.
     """
 
