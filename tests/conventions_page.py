@@ -17,12 +17,12 @@ How each framework packs the weights of one recurrent layer in one direction. `c
 table; `converter.gates.convert(arrays, "torch/LSTM", "onnx/LSTM")` goes from any row to any other of the same cell, bit
 for bit.
 
-Gates are named as each framework names them: the candidate of an LSTM is c, g, j or z, that of a GRU h, n, a, c or o.
-In the layouts below they are i, f, c, o and z, r, h throughout. `W[in, ifco*u]` is the input matrix with the gates side
-by side, `/` stacks along the first axis, `|` joins along the last, `~` lays flat, a minus is the opposite sign, and `Wt`
-is a matrix whose blocks hold the bytes of their transposes. `h` is the size of the recurrent input: the units, or less under
-a projection. "Run" means that the real framework computed what the row says
-(`python -m benchmarks.prove_conventions`).
+Gates are named as each framework names them: the candidate of an LSTM is c, g, j or z, that of a GRU h, n, a, c or
+o. In the layouts below they are i, f, c, o and z, r, h throughout. `W[in, ifco*u]` is the input matrix with the
+gates side by side, `/` stacks along the first axis, `|` joins along the last, `~` lays flat, a minus is the
+opposite sign, and `Wt` is a matrix whose blocks hold the bytes of their transposes. `h` is the size of the
+recurrent input: the units, or less under a projection. "Run" means that the real framework computed what the row
+says (`python -m benchmarks.prove_conventions`).
 """
 
 
