@@ -40,22 +40,14 @@ def pairs(count: int) -> Any:
 
 
 BOOL = st.booleans()
-ACTIVATION = st.sampled_from(
-    [
-        None,
-        "linear",
-        "relu",
-        "tanh",
-        "sigmoid",
-        "hard_sigmoid",
-        "softmax",
-        "elu",
-        "selu",
-        "softplus",
-        "softsign",
-        "swish",
-    ]
-)
+# A library that does not know a name refuses it.
+NAMES = [
+    "linear", "relu", "tanh", "sigmoid", "hard_sigmoid", "softmax", "elu", "selu", "softplus", "softsign", "swish",
+    "silu", "exponential", "gelu", "relu6", "celu", "mish", "log_sigmoid", "log_softmax", "hard_silu", "hard_tanh",
+    "hard_shrink", "soft_shrink", "tanh_shrink", "squareplus", "sparse_plus", "sparse_sigmoid", "sparsemax",
+    "leaky_relu", "glu",
+]  # fmt: skip
+ACTIVATION = st.sampled_from([None, *NAMES])
 CUBES = {r: st.tuples(*[st.integers(4, 6)] * (r + 1)).map(lambda s: [s]) for r in (1, 2, 3)}  # either way round
 WIDE = shape(st.integers(2, 6), st.integers(2, 4))
 SEQUENCE = shape(st.integers(2, 6), st.integers(1, 4))

@@ -150,6 +150,8 @@ def large_negative(call: Call) -> float:
 def _softmax_layer(call: Call) -> tuple[Tensor, ...]:
     x, axis = call.x.value, call.config.axis
     axes = [axis] if isinstance(axis, int) else list(axis)
+    if not axes or any(not -len(x.shape) <= a < len(x.shape) for a in axes):
+        raise InvalidModel(f"a Softmax along axis {axis} of an input with {len(x.shape)} axes")
     mask = call_mask(call)
     if mask is not None and call.era.version < SOFTMAX_TAKES_MASK:
         if call.era.version >= (2, 4, 0):
