@@ -83,7 +83,10 @@ class Ops:
             return x
         if "axis" in activation.arguments and activation.parameters[0] < 0:
             activation = Activation(activation.name, (len(x.shape) + activation.parameters[0],))
-        return self.one(layers.Activate(activation), [x], x.shape, x.dtype)
+        shape = x.shape
+        if activation.name == "glu":  # one half of the axis gates the other
+            shape = tuple(n if k != activation.parameters[0] or n is None else n // 2 for k, n in enumerate(shape))
+        return self.one(layers.Activate(activation), [x], shape, x.dtype)
 
     def where(self, condition: Value, a: Value, b: Value) -> Value:
         """a where condition, else b."""
