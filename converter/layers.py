@@ -100,8 +100,8 @@ class Recurrent(Struct, frozen=True, eq=False):
     """LSTM, GRU, SimpleRNN or ConvLSTM over time, in one direction or two.
 
     Inputs: x [batch, time, *features] ([time, batch, ...] if time_major), mask [batch, time] of bool or None (also
-    [time, batch] if time_major), then the initial states of each direction in turn (LSTM h, c; others h), each
-    [batch, units] or None for zeros.
+    [time, batch] if time_major; [batch, time, *spatial] masks each place of a ConvLSTM channels_last by itself), then
+    the initial states of each direction in turn (LSTM h, c; others h), each [batch, units] or None for zeros.
     Outputs: y, or y of each direction if there are two and no merge; then the final states, ordered as the initial.
     y is the sequence [batch, time, units] if return_sequences, else the last output [batch, units].
 

@@ -63,7 +63,8 @@ def run_direction(
     Args:
         direction: the cell and the order of steps.
         x: [time, batch, *features].
-        mask: [time, batch] of bool, False where a step is to be passed over.
+        mask: [time, batch] of bool, False where a step is to be passed over; [time, batch, *spatial] for a ConvLSTM's
+            places one by one.
         initial_states: each [batch, units], None for zeros; empty for all zeros.
         return_sequences: whether all outputs are wanted or the last.
         masked_output: see the module.
@@ -73,7 +74,7 @@ def run_direction(
     """
     order = slice(None, None, -1) if direction.reverse_input else slice(None)
     projected = direction.cell.project(x)[order]
-    steps = None if mask is None else mask[order].reshape(*mask.shape, *[1] * (projected.ndim - 2))
+    steps = None if mask is None else mask[order].reshape(*mask.shape, *[1] * (projected.ndim - mask.ndim))
     zeros = direction.cell.zero_states(np.zeros(projected.shape[1:], projected.dtype))
     given = initial_states or (None,) * len(zeros)
     states = tuple(zero if state is None else state for zero, state in zip(zeros, given, strict=True))

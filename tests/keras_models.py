@@ -192,7 +192,10 @@ def arrays(case: Case, model: Any) -> list[np.ndarray[Any, Any]]:
         elif k == 0:
             x = rng.normal(size=(mask.shape[0], *case.shape))
             if case.source == "masking":
-                x = np.where(mask[..., None], x, 0.5)
+                kept = mask.reshape(*mask.shape, *[1] * (x.ndim - mask.ndim))
+                if x.ndim - mask.ndim > 1:  # each place by itself
+                    kept = kept & (rng.random((*x.shape[:-1], 1)) < 0.7)
+                x = np.where(kept, x, 0.5)
             given.append(x.astype(str(getattr(entry.dtype, "name", entry.dtype))))
         else:
             given.append(rng.normal(size=shape).astype(str(getattr(entry.dtype, "name", entry.dtype))))

@@ -239,8 +239,9 @@ def convolutional_cases(draw: Any, library: str, native: bool) -> Case:
     stateful = draw(RARELY)
     if stateful:
         blocks = [Block(with_options(b.layer, stateful=True)) for b in blocks]
+    sources = ["floats", "mask", "masking"] if first == "channels_last" else ["floats", "mask"]
     shape = (time, *sizes, channels) if first == "channels_last" else (time, channels, *sizes)
     return Case(
-        library, draw(st.sampled_from([".h5", ".keras"])), draw(st.sampled_from(["floats", "mask"])), shape,
+        library, draw(st.sampled_from([".h5", ".keras"])), draw(st.sampled_from(sources)), shape,
         draw(mask_rows(batch, time)), tuple(blocks), draw(st.integers(0, 999)), calls=1 + stateful, native=native,
     )  # fmt: skip

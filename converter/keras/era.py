@@ -81,6 +81,11 @@ SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
         ),
         "keras3": ((_ALWAYS, "zero", "e4_masking_bi_seq of 3.15.1"),),
     },
+    "convlstm_zero_output": {  # whether ConvLSTMs heed zero_output_for_mask, which Bidirectional sets
+        "keras": ((_ALWAYS, False, "no such argument"),),
+        "tf.keras": ((_ALWAYS, False, "tf_keras 2.21: ConvRNN does not pass it on"),),
+        "keras3": ((_ALWAYS, True, "keras 3.15.1"),),
+    },
     "mask_with_initial_state": {  # whether an implicit mask is applied when initial_state is passed
         "keras": ((_ALWAYS, True, "semantics measured on 2.3.1"),),
         "tf.keras": ((_ALWAYS, True, "semantics measured on TF 1.15, 2.4, 2.21"),),

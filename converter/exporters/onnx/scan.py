@@ -28,8 +28,9 @@ def run(graph: Graph, sequence: Sequence, place: int) -> Pass:
     carried = [*states, zeros] if carries else states
     scanned = [cell.steps]
     if mask is not None:
-        time_mask = mask if sequence.time_major else graph.transpose(mask, (1, 0))
-        scanned.append(graph.with_axes("Unsqueeze", time_mask, range(2, 2 + cell.feature_axes)))
+        order = (1, 0, *range(2, sequence.mask_axes))
+        time_mask = mask if sequence.time_major else graph.transpose(mask, order)
+        scanned.append(graph.with_axes("Unsqueeze", time_mask, range(2, 4 + cell.feature_axes - sequence.mask_axes)))
     wants_steps = sequence.wants_steps([place])
     body = _body(graph, sequence, cell, mask is not None, carries, rule, wants_steps)
     axis = 0 if sequence.time_major else 1
@@ -40,8 +41,9 @@ def run(graph: Graph, sequence: Sequence, place: int) -> Pass:
     y = cell.outward(made[len(states)], 0) if carries else finals[0]
     if mask is not None and rule == "zero":
         batch_first = graph.transpose(mask, (1, 0)) if sequence.time_major else mask
-        real = last_taken(graph, batch_first, direction)
-        real = graph.with_axes("Unsqueeze", real, range(2, 1 + cell.feature_axes)) if cell.feature_axes > 1 else real
+        real = graph.with_axes("Squeeze", last_taken(graph, batch_first, direction), [1])
+        last = 1 + cell.feature_axes
+        real = graph.with_axes("Unsqueeze", real, range(sequence.mask_axes - 1, last))
         y = graph.op("Where", real, y, graph.scalar(0, y), dtype=y.dtype)
     return Pass(y, tuple(finals))
 

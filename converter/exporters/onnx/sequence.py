@@ -38,6 +38,7 @@ class Sequence:
         x: [batch, time, *features], or time-major.
         shape: of x, as the model says.
         mask: bool [batch, time] (time-major likewise), or None.
+        mask_axes: how many it has: those of a ConvLSTM's places may follow.
         initial: the initial states of each direction, None for zeros.
         wants_y: whether anybody reads the y of each direction.
         wants_states: the same of each direction's final states.
@@ -48,6 +49,7 @@ class Sequence:
     x: Tensor
     shape: Shape
     mask: Tensor | None
+    mask_axes: int
     initial: tuple[tuple[Tensor | None, ...], ...]
     wants_y: tuple[bool, ...]
     wants_states: tuple[tuple[bool, ...], ...]
@@ -67,6 +69,7 @@ class Sequence:
             graph.cast(present(inputs[0]), dtype),
             value.shape,
             None if mask is None else graph.cast(mask, "bool"),
+            2 if node.inputs[1] is None else len(node.inputs[1].shape),
             _groups([None if s is None else graph.cast(s, dtype) for s in inputs[2:]], counts),
             (needed[0], needed[1]) if split else (needed[0],) * len(counts),
             _groups(needed[2 if split else 1 :], counts),

@@ -105,9 +105,33 @@ def run_pass(
     return x, finals
 
 
+def mask_of_steps(call: Call, mask: Value | None, x: Shape, cells: Sequence[Cell]) -> Value | None:
+    """The mask as [batch, time], or as [batch, time, *spatial] where it masks each place of a ConvLSTM by itself.
+
+    Raises:
+        Unsupported: it has further axes. Keras would take them for the units' (Keras 3's TimeDistributed leaves such).
+    """
+    if mask is None or any(_masks_places(mask.shape, x, cell) for cell in cells):
+        return mask
+    while len(mask.shape) > 2 and mask.shape[-1] == 1:
+        mask = call.ops.squeeze(mask, -1)
+    if len(mask.shape) != 2:
+        raise Unsupported(f"a mask of shape {mask.shape}, where one of (batch, time) is expected")
+    return mask
+
+
+def _masks_places(mask: Shape, x: Shape, cell: Cell) -> bool:
+    """Whether a mask, which Masking makes from the input, fits a ConvLSTM's output place by place."""
+    if not isinstance(cell, ConvLSTMCell) or cell.data_format != "channels_last" or len(mask) != len(x) - 1:
+        return False
+    if cell.padding == "same" and all(n == 1 for n in cell.strides):
+        return True
+    return None not in mask[2:] and mask[2:] == output_sizes(x[2:-1], cell)
+
+
 def _zeroed(call: Call, y: Value, mask: Value) -> Value:
     """y where the mask holds, else zeros."""
-    for _ in range(len(y.shape) - 2):
+    for _ in range(len(y.shape) - len(mask.shape)):
         mask = call.ops.expand_dims(mask, -1)
     return call.ops.where(mask, y, call.ops.constant(0, y.dtype))
 

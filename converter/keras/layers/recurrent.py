@@ -11,10 +11,10 @@ import msgspec
 from converter.errors import InvalidModel, Unsupported
 from converter.keras.graph import Tensor
 from converter.keras.layers.cells import CellConfig, cells_of, variables
-from converter.keras.layers.passes import Pass, run_pass, state_names, state_shapes
+from converter.keras.layers.passes import Pass, mask_of_steps, run_pass, state_names, state_shapes
 from converter.keras.schema import Config
 from converter.keras.spec import Call, LayerSpec, LayerType, flatten
-from converter.layers import Cell, MaskedOutput
+from converter.layers import Cell, ConvLSTMCell, MaskedOutput
 from converter.model import Shape, Value
 
 
@@ -82,27 +82,12 @@ def arguments(call: Call) -> Arguments:
     carried = mask if mask is not None else x.mask
     if mask is None and (not states or call.era.switch("mask_with_initial_state")):
         mask = x.mask
-    if mask is not None:
-        mask = _of_steps(call, mask)
     return Arguments(x, tuple(t.value for t in states), mask, carried)
 
 
-def _of_steps(call: Call, mask: Value) -> Value:
-    """The mask as [batch, time]: further axes must be of size 1.
-
-    Raises:
-        Unsupported: they are not. Keras would take them for the units' axes (Keras 3's TimeDistributed leaves such).
-    """
-    while len(mask.shape) > 2 and mask.shape[-1] == 1:
-        mask = call.ops.squeeze(mask, -1)
-    if len(mask.shape) != 2:
-        raise Unsupported(f"a mask of shape {mask.shape}, where one of (batch, time) is expected")
-    return mask
-
-
-def masked_output(call: Call, zero: bool) -> MaskedOutput:
-    """What a masked step puts out, by era."""
-    if zero:
+def masked_output(call: Call, zero: bool, cells: Sequence[Cell]) -> MaskedOutput:
+    """What a masked step puts out, by era; `zero` is zero_output_for_mask."""
+    if zero and (not isinstance(cells[0], ConvLSTMCell) or call.era.switch("convlstm_zero_output")):
         return "zero"
     if call.era.backend == "theano":  # its scan starts from zeros, measured on Keras 1.2.2 and 2.1.6
         return "previous"
@@ -173,10 +158,11 @@ def recurrent(call: Call) -> tuple[Tensor, ...]:
     given = arguments(call)
     x = given.x
     cells = cells_of(call.spec, call.bound, call.era, call.dtype, features(x, call.spec))
+    mask = mask_of_steps(call, given.mask, x.shape, cells)
     states = initial_states(call, cells, given.states, config, x.shape)
     one = Pass(cells, config, config.go_backwards, False, config.return_sequences,
-               masked_output(call, config.zero_output_for_mask))  # fmt: skip
-    y, finals = run_pass(call, one, x.value, given.mask, states)
+               masked_output(call, config.zero_output_for_mask, cells))  # fmt: skip
+    y, finals = run_pass(call, one, x.value, mask, states)
     if config.stateful:
         call.graph.carried(call.path, states, finals)
     output = Tensor(y, given.carried_mask if config.return_sequences else None)

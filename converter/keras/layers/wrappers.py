@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from converter import layers
@@ -10,11 +10,11 @@ from converter.errors import InvalidModel, Unsupported
 from converter.keras.era import Era
 from converter.keras.graph import Tensor
 from converter.keras.layers.cells import cells_of
-from converter.keras.layers.passes import Pass, run_pass, state_names, state_shapes
+from converter.keras.layers.passes import Pass, mask_of_steps, run_pass, state_names, state_shapes
 from converter.keras.layers.recurrent import arguments, features, in_caller_order, initial_states, masked_output
 from converter.keras.schema import Config
 from converter.keras.spec import Bound, Call, LayerSpec, LayerType, flatten
-from converter.layers import ConvLSTMCell, Direction, MaskedOutput, Recurrent
+from converter.layers import Cell, ConvLSTMCell, Direction, MaskedOutput, Recurrent
 from converter.model import Shape, Value
 
 
@@ -58,6 +58,7 @@ def _bidirectional(call: Call) -> tuple[Tensor, ...]:
     x = given.x.value
     dtype = configs[0].compute_dtype or call.dtype
     cells = [cells_of(spec, bound, call.era, dtype, features(given.x, spec)) for spec, bound in sides]
+    steps_mask = mask_of_steps(call, given.mask, x.shape, [c[0] for c in cells])
     states = _states(call, cells, given.states, configs, x.shape)
     passes = [
         Pass(
@@ -66,15 +67,15 @@ def _bidirectional(call: Call) -> tuple[Tensor, ...]:
             configs[k].go_backwards,
             k == 1,
             forward.return_sequences,
-            _masked_output(call, configs[k]),
+            _masked_output(call, configs[k], cells[k]),
         )
         for k in range(2)
     ]
     merge = call.config.merge_mode
-    if fits_one_node(passes, given.mask, merge):
-        ys, finals = _one_node(call, passes, x, given.mask, states, merge)
+    if fits_one_node(passes, steps_mask, merge):
+        ys, finals = _one_node(call, passes, x, steps_mask, states, merge)
     else:
-        ys, finals = _two_runs(call, passes, x, given.mask, states, merge)
+        ys, finals = _two_runs(call, passes, x, steps_mask, states, merge)
     if forward.stateful:
         call.graph.carried(call.path, [s for side in states for s in side], [s for side in finals for s in side])
     mask = given.carried_mask if forward.return_sequences else None
@@ -119,10 +120,10 @@ def _carry_both(call: Call, cells: list[Any], x: Shape, configs: list[Any]) -> l
     return [values[:split], values[split:]]
 
 
-def _masked_output(call: Call, config: Any) -> MaskedOutput:
+def _masked_output(call: Call, config: Any, cells: Sequence[Cell]) -> MaskedOutput:
     """Most versions zero the masked steps if return_sequences, and then only, whatever the wrapped layer says."""
     forced = call.era.switch("bidirectional_masked_output") == "zero"
-    return masked_output(call, config.return_sequences if forced else config.zero_output_for_mask)
+    return masked_output(call, config.return_sequences if forced else config.zero_output_for_mask, cells)
 
 
 Runs = tuple[list[Value], list[list[Value]]]
