@@ -102,6 +102,11 @@ def _objects(weights: ObjectWeights) -> Iterator[tuple[str, tuple[Weight, ...]]]
         arrays = [child.variable() for child in found if child is not None]
         yield f"layer_{index}", tuple(w for w in arrays if w is not None)
         index += 1
+    if not index and weights.children():
+        raise Unsupported(
+            "the file holds weights only, of a subclassed model: how its layers are joined is Python code",
+            hint="rebuild it as a functional model, set its weights, and save that",
+        )
 
 
 def guess(name: str, arrays: Sequence[Weight]) -> Guess:
