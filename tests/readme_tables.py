@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import typing
 from pathlib import Path
@@ -29,7 +30,10 @@ def first_line(module: ModuleType) -> str:
 
 def formats() -> str:
     """What is read."""
-    return table(("read by", "what"), *((f"`{name}`", first_line(readers.reader(name))) for name in readers.READERS))
+    rows = [(f"`{name}`", first_line(readers.reader(name))) for name in readers.READERS]
+    others = dict.fromkeys(readers.OTHERS.values())
+    rows += [(f"`{name.rpartition('.')[2]}`", first_line(importlib.import_module(name))) for name in others]
+    return table(("read by", "what"), *rows)
 
 
 def targets() -> str:
