@@ -254,6 +254,13 @@ def where(o: Ops, condition: Operand, a: Operand = None, b: Operand = None) -> V
     return o.where(to_value(o, condition, "bool"), x, y)
 
 
+def select(o: Ops, condition: Operand, a: Operand, b: Operand) -> Value:
+    """TensorFlow 1's where, which takes a condition of the same shape; of one axis it would pick rows."""
+    if len(tensor(condition).shape) != len(tensor(a).shape):
+        raise Unsupported("Select by a condition of fewer axes")
+    return where(o, condition, a, b)
+
+
 def cast(o: Ops, x: Operand, dtype: Any) -> Value:
     """To another dtype."""
     name = dtype if isinstance(dtype, str) else ""

@@ -101,6 +101,13 @@ def gather(o: Ops, x: Operand, indices: Operand, validate: Any = None, axis: Any
     return take(o, x, indices, 0 if axis is None else axis)
 
 
+def one_hot_of(o: Ops, x: Operand, depth: Any, on: Any, off: Any, axis: Any = -1) -> Value:
+    """TensorFlow's OneHot of ones and zeros."""
+    if on != 1 or off != 0:
+        raise Unsupported(f"one_hot of {clean(on)} and {clean(off)}")
+    return one_hot(o, x, depth, axis)
+
+
 def one_hot(o: Ops, x: Operand, classes: Any, axis: Any = -1, dtype: Any = None) -> Value:
     """Integers as unit vectors along a new last axis."""
     value, depth = tensor(x), one_integer(classes, "num_classes")
