@@ -241,5 +241,8 @@ TYPES: dict[str, LayerType] = {
     **{f"Conv{rank}": LayerType(ConvConfig, _conv, bias_variables) for rank in RANKS},
     **{f"DepthwiseConv{rank}": LayerType(DepthwiseConfig, _depthwise, _depthwise_variables) for rank in ("1D", "2D")},
     **{f"SeparableConv{rank}": LayerType(SeparableConfig, _separable, _separable_variables) for rank in ("1D", "2D")},
-    **{f"Conv{rank}Transpose": LayerType(TransposeConfig, _transpose, bias_variables) for rank in RANKS},
+    **{
+        f"Conv{rank}Transpose": LayerType(TransposeConfig, _transpose, bias_variables, note="not of Keras 1 or Theano")
+        for rank in RANKS
+    },
 }

@@ -100,4 +100,4 @@ def _dot(call: Call) -> tuple[Tensor, ...]:
     return (Tensor(batch_dot(call.ops, x, y, a, b)),)
 
 
-TYPES: dict[str, LayerType] = {"Dot": LayerType(DotConfig, _dot, masking="stop")}
+TYPES: dict[str, LayerType] = {"Dot": LayerType(DotConfig, _dot, note="more than three axes: since 2.4")}

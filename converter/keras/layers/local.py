@@ -86,7 +86,7 @@ TYPES: dict[str, LayerType] = {
         LocallyConnectedConfig, _locally_connected, bias_variables, note="implementation 1, channels last"
     ),
     **{
-        f"Adaptive{kind}Pooling{rank}": LayerType(AdaptivePoolConfig, _adaptive_pool)
+        f"Adaptive{kind}Pooling{rank}": LayerType(AdaptivePoolConfig, _adaptive_pool, note="of known sizes")
         for kind in ("Average", "Max")
         for rank in RANKS
     },

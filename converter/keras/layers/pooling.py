@@ -74,7 +74,11 @@ MASKED_STEPS_LEFT_OUT = (3, 0, 0)  # before, they were multiplied by zero, which
 KINDS = ("Max", "Average")
 
 TYPES: dict[str, LayerType] = {
-    **{f"{kind}Pooling{rank}": LayerType(PoolConfig, _pool) for kind in KINDS for rank in RANKS},
+    **{
+        f"{kind}Pooling{rank}": LayerType(PoolConfig, _pool, note="padding same: not of Theano")
+        for kind in KINDS
+        for rank in RANKS
+    },
     **{f"Global{kind}Pooling{rank}": LayerType(GlobalPoolConfig, _global_pool) for kind in KINDS for rank in RANKS},
     "GlobalAveragePooling1D": LayerType(GlobalPoolConfig, _global_average_1d),
 }
