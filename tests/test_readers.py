@@ -264,3 +264,15 @@ def test_broken_archives(tmp_path, kind):
     with pytest.raises(ConversionError, match=message) as caught:
         read_source(archive(tmp_path / "m.keras", **changes))
     assert str(caught.value).startswith("m.keras: ")
+
+
+def test_an_archive_whose_weights_stand_where_hdf5_may_start_is_an_archive(tmp_path: Path) -> None:
+    """HDF5 allows a user block of 512, 1024, 2048, ... bytes, and archives store their weights as they are."""
+    path, weights, start = tmp_path / "model.keras", io.BytesIO(), 4096
+    v3(weights, {"layers/dense": [KERNEL]})
+    with zipfile.ZipFile(path, "w") as target:
+        headers = len("config.json") + len("model.weights.h5") + 2 * 30
+        target.writestr("config.json", json.dumps(ARCHITECTURE).ljust(start - headers))
+        target.writestr("model.weights.h5", weights.getvalue())
+    assert path.read_bytes()[start:].startswith(b"\x89HDF")
+    assert find(path) == "keras_zip"

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from converter.model import Model
 
 READERS = {
+    "keras_zip": "converter.readers.keras_zip",  # before h5: what it stores may look like HDF5 behind a user block
     "h5": "converter.readers.h5",
-    "keras_zip": "converter.readers.keras_zip",
     "saved_model": "converter.readers.saved_model",
     "checkpoint": "converter.readers.checkpoint",
     "tfjs": "converter.readers.tfjs",
