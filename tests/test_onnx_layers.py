@@ -33,6 +33,15 @@ def test_activations(tmp_path: Path, name: str, dtype: str) -> None:
     assert np.max(np.abs(got - want) / scale) < (1e-6 if dtype == "float32" else 2e-7)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_clipping_after_relu(tmp_path: Path, dtype: str) -> None:
+    """onnxruntime fuses the two, and cannot in float64."""
+    b = Builder()
+    x = b.input("x", (None, 8), dtype)
+    first = b.node("relu", layers.Activate(NAMES["relu"]), [x], (None, 8), dtype=dtype)
+    check(b.model(b.node("clip", layers.Activate(NAMES["relu6"]), first, (None, 8), dtype=dtype)), tmp_path)
+
+
 def conv(rank: int, **options: Any) -> layers.Conv:
     b = Builder(rank)
     given = {"strides": (1,) * rank, "padding": "same", "dilation": (1,) * rank} | options

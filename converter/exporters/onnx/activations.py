@@ -42,6 +42,10 @@ def _plus(g: Graph, x: Tensor, term: float) -> Tensor:
 
 def _clip(g: Graph, x: Tensor, low: float | None, high: float | None) -> Tensor:
     bounds = [None if bound is None else g.scalar(bound, x) for bound in (low, high)]
+    if x.dtype == "float64":  # onnxruntime 1.32 cannot load Relu, Clip of it: its fusion of the two knows no float64
+        for kind, bound in zip(("Max", "Min"), bounds, strict=True):
+            x = x if bound is None else g.op(kind, x, bound)
+        return x
     return g.op("Clip", x, *bounds)
 
 
@@ -58,9 +62,11 @@ def _hard_sigmoid(g: Graph, x: Tensor, alpha: float, beta: float) -> Tensor:
 
 
 def _relu(g: Graph, x: Tensor, slope: float, maximum: float, threshold: float) -> Tensor:
-    above = _pick(g, _above(g, x, threshold), x, g.scalar(0, x)) if threshold else g.op("Relu", x)
+    above = _pick(g, _above(g, x, threshold), x, g.scalar(0, x)) if threshold else x
     if maximum != math.inf:
         above = _clip(g, above, 0, maximum)
+    elif not threshold:
+        above = g.op("Relu", x)
     if slope == 0:
         return above
     below = _clip(g, _plus(g, x, -threshold), None, 0)
