@@ -13,6 +13,7 @@ from converter.keras.layers.normalization import axis_of, scale_and_centre, stor
 from converter.keras.layers.reshaping import product
 from converter.keras.schema import Config, Ints, Positive
 from converter.keras.spec import Call, LayerType, Variable
+from converter.model import Shape, Value
 
 
 class GroupNormalizationConfig(Config, frozen=True):
@@ -45,7 +46,7 @@ def _group_normalization(call: Call) -> tuple[Tensor, ...]:
     size = None if total is None else channels // groups * total
     grouped = ops.reshape(first, [0, groups, -1], (x.shape[0], groups, size))
     normal = ops.one(layers.LayerNormalization((2,), None, None, config.epsilon), [grouped], grouped.shape, dtype)
-    y = _ungroup(call, normal, first.shape, dtype, first)
+    y = _ungroup(call, normal, first.shape)
     if axis != 1:
         y = ops.transpose(y, [0, *range(2, axis + 1), 1, *range(axis + 1, rank)])
     shape = tuple(channels if k == axis else 1 for k in range(rank))
@@ -56,7 +57,7 @@ def _group_normalization(call: Call) -> tuple[Tensor, ...]:
     return (Tensor(ops.cast(y, call.dtype)),)
 
 
-def _ungroup(call: Call, normal: Any, shape: tuple[int | None, ...], dtype: str, like: Any) -> Any:
+def _ungroup(call: Call, normal: Value, shape: Shape) -> Value:
     """[batch, group, rest] back to [batch, channels, *spatial]; one spatial size may be open."""
     if sum(n is None for n in shape[2:]) > 1:
         raise Unsupported(f"GroupNormalization of a shape with several open sizes {shape}")

@@ -14,6 +14,7 @@ from converter.keras.layers.op_values import (
     axis_in,
     common_dtype,
     floating,
+    number,
     one_integer,
     tensor,
     to_value,
@@ -121,8 +122,9 @@ softmax, log_softmax = _along("softmax"), _along("log_softmax")
 
 def relu(o: Ops, x: Operand, slope: Any = 0.0, maximum: Any = None, threshold: Any = 0.0) -> Value:
     """keras.activations.relu."""
-    bound = float("inf") if maximum is None else float(maximum)
-    return o.activate(floating(o, x), Activation("relu", (float(slope), bound, float(threshold))))
+    bound = float("inf") if maximum is None else number(maximum, "a maximum")
+    parameters = (number(slope, "a slope"), bound, number(threshold, "a threshold"))
+    return o.activate(floating(o, x), Activation("relu", parameters))
 
 
 def gelu(o: Ops, x: Operand, approximate: Any) -> Value:
@@ -210,14 +212,16 @@ def l2_normalize(o: Ops, x: Operand, axis: Any = None, epsilon: Any = 1e-12) -> 
     """x / sqrt(max(sum(x²), epsilon)) (tf.math.l2_normalize)."""
     value = floating(o, x)
     squares = o.reduce("sum", o.unary("square", value), axes_of(value, axis), keepdims=True)
-    return o.elementwise("multiply", value, o.unary("rsqrt", o.with_scalar("maximum", squares, float(epsilon))))
+    return o.elementwise(
+        "multiply", value, o.unary("rsqrt", o.with_scalar("maximum", squares, number(epsilon, "epsilon")))
+    )
 
 
 def normalize(o: Ops, x: Operand, axis: Any = -1, order: Any = 2, epsilon: Any = None) -> Value:
     """keras.ops.normalize of order 2: the norm is at least epsilon."""
     if one_integer(order, "order") != 2:
         raise Unsupported(f"normalize with order {clean(order)}")
-    return l2_normalize(o, x, axis, (1e-7 if epsilon is None else float(epsilon)) ** 2)
+    return l2_normalize(o, x, axis, (1e-7 if epsilon is None else number(epsilon, "epsilon")) ** 2)
 
 
 def matmul(o: Ops, a: Operand, b: Operand, transpose_a: Any = False, transpose_b: Any = False) -> Value:

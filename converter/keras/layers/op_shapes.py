@@ -9,7 +9,7 @@ from typing import Any
 from converter import layers
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.layers.op_sizes import flat, joined, settle
-from converter.keras.layers.op_values import Operand, axis_in, integers, one_integer, tensor, together
+from converter.keras.layers.op_values import Operand, axis_in, integers, number, one_integer, tensor, together
 from converter.keras.layers.reshaping import product
 from converter.keras.layers.windows import replaced
 from converter.keras.ops import Ops
@@ -196,7 +196,7 @@ def tile(o: Ops, x: Operand, repeats: Any) -> Value:
 
 def broadcast_to(o: Ops, x: Operand, shape: Any) -> Value:
     """Axes of size 1 stretched; open sizes stay."""
-    value, target = tensor(x), list(shape)
+    value, target = tensor(x), list(shape) if isinstance(shape, list | tuple) else [shape]
     for _ in range(len(target) - len(value.shape)):
         value = o.expand_dims(value, 0)
     for axis, (have, want) in enumerate(zip(value.shape, target, strict=True)):
@@ -222,7 +222,7 @@ def pad(o: Ops, x: Operand, width: Any, mode: Any = "constant", value: Any = Non
     if name not in {"constant", "reflect", "edge"}:
         raise Unsupported(f"pad with mode {clean(mode)}")
     shape = tuple(None if n is None else n + sum(p) for n, p in zip(given.shape, pads, strict=True))
-    layer = layers.Pad(pads, float(value or 0.0), name)  # type: ignore[arg-type]
+    layer = layers.Pad(pads, number(value or 0.0, "a padding"), name)  # type: ignore[arg-type]
     return o.one(layer, [given], shape, given.dtype)
 
 

@@ -43,13 +43,11 @@ def common_dtype(operands: Sequence[Operand]) -> str:
         raise Unsupported("an operation on constants alone")
     for operand in operands:
         if not isinstance(operand, Value | np.ndarray):
-            kind = np.asarray(operand).dtype.kind
+            kind = array_of(operand).dtype.kind
             if kind == "f" and dtype not in FLOATS:
                 dtype = "float32"
             elif kind == "i" and dtype == "bool":
                 dtype = "int32"
-            elif kind not in "fib":
-                raise InvalidModel(f"{clean(operand, 40)} is no operand")
     return dtype
 
 
@@ -57,7 +55,7 @@ def to_value(o: Ops, operand: Operand, dtype: str) -> Value:
     """An operand as a tensor of `dtype`."""
     if isinstance(operand, Value):
         return o.cast(tensor(operand), dtype)
-    return o.constant(np.asarray(operand), dtype)
+    return o.constant(array_of(operand), dtype)
 
 
 def together(o: Ops, *operands: Operand) -> list[Value]:
@@ -83,6 +81,32 @@ def tensor(x: Operand) -> Value:
     if not isinstance(x, Value):
         raise Unsupported(f"an operation on the constant {clean(x, 40)}")
     return x
+
+
+def array_of(operand: Operand) -> np.ndarray[Any, np.dtype[Any]]:
+    """A constant as an array.
+
+    Raises:
+        InvalidModel: it is neither a number nor regular lists of numbers.
+    """
+    try:
+        array = np.asarray(operand)
+    except ValueError:
+        raise InvalidModel(f"{clean(operand, 40)} is no operand") from None
+    if array.dtype.kind not in "fiub":
+        raise InvalidModel(f"{clean(operand, 40)} is no operand")
+    return array
+
+
+def number(given: Any, what: str) -> float:
+    """A number.
+
+    Raises:
+        Unsupported: something else, a tensor for instance.
+    """
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        raise Unsupported(f"{what} that is no number: {clean(given, 40)}")
+    return float(given)
 
 
 def integers(given: Any, what: str) -> list[int]:

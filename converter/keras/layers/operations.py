@@ -169,12 +169,19 @@ def attribute(raw: Any) -> Any:
         return None
     ((kind, value),) = raw.items()
     if kind in _SCALARS:
-        return _SCALARS[kind](value)
+        return _scalar(kind, value)
     if kind == "type":
         return _DTYPES.get(str(value), str(value))
     if kind == "list" and isinstance(value, Mapping):
-        return [_SCALARS[k](item) for k, items in value.items() if k in _SCALARS for item in items]
+        return [_scalar(k, item) for k, items in value.items() if k in _SCALARS for item in items]
     return _text(value) if kind == "s" else None
+
+
+def _scalar(kind: str, value: Any) -> Any:
+    try:
+        return _SCALARS[kind](value)
+    except (TypeError, ValueError):
+        raise InvalidModel(f"{clean(value, 40)} as an attribute of a TensorFlowOpLayer") from None
 
 
 def _text(value: Any) -> str:
@@ -196,6 +203,8 @@ def _node_def(call: Call) -> tuple[Tensor, ...]:
             node = json.loads(node)
         except ValueError:
             raise Unsupported("a TensorFlowOpLayer whose NodeDef is no JSON") from None
+    if not isinstance(node, Mapping) or not isinstance(node.get("attr", {}), Mapping):
+        raise InvalidModel("a TensorFlowOpLayer whose NodeDef is no object")
     name = str(node.get("op"))
     op = NODE_DEFS.get(name)
     if op is None:
@@ -216,7 +225,7 @@ def node_inputs(tensors: Sequence[Any], constants: Mapping[str, Any]) -> list[Va
         InvalidModel: a place that is no number.
     """
     flat = [t for item in tensors for t in (item if isinstance(item, list) else [item])]
-    if any(not key.isdecimal() or int(key) > len(flat) + len(constants) for key in constants):
+    if any(not key.isdecimal() or int(key) >= len(flat) + len(constants) for key in constants):
         raise InvalidModel("a TensorFlowOpLayer's constants have no place")
     placed = {int(key): value for key, value in constants.items()}
     rest = iter(flat)
