@@ -213,3 +213,35 @@ def test_layers_in_time_distributed(library_name: str, native: bool) -> None:
 @LIBRARIES
 def test_convolutional_layers(library_name: str) -> None:
     over(spaces.convolutional_cases(library_name, native=True), 0.5)
+
+
+def bidirectional(layer: dict[str, Any], **backward: Any) -> dict[str, Any]:
+    other = {**layer, "name": "other_way", "go_backwards": True, **backward}
+    return {"class_name": "Bidirectional", "layer": layer, "backward_layer": other, "merge_mode": "concat"}
+
+
+GRU = {"class_name": "GRU", "units": 2, "return_sequences": True}
+CONV = {"class_name": "ConvLSTM1D", "filters": 2, "kernel_size": 3, "padding": "same", "return_sequences": True}
+# What random models once found: a layer, where its initial states come from, the model's input shape and source.
+FOUND = {
+    "unrolled backwards, Keras misplaces zeros": (bidirectional({**GRU, "unroll": True}), "none", (4, 3), "masking"),
+    "no zeros unless return_sequences": (
+        bidirectional({**GRU, "return_sequences": False, "zero_output_for_mask": True}), "none", (4, 3), "masking",
+    ),
+    "units that broadcast": ({**bidirectional(GRU, units=1), "merge_mode": "sum"}, "none", (4, 3), "floats"),
+    "a mask of places": (
+        {"class_name": "Bidirectional", "layer": CONV, "merge_mode": "sum"}, "none", (4, 5, 2), "masking",
+    ),
+    "a single step": (GRU, "inputs", (1, 3), "mask"),
+}  # fmt: skip
+
+
+@LIBRARIES
+@pytest.mark.parametrize("name", FOUND)
+def test_what_was_found(library_name: str, name: str) -> None:
+    layer, initial, shape, source = FOUND[name]
+    layer = {"backward_layer": None, **layer} if layer["class_name"] == "Bidirectional" else layer
+    time = shape[0]
+    rows = [[k % 2 == 1 or k == time - 1 for k in range(time)], [k < 2 for k in range(time)], [False] * time]
+    for suffix in (".h5", ".keras"):
+        check(models.Case(library_name, suffix, source, shape, rows, (models.Block(layer, initial),), 5))
