@@ -135,7 +135,7 @@ for batch, time in ((0, 5), (2, 0)):
     try:
         session.run(None, feed)
     except Exception as error:
-        print("reshaped" in str(error))
+        print("Reshape" in str(error))
 """
 
 

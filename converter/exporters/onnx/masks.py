@@ -1,9 +1,8 @@
 """Masks by compaction: unmasked steps move to the front, `sequence_lens` hides the rest, the outputs go back.
 
 A masked step leaves the states as they are, so leaving it out is exact, for any pattern. Everything here is index
-arithmetic on [batch, time] integers; the data itself moves in one Gather before the operator and one after it, which
-also do the work of the Transposes to and from time-major. The index tensors of one mask are shared by all layers that
-read it, as the graph makes equal operators once.
+arithmetic on [batch, time] integers, in as few operators as we could find: on short sequences they are what a mask
+costs. The index tensors of one mask are shared by all layers that read it, as the graph makes equal operators once.
 """
 
 from __future__ import annotations
@@ -22,63 +21,53 @@ class Compaction:
         mask: bool [batch, time].
         ones: the mask as int64.
         inclusive: unmasked steps up to and with each step, int64 [batch, time].
-        count: unmasked steps of each row, int64 [batch, 1].
-        batch, time: lengths, int64 scalars.
-        rows: 0, 1, ..., batch - 1.
-        time_major: whether the layer's data is [time, batch, ...].
+        places: where each step stands in the layer's data, its first two axes taken as one, int64 [batch, time].
+        time_major: whether that data is [time, batch, ...].
     """
 
     mask: Tensor
     ones: Tensor
     inclusive: Tensor
-    count: Tensor
-    batch: Tensor
-    time: Tensor
-    rows: Tensor
+    places: Tensor
     time_major: bool
 
     @classmethod
     def of(cls, graph: Graph, mask: Tensor, time_major: bool) -> Compaction:
         """From a mask [batch, time], or [time, batch] if time_major."""
-        mask = graph.transpose(mask, (1, 0)) if time_major else mask
+        count = graph.op("Size", mask, dtype="int64")
+        places = graph.op("Range", graph.const(0), count, graph.const(1))
+        places = graph.op("Reshape", places, graph.op("Shape", mask, dtype="int64"))
+        if time_major:
+            mask, places = (graph.transpose(tensor, (1, 0)) for tensor in (mask, places))
         ones = graph.cast(mask, "int64")
-        batch, time = (graph.size(mask, axis) for axis in (0, 1))
-        return cls(
-            mask,
-            ones,
-            graph.op("CumSum", ones, graph.const(1)),
-            graph.with_axes("ReduceSum", ones, [1], keepdims=1),
-            batch,
-            time,
-            graph.op("Range", graph.const(0), batch, graph.const(1)),
-            time_major,
-        )
+        return cls(mask, ones, graph.op("CumSum", ones, graph.const(1)), places, time_major)
 
     def lengths(self, graph: Graph) -> Tensor:
         """sequence_lens, int32 [batch]."""
-        return graph.cast(graph.with_axes("Squeeze", self.count, [1]), "int32")
+        return graph.cast(graph.with_axes("ReduceSum", self.ones, [1], keepdims=0), "int32")
+
+    def count(self, graph: Graph) -> Tensor:
+        """Unmasked steps of each row, int64 [batch, 1]."""
+        return graph.with_axes("ReduceSum", self.ones, [1], keepdims=1)
 
     def some(self, graph: Graph) -> Tensor:
         """Whether a row has any unmasked step, bool [batch, 1]."""
-        return graph.op("Greater", self.count, graph.const(0), dtype="bool")
+        return graph.op("Greater", self.count(graph), graph.const(0), dtype="bool")
 
     def compact(self, graph: Graph, x: Tensor, features: int) -> Tensor:
-        """x as [time, batch, features] with the unmasked steps of each row first, the others behind, both in order."""
-        step = graph.op("Range", graph.const(0), self.time, graph.const(1))
-        last = graph.op("Sub", self.inclusive, graph.const(1))
-        behind = graph.op("Add", self.count, graph.op("Sub", step, self.inclusive))
-        target = graph.op("Where", self.mask, last, behind, dtype="int64")
-        steps = graph.op("Expand", step, graph.op("Shape", self.mask, dtype="int64"))
-        order = graph.op("ScatterElements", target, target, steps, axis=1)
-        order = graph.transpose(order, (1, 0))  # [time, batch]: which step of x stands there
-        if self.time_major:
-            index = graph.op("Add", graph.op("Mul", order, self.batch), self.rows)
-        else:
-            index = graph.op("Add", order, graph.op("Mul", self.rows, self.time))
-        return graph.op("Gather", graph.reshape(x, (-1, features)), index, axis=0)
+        """x as [time, batch, features] with the unmasked steps of each row first, in order; anything may follow.
+
+        A masked step writes to the last place, which no row that has one needs.
+        """
+        order = graph.op("ScatterElements", self.places, self._own(graph), self.places, axis=1)
+        return graph.op("Gather", graph.reshape(x, (-1, features)), graph.transpose(order, (1, 0)), axis=0)
+
+    def _own(self, graph: Graph) -> Tensor:
+        """The compact step that each step becomes, -1 where it is masked; int64 [batch, time]."""
+        return graph.op("Sub", graph.op("Mul", self.inclusive, self.ones), graph.const(1))
 
     def spread(
-        self, graph: Graph, y: Tensor, place: int, places: int, units: int, direction: Direction, rule: MaskedOutput
+        self, graph: Graph, y: Tensor, place: int, places: int, direction: Direction, rule: MaskedOutput
     ) -> Tensor:
         """The outputs of one direction at the steps where they belong: [batch, time, units], or time-major.
 
@@ -87,42 +76,34 @@ class Compaction:
             y: the operator's Y, [time, places, batch, units].
             place: which of its directions.
             places: how many it has.
-            units: size of the last axis.
             direction: says the order of time.
             rule: masked steps give the previous output ("previous", "state") or zeros.
         """
-        row = self._row(graph, direction, rule)  # [batch, time]: which step of y
-        slot = row if places == 1 else graph.op("Mul", row, graph.const(places))
-        slot = graph.op("Add", slot, graph.const(place)) if place else slot
-        if self.time_major:
-            index = graph.op("Add", graph.op("Mul", graph.transpose(slot, (1, 0)), self.batch), self.rows)
-        else:
-            columns = graph.with_axes("Unsqueeze", self.rows, [1])
-            index = graph.op("Add", graph.op("Mul", slot, self.batch), columns)
-        return graph.op("Gather", graph.reshape(y, (-1, units)), index, axis=0)
+        steps = graph.with_axes("Unsqueeze", self._row(graph, direction, rule), [2])
+        y = graph.with_axes("Squeeze", y, [1]) if places == 1 else graph.op("Gather", y, graph.const(place), axis=1)
+        y = graph.op("GatherND", graph.transpose(y, (1, 0, 2)), steps, batch_dims=1)
+        return graph.transpose(y, (1, 0, 2)) if self.time_major else y
 
     def _row(self, graph: Graph, direction: Direction, rule: MaskedOutput) -> Tensor:
         """The compact step to read at each step.
 
         A row with a masked step has at most time - 1 compact ones, and beyond them Y is 0: that is where the zeros
-        come from. Forward, the step before the first is -1, and a negative index counts from the end of Gather's
-        data: the last step, a zero one. In reverse, the previous output is that of the next unmasked step in time,
-        compact step `inclusive`, and the one after the last is a zero one.
+        come from. Forward, the step before the first is -1, and a negative index counts from the end: the last step,
+        a zero one. In reverse, the previous output is that of the next unmasked step in time, compact step
+        `inclusive`, and the one after the last is a zero one.
         """
-        last = graph.op("Sub", self.inclusive, graph.const(1))
         if rule == "zero":
-            end = graph.op("Sub", self.time, graph.const(1))
-            row = graph.op("Where", self.mask, last, end, dtype="int64")
+            row = self._own(graph)
         elif direction.reverse_input:
             row = graph.op("Sub", self.inclusive, self.ones)
         else:
-            row = last
+            row = graph.op("Sub", self.inclusive, graph.const(1))
         return self.in_order(graph, row, direction)
 
     def leading(self, graph: Graph, direction: Direction) -> Tensor:
         """Masked steps before the first unmasked one in processing order, bool [batch, time, 1] or time-major."""
         if direction.reverse_input:
-            seen = graph.op("Sub", self.count, graph.op("Sub", self.inclusive, self.ones))
+            seen = graph.op("Sub", self.count(graph), graph.op("Sub", self.inclusive, self.ones))
         else:
             seen = self.inclusive
         found = graph.op("Equal", seen, graph.const(0), dtype="bool")

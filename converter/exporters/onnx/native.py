@@ -258,7 +258,7 @@ class _Found:
             # The Transpose must not come last: onnxruntime 1.32 crashes on loading Transpose(1, 0, 2), Cast, MatMul.
             return self._side(graph.transpose(y, (2, 0, 1, 3)), 2, k)
         rule, places = sequence.masked_output(place), len(self.directions)
-        y = self.compaction.spread(graph, self.steps, k, places, self.units, direction, rule)
+        y = self.compaction.spread(graph, self.steps, k, places, direction, rule)
         if rule != "state":
             return y
         initial = sequence.initial[place][0]
