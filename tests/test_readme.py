@@ -68,9 +68,8 @@ def test_python_snippets_run(tmp_path: Path, monkeypatch) -> None:
 def test_the_example_runs_without_the_converter(tmp_path: Path) -> None:
     api.convert(ROOT / "fixtures/good/tf215_stateful/model.h5", tmp_path / "model.onnx")
     shutil.copy(ROOT / "examples/deploy.py", tmp_path)
-    done = subprocess.run(
-        [sys.executable, "-P", "deploy.py", "model.onnx"] if sys.version_info >= (3, 11) else [sys.executable, "deploy.py", "model.onnx"],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    isolated = ["-P"] if sys.version_info >= (3, 11) else []
+    command = [sys.executable, *isolated, "deploy.py", "model.onnx"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("one batch: lstm_1 [2, 5]")
