@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from converter.errors import ConversionError, InvalidModel, Unsupported
     from converter.model import Model
 
+__version__ = "0.1.0"
+
 __all__ = ["ConversionError", "InvalidModel", "Model", "Unsupported", "convert", "inspect", "load", "verify"]
 
 _HOME = {

@@ -136,11 +136,13 @@ def verify(
         InvalidModel, Unsupported, OSError: as `load`, and where `exported` cannot be read.
     """
     from converter.model import Model
+    from converter.verification import kinds
     from converter.verification import verify as prove
-    from converter.verification import written
 
     neutral = model if isinstance(model, Model) else load(model)
-    if written.knows(Path(exported)):
+    if kinds.knows(Path(exported)):
+        from converter.verification import written
+
         if against:
             raise Unsupported(f"only ONNX files are run against {against}")
         return written.verify(neutral, Path(exported), seed)

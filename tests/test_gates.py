@@ -107,7 +107,9 @@ def test_known_orders() -> None:
     assert pack(cell, "tf1/LSTMCell")["kernel"].tolist() == [[1, 3, 2, 4], [10, 30, 20, 40]]
     assert pack(cell, "haiku/LSTM")["linear/b"].tolist() == [5, 7, 5, 8]
     assert list(pack(cell, "keras1/LSTM"))[:6] == ["W_i", "U_i", "b_i", "W_c", "U_c", "b_c"]
-    assert unpack({"kernel": np.array([[1.0, 3, 2, 4], [0, 0, 0, 0]]), "bias": np.zeros(4)}, "tf1/LSTMCell").single_bias.tolist() == [0, 1, 0, 0]  # noqa: E501
+    assert unpack(
+        {"kernel": np.array([[1.0, 3, 2, 4], [0, 0, 0, 0]]), "bias": np.zeros(4)}, "tf1/LSTMCell"
+    ).single_bias.tolist() == [0, 1, 0, 0]  # noqa: E501
 
 
 def test_haiku_gru_changes_the_sign_of_z() -> None:

@@ -33,15 +33,6 @@ def holds_weights(path: Path) -> bool:
         return "metadata.npy" in archive.namelist()
 
 
-def knows(path: Path) -> bool:
-    """Whether a file is one of those that are proved here: no ONNX file, and nothing unknown."""
-    if path.is_dir():
-        return True
-    with path.open("rb") as file:
-        start = file.read(4)
-    return start in (b"PK\3\4", b"\x89HDF") or safetensors.sniff(path)
-
-
 def verify(model: Model, exported: Path, seed: int = 0) -> Report:
     """Compares a written file with the model it was made from.
 

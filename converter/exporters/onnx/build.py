@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from importlib import metadata
 
 import onnx
 from onnx import helper
 
+from converter import __version__
 from converter.errors import ConversionError, Unsupported
 from converter.exporters.onnx.graph import Graph, Initializer, Store, Tensor, computed, value_info
 from converter.exporters.onnx.lower import lower
@@ -120,13 +120,12 @@ def _reads(node: onnx.NodeProto) -> Iterator[str]:
 
 
 def _model(graph: onnx.GraphProto, model: Model, opset: int) -> onnx.ModelProto:
-    version = converter_version()
     proto = helper.make_model(
         graph,
         ir_version=IR_VERSION,
         opset_imports=[helper.make_opsetid("", opset)],
         producer_name=PRODUCER,
-        producer_version=version,
+        producer_version=__version__,
     )
     source = model.source
     properties = {
@@ -135,18 +134,10 @@ def _model(graph: onnx.GraphProto, model: Model, opset: int) -> onnx.ModelProto:
         "keras.format": source.format,
         "keras.backend": source.backend,
         "source.sha256": source.sha256,
-        "converter.version": version,
+        "converter.version": __version__,
     }
     if model.states:
         names = [{"input": state.input.name, "output": state.output.name} for state in model.states]
         properties["keras.states"] = json.dumps(names)
     helper.set_model_props(proto, properties)
     return proto
-
-
-def converter_version() -> str:
-    """The installed version, or "unknown" where the program runs from a source tree."""
-    try:
-        return metadata.version(PRODUCER)
-    except metadata.PackageNotFoundError:
-        return "unknown"

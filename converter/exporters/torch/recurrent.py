@@ -198,7 +198,7 @@ def _call(
         mask = mask + flip if flip_in else mask
         last = writer.local(f"{attribute} last")
         writer.lines.append(
-            f'{y}, {last}, {f"({h}, {c})" if lstm else h} = '
+            f"{y}, {last}, {f'({h}, {c})' if lstm else h} = "
             f'masked(self.{attribute}, {x}, {mask}, {states or "None"}, "{layer.masked_output}")'
         )
     if flip_out:
