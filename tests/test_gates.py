@@ -109,7 +109,7 @@ def test_known_orders() -> None:
     assert list(pack(cell, "keras1/LSTM"))[:6] == ["W_i", "U_i", "b_i", "W_c", "U_c", "b_c"]
     assert unpack(
         {"kernel": np.array([[1.0, 3, 2, 4], [0, 0, 0, 0]]), "bias": np.zeros(4)}, "tf1/LSTMCell"
-    ).single_bias.tolist() == [0, 1, 0, 0]  # noqa: E501
+    ).single_bias.tolist() == [0, 1, 0, 0]
 
 
 def test_haiku_gru_changes_the_sign_of_z() -> None:
