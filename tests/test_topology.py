@@ -18,7 +18,9 @@ from converter.api import load
 from converter.errors import InvalidModel, Unsupported
 from converter.exporters.onnx import export
 from converter.interpret import run
-from converter.model import Model
+from converter.keras import build
+from converter.keras.source import FlatWeights, Source
+from converter.model import Model, Provenance
 
 LIBRARIES = ["keras", "tf_keras"]
 pytestmark = [
@@ -412,3 +414,32 @@ def test_a_name_that_is_no_layer(tmp_path: Path) -> None:
     lambda_head(library("keras")).save(tmp_path / "model.keras")
     with pytest.raises(InvalidModel, match=r"'lstn', which is no layer .*the last layers are .*lstm, dropout, twice"):
         load(tmp_path / "model.keras", outputs=("lstn",))
+
+
+def test_models_that_double_again_and_again_are_refused_at_once() -> None:
+    """Forty nested models, each of which calls the next one twice: 2**40 layers, needed for the output or not."""
+
+    def tensor(layer: str, node: int) -> dict[str, Any]:
+        return {"class_name": "__keras_tensor__", "config": {"shape": [None, 3], "keras_history": [layer, node, 0]}}
+
+    inner: dict[str, Any] = {"class_name": "Activation", "name": "s", "config": {"name": "s", "activation": "tanh"}}
+    for depth in range(40):
+        twice = [{"args": [tensor("i", 0)], "kwargs": {}}, {"args": [tensor("s", 0)], "kwargs": {}}]
+        layers = [
+            {
+                "class_name": "InputLayer",
+                "name": "i",
+                "config": {"name": "i", "batch_shape": [None, 3]},
+                "inbound_nodes": [],
+            },
+            {**inner, "inbound_nodes": twice},
+        ]
+        config = {
+            "name": "s",
+            "layers": layers,
+            "input_layers": [["i", 0, 0]],
+            "output_layers": [["s", int(depth > 0), 0]],
+        }
+        inner = {"class_name": "Functional", "name": "s", "config": config}
+    with pytest.raises(Unsupported, match="calls more than"):
+        build(Source(inner, FlatWeights({}), Provenance("m", "", "3.15.1")))

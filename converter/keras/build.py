@@ -16,7 +16,7 @@ from converter.keras.graph import Graph, Tensor
 from converter.keras.parse import MODELS, parse_layer
 from converter.keras.source import FlatWeights, Source
 from converter.keras.spec import Bound, LayerSpec, LayerType, ModelSpec
-from converter.keras.topology import Topology
+from converter.keras.topology import Topology, check_size
 from converter.model import Model, Provenance
 
 
@@ -38,6 +38,7 @@ def build(source: Source, outputs: tuple[str, ...] = (), plugins: Mapping[str, L
     root = parse_layer(source.architecture, context) if is_model(source.architecture, era) else None
     if root is None or not isinstance(root.config, ModelSpec):
         raise subclassed(source.architecture)
+    check_size(root)
     if outputs:
         root = cut(root, outputs)
     else:

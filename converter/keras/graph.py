@@ -9,7 +9,7 @@ from converter.errors import Unsupported
 from converter.layers import Layer
 from converter.model import LayerInfo, Node, Shape, State, Value
 
-MAX_NODES = 100_000  # of the inlined graph; forty nested models that each call their child twice would make 2**40
+MAX_NODES = 100_000  # of the inlined graph
 
 
 @dataclass(frozen=True)

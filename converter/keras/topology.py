@@ -15,7 +15,7 @@ from converter.keras.parse import references
 from converter.keras.spec import ALL, Bound, Call, CallSpec, LayerSpec, ModelSpec, Opaque, Ref, flatten
 from converter.model import LayerInfo, Shape, Value
 
-MAX_CALLS = 100_000
+MAX_CALLS = 100_000  # forty nested models that each call the next one twice would make 2**40
 Outputs = dict[tuple[str, int], tuple[Tensor, ...]]
 # Rank of the input a layer class needs, where a Sequential says nothing of its input; the last axis is the kernel's.
 IMPLIED_RANK: Mapping[str, int] = {
@@ -31,7 +31,6 @@ class Topology:
     graph: Graph
     era: Era
     fixed_batch: bool
-    calls: int = 0
 
     def inputs(self, model: ModelSpec, bound: Bound) -> dict[str, Tensor]:
         """Model inputs, one for each InputLayer, by layer name."""
@@ -60,7 +59,6 @@ class Topology:
         specs = {layer.name: layer for layer in model.layers}
         done: Outputs = {(name, 0): (tensor,) for name, tensor in inputs.items()}
         for layer, node in order(model, done):
-            self._count()
             spec = specs[layer]
             where = f"{path}{layer}"
             try:
@@ -68,11 +66,6 @@ class Topology:
             except ConversionError as problem:
                 raise placed(problem, model, layer, spec.written_as, outermost=not path) from None
         return [done[ref.layer, ref.node] if ref.tensor == ALL else (pick(done, ref),) for ref in model.outputs]
-
-    def _count(self) -> None:
-        self.calls += 1
-        if self.calls > MAX_CALLS:
-            raise Unsupported(f"the model calls more than {MAX_CALLS} layers once nested models are inlined")
 
     def _call(self, spec: LayerSpec, call: CallSpec, bound: Bound, done: Outputs, path: str) -> tuple[Tensor, ...]:
         args = tuple(resolve(item, done) for item in call.args)
@@ -149,6 +142,23 @@ class Topology:
         if dtype is None or tensor.dtype == dtype or dtype not in FLOATS:
             return tensor
         return Tensor(Ops(self.graph, path).cast(tensor.value, dtype), tensor.mask)
+
+
+def check_size(root: LayerSpec) -> None:
+    """Refuse a model that would grow without bound, before anything is inlined.
+
+    Raises:
+        Unsupported: it calls more than MAX_CALLS layers, needed or not.
+    """
+    if inlined_calls(root) > MAX_CALLS:
+        raise Unsupported(f"the model calls more than {MAX_CALLS} layers once nested models are inlined")
+
+
+def inlined_calls(spec: LayerSpec) -> int:
+    """How many layers are called when a layer or model is called once."""
+    if isinstance(spec.config, ModelSpec):
+        return sum(len(spec.config.calls.get(layer.name, ())) * inlined_calls(layer) for layer in spec.config.layers)
+    return 1 + sum(inlined_calls(child) for child in spec.children.values())
 
 
 def acts_in_training(spec: LayerSpec) -> bool:
