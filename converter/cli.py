@@ -143,7 +143,8 @@ def _declare_convert(parser: argparse.ArgumentParser) -> None:
 
 def _declare_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--architecture", metavar="FILE", help="JSON or YAML, for files that hold weights alone")
-    parser.add_argument("--outputs", metavar="L1,L2", default="", help="layers whose outputs become the model's")
+    outputs = "layers whose outputs become the model's; MODEL/LAYER in a nested one"
+    parser.add_argument("--outputs", metavar="L1,L2", default="", help=outputs)
     parser.add_argument(
         "--plugin", metavar="FILE", action="append", default=[], help="Python file with layers of your own; it is run"
     )

@@ -18,15 +18,18 @@ class ConversionError(Exception):
         where: the place in the file: a layer, a dataset, a JSON path; "" for the whole file.
         what: what is wrong, without a full stop.
         hint: what the user can do about it, or "".
+        layers: names of the Keras layers that hold the place, the outermost first.
     """
 
-    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
-        self.what, self.where, self.hint = what, where, hint
+    def __init__(self, what: str, *, where: str = "", hint: str = "", layers: tuple[str, ...] = ()) -> None:
+        self.what, self.where, self.hint, self.layers = what, where, hint, layers
         super().__init__(what)
 
-    def at(self, place: str) -> ConversionError:
-        """The same error, one level further out: `place` is put in front of `where`."""
-        return type(self)(self.what, where=f"{place}: {self.where}" if self.where else place, hint=self.hint)
+    def at(self, place: str, layer: str = "") -> ConversionError:
+        """The same error, one level further out: `place` is put in front of `where`, `layer` in front of `layers`."""
+        where = f"{place}: {self.where}" if self.where else place
+        layers = (layer, *self.layers) if layer else self.layers
+        return type(self)(self.what, where=where, hint=self.hint, layers=layers)
 
     def __str__(self) -> str:
         parts = [clean(part, MAX_MESSAGE) for part in (self.where, self.what) if part]

@@ -325,10 +325,34 @@ def branches(k: Any) -> Any:
 def inside(k: Any) -> Any:
     """A nested model with a Lambda, and a branch beside it."""
     a = k.Input((5, 3))
-    inner = k.Model(a, k.layers.Lambda(lambda t: t * 2)(k.layers.LSTM(2)(a)), name="inner")
+    inner = k.Model(a, k.layers.Lambda(lambda t: t * 2)(k.layers.LSTM(2, name="before")(a)), name="inner")
     x = k.Input((5, 3))
     y = k.layers.GRU(2, name="gru")(x)
     return k.Model(x, k.layers.Add(name="add")([y, inner(x)]))
+
+
+def deep_inside(k: Any) -> Any:
+    """A class of its own with weights two models deep, before and behind layers that do without it."""
+    a = k.Input((5, 3))
+    y, h, _ = k.layers.LSTM(4, return_sequences=True, return_state=True, name="lstm")(a)
+    z = k.layers.Dense(4, name="inside")(y)
+    low = k.Model(a, [k.layers.Dense(2, name="after")(registered(k)(name="own")(z)), h], name="low")
+    b = k.Input((5, 3))
+    c = k.layers.Dense(3, name="before")(b)
+    middle = k.Model(b, [*low(c), k.layers.GRU(4, name="gru")(c)], name="middle")
+    x = k.Input((5, 3))
+    own, h, g = middle(k.layers.Dense(3, name="first")(x))
+    return k.Model(x, [k.layers.Flatten()(own), k.layers.Add(name="add")([h, g])])
+
+
+def two_deep(k: Any) -> Any:
+    """Functional models in one another; what is asked for stands before and behind the output of the inner one."""
+    a = k.Input((5, 3))
+    inner = k.Model(a, k.layers.Dense(3)(k.layers.LSTM(4, return_sequences=True, name="lstm")(a)), name="inner")
+    b = k.Input((5, 3))
+    middle = k.Model(b, k.layers.Dense(3, name="dense")(inner(b)), name="middle")
+    c = k.Input((5, 3))
+    return k.Model(c, k.layers.GRU(2)(middle(c)))
 
 
 def states(k: Any) -> Any:
@@ -355,12 +379,15 @@ PARTS: list[tuple[Build, tuple[str, ...], str, list[str]]] = [
     (loss_head, ("softmax",), "layer '(halved|ctc)' .*--outputs softmax, or", ["x"]),
     (branches, ("branch",), "layer 'own' .*--outputs (lstm,branch|branch,lstm), or .*--plugin", []),
     (branches, ("before", "lstm", "before"), "layer 'own'", []),
-    (inside, ("gru",), "layer 'inner' .*: layer 'lambda.*--outputs gru, or", []),
+    (inside, ("gru",), "layer 'inner' .*: layer 'lambda.*--outputs inner/before,gru, or", []),
+    (inside, ("inner/before", "gru", "inner/before"), "layer 'inner'", []),
+    (deep_inside, ("middle/low/inside", "middle/gru", "middle/low/lstm"), "--outputs .*middle/low/inside", []),
     (states, ("lstm",), "", []),
     (called_thrice, ("inner", "y"), "", ["x", "y"]),
     (called_thrice, ("x", "dense"), "", ["x"]),
+    (two_deep, ("middle/inner/lstm", "middle", "middle/dense"), "", []),
 ]
-CHECKPOINTED = [branches, states, called_thrice]
+CHECKPOINTED = [branches, states, called_thrice, deep_inside, two_deep]
 
 
 def files_of(model: Any, name: str, build: Build, folder: Path) -> list[tuple[Path, Path | None]]:
@@ -375,12 +402,15 @@ def files_of(model: Any, name: str, build: Build, folder: Path) -> list[tuple[Pa
     return found
 
 
-def tensors_of(model: Any, layer: str) -> list[Any]:
-    """What a layer gave in its last call in the model."""
-    found = model.get_layer(layer)
+def tensors_of(k: Any, model: Any, layer: str) -> list[Any]:
+    """What a layer gave in its last call in the model, or one of a nested model in its only call."""
+    holder, _, below = layer.partition("/")
+    found = model.get_layer(holder)
+    if below:
+        inner = k.Model(found.inputs, tensors_of(k, found, below))
+        given = flat(found._inbound_nodes[-1].input_tensors)
+        return flat(inner(given if len(given) > 1 else given[0]))
     if layer in {"x", "y"}:
-        return flat(found.output)
-    if not hasattr(found, "_inbound_nodes") or len(found._inbound_nodes) == 1:
         return flat(found.output)
     node = found._inbound_nodes[-1]
     return flat(node.output_tensors if hasattr(node, "output_tensors") else node.outputs)
@@ -394,7 +424,7 @@ def test_parts(number: int, name: str, tmp_path: Path) -> None:
     model = randomised(build(k))
     kept = [t for t in model.inputs if not inputs or t.name.partition(":")[0] in inputs]
     arrays = arrays_for(kept)
-    part = k.Model(model.inputs, [t for layer in outputs for t in tensors_of(model, layer)])
+    part = k.Model(model.inputs, [t for layer in outputs for t in tensors_of(k, model, layer)])
     every = iter(arrays)
     given = [
         next(every) if any(t is one for one in kept) else np.zeros([n or 2 for n in t.shape], "float32")
@@ -414,6 +444,12 @@ def test_a_name_that_is_no_layer(tmp_path: Path) -> None:
     lambda_head(library("keras")).save(tmp_path / "model.keras")
     with pytest.raises(InvalidModel, match=r"'lstn', which is no layer .*the last layers are .*lstm, dropout, twice"):
         load(tmp_path / "model.keras", outputs=("lstn",))
+
+
+def test_a_layer_of_a_model_that_is_called_twice(tmp_path: Path) -> None:
+    called_thrice(library("keras")).save(tmp_path / "model.keras")
+    with pytest.raises(InvalidModel, match=r"'inner/dense.*called 2 times .*name 'inner' itself"):
+        load(tmp_path / "model.keras", outputs=("inner/dense_1",))
 
 
 def test_models_that_double_again_and_again_are_refused_at_once() -> None:

@@ -90,8 +90,8 @@ def _by_order(
 
 def _bind_group(layer: LayerSpec, arrays: Sequence[Weight], era: Era) -> Bound:
     """One top-level layer's arrays, by order."""
-    if opaque_layers(layer):
-        return _assemble(layer, {})
+    if any(found.written_as != "Lambda" for _, found in opaque_layers(layer)):
+        return _bind_named(layer, arrays, era)
     expected = slots(layer, era)
     if len(arrays) != len(expected) and era.major == 2:  # arrays of Keras 1 under an architecture of Keras 2
         older = slots(layer, KERAS1)
@@ -110,6 +110,18 @@ def _bind_group(layer: LayerSpec, arrays: Sequence[Weight], era: Era) -> Bound:
     chosen = next((order for order in orders if _names_fit(order, arrays)), orders[0])
     pairs = zip(chosen, arrays, strict=True)
     return _assemble(layer, {(s.owner, s.variable.name): checked(s.variable, w) for s, w in pairs})
+
+
+def _bind_named(spec: LayerSpec, arrays: Sequence[Weight], era: Era) -> Bound:
+    """Arrays of a model with a layer that is not understood, so that order settles nothing: by the names of layers."""
+    if not isinstance(spec.config, ModelSpec):
+        return _assemble(spec, {})
+    children = {}
+    for name, layer in spec.children.items():
+        mine = [weight for weight in arrays if name in weight.name.split("/")[:-1]]
+        known = not opaque_layers(layer) and len(mine) == len(slots(layer, era))
+        children[name] = _bind_group(layer, mine, era) if known else _bind_named(layer, mine or arrays, era)
+    return Bound({}, children)
 
 
 def checked(variable: Variable, weight: Weight) -> Weight:
@@ -223,7 +235,7 @@ def _bind_objects(spec: LayerSpec, node: ObjectWeights, era: Era) -> Bound:
     unknown = False  # whether a layer before is not understood, so that nobody can say if it has weights
     for k, layer in enumerate(spec.config.layers):
         unknown = unknown or bool(opaque_layers(layer))
-        if opaque_layers(layer) or not slots(layer, era):
+        if isinstance(layer.config, Opaque) or not slots(layer, era):
             children[layer.name] = _assemble(layer, {})
             continue
         edge = f"layer-{k}" if unknown else f"layer_with_weights-{index}"

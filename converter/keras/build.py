@@ -75,6 +75,8 @@ def assemble(root: LayerSpec, bound: Bound, era: Era, provenance: Provenance) ->
     topology = Topology(graph, era, fixed_batch=is_stateful(root))
     inputs = topology.inputs(spec, bound)
     made = topology.run(spec, bound, inputs, "")
+    if spec.wanted:
+        made = [topology.wanted[name] for name in spec.output_names]
     infos = {layer.name: graph.layers.get(layer.name) for layer in spec.layers}
     return Model(
         name=spec.name,

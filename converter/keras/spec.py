@@ -83,6 +83,7 @@ class ModelSpec:
         calls: for each layer name its calls, by the node index that others use.
         inputs: names of the input layers' tensors in Keras' order.
         outputs: in Keras' order, with the names Keras gives them.
+        wanted: calls whose outputs are asked for by the path of their layer (--outputs), beside `outputs`.
     """
 
     name: str
@@ -91,6 +92,7 @@ class ModelSpec:
     inputs: tuple[Ref, ...]
     outputs: tuple[Ref, ...]
     output_names: tuple[str, ...]
+    wanted: tuple[Ref, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

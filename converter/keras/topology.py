@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from converter.errors import ConversionError, InvalidModel, Unsupported, clean
@@ -26,11 +26,17 @@ IMPLIED_RANK: Mapping[str, int] = {
 
 @dataclass
 class Topology:
-    """Builds a graph from a parsed, bound model. `fixed_batch` keeps the batch size of the file (stateful models)."""
+    """Builds a graph from a parsed, bound model.
+
+    Attributes:
+        fixed_batch: keeps the batch size of the file (stateful models).
+        wanted: what the calls that a model's `wanted` names gave, by the path of their layer.
+    """
 
     graph: Graph
     era: Era
     fixed_batch: bool
+    wanted: dict[str, tuple[Tensor, ...]] = field(default_factory=dict)
 
     def inputs(self, model: ModelSpec, bound: Bound) -> dict[str, Tensor]:
         """Model inputs, one for each InputLayer, by layer name."""
@@ -65,6 +71,7 @@ class Topology:
                 done[layer, node] = self._call(spec, model.calls[layer][node], bound.children[layer], done, where)
             except ConversionError as problem:
                 raise placed(problem, model, layer, spec.written_as, outermost=not path) from None
+        self.wanted |= {f"{path}{ref.layer}": done[ref.layer, ref.node] for ref in model.wanted}
         return [done[ref.layer, ref.node] if ref.tensor == ALL else (pick(done, ref),) for ref in model.outputs]
 
     def _call(self, spec: LayerSpec, call: CallSpec, bound: Bound, done: Outputs, path: str) -> tuple[Tensor, ...]:
@@ -194,7 +201,7 @@ def order(model: ModelSpec, done: Outputs) -> list[tuple[str, int]]:
     """
     result: list[tuple[str, int]] = []
     state: dict[tuple[str, int], bool] = dict.fromkeys(done, True)  # False while open, True when finished
-    stack = [(ref.layer, ref.node) for ref in reversed(model.outputs)]
+    stack = [(ref.layer, ref.node) for ref in reversed((*model.wanted, *model.outputs))]
     while stack:
         key = stack[-1]
         if state.get(key):
