@@ -6,13 +6,18 @@ import importlib
 import re
 import typing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
+
+from layer_samples import sample
 
 from converter import exporters, readers
 from converter import layers as neutral
 from converter.activations import BY_MAJOR, NAMES, native
+from converter.errors import Unsupported
 from converter.keras import layers
 from converter.keras.layers.versions import versions
+from converter.model import Model
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -41,14 +46,29 @@ def targets() -> str:
     return table(("`--to`", "what", "suffix"), *((f"`{k}`", e.title, e.suffix) for k, e in exporters.EXPORTERS.items()))
 
 
+MODELS = ("onnx", "keras", "torch")  # targets that hold a model and not its weights alone
+
+
+def can_be_written(model: Model, target: str) -> bool:
+    """Whether a target says a model."""
+    with TemporaryDirectory() as folder:
+        try:
+            exporters.module(target).export(model, Path(folder, f"model{exporters.EXPORTERS[target].suffix}"))
+        except Unsupported:
+            return False
+        return True
+
+
 def layer_table() -> str:
-    """Every layer class by the versions of Keras that have it, and what restricts it."""
-    rows = [
-        (name, *("x" if major in versions(name) else "" for major in (1, 2, 3)), row.note)
-        for name, row in sorted(layers.LAYERS.items())
-        if not name.startswith("ops.")
-    ]
-    return table(("layer", "Keras 1", "Keras 2", "Keras 3", "restriction"), *rows)
+    """Every layer class by the versions of Keras that have it, the targets that take it, and what restricts it."""
+    rows = []
+    for name, row in sorted(layers.LAYERS.items()):
+        if not name.startswith("ops."):
+            model = sample(name)
+            said = [major in versions(name) for major in (1, 2, 3)] + [can_be_written(model, t) for t in MODELS]
+            rows.append((name, *("x" if yes else "" for yes in said), row.note))
+    head = ("Keras 1", "Keras 2", "Keras 3", *(f"`{target}`" for target in MODELS))
+    return table(("layer", *head, "restriction"), *rows)
 
 
 def operation_table() -> str:
@@ -63,7 +83,7 @@ def neutral_table() -> str:
     from converter.exporters.onnx.lower import lower as onnx_rule
     from converter.exporters.torch.source import rule as torch_rule
 
-    kinds = {"onnx": onnx_rule, "keras": keras_rule, "torch": torch_rule}
+    kinds = dict(zip(MODELS, (onnx_rule, keras_rule, torch_rule), strict=True))
     for name in kinds:
         exporters.module(name)  # brings its rules
     rows = [
