@@ -22,13 +22,13 @@ def masked(rng: np.random.Generator, size: int = SIZE) -> np.ndarray:
     return x
 
 
-def check(name: str, build: Build, count: int, seed: int = 0) -> None:
+def check(name: str, build: Build, count: int, seed: int = 0, suffix: str = "") -> None:
     """Build a model of `count` masked inputs, save it, convert it, compare."""
     keras, rng = library(name), np.random.default_rng(seed)
     inputs = [keras.layers.Input((TIME, SIZE)) for _ in range(count)]
     model = keras.Model(inputs if count > 1 else inputs[0], build(keras, *inputs))
     randomise(model, rng)
-    assert_equal(model, [masked(rng) for _ in range(count)], SUFFIX[name])
+    assert_equal(model, [masked(rng) for _ in range(count)], suffix or SUFFIX[name])
 
 
 def pooled(keras: Any, x: Any) -> Any:
@@ -145,8 +145,13 @@ def test_convolution_of_more_axes() -> None:
     check("tf_keras", build, 1)
 
 
-def test_spectral_normalization() -> None:
-    check("keras", lambda keras, x: keras.layers.SpectralNormalization(keras.layers.Dense(2))(x), 1)
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_spectral_normalization(suffix: str) -> None:
+    def build(keras: Any, x: Any) -> Any:
+        y = keras.layers.SpectralNormalization(keras.layers.Conv1D(2, 2))(x)
+        return keras.layers.SpectralNormalization(keras.layers.Dense(2))(y)
+
+    check("keras", build, 1, suffix=suffix)
 
 
 KERAS_OPS: dict[str, Build] = {

@@ -92,7 +92,7 @@ def _bind_group(layer: LayerSpec, arrays: Sequence[Weight], era: Era) -> Bound:
     """One top-level layer's arrays, by order."""
     if opaque_layers(layer):
         return _assemble(layer, {})
-    expected = slots(layer, era)
+    expected = [slot for slot in slots(layer, era) if not slot.variable.alias]
     if len(arrays) != len(expected) and era.major == 2:  # arrays of Keras 1 under an architecture of Keras 2
         older = slots(layer, KERAS1)
         expected = older if len(older) == len(arrays) else expected

@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Variable:
-    """One array a layer keeps: its attribute name in Keras, whether training changes it, whether it holds floats."""
+    """One array a layer keeps: its attribute name in Keras, whether training changes it, whether it holds floats.
+
+    `alias`: it is an array of the layer that this one wraps; archives store it twice, lists of arrays hold it once.
+    """
 
     name: str
     trainable: bool = True
     floating: bool = True
+    alias: bool = False
 
 
 @dataclass(frozen=True, eq=False)

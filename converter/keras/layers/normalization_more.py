@@ -110,12 +110,14 @@ class SpectralNormalizationConfig(Config, frozen=True, kw_only=True):
 
 def _spectral_variables(config: Any, era: Era) -> tuple[Variable, ...]:
     vector = Variable("vector_u", trainable=False)
-    return (Variable("kernel"), vector) if era.major >= 3 else (vector,)
+    return (Variable("kernel", alias=True), vector) if era.major >= 3 else (vector,)
 
 
 def _spectral(call: Call) -> tuple[Tensor, ...]:
-    inner, bound = call.spec.children["layer"], call.bound.children["layer"]
-    return call.apply(inner, (Tensor(call.x.value),), {}, bound, f"{call.path}/{inner.name}")
+    """The layer as it stands. Keras 3 casts back to the input's dtype, so that an Embedding's numbers become whole."""
+    x = call.x.value
+    outputs = call.wrapped("layer", Tensor(x))
+    return outputs if call.era.major < 3 else tuple(Tensor(call.ops.cast(t.value, x.dtype)) for t in outputs)
 
 
 TYPES: dict[str, LayerType] = {
