@@ -20,6 +20,7 @@ class Space:
     libraries: frozenset[str] = BOTH
     renamed: dict[str, str] = field(default_factory=dict)  # tf_keras' names of arguments
     integers: int = 0  # inputs are whole numbers below this
+    only: dict[str, set[str]] = field(default_factory=dict)  # the arguments that a library has, if not all
 
 
 def shape(*sizes: Any) -> Any:
@@ -55,6 +56,10 @@ ANY = st.lists(st.integers(1, 4), min_size=1, max_size=3).map(lambda s: [tuple(s
 FORMAT = st.sampled_from(["channels_last", "channels_first"])
 LAST = st.just("channels_last")
 SMALL = st.floats(0, 2, width=16)
+INTERPOLATION = st.sampled_from(
+    ["nearest", "bilinear", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic"]
+)
+ASPECT = {"crop_to_aspect_ratio": BOOL}
 NORMS = {"epsilon": st.sampled_from([1e-3, 1e-6, 0.1]), "center": BOOL, "scale": BOOL}
 
 
@@ -93,6 +98,33 @@ def amounts(rank: int, most: int) -> Any:
 QUERIES = st.sampled_from([[(3, 4), (2, 4)], [(3, 4), (2, 4), (2, 4)]])
 EXTRA = st.none() | st.integers(0, 2)
 FILTERS = st.sampled_from([2, 4])
+COLOURS = shape(st.integers(4, 6), st.integers(4, 6), 3)
+FACTOR = {"factor": st.sampled_from([0.3, (0.1, 0.4)])}
+FACTORS = {"height_factor": st.just(0.3), "width_factor": st.just(0.2)}
+ONLY_3, ONLY_2 = frozenset({KERAS3}), frozenset({TF_KERAS})
+AUGMENTATIONS: dict[str, tuple[dict[str, Any], frozenset[str]]] = {  # arguments do nothing: a few will do
+    **{name: (FACTOR, BOTH) for name in ("RandomBrightness", "RandomContrast", "RandomRotation")},
+    **{name: (FACTOR, ONLY_2) for name in ("RandomHeight", "RandomWidth")},
+    **{
+        name: (FACTOR, ONLY_3)
+        for name in (
+            "RandomColorDegeneration", "RandomErasing", "RandomGaussianBlur", "RandomGrayscale", "RandomHue",
+            "RandomInvert", "RandomPerspective", "RandomSaturation", "RandomSharpness",
+        )
+    },
+    **{
+        name: ({}, ONLY_3)
+        for name in (
+            "AugMix", "CutMix", "MixUp", "RandAugment", "RandomElasticTransform", "RandomShear", "Solarization",
+        )
+    },
+    "RandomFlip": ({"mode": st.sampled_from(["horizontal", "vertical"])}, BOTH),
+    "RandomTranslation": (FACTORS, BOTH),
+    "RandomZoom": ({**FACTORS, "fill_mode": st.sampled_from(["reflect", "wrap", "constant", "nearest"])}, BOTH),
+    "RandomPosterization": ({"factor": st.integers(1, 8)}, ONLY_3),
+    "RandomColorJitter": ({"brightness_factor": st.just(0.3), "hue_factor": st.just(0.2)}, ONLY_3),
+    "MaxNumBoundingBoxes": ({"max_number": st.just(3)}, ONLY_3),
+}  # fmt: skip
 SPACES: dict[str, Space] = {
     "Dense": Space({"units": st.integers(1, 5), "activation": ACTIVATION, "use_bias": BOOL}, ANY),
     "Activation": Space({"activation": ACTIVATION}, ANY),
@@ -148,11 +180,28 @@ SPACES: dict[str, Space] = {
     "UpSampling1D": Space({"size": st.integers(1, 3)}, images(1)),
     **{
         f"UpSampling{r}D": Space(
-            {"size": st.integers(1, 3) | st.tuples(*[st.integers(1, 2)] * r).map(list), "data_format": FORMAT},
+            {
+                "size": st.integers(1, 3) | st.tuples(*[st.integers(1, 2)] * r).map(list), "data_format": FORMAT,
+                **({"interpolation": INTERPOLATION} if r == 2 else {}),
+            },
             images(r),
         )
         for r in (2, 3)
     },
+    "Resizing": Space(
+        {
+            "height": st.integers(1, 12), "width": st.integers(1, 12), "interpolation": INTERPOLATION, **ASPECT,
+            "pad_to_aspect_ratio": BOOL, "fill_value": st.sampled_from([0.0, 0.5]), "antialias": BOOL,
+            "data_format": FORMAT,
+        },
+        images(2),
+        only={TF_KERAS: {"height", "width", "interpolation", *ASPECT}},
+    ),
+    "CenterCrop": Space(
+        {"height": st.integers(1, 8), "width": st.integers(1, 8), "data_format": FORMAT},
+        images(2),
+        only={TF_KERAS: {"height", "width"}},
+    ),
     "LocallyConnected1D": Space(
         {"filters": FILTERS, "kernel_size": st.integers(1, 3), "strides": st.integers(1, 2), "use_bias": BOOL},
         images(1),
@@ -163,6 +212,8 @@ SPACES: dict[str, Space] = {
         for kind in ("Average", "Max")
         for r in (1, 2, 3)
     },
+    **{name: Space(arguments, COLOURS, libraries) for name, (arguments, libraries) in AUGMENTATIONS.items()},
+    "RandomCrop": Space({"height": st.integers(1, 8), "width": st.integers(1, 8)}, images(2), frozenset({TF_KERAS})),
     "GroupNormalization": Space({"groups": st.sampled_from([1, 2, 4, -1]), **NORMS}, shape(3, 2, 4)),
     "RMSNormalization": Space({"axis": axes(2), "epsilon": NORMS["epsilon"]}, WIDE, frozenset({KERAS3})),
     "UnitNormalization": Space({"axis": axes(2)}, WIDE),

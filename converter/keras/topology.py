@@ -10,6 +10,7 @@ from converter.errors import ConversionError, InvalidModel, Unsupported, clean
 from converter.keras.cutting import placed
 from converter.keras.era import Era
 from converter.keras.graph import Graph, Tensor
+from converter.keras.layers.augmentation import TYPES as AUGMENTATIONS
 from converter.keras.ops import FLOATS, Ops
 from converter.keras.parse import references
 from converter.keras.spec import ALL, Bound, Call, CallSpec, LayerSpec, ModelSpec, Opaque, Ref, flatten
@@ -70,7 +71,9 @@ class Topology:
     def _call(self, spec: LayerSpec, call: CallSpec, bound: Bound, done: Outputs, path: str) -> tuple[Tensor, ...]:
         args = tuple(resolve(item, done) for item in call.args)
         kwargs = {k: resolve(v, done) for k, v in call.kwargs.items() if k != "training"}
-        if call.kwargs.get("training") is True and acts_in_training(spec):
+        # Keras 3 writes training=True, their default, wherever these layers are called, and `predict` overrides it.
+        augments = spec.class_name in AUGMENTATIONS and self.era.major < 3
+        if call.kwargs.get("training") is True and (augments or acts_in_training(spec)):
             raise Unsupported("is called with training=True: its output is random or depends on the batch")
         return self.apply(spec, args, kwargs, bound, path)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from converter.keras.layers import (
     activations,
     attention,
+    augmentation,
     cells,
     conv_lstm,
     convolution,
@@ -22,6 +23,7 @@ from converter.keras.layers import (
     preprocessing,
     recurrent,
     reshaping,
+    resizing,
     wrappers,
 )
 from converter.keras.spec import LayerType
@@ -39,6 +41,8 @@ LAYERS: dict[str, LayerType] = {
     **local.TYPES,
     **preprocessing.TYPES,
     **reshaping.TYPES,
+    **resizing.TYPES,
+    **augmentation.TYPES,
     **merge.TYPES,
     **dot.TYPES,
     **legacy.TYPES,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from converter import layers
 from converter.errors import InvalidModel, Unsupported
+from converter.keras.era import Era
 from converter.keras.graph import Tensor
 from converter.keras.layers.convolution import rank_of
+from converter.keras.layers.resizing import known_sizes, resize
 from converter.keras.layers.windows import replaced, spatial_axes
 from converter.keras.schema import Config, DataFormat, Ints, Positive, each
 from converter.keras.spec import Call, LayerType
@@ -163,14 +165,33 @@ def _zero_padding(call: Call) -> tuple[Tensor, ...]:
 def _up_sampling(call: Call) -> tuple[Tensor, ...]:
     config: UpSamplingConfig = call.config
     rank, y = rank_of(call), call.x.value
-    times = each(config.size, rank, "size")
-    if config.interpolation != "nearest" and any(n > 1 for n in times):
-        raise Unsupported(f"upsampling by {config.interpolation} interpolation")
-    for axis, n in zip(spatial_axes(y.shape, rank, config.data_format), times, strict=True):
+    times, axes = each(config.size, rank, "size"), spatial_axes(y.shape, rank, config.data_format)
+    if rank == 2 and config.interpolation != "nearest":
+        height, width = known_sizes(y, axes)
+        out = (height * times[0], width * times[1])
+        return (Tensor(resize(call.ops, y, axes, out, config.interpolation, legacy=legacy_resize(call.era))),)
+    for axis, n in zip(axes, times, strict=True):
         size = y.shape[axis]
         shape = replaced(y.shape, [axis], [None if size is None else size * n])
         y = y if n == 1 else call.ops.one(layers.Repeat(axis, n), [y], shape, y.dtype)
     return (Tensor(y),)
+
+
+def legacy_resize(era: Era) -> bool:
+    """Whether UpSampling2D aligns the corners of pixels and not their middles.
+
+    Raises:
+        Unsupported: the file does not show which, or the backend is one with a rule of its own.
+    """
+    if era.family == "keras" and era.backend not in {"", "tensorflow"}:
+        raise Unsupported(f"UpSampling2D by interpolation on {era.backend}")
+    legacy: bool | None = era.switch("legacy_resize")
+    if legacy is not None:
+        return legacy
+    if era.ragged is None:
+        hint = "TensorFlow 1.14 and 1.15 write such files alike and compute differently; give the model an InputLayer"
+        raise Unsupported("UpSampling2D by interpolation in a file that could be of two versions", hint=hint)
+    return not era.ragged
 
 
 TYPES: dict[str, LayerType] = {
@@ -180,5 +201,6 @@ TYPES: dict[str, LayerType] = {
     "RepeatVector": LayerType(RepeatVectorConfig, _repeat_vector),
     **{f"Cropping{rank}": LayerType(CroppingConfig, _cropping) for rank in ("1D", "2D", "3D")},
     **{f"ZeroPadding{rank}": LayerType(ZeroPaddingConfig, _zero_padding) for rank in ("1D", "2D", "3D")},
-    **{f"UpSampling{rank}": LayerType(UpSamplingConfig, _up_sampling, note="nearest") for rank in ("1D", "2D", "3D")},
+    **{f"UpSampling{rank}": LayerType(UpSamplingConfig, _up_sampling) for rank in ("1D", "3D")},
+    "UpSampling2D": LayerType(UpSamplingConfig, _up_sampling, note="but for nearest, of known sizes"),
 }  # fmt: skip

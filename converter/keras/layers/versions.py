@@ -16,12 +16,15 @@ KERAS_1 = frozenset({
 ONLY_KERAS_1 = frozenset({"Highway", "MaxoutDense", "Merge"})
 ONLY_KERAS_3 = frozenset({
     "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", "AdaptiveMaxPooling1D",
-    "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", "GroupQueryAttention", "GroupedQueryAttention", "RMSNormalization",
+    "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", "AugMix", "CutMix", "GroupQueryAttention", "GroupedQueryAttention",
+    "MaxNumBoundingBoxes", "MixUp", "RMSNormalization", "RandAugment", "RandomColorDegeneration", "RandomColorJitter",
+    "RandomElasticTransform", "RandomErasing", "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert",
+    "RandomPerspective", "RandomPosterization", "RandomSaturation", "RandomSharpness", "RandomShear", "Solarization",
 })  # fmt: skip
 # Dropped by Keras 3, or never in it.
 NOT_KERAS_3 = frozenset({
-    "CuDNNGRU", "CuDNNLSTM", "LocallyConnected1D", "LocallyConnected2D", "PeepholeLSTMCell", "SlicingOpLambda",
-    "TFOpLambda", "TensorFlowOpLayer", "ThresholdedReLU",
+    "CuDNNGRU", "CuDNNLSTM", "LocallyConnected1D", "LocallyConnected2D", "PeepholeLSTMCell", "RandomHeight",
+    "RandomWidth", "SlicingOpLambda", "TFOpLambda", "TensorFlowOpLayer", "ThresholdedReLU",
 })  # fmt: skip
 
 
