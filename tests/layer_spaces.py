@@ -202,11 +202,18 @@ SPACES: dict[str, Space] = {
         images(2),
         only={TF_KERAS: {"height", "width"}},
     ),
-    "LocallyConnected1D": Space(
-        {"filters": FILTERS, "kernel_size": st.integers(1, 3), "strides": st.integers(1, 2), "use_bias": BOOL},
-        images(1),
-        frozenset({TF_KERAS}),
-    ),
+    **{
+        f"LocallyConnected{r}D": Space(
+            {
+                "filters": FILTERS, "kernel_size": st.integers(1, 3) | st.tuples(*[st.integers(1, 3)] * r).map(list),
+                "strides": st.integers(1, 3), "padding": st.sampled_from(["valid", "same"]), "use_bias": BOOL,
+                "implementation": st.integers(1, 3), "data_format": FORMAT, "activation": ACTIVATION,
+            },
+            images(r),
+            frozenset({TF_KERAS}),
+        )
+        for r in (1, 2)
+    },
     **{
         f"Adaptive{kind}Pooling{r}D": Space({"output_size": st.integers(2, 4)}, images(r), frozenset({KERAS3}))
         for kind in ("Average", "Max")

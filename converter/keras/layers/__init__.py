@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from converter.keras.layers import (
     activations,
+    adaptive_pooling,
     attention,
     augmentation,
     cells,
@@ -13,7 +14,7 @@ from converter.keras.layers import (
     dot,
     einsum_dense,
     legacy,
-    local,
+    locally_connected,
     merge,
     multi_head,
     normalization,
@@ -38,7 +39,8 @@ LAYERS: dict[str, LayerType] = {
     **attention.TYPES,
     **convolution.TYPES,
     **pooling.TYPES,
-    **local.TYPES,
+    **adaptive_pooling.TYPES,
+    **locally_connected.TYPES,
     **preprocessing.TYPES,
     **reshaping.TYPES,
     **resizing.TYPES,
