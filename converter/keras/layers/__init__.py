@@ -25,6 +25,7 @@ from converter.keras.layers import (
     recurrent,
     reshaping,
     resizing,
+    transposed,
     wrappers,
 )
 from converter.keras.spec import LayerType
@@ -38,6 +39,7 @@ LAYERS: dict[str, LayerType] = {
     **einsum_dense.TYPES,
     **attention.TYPES,
     **convolution.TYPES,
+    **transposed.TYPES,
     **pooling.TYPES,
     **adaptive_pooling.TYPES,
     **locally_connected.TYPES,
