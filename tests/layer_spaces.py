@@ -221,6 +221,29 @@ SPACES: dict[str, Space] = {
     },
     **{name: Space(arguments, COLOURS, libraries) for name, (arguments, libraries) in AUGMENTATIONS.items()},
     "RandomCrop": Space({"height": st.integers(1, 8), "width": st.integers(1, 8)}, images(2), frozenset({TF_KERAS})),
+    "STFTSpectrogram": Space(
+        {
+            "mode": st.sampled_from(["log", "magnitude", "psd", "real", "imag", "stft"]),
+            "frame_length": st.integers(4, 12), "frame_step": st.none() | st.integers(1, 4),
+            "fft_length": st.sampled_from([None, 12, 16]), "window": st.none(),  # by name it needs SciPy
+            "scaling": st.sampled_from([None, "density", "spectrum"]), "expand_dims": BOOL,
+            "padding": st.sampled_from(["valid", "same"]), "data_format": LAST,
+        },
+        shape(st.integers(12, 30), st.integers(1, 3)),
+        frozenset({KERAS3}),
+    ),
+    "MelSpectrogram": Space(
+        {
+            "fft_length": st.sampled_from([16, 32]), "sequence_stride": st.integers(3, 16),
+            "sequence_length": st.none() | st.integers(9, 16), "window": st.sampled_from(["hann", "hamming", None]),
+            "sampling_rate": st.sampled_from([16000, 8000]), "num_mel_bins": st.integers(2, 6),
+            "min_freq": st.sampled_from([20.0, 100.0]), "max_freq": st.sampled_from([None, 3000.0]),
+            "power_to_db": BOOL, "top_db": st.sampled_from([80.0, 10.0]), "mag_exp": st.sampled_from([1.0, 2.0, 3.0]),
+            "min_power": st.sampled_from([1e-10, 0.1]), "ref_power": st.sampled_from([1.0, 3.0]),
+        },
+        shape(st.integers(33, 60)),
+        frozenset({KERAS3}),
+    ),
     "GroupNormalization": Space({"groups": st.sampled_from([1, 2, 4, -1]), **NORMS}, shape(3, 2, 4)),
     "RMSNormalization": Space({"axis": axes(2), "epsilon": NORMS["epsilon"]}, WIDE, frozenset({KERAS3})),
     "UnitNormalization": Space({"axis": axes(2)}, WIDE),

@@ -25,6 +25,7 @@ from converter.keras.layers import (
     recurrent,
     reshaping,
     resizing,
+    spectrograms,
     transposed,
     wrappers,
 )
@@ -40,6 +41,7 @@ LAYERS: dict[str, LayerType] = {
     **attention.TYPES,
     **convolution.TYPES,
     **transposed.TYPES,
+    **spectrograms.TYPES,
     **pooling.TYPES,
     **adaptive_pooling.TYPES,
     **locally_connected.TYPES,

@@ -16,10 +16,12 @@ KERAS_1 = frozenset({
 ONLY_KERAS_1 = frozenset({"Highway", "MaxoutDense", "Merge"})
 ONLY_KERAS_3 = frozenset({
     "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", "AdaptiveMaxPooling1D",
-    "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", "AugMix", "CutMix", "GroupQueryAttention", "GroupedQueryAttention",
-    "MaxNumBoundingBoxes", "MixUp", "RMSNormalization", "RandAugment", "RandomColorDegeneration", "RandomColorJitter",
-    "RandomElasticTransform", "RandomErasing", "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert",
-    "RandomPerspective", "RandomPosterization", "RandomSaturation", "RandomSharpness", "RandomShear", "Solarization",
+    "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", "AugMix", "CutMix", "GroupQueryAttention",
+    "GroupedQueryAttention", "MaxNumBoundingBoxes", "MelSpectrogram", "MixUp", "Pipeline", "RMSNormalization",
+    "RandAugment", "RandomColorDegeneration", "RandomColorJitter", "RandomElasticTransform", "RandomErasing",
+    "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert", "RandomPerspective",
+    "RandomPosterization", "RandomSaturation", "RandomSharpness", "RandomShear", "ReversibleEmbedding",
+    "STFTSpectrogram", "Solarization",
 })  # fmt: skip
 # Dropped by Keras 3, or never in it.
 NOT_KERAS_3 = frozenset({
