@@ -72,8 +72,9 @@ class Topology:
         args = tuple(resolve(item, done) for item in call.args)
         kwargs = {k: resolve(v, done) for k, v in call.kwargs.items() if k != "training"}
         # Keras 3 writes training=True, their default, wherever these layers are called, and `predict` overrides it.
-        augments = spec.class_name in AUGMENTATIONS and self.era.major < 3
-        if call.kwargs.get("training") is True and (augments or acts_in_training(spec)):
+        by_default = spec.class_name in AUGMENTATIONS or spec.class_name == "Pipeline"
+        acts = self.era.major < 3 if by_default else acts_in_training(spec)
+        if call.kwargs.get("training") is True and acts:
             raise Unsupported("is called with training=True: its output is random or depends on the batch")
         return self.apply(spec, args, kwargs, bound, path)
 

@@ -58,7 +58,8 @@ class EmbeddingConfig(Config, frozen=True):
     quantization_config: None = None
 
 
-def _embedding(call: Call) -> tuple[Tensor, ...]:
+def embedding(call: Call) -> tuple[Tensor, ...]:
+    """Rows of the table, and the mask of words that are not 0 if asked for."""
     config: EmbeddingConfig = call.config
     x, table = call.x, call.bound.variables["embeddings"]
     call.check(table, "embeddings", config.input_dim, config.output_dim)
@@ -103,7 +104,7 @@ def identity(call: Call) -> tuple[Tensor, ...]:
 TYPES: dict[str, LayerType] = {
     "InputLayer": LayerType(InputConfig, _input),
     "Dense": LayerType(DenseConfig, _dense, bias_variables, masking="pass"),
-    "Embedding": LayerType(EmbeddingConfig, _embedding, lambda c, e: (Variable("embeddings"),), masking="own"),
+    "Embedding": LayerType(EmbeddingConfig, embedding, lambda c, e: (Variable("embeddings"),), masking="own"),
     "Masking": LayerType(MaskingConfig, _masking, masking="own"),
     **{
         name: LayerType(DropoutConfig, identity, masking="pass", note="no effect at inference")
