@@ -102,7 +102,7 @@ CASES = [(name, kind) for kind, space in SPACES.items() for name in sorted(space
 def test_layer(name: str, kind: str) -> None:
     space, keras = SPACES[kind], library(name)
     rename = space.renamed if name == TF_KERAS else {}
-    known = {k: v for k, v in space.arguments.items() if k in space.only.get(name, space.arguments)}
+    known = {k: v for k, v in space.arguments.items() if k not in space.lacks.get(name, ())}
 
     @seed(0)
     @settings(
