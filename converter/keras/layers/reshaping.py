@@ -7,7 +7,7 @@ from converter.errors import InvalidModel, Unsupported
 from converter.keras.era import Era
 from converter.keras.graph import Tensor
 from converter.keras.layers.convolution import rank_of
-from converter.keras.layers.resizing import known_sizes, resize
+from converter.keras.layers.resizing import as_before, known_sizes, resize
 from converter.keras.layers.windows import replaced, spatial_axes
 from converter.keras.schema import Config, DataFormat, Ints, Positive, each
 from converter.keras.spec import Call, LayerType
@@ -169,7 +169,8 @@ def _up_sampling(call: Call) -> tuple[Tensor, ...]:
     if rank == 2 and config.interpolation != "nearest":
         height, width = known_sizes(y, axes)
         out = (height * times[0], width * times[1])
-        return (Tensor(resize(call.ops, y, axes, out, config.interpolation, legacy=legacy_resize(call.era))),)
+        y = resize(call.ops, y, axes, out, config.interpolation, legacy=legacy_resize(call.era))
+        return (Tensor(as_before(call, y)),)
     for axis, n in zip(axes, times, strict=True):
         size = y.shape[axis]
         shape = replaced(y.shape, [axis], [None if size is None else size * n])

@@ -91,28 +91,26 @@ def _resizing(call: Call) -> tuple[Tensor, ...]:
     axes = spatial_axes(x.shape, 2, config.data_format)
     if call.era.major < 3 and (x.dtype not in FLOATS or config.interpolation != "nearest"):
         x = ops.cast(x, call.dtype if config.interpolation == "nearest" else "float32")
-    before = x.dtype
     if config.crop_to_aspect_ratio:
         x = crop_to(ops, x, axes, out)
     elif config.pad_to_aspect_ratio:
         x = _pad_to(ops, x, axes, out, config.fill_value)
     y = resize(ops, x, axes, out, config.interpolation, antialias=config.antialias)
-    return (Tensor(_as_it_was(ops, y, before) if call.era.major >= 3 else ops.cast(y, call.dtype)),)
+    return (Tensor(as_before(call, y) if call.era.major >= 3 else ops.cast(y, call.dtype)),)
 
 
-def _as_it_was(ops: Ops, y: Value, dtype: str) -> Value:
-    """Keras 3 gives whole numbers back for whole numbers: rounded, and kept within their range.
+def as_before(call: Call, y: Value) -> Value:
+    """What `resize` gives in float32, in the dtype that the layer leaves it in.
 
     Raises:
-        Unsupported: integers of which float32 does not hold every value.
+        Unsupported: of Keras 3, where whole numbers came in: some of its versions round then, others do not.
     """
-    if dtype in FLOATS or y.dtype == dtype:
-        return ops.cast(y, dtype)
-    if dtype not in {"uint8", "int8", "uint16", "int16"}:
-        raise Unsupported(f"resizing images of {dtype}")
-    limits = np.iinfo(dtype)
-    y = ops.with_scalar("minimum", ops.with_scalar("maximum", ops.unary("round", y), limits.min), limits.max)
-    return ops.cast(y, dtype)
+    x = call.x.value
+    if call.era.major < 3 or y.dtype == x.dtype:
+        return y
+    if x.dtype not in FLOATS:
+        raise Unsupported(f"resizing images of {x.dtype}, which only some versions of Keras 3 round to whole numbers")
+    return call.ops.cast(y, x.dtype)
 
 
 def crop_to(ops: Ops, x: Value, axes: range, out: Sizes) -> Value:
@@ -149,7 +147,7 @@ def _center_crop(call: Call) -> tuple[Tensor, ...]:
     if height >= out[0] and width >= out[1]:
         return (Tensor(_middle(ops, x, axes, out)),)
     y = resize(ops, crop_to(ops, x, axes, out), axes, out, "bilinear")
-    return (Tensor(ops.cast(y, call.dtype)),)
+    return (Tensor(y if call.era.major >= 3 else ops.cast(y, call.dtype)),)  # Keras 3 leaves it in float32
 
 
 TYPES: dict[str, LayerType] = {
