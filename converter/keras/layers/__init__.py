@@ -28,6 +28,7 @@ from converter.keras.layers import (
     reversible,
     spectrograms,
     transposed,
+    up_sampling,
     wrappers,
 )
 from converter.keras.spec import LayerType
@@ -49,6 +50,7 @@ LAYERS: dict[str, LayerType] = {
     **locally_connected.TYPES,
     **preprocessing.TYPES,
     **reshaping.TYPES,
+    **up_sampling.TYPES,
     **resizing.TYPES,
     **augmentation.TYPES,
     **merge.TYPES,

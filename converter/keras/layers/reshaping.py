@@ -1,15 +1,13 @@
-"""Layers that only move values: Flatten, Reshape, Permute, RepeatVector, cropping, padding, upsampling."""
+"""Layers that only move values: Flatten, Reshape, Permute, RepeatVector, cropping, padding."""
 
 from __future__ import annotations
 
 from converter import layers
-from converter.errors import InvalidModel, Unsupported
-from converter.keras.era import Era
+from converter.errors import InvalidModel
 from converter.keras.graph import Tensor
 from converter.keras.layers.convolution import rank_of
-from converter.keras.layers.resizing import as_before, known_sizes, resize
 from converter.keras.layers.windows import replaced, spatial_axes
-from converter.keras.schema import Config, DataFormat, Ints, Positive, each
+from converter.keras.schema import Config, DataFormat, Positive
 from converter.keras.spec import Call, LayerType
 from converter.model import Shape
 
@@ -50,14 +48,6 @@ class ZeroPaddingConfig(Config, frozen=True):
 
     padding: int | list[int | list[int]] | None = None
     data_format: DataFormat | None = None
-
-
-class UpSamplingConfig(Config, frozen=True):
-    """https://keras.io/api/layers/reshaping_layers/up_sampling1d/"""
-
-    size: Ints = 2
-    data_format: DataFormat | None = None
-    interpolation: str = "nearest"
 
 
 def product(sizes: Shape) -> int | None:
@@ -162,39 +152,6 @@ def _zero_padding(call: Call) -> tuple[Tensor, ...]:
     return (Tensor(call.emit(layer, [x], shape, x.dtype)),)
 
 
-def _up_sampling(call: Call) -> tuple[Tensor, ...]:
-    config: UpSamplingConfig = call.config
-    rank, y = rank_of(call), call.x.value
-    times, axes = each(config.size, rank, "size"), spatial_axes(y.shape, rank, config.data_format)
-    if rank == 2 and config.interpolation != "nearest":
-        height, width = known_sizes(y, axes)
-        out = (height * times[0], width * times[1])
-        y = resize(call.ops, y, axes, out, config.interpolation, legacy=legacy_resize(call.era))
-        return (Tensor(as_before(call, y)),)
-    for axis, n in zip(axes, times, strict=True):
-        size = y.shape[axis]
-        shape = replaced(y.shape, [axis], [None if size is None else size * n])
-        y = y if n == 1 else call.ops.one(layers.Repeat(axis, n), [y], shape, y.dtype)
-    return (Tensor(y),)
-
-
-def legacy_resize(era: Era) -> bool:
-    """Whether UpSampling2D aligns the corners of pixels and not their middles.
-
-    Raises:
-        Unsupported: the file does not show which, or the backend is one with a rule of its own.
-    """
-    if era.family == "keras" and era.backend not in {"", "tensorflow"}:
-        raise Unsupported(f"UpSampling2D by interpolation on {era.backend}")
-    legacy: bool | None = era.switch("legacy_resize")
-    if legacy is not None:
-        return legacy
-    if era.ragged is None:
-        hint = "TensorFlow 1.14 and 1.15 write such files alike and compute differently; give the model an InputLayer"
-        raise Unsupported("UpSampling2D by interpolation in a file that could be of two versions", hint=hint)
-    return not era.ragged
-
-
 TYPES: dict[str, LayerType] = {
     "Flatten": LayerType(FlattenConfig, _flatten),
     "Reshape": LayerType(ReshapeConfig, _reshape),
@@ -202,6 +159,4 @@ TYPES: dict[str, LayerType] = {
     "RepeatVector": LayerType(RepeatVectorConfig, _repeat_vector),
     **{f"Cropping{rank}": LayerType(CroppingConfig, _cropping) for rank in ("1D", "2D", "3D")},
     **{f"ZeroPadding{rank}": LayerType(ZeroPaddingConfig, _zero_padding) for rank in ("1D", "2D", "3D")},
-    **{f"UpSampling{rank}": LayerType(UpSamplingConfig, _up_sampling) for rank in ("1D", "3D")},
-    "UpSampling2D": LayerType(UpSamplingConfig, _up_sampling, note="but for nearest, of known sizes"),
 }  # fmt: skip
