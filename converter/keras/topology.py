@@ -13,7 +13,7 @@ from converter.keras.graph import Graph, Tensor
 from converter.keras.layers.augmentation import TYPES as AUGMENTATIONS
 from converter.keras.ops import FLOATS, Ops
 from converter.keras.parse import references
-from converter.keras.spec import ALL, Bound, Call, CallSpec, LayerSpec, ModelSpec, Opaque, Ref, flatten
+from converter.keras.spec import ALL, NO_EFFECT, Bound, Call, CallSpec, LayerSpec, ModelSpec, Opaque, Ref, flatten
 from converter.model import LayerInfo, Shape, Value
 
 MAX_CALLS = 100_000  # forty nested models that each call the next one twice would make 2**40
@@ -90,7 +90,7 @@ class Topology:
         else:
             outputs = self._leaf(spec, args, kwargs, bound, path)
         if path not in self.graph.layers and spec.row is not None:
-            effect = spec.row.note if len(self.graph.nodes) == count else ""
+            effect = NO_EFFECT if spec.row.note == NO_EFFECT and len(self.graph.nodes) == count else ""
             shapes = tuple(t.shape for t in outputs)
             self.graph.layers[path] = LayerInfo(path, spec.written_as, shapes, bound.all(), effect)
         return outputs

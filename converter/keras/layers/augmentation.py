@@ -15,7 +15,7 @@ from converter.keras.layers.resizing import crop_to, known_sizes, resize
 from converter.keras.layers.windows import spatial_axes
 from converter.keras.ops import FLOATS
 from converter.keras.schema import Config, DataFormat, Positive
-from converter.keras.spec import Call, LayerType
+from converter.keras.spec import NO_EFFECT, Call, LayerType
 
 
 class AugmentationConfig(Config, frozen=True):
@@ -77,6 +77,6 @@ NAMES = (
 )  # fmt: skip
 
 TYPES: dict[str, LayerType] = {
-    **{name: LayerType(AugmentationConfig, _unchanged, note="no effect at inference") for name in NAMES},
+    **{name: LayerType(AugmentationConfig, _unchanged, note=NO_EFFECT) for name in NAMES},
     "RandomCrop": LayerType(RandomCropConfig, _random_crop, note="of known sizes; in Keras 3 to the same size"),
 }

@@ -9,7 +9,7 @@ from converter.errors import InvalidModel
 from converter.keras.era import Era
 from converter.keras.graph import Tensor
 from converter.keras.schema import ActivationField, Config, Positive, activation_of
-from converter.keras.spec import Call, LayerType, Variable
+from converter.keras.spec import NO_EFFECT, Call, LayerType, Variable
 
 
 class InputConfig(Config, frozen=True):
@@ -107,7 +107,7 @@ TYPES: dict[str, LayerType] = {
     "Embedding": LayerType(EmbeddingConfig, embedding, lambda c, e: (Variable("embeddings"),), masking="own"),
     "Masking": LayerType(MaskingConfig, _masking, masking="own"),
     **{
-        name: LayerType(DropoutConfig, identity, masking="pass", note="no effect at inference")
+        name: LayerType(DropoutConfig, identity, masking="pass", note=NO_EFFECT)
         for name in (
             "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "GaussianNoise", "GaussianDropout",
             "AlphaDropout", "ActivityRegularization",

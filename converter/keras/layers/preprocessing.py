@@ -14,7 +14,7 @@ from converter.keras.layers.core import identity
 from converter.keras.layers.normalization import along, axis_of
 from converter.keras.ops import FLOATS
 from converter.keras.schema import Config, Count, Positive
-from converter.keras.spec import Call, LayerType, Variable
+from converter.keras.spec import NO_EFFECT, Call, LayerType, Variable
 from converter.model import Value, Weight, constant
 
 EPSILON = 1e-7  # keras.backend.epsilon()
@@ -267,5 +267,5 @@ TYPES: dict[str, LayerType] = {
     "Discretization": LayerType(DiscretizationConfig, _discretization, note="boundaries in the configuration"),
     "CategoryEncoding": LayerType(CategoryEncodingConfig, _category_encoding),
     "IntegerLookup": LayerType(IntegerLookupConfig, _integer_lookup, note="vocabulary in the configuration"),
-    "Identity": LayerType(IdentityConfig, _identity, masking="own", note="no effect at inference"),
+    "Identity": LayerType(IdentityConfig, _identity, masking="own", note=NO_EFFECT),
 }
