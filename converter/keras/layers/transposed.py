@@ -136,10 +136,10 @@ def _with_bias(call: Call, y: Value, bias: Weight | None) -> Value:
     """The bias on every place, also where no window reaches."""
     if bias is None:
         return y
-    shape = tuple(
-        bias.shape[0] if k == channel_axis(y.shape, call.config.data_format) else 1 for k in range(len(y.shape))
-    )
-    return call.ops.elementwise("add", y, call.ops.weight(bias.map(lambda values: values.reshape(shape), tuple(shape))))
+    sizes = [1] * len(y.shape)
+    sizes[channel_axis(y.shape, call.config.data_format)] = bias.shape[0]
+    shape = tuple(sizes)
+    return call.ops.elementwise("add", y, call.ops.weight(bias.map(lambda values: values.reshape(shape), shape)))
 
 
 def _output_padding(given: Ints, windows: Spans) -> tuple[int, ...]:
