@@ -53,21 +53,22 @@ def _unchanged(call: Call) -> tuple[Tensor, ...]:
 
 
 def _random_crop(call: Call) -> tuple[Tensor, ...]:
-    """tf_keras resizes the largest part of these proportions; Keras 3 promises it, and does it in some versions only.
+    """At inference the largest part of these proportions, resized (tf.keras 2.9 to 2.21).
 
     Raises:
-        Unsupported: of Keras 3, where that would change the size.
+        Unsupported: of other versions, where that would change the size.
     """
     config: RandomCropConfig = call.config
     ops, out = call.ops, (config.height, config.width)
     x = ops.cast(call.x.value, call.dtype)
     axes = spatial_axes(x.shape, 2, config.data_format)
-    if call.era.major >= 3 and known_sizes(x, axes) != out:
-        raise Unsupported("RandomCrop of Keras 3 to another size, which some of its versions leave out at inference")
+    if not RESIZES <= call.era.version < (3, 0, 0) and known_sizes(x, axes) != out:
+        raise Unsupported(f"RandomCrop of {call.era} to another size, which versions do in different ways at inference")
     y = resize(ops, crop_to(ops, x, axes, out), axes, out, "bilinear")
     return (Tensor(ops.cast(y, call.dtype)),)
 
 
+RESIZES = (2, 9, 0)  # TensorFlow 2.4 cuts after resizing; Keras 3.3 still resizes, and 3.10 leaves images as they are
 NAMES = (
     "AugMix", "CutMix", "MaxNumBoundingBoxes", "MixUp", "RandAugment", "RandomBrightness",
     "RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomElasticTransform", "RandomErasing",
@@ -78,5 +79,7 @@ NAMES = (
 
 TYPES: dict[str, LayerType] = {
     **{name: LayerType(AugmentationConfig, _unchanged, note=NO_EFFECT) for name in NAMES},
-    "RandomCrop": LayerType(RandomCropConfig, _random_crop, note="of known sizes; in Keras 3 to the same size"),
+    "RandomCrop": LayerType(
+        RandomCropConfig, _random_crop, note="of known sizes; before 2.9 and in Keras 3 to the same size"
+    ),
 }
