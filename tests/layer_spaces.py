@@ -20,6 +20,7 @@ class Space:
     libraries: frozenset[str] = BOTH
     renamed: dict[str, str] = field(default_factory=dict)  # tf_keras' names of arguments
     integers: int = 0  # inputs are whole numbers below this
+    refused: str = ""  # what the refusal says of arguments that this library computes in two ways
     lacks: dict[str, set[str]] = field(default_factory=dict)  # arguments that a library has not, or in part only
 
 
@@ -98,6 +99,7 @@ def amounts(rank: int, most: int) -> Any:
 QUERIES = st.sampled_from([[(3, 4), (2, 4)], [(3, 4), (2, 4), (2, 4)]])
 EXTRA = st.none() | st.integers(0, 2)
 FILTERS = st.sampled_from([2, 4])
+EITHER_WAY: dict[str, Any] = {"refused": "the bias of", "lacks": FIRST}
 COLOURS = shape(st.integers(4, 6), st.integers(4, 6), 3)
 FACTOR = {"factor": st.sampled_from([0.3, (0.1, 0.4)])}
 FACTORS = {"height_factor": st.just(0.3), "width_factor": st.just(0.2)}
@@ -161,21 +163,21 @@ SPACES: dict[str, Space] = {
         for r in (1, 2, 3)
     },
     **{
-        f"Conv{r}D": Space(windows(r, r == 1, filters=FILTERS, groups=st.integers(1, 2)), images(r), lacks=FIRST)
+        f"Conv{r}D": Space(windows(r, r == 1, filters=FILTERS, groups=st.integers(1, 2)), images(r), **EITHER_WAY)
         for r in (1, 2, 3)
     },
     **{
-        f"DepthwiseConv{r}D": Space(windows(r, depth_multiplier=st.integers(1, 2)), images(r), lacks=FIRST)
+        f"DepthwiseConv{r}D": Space(windows(r, depth_multiplier=st.integers(1, 2)), images(r), **EITHER_WAY)
         for r in (1, 2)
     },
     **{
         f"SeparableConv{r}D": Space(
-            windows(r, r == 1, filters=FILTERS, depth_multiplier=st.integers(1, 2)), images(r), lacks=FIRST
+            windows(r, r == 1, filters=FILTERS, depth_multiplier=st.integers(1, 2)), images(r), **EITHER_WAY
         )
         for r in (1, 2)
     },
     **{
-        f"Conv{r}DTranspose": Space(windows(r, filters=FILTERS, output_padding=EXTRA), images(r), lacks=FIRST)
+        f"Conv{r}DTranspose": Space(windows(r, filters=FILTERS, output_padding=EXTRA), images(r), **EITHER_WAY)
         for r in (1, 2, 3)
     },
     **{

@@ -64,6 +64,14 @@ def test_whole_numbers_that_only_some_versions_cast_are_refused(kind: Make, tmp_
     refused("keras", model_of("keras", kind, (4, 5, 3), "uint8"), tmp_path, "only some versions of Keras")
 
 
+def test_a_bias_that_keras_3_adds_to_another_axis_on_tensorflow(tmp_path: Path) -> None:
+    def convolution(layers: Any) -> Any:
+        return layers.Conv2D(4, 1, data_format="channels_first")
+
+    refused("keras", model_of("keras", convolution, (2, 3, 4)), tmp_path, "the bias of 4")
+    assert_equal(model_of("keras", convolution, (2, 4, 3)), [np.ones((2, 2, 4, 3), "float32")], ".keras")
+
+
 def test_random_crop_of_keras_3_is_refused(tmp_path: Path) -> None:
     refused("keras", model_of("keras", lambda layers: layers.RandomCrop(2, 2), (4, 5, 3)), tmp_path, "RandomCrop")
 
