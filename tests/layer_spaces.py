@@ -20,6 +20,8 @@ class Space:
     libraries: frozenset[str] = BOTH
     renamed: dict[str, str] = field(default_factory=dict)  # tf_keras' names of arguments
     integers: int = 0  # inputs are whole numbers below this
+    refused: str = ""  # what the refusal says of arguments that this library computes in two ways
+    lacks: dict[str, set[str]] = field(default_factory=dict)  # arguments that a library has not, or in part only
 
 
 def shape(*sizes: Any) -> Any:
@@ -54,7 +56,11 @@ SEQUENCE = shape(st.integers(2, 6), st.integers(1, 4))
 ANY = st.lists(st.integers(1, 4), min_size=1, max_size=3).map(lambda s: [tuple(s)])
 FORMAT = st.sampled_from(["channels_last", "channels_first"])
 LAST = st.just("channels_last")
+FIRST = {TF_KERAS: {"data_format"}}  # TensorFlow computes channels_first on a CPU in part only, Keras 3 makes up for it
 SMALL = st.floats(0, 2, width=16)
+INTERPOLATION = st.sampled_from(
+    ["nearest", "bilinear", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic"]
+)
 NORMS = {"epsilon": st.sampled_from([1e-3, 1e-6, 0.1]), "center": BOOL, "scale": BOOL}
 
 
@@ -64,13 +70,13 @@ def axes(rank: int) -> Any:
 
 
 def windows(rank: int, causal: bool = False, **more: Any) -> dict[str, Any]:
-    """Arguments of a convolution. TensorFlow computes strides, dilation and channels_first only in part on a CPU."""
+    """Arguments of a convolution. TensorFlow computes strides with dilation only in part on a CPU."""
     each = st.one_of(st.integers(1, 3), st.tuples(*[st.integers(1, 3)] * rank).map(list))
     padding = ["valid", "same"] + ["causal"] * causal
     return {
         "kernel_size": each, "strides": st.one_of(st.just(1), each), "padding": st.sampled_from(padding),
         "dilation_rate": st.one_of(st.just(1), st.integers(1, 2)), "activation": ACTIVATION, "use_bias": BOOL,
-        "data_format": LAST, **more,
+        "data_format": FORMAT, **more,
     }  # fmt: skip
 
 
@@ -79,7 +85,7 @@ def pools(rank: int) -> dict[str, Any]:
         "pool_size": st.one_of(st.integers(1, 3), st.tuples(*[st.integers(1, 3)] * rank).map(list)),
         "strides": st.one_of(st.none(), st.integers(1, 3)),
         "padding": st.sampled_from(["valid", "same"]),
-        "data_format": LAST,
+        "data_format": FORMAT,
     }
 
 
@@ -93,6 +99,34 @@ def amounts(rank: int, most: int) -> Any:
 QUERIES = st.sampled_from([[(3, 4), (2, 4)], [(3, 4), (2, 4), (2, 4)]])
 EXTRA = st.none() | st.integers(0, 2)
 FILTERS = st.sampled_from([2, 4])
+EITHER_WAY: dict[str, Any] = {"refused": "the bias of", "lacks": FIRST}
+COLOURS = shape(st.integers(4, 6), st.integers(4, 6), 3)
+FACTOR = {"factor": st.sampled_from([0.3, (0.1, 0.4)])}
+FACTORS = {"height_factor": st.just(0.3), "width_factor": st.just(0.2)}
+ONLY_3, ONLY_2 = frozenset({KERAS3}), frozenset({TF_KERAS})
+AUGMENTATIONS: dict[str, tuple[dict[str, Any], frozenset[str]]] = {  # arguments do nothing: a few will do
+    **{name: (FACTOR, BOTH) for name in ("RandomBrightness", "RandomContrast", "RandomRotation")},
+    **{name: (FACTOR, ONLY_2) for name in ("RandomHeight", "RandomWidth")},
+    **{
+        name: (FACTOR, ONLY_3)
+        for name in (
+            "RandomColorDegeneration", "RandomErasing", "RandomGaussianBlur", "RandomGrayscale", "RandomHue",
+            "RandomInvert", "RandomPerspective", "RandomSaturation", "RandomSharpness",
+        )
+    },
+    **{
+        name: ({}, ONLY_3)
+        for name in (
+            "AugMix", "CutMix", "MixUp", "RandAugment", "RandomElasticTransform", "RandomShear", "Solarization",
+        )
+    },
+    "RandomFlip": ({"mode": st.sampled_from(["horizontal", "vertical"])}, BOTH),
+    "RandomTranslation": (FACTORS, BOTH),
+    "RandomZoom": ({**FACTORS, "fill_mode": st.sampled_from(["reflect", "wrap", "constant", "nearest"])}, BOTH),
+    "RandomPosterization": ({"factor": st.integers(1, 8)}, ONLY_3),
+    "RandomColorJitter": ({"brightness_factor": st.just(0.3), "hue_factor": st.just(0.2)}, ONLY_3),
+    "MaxNumBoundingBoxes": ({"max_number": st.just(3)}, ONLY_3),
+}  # fmt: skip
 SPACES: dict[str, Space] = {
     "Dense": Space({"units": st.integers(1, 5), "activation": ACTIVATION, "use_bias": BOOL}, ANY),
     "Activation": Space({"activation": ACTIVATION}, ANY),
@@ -102,7 +136,11 @@ SPACES: dict[str, Space] = {
     "ThresholdedReLU": Space({"theta": SMALL}, ANY, frozenset({TF_KERAS})),
     "Softmax": Space({"axis": st.sampled_from([-1, 1, [1], [1, 2], -2])}, SEQUENCE),
     "PReLU": Space({"shared_axes": st.sampled_from([None, [1], [2], [1, 2]])}, SEQUENCE),
-    "BatchNormalization": Space({"axis": st.integers(-2, 2), **NORMS}, SEQUENCE),
+    "BatchNormalization": Space(
+        {"axis": st.integers(-2, 2) | st.sampled_from([[1, 2], [2, 3], [1, 3]]), "renorm": BOOL, **NORMS},
+        SEQUENCE | images(2),
+        lacks={TF_KERAS: {"renorm"}},
+    ),
     "LayerNormalization": Space({"axis": axes(2), **NORMS}, WIDE),
     "Flatten": Space({"data_format": FORMAT}, ANY),
     "Reshape": Space({"target_shape": st.sampled_from([(-1,), (6, 2), (3, -1), (2, 3, -1)])}, shape(4, 3)),
@@ -118,23 +156,28 @@ SPACES: dict[str, Space] = {
         {"axes": st.sampled_from([-1, 1, 2, (1, 1), (2, 1), (1, 2)]), "normalize": BOOL},
         st.sampled_from([[(4,), (4,)], [(3, 4), (4,)], [(4, 4), (4, 4)], [(4, 3), (3, 4)], [(2, 3, 4), (5, 4)]]),
     ),
-    **{f"{kind}Pooling{r}D": Space(pools(r), images(r)) for kind in ("Max", "Average") for r in (1, 2, 3)},
+    **{f"{kind}Pooling{r}D": Space(pools(r), images(r), lacks=FIRST) for kind in ("Max", "Average") for r in (1, 2, 3)},
     **{
         f"Global{kind}Pooling{r}D": Space({"data_format": FORMAT, "keepdims": BOOL}, images(r))
         for kind in ("Max", "Average")
         for r in (1, 2, 3)
     },
     **{
-        f"Conv{r}D": Space(windows(r, r == 1, filters=FILTERS, groups=st.integers(1, 2)), images(r))
+        f"Conv{r}D": Space(windows(r, r == 1, filters=FILTERS, groups=st.integers(1, 2)), images(r), **EITHER_WAY)
         for r in (1, 2, 3)
     },
-    **{f"DepthwiseConv{r}D": Space(windows(r, depth_multiplier=st.integers(1, 2)), images(r)) for r in (1, 2)},
     **{
-        f"SeparableConv{r}D": Space(windows(r, r == 1, filters=FILTERS, depth_multiplier=st.integers(1, 2)), images(r))
+        f"DepthwiseConv{r}D": Space(windows(r, depth_multiplier=st.integers(1, 2)), images(r), **EITHER_WAY)
         for r in (1, 2)
     },
     **{
-        f"Conv{r}DTranspose": Space(windows(r, filters=FILTERS, output_padding=EXTRA), images(r))
+        f"SeparableConv{r}D": Space(
+            windows(r, r == 1, filters=FILTERS, depth_multiplier=st.integers(1, 2)), images(r), **EITHER_WAY
+        )
+        for r in (1, 2)
+    },
+    **{
+        f"Conv{r}DTranspose": Space(windows(r, filters=FILTERS, output_padding=EXTRA), images(r), **EITHER_WAY)
         for r in (1, 2, 3)
     },
     **{
@@ -148,22 +191,75 @@ SPACES: dict[str, Space] = {
     "UpSampling1D": Space({"size": st.integers(1, 3)}, images(1)),
     **{
         f"UpSampling{r}D": Space(
-            {"size": st.integers(1, 3) | st.tuples(*[st.integers(1, 2)] * r).map(list), "data_format": FORMAT},
+            {
+                "size": st.integers(1, 3) | st.tuples(*[st.integers(1, 2)] * r).map(list), "data_format": FORMAT,
+                **({"interpolation": INTERPOLATION} if r == 2 else {}),
+            },
             images(r),
         )
         for r in (2, 3)
     },
-    "LocallyConnected1D": Space(
-        {"filters": FILTERS, "kernel_size": st.integers(1, 3), "strides": st.integers(1, 2), "use_bias": BOOL},
-        images(1),
-        frozenset({TF_KERAS}),
+    "Resizing": Space(
+        {
+            "height": st.integers(1, 12), "width": st.integers(1, 12), "interpolation": INTERPOLATION,
+            "crop_to_aspect_ratio": BOOL, "pad_to_aspect_ratio": BOOL, "fill_value": st.sampled_from([0.0, 0.5]),
+            "antialias": BOOL, "data_format": FORMAT,
+        },
+        images(2),
+        lacks={TF_KERAS: {"pad_to_aspect_ratio", "fill_value", "antialias", "data_format"}},
+    ),
+    "CenterCrop": Space(
+        {"height": st.integers(1, 8), "width": st.integers(1, 8), "data_format": FORMAT},
+        images(2),
+        lacks=FIRST,
     ),
     **{
-        f"Adaptive{kind}Pooling{r}D": Space({"output_size": st.integers(2, 4)}, images(r), frozenset({KERAS3}))
+        f"LocallyConnected{r}D": Space(
+            {
+                "filters": FILTERS, "kernel_size": st.integers(1, 3) | st.tuples(*[st.integers(1, 3)] * r).map(list),
+                "strides": st.integers(1, 3), "padding": st.sampled_from(["valid", "same"]), "use_bias": BOOL,
+                "implementation": st.integers(1, 3), "data_format": FORMAT, "activation": ACTIVATION,
+            },
+            images(r),
+            frozenset({TF_KERAS}),
+        )
+        for r in (1, 2)
+    },
+    **{
+        f"Adaptive{kind}Pooling{r}D": Space(
+            {"output_size": st.integers(2, 4), "data_format": FORMAT}, CUBES[r], frozenset({KERAS3})
+        )
         for kind in ("Average", "Max")
         for r in (1, 2, 3)
     },
-    "GroupNormalization": Space({"groups": st.sampled_from([1, 2, 4, -1]), **NORMS}, shape(3, 2, 4)),
+    **{name: Space(arguments, COLOURS, libraries) for name, (arguments, libraries) in AUGMENTATIONS.items()},
+    "RandomCrop": Space({"height": st.integers(1, 8), "width": st.integers(1, 8)}, images(2), frozenset({TF_KERAS})),
+    "STFTSpectrogram": Space(
+        {
+            "mode": st.sampled_from(["log", "magnitude", "psd", "real", "imag", "stft"]),
+            "frame_length": st.integers(4, 12), "frame_step": st.none() | st.integers(1, 4),
+            "fft_length": st.sampled_from([None, 12, 16]), "window": st.none(),  # by name it needs SciPy
+            "scaling": st.sampled_from([None, "density", "spectrum"]), "expand_dims": BOOL,
+            "padding": st.sampled_from(["valid", "same"]), "data_format": FORMAT,
+        },
+        st.tuples(st.integers(12, 30), st.integers(1, 3)).map(lambda s: [s]) | shape(2, st.integers(12, 30)),
+        frozenset({KERAS3}),
+    ),
+    "MelSpectrogram": Space(
+        {
+            "fft_length": st.sampled_from([16, 32]), "sequence_stride": st.integers(3, 16),
+            "sequence_length": st.none() | st.integers(9, 16), "window": st.sampled_from(["hann", "hamming", None]),
+            "sampling_rate": st.sampled_from([16000, 8000]), "num_mel_bins": st.integers(2, 6),
+            "min_freq": st.sampled_from([20.0, 100.0]), "max_freq": st.sampled_from([None, 3000.0]),
+            "power_to_db": BOOL, "top_db": st.sampled_from([80.0, 10.0]), "mag_exp": st.sampled_from([1.0, 2.0, 3.0]),
+            "min_power": st.sampled_from([1e-10, 0.1]), "ref_power": st.sampled_from([1.0, 3.0]),
+        },
+        shape(st.integers(33, 60)),
+        frozenset({KERAS3}),
+    ),
+    "GroupNormalization": Space(
+        {"groups": st.sampled_from([1, 2, 4, -1]), "axis": st.sampled_from([-1, 1, 2]), **NORMS}, shape(4, 2, 4)
+    ),
     "RMSNormalization": Space({"axis": axes(2), "epsilon": NORMS["epsilon"]}, WIDE, frozenset({KERAS3})),
     "UnitNormalization": Space({"axis": axes(2)}, WIDE),
     "EinsumDense": Space(
@@ -198,7 +294,9 @@ SPACES: dict[str, Space] = {
     "IntegerLookup": Space(
         {
             "vocabulary": st.permutations(range(1, 9)).map(lambda words: sorted(words[:4])), "invert": BOOL,
-            "mask_token": st.sampled_from([None, 0]), "num_oov_indices": st.integers(1, 3),
+            "mask_token": st.sampled_from([None, 0]), "num_oov_indices": st.integers(0, 3),
+            "oov_token": st.sampled_from([-1, 11]), "max_tokens": st.sampled_from([None, 12]),
+            "pad_to_max_tokens": BOOL,
             "output_mode": st.sampled_from(["int", "one_hot", "multi_hot", "count"]),
         },
         shape(st.integers(1, 3)),

@@ -154,6 +154,42 @@ def test_spectral_normalization(suffix: str) -> None:
     check("keras", build, 1, suffix=suffix)
 
 
+@pytest.mark.parametrize(("name", "by_keyword"), [("keras", True), ("tf_keras", True), ("tf_keras", False)])
+def test_category_encoding_with_weights(name: str, by_keyword: bool) -> None:
+    keras, rng = library(name), np.random.default_rng(0)
+    words, weights = keras.layers.Input((TIME,), dtype="int32"), keras.layers.Input((TIME,))
+    layer = keras.layers.CategoryEncoding(7, output_mode="count")
+    counts = layer(words, count_weights=weights) if by_keyword else layer(words, weights)
+    model = keras.Model([words, weights], counts)
+    arrays = [rng.integers(0, 7, (BATCH, TIME)).astype("int32"), rng.normal(size=(BATCH, TIME)).astype("float32")]
+    assert_equal(model, arrays, SUFFIX[name])
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_pipeline(suffix: str) -> None:
+    """Masks go in, through and out."""
+
+    def build(keras: Any, x: Any) -> Any:
+        layers = keras.layers
+        stages = [layers.Dense(3), layers.BatchNormalization(), layers.Dropout(0.5), layers.Dense(2, "tanh")]
+        y = layers.Pipeline([*stages, layers.LSTM(3, return_sequences=True)])(layers.Masking()(x))
+        return pooled(keras, y)
+
+    check("keras", build, 1, suffix=suffix)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("arguments", [{}, {"tie_weights": False}, {"logit_soft_cap": 1.5, "mask_zero": True}])
+def test_reversible_embedding(arguments: dict[str, Any], suffix: str) -> None:
+    keras, rng = library("keras"), np.random.default_rng(0)
+    embedding = keras.layers.ReversibleEmbedding(7, SIZE, **arguments)
+    words = keras.layers.Input((TIME,), dtype="int32")
+    scores = embedding(keras.layers.LSTM(SIZE, return_sequences=True)(embedding(words)), reverse=True)
+    model = keras.Model(words, scores)
+    randomise(model, rng)
+    assert_equal(model, [rng.integers(0, 7, (BATCH, TIME)).astype("int32")], suffix)
+
+
 KERAS_OPS: dict[str, Build] = {
     "arithmetic": lambda o, x, y: (2.0 * x + y / 3.0 - x * y) ** 2,
     "compare": lambda o, x, y: o.where(o.greater(x, y), x, 0.5),

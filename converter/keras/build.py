@@ -124,7 +124,8 @@ def era_of(source: Source) -> Era:
     if not version:
         version = guess_version(source.architecture)
     try:
-        era = parse(version, backend, tensorflow2=shows_tensorflow2(source))
+        ragged = says_ragged(source.architecture)
+        era = parse(version, backend, tensorflow2=shows_tensorflow2(source), ragged=ragged)
     except ValueError as problem:
         raise InvalidModel(str(problem)) from None
     if era.major > 3:
@@ -163,6 +164,16 @@ def shows_tensorflow2(source: Source) -> bool:
     if "TensorFlow 2" in source.provenance.format:
         return True
     return _implementation2(source.architecture)
+
+
+def says_ragged(tree: Any) -> bool | None:
+    """Whether InputLayers have an argument `ragged`, as they do since TF 1.15; None where there is no InputLayer."""
+    if isinstance(tree, Mapping):
+        if tree.get("class_name") == "InputLayer":
+            return "ragged" in tree.get("config", ())
+        return says_ragged(list(tree.values()))
+    found = (says_ragged(item) for item in tree) if isinstance(tree, list) else ()
+    return next((answer for answer in found if answer is not None), None)
 
 
 def _implementation2(tree: Any) -> bool:

@@ -81,6 +81,7 @@ RENAMES: Mapping[str, Mapping[str, str]] = {
     "RepeatVector": {},
     **{f"{kind}{n}D": _CONV for kind in ("Conv", "SeparableConv", "DepthwiseConv") for n in (1, 2, 3)},
     **{f"Conv{n}DTranspose": _CONV for n in (2, 3)},
+    **{f"LocallyConnected{n}D": _CONV for n in (1, 2)},
     **{f"{kind}Pooling{n}D": _POOL for kind in ("Max", "Average") for n in (1, 2, 3)},
     **{
         f"{kind}{n}D": {"dim_ordering": "data_format"}

@@ -20,12 +20,14 @@ class Era:
         version: of Keras, e.g. (2, 2, 4).
         backend: "tensorflow", "theano", ... or "" where the file is silent.
         tensorflow2: for "2.2.4-tf", which TF 1.13, 1.15 and 2.0 all write: whether the file shows TF 2's defaults.
+        ragged: whether InputLayers say if they are ragged, as they do since TF 1.15; None where there is no InputLayer.
     """
 
     family: Family
     version: tuple[int, int, int]
     backend: str = ""
     tensorflow2: bool = False
+    ragged: bool | None = None
 
     @property
     def major(self) -> int:
@@ -91,6 +93,15 @@ SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
         "tf.keras": ((_ALWAYS, True, "semantics measured on TF 1.15, 2.4, 2.21"),),
         "keras3": ((_ALWAYS, False, "keras/src/layers/layer.py: looks for sequences_mask once there are two tensors"),),
     },
+    "legacy_resize": {  # UpSampling2D's interpolation aligns the corners of pixels, not their middles
+        "keras": ((_ALWAYS, True, "images of 2.3.1"),),
+        "tf.keras": (
+            (_ALWAYS, True, "resize_images of TF 1.13 and 1.14: python/keras/backend.py"),
+            ((2, 2, 4), None, "TF 1.13 to 1.15 write this version: see Era.ragged"),
+            (_TF2, False, "images of tf_keras 2.21; resize_images of TF 2.1"),
+        ),
+        "keras3": ((_ALWAYS, False, "UpSampling2D of 3.15.1"),),
+    },
     "stacked_states_last_first": {  # order of the states of RNN([cells])
         "keras": ((_ALWAYS, True, "l3_rnn_stacked_states of 2.0.9, 2.1.6"), ((2, 2, 0), False, "l3 of 2.2.4")),
         "tf.keras": ((_ALWAYS, False, "l3_rnn_stacked_states of TF 1.15"),),
@@ -108,7 +119,7 @@ SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
 }
 
 
-def parse(version: str, backend: str = "", *, tensorflow2: bool = False) -> Era:
+def parse(version: str, backend: str = "", *, tensorflow2: bool = False, ragged: bool | None = None) -> Era:
     """The era of a `keras_version` attribute: "1.2.2", "2.2.4-tf", "2.15.0", "3.15.1".
 
     Raises:
@@ -121,5 +132,5 @@ def parse(version: str, backend: str = "", *, tensorflow2: bool = False) -> Era:
     if numbers[0] >= 3:
         return Era("keras3", numbers, backend)
     if numbers[0] == 2 and ("tf" in match[4] or numbers >= (2, 4, 0)):
-        return Era("tf.keras", numbers, backend or "tensorflow", tensorflow2 or numbers > (2, 2, 4))
+        return Era("tf.keras", numbers, backend or "tensorflow", tensorflow2 or numbers > (2, 2, 4), ragged)
     return Era("keras", numbers, backend)

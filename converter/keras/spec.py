@@ -217,6 +217,7 @@ def flatten(structure: Any) -> list[Tensor]:
 
 
 Masking = Literal["pass", "stop", "own"]
+NO_EFFECT = "no effect at inference"  # the note of layers that no node stands for
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,10 @@ from converter.errors import ConversionError, InvalidModel, Unsupported, clean
 from converter.keras.cutting import placed
 from converter.keras.era import Era
 from converter.keras.graph import Graph, Tensor
+from converter.keras.layers.augmentation import TYPES as AUGMENTATIONS
 from converter.keras.ops import FLOATS, Ops
 from converter.keras.parse import references
-from converter.keras.spec import ALL, Bound, Call, CallSpec, LayerSpec, ModelSpec, Opaque, Ref, flatten
+from converter.keras.spec import ALL, NO_EFFECT, Bound, Call, CallSpec, LayerSpec, ModelSpec, Opaque, Ref, flatten
 from converter.model import LayerInfo, Shape, Value
 
 MAX_CALLS = 100_000  # forty nested models that each call the next one twice would make 2**40
@@ -77,7 +78,10 @@ class Topology:
     def _call(self, spec: LayerSpec, call: CallSpec, bound: Bound, done: Outputs, path: str) -> tuple[Tensor, ...]:
         args = tuple(resolve(item, done) for item in call.args)
         kwargs = {k: resolve(v, done) for k, v in call.kwargs.items() if k != "training"}
-        if call.kwargs.get("training") is True and acts_in_training(spec):
+        # Keras 3 writes training=True, their default, wherever these layers are called, and `predict` overrides it.
+        by_default = spec.class_name in AUGMENTATIONS or spec.class_name == "Pipeline"
+        acts = self.era.major < 3 if by_default else acts_in_training(spec)
+        if call.kwargs.get("training") is True and acts:
             raise Unsupported("is called with training=True: its output is random or depends on the batch")
         return self.apply(spec, args, kwargs, bound, path)
 
@@ -93,7 +97,7 @@ class Topology:
         else:
             outputs = self._leaf(spec, args, kwargs, bound, path)
         if path not in self.graph.layers and spec.row is not None:
-            effect = spec.row.note if len(self.graph.nodes) == count else ""
+            effect = NO_EFFECT if spec.row.note == NO_EFFECT and len(self.graph.nodes) == count else ""
             shapes = tuple(t.shape for t in outputs)
             self.graph.layers[path] = LayerInfo(path, spec.written_as, shapes, bound.all(), effect)
         return outputs

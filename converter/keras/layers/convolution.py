@@ -1,4 +1,4 @@
-"""Convolutions: plain, depthwise, separable and transposed, in one to three dimensions."""
+"""Convolutions: plain, depthwise and separable, in one to three dimensions."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from converter.errors import InvalidModel, Unsupported
 from converter.keras.era import Era
 from converter.keras.graph import Tensor
 from converter.keras.layers.core import bias_variables
-from converter.keras.layers.windows import channel_axis, replaced, spatial_axes, transposed_length, window_length
+from converter.keras.layers.windows import channel_axis, replaced, spatial_axes, window_length
 from converter.keras.layers.wrappers import fold, unfold
 from converter.keras.schema import ActivationField, Config, DataFormat, Ints, Positive, activation_of, each
 from converter.keras.spec import Call, LayerType, Variable
 from converter.model import Value, Weight
 
 Padding = Literal["valid", "same", "causal"]
+ADDS_TO_CHANNELS = (3, 3, 3)  # the last version known to add every bias to the channels
 RANKS = {"1D": 1, "2D": 2, "3D": 3}
 
 
@@ -54,14 +55,6 @@ class SeparableConfig(WindowConfig, frozen=True, kw_only=True):
 
     filters: Positive
     depth_multiplier: Positive = 1
-    groups: Literal[1] = 1
-
-
-class TransposeConfig(WindowConfig, frozen=True, kw_only=True):
-    """https://keras.io/api/layers/convolution_layers/convolution2d_transpose/"""
-
-    filters: Positive
-    output_padding: Ints | None = None
     groups: Literal[1] = 1
 
 
@@ -130,7 +123,8 @@ def _from_keras1(call: Call, kernel: Weight, rank: int) -> Weight:
     return kernel
 
 
-def _windows(config: WindowConfig, rank: int) -> list[tuple[int, int, int]]:
+def windows_of(config: WindowConfig, rank: int) -> list[tuple[int, int, int]]:
+    """(size, stride, dilation) of each spatial axis."""
     return list(
         zip(
             each(config.kernel_size, rank, "kernel_size"),
@@ -141,7 +135,12 @@ def _windows(config: WindowConfig, rank: int) -> list[tuple[int, int, int]]:
     )
 
 
-def _channels(call: Call, x: Value, rank: int) -> int:
+def channels_of(call: Call, x: Value, rank: int) -> int:
+    """How many channels x has.
+
+    Raises:
+        InvalidModel: that is open, or x has another number of axes.
+    """
     spatial_axes(x.shape, rank, call.config.data_format)
     size = x.shape[channel_axis(x.shape, call.config.data_format)]
     if size is None:
@@ -149,8 +148,20 @@ def _channels(call: Call, x: Value, rank: int) -> int:
     return size
 
 
-def _finish(call: Call, y: Value) -> tuple[Tensor, ...]:
-    """The activation; softmax and its kin work along the last axis, whatever the data format."""
+def finish(call: Call, y: Value) -> tuple[Tensor, ...]:
+    """The activation; softmax and its kin work along the last axis, whatever the data format.
+
+    Raises:
+        Unsupported: a bias that Keras 3 adds to another axis on TensorFlow: its `add` takes a vector as long as the
+            last axis for that axis's (keras/src/backend/tensorflow/numpy.py, in 3.10 and 3.15, not in 3.3).
+    """
+    config: WindowConfig = call.config
+    misplaced = config.use_bias and config.data_format == "channels_first" and 1 != y.shape[1] == y.shape[-1]
+    if misplaced and call.era.version > ADDS_TO_CHANNELS and call.era.backend in {"", "tensorflow"}:
+        hint = (
+            "Keras 3 adds it along the last axis on TensorFlow, and to the channels elsewhere; files do not say which"
+        )
+        raise Unsupported(f"the bias of {y.shape[1]} channels_first channels with a last axis of that size", hint=hint)
     return (Tensor(call.ops.activate(y, activation_of(call.config.activation, call.era))),)
 
 
@@ -161,13 +172,13 @@ def _conv(call: Call) -> tuple[Tensor, ...]:
     if len(x.shape) == rank + 3 and call.era.family == "tf.keras" and config.data_format != "channels_first":
         (y,) = _conv(replace(call, args=(Tensor(fold(call, x)),)))
         return (Tensor(unfold(call, y.value, x)),)
-    windows, channels = _windows(config, rank), _channels(call, x, rank)
+    windows, channels = windows_of(config, rank), channels_of(call, x, rank)
     if channels % config.groups or config.filters % config.groups:
         raise InvalidModel(f"{config.groups} groups do not divide {channels} channels and {config.filters} filters")
     kernel, bias = kernel_of(call, "kernel", rank), call.weight("bias")
     call.check(kernel, "kernel", *(w[0] for w in windows), channels // config.groups, config.filters)
     call.check(bias, "bias", config.filters)
-    return _finish(call, convolve(call, x, kernel, bias, windows, config.groups))
+    return finish(call, convolve(call, x, kernel, bias, windows, config.groups))
 
 
 def _grouped(call: Call, kernel: Weight, windows: Sequence[tuple[int, int, int]], channels: int) -> Weight:
@@ -185,11 +196,11 @@ def _depthwise_variables(config: Any, era: Era) -> tuple[Variable, ...]:
 
 def _depthwise(call: Call) -> tuple[Tensor, ...]:
     rank, x = rank_of(call), call.x.value
-    windows, channels = _windows(call.config, rank), _channels(call, x, rank)
+    windows, channels = windows_of(call.config, rank), channels_of(call, x, rank)
     kernel = kernel_of(call, "kernel" if call.era.major >= 3 else "depthwise_kernel", rank)
     kernel, bias = _grouped(call, kernel, windows, channels), call.weight("bias")
     call.check(bias, "bias", kernel.shape[-1])
-    return _finish(call, convolve(call, x, kernel, bias, windows, channels))
+    return finish(call, convolve(call, x, kernel, bias, windows, channels))
 
 
 def _separable_variables(config: Any, era: Era) -> tuple[Variable, ...]:
@@ -199,50 +210,17 @@ def _separable_variables(config: Any, era: Era) -> tuple[Variable, ...]:
 def _separable(call: Call) -> tuple[Tensor, ...]:
     config: SeparableConfig = call.config
     rank, x = rank_of(call), call.x.value
-    windows, channels = _windows(config, rank), _channels(call, x, rank)
+    windows, channels = windows_of(config, rank), channels_of(call, x, rank)
     depthwise = _grouped(call, kernel_of(call, "depthwise_kernel", rank), windows, channels)
     pointwise, bias = kernel_of(call, "pointwise_kernel", rank), call.weight("bias")
     call.check(pointwise, "pointwise kernel", *[1] * rank, depthwise.shape[-1], config.filters)
     call.check(bias, "bias", config.filters)
     between = convolve(call, x, depthwise, None, windows, channels)
-    return _finish(call, convolve(call, between, pointwise, bias, [(1, 1, 1)] * rank))
-
-
-def _transpose(call: Call) -> tuple[Tensor, ...]:
-    config: TransposeConfig = call.config
-    rank, x = rank_of(call), call.x.value
-    windows, channels = _windows(config, rank), _channels(call, x, rank)
-    data_format = config.data_format or "channels_last"
-    kernel, bias = call.need("kernel"), call.weight("bias")
-    call.check(kernel, "kernel", *(w[0] for w in windows), config.filters, channels)
-    call.check(bias, "bias", config.filters)
-    if config.padding == "causal" or call.era.backend == "theano" or call.era.major == 1:
-        raise Unsupported(f"a transposed convolution with padding {config.padding} of {call.era} on {call.era.backend}")
-    added = None if config.output_padding is None else _output_padding(config.output_padding, windows)
-    axes = spatial_axes(x.shape, rank, data_format)
-    sizes = [
-        transposed_length(x.shape[axis], size, stride, config.padding, dilation, added[k] if added else None)
-        for k, (axis, (size, stride, dilation)) in enumerate(zip(axes, windows, strict=True))
-    ]
-    strides, dilation = tuple(w[1] for w in windows), tuple(w[2] for w in windows)
-    layer = layers.ConvTranspose(rank, kernel, bias, strides, config.padding, added, dilation, data_format)
-    shape = replaced(x.shape, [*axes, channel_axis(x.shape, data_format)], [*sizes, config.filters])
-    return _finish(call, call.emit(layer, [x], shape))
-
-
-def _output_padding(given: Ints, windows: Sequence[tuple[int, int, int]]) -> tuple[int, ...]:
-    added = (given,) * len(windows) if isinstance(given, int) else tuple(given)
-    if len(added) != len(windows) or any(not 0 <= n < w[1] for n, w in zip(added, windows, strict=False)):
-        raise InvalidModel(f"output_padding {given} must be below the strides")
-    return added
+    return finish(call, convolve(call, between, pointwise, bias, [(1, 1, 1)] * rank))
 
 
 TYPES: dict[str, LayerType] = {
     **{f"Conv{rank}": LayerType(ConvConfig, _conv, bias_variables) for rank in RANKS},
     **{f"DepthwiseConv{rank}": LayerType(DepthwiseConfig, _depthwise, _depthwise_variables) for rank in ("1D", "2D")},
     **{f"SeparableConv{rank}": LayerType(SeparableConfig, _separable, _separable_variables) for rank in ("1D", "2D")},
-    **{
-        f"Conv{rank}Transpose": LayerType(TransposeConfig, _transpose, bias_variables, note="not of Keras 1 or Theano")
-        for rank in RANKS
-    },
 }

@@ -9,7 +9,7 @@ from converter.errors import InvalidModel
 from converter.keras.era import Era
 from converter.keras.graph import Tensor
 from converter.keras.schema import ActivationField, Config, Positive, activation_of
-from converter.keras.spec import Call, LayerType, Variable
+from converter.keras.spec import NO_EFFECT, Call, LayerType, Variable
 
 
 class InputConfig(Config, frozen=True):
@@ -58,7 +58,8 @@ class EmbeddingConfig(Config, frozen=True):
     quantization_config: None = None
 
 
-def _embedding(call: Call) -> tuple[Tensor, ...]:
+def embedding(call: Call) -> tuple[Tensor, ...]:
+    """Rows of the table, and the mask of words that are not 0 if asked for."""
     config: EmbeddingConfig = call.config
     x, table = call.x, call.bound.variables["embeddings"]
     call.check(table, "embeddings", config.input_dim, config.output_dim)
@@ -103,10 +104,10 @@ def identity(call: Call) -> tuple[Tensor, ...]:
 TYPES: dict[str, LayerType] = {
     "InputLayer": LayerType(InputConfig, _input),
     "Dense": LayerType(DenseConfig, _dense, bias_variables, masking="pass"),
-    "Embedding": LayerType(EmbeddingConfig, _embedding, lambda c, e: (Variable("embeddings"),), masking="own"),
+    "Embedding": LayerType(EmbeddingConfig, embedding, lambda c, e: (Variable("embeddings"),), masking="own"),
     "Masking": LayerType(MaskingConfig, _masking, masking="own"),
     **{
-        name: LayerType(DropoutConfig, identity, masking="pass", note="no effect at inference")
+        name: LayerType(DropoutConfig, identity, masking="pass", note=NO_EFFECT)
         for name in (
             "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "GaussianNoise", "GaussianDropout",
             "AlphaDropout", "ActivityRegularization",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from converter import layers
 from converter.errors import InvalidModel, Unsupported, clean
@@ -139,7 +139,54 @@ def _maxout(call: Call) -> tuple[Tensor, ...]:
     return (Tensor(call.ops.reduce("max", each, [1])),)
 
 
+class ParametricConfig(Config, frozen=True):
+    """keras/layers/advanced_activations.py of 1.2.2; `shared_axes` shows only in the shapes of the arrays."""
+
+    inert: ClassVar[frozenset[str]] = frozenset(
+        {"alpha_init", "beta_init", "t_left_init", "a_left_init", "t_right_init", "a_right_init"}
+    )
+
+
+def _parameters(call: Call, *names: str) -> list[Value]:
+    """Arrays of a size for each place of the input, or of 1 where places share them."""
+    made = []
+    for name in names:
+        weight = call.need(name)
+        sizes = call.x.shape[1:]
+        call.check(weight, name, *(1 if have == 1 else n for have, n in zip(weight.shape, sizes, strict=False)))
+        if len(weight.shape) != len(sizes):
+            raise InvalidModel(f"{name} of shape {weight.shape} for an input of shape {call.x.shape}")
+        made.append(call.ops.weight(weight))
+    return made
+
+
+def _parametric_softplus(call: Call) -> tuple[Tensor, ...]:
+    """alpha·log(1 + exp(beta·x))."""
+    ops, (alpha, beta) = call.ops, _parameters(call, "alphas", "betas")
+    curve = ops.activate(ops.elementwise("multiply", beta, call.x.value), activation_of("softplus", call.era))
+    return (Tensor(ops.elementwise("multiply", curve, alpha)),)
+
+
+def _s_relu(call: Call) -> tuple[Tensor, ...]:
+    """x between two thresholds, `t_left` and |t_right| above it, and beyond each a line of a slope of its own."""
+    ops, relu = call.ops, activation_of("relu", call.era)
+    left, slope_left, width, slope_right = _parameters(call, *S_RELU)
+    width = ops.unary("abs", width)
+    x = ops.elementwise("subtract", call.x.value, left)
+    middle = ops.elementwise("minimum", ops.activate(x, relu), width)
+    below = ops.elementwise("multiply", slope_left, ops.activate(ops.unary("negative", x), relu))
+    above = ops.elementwise("multiply", slope_right, ops.activate(ops.elementwise("subtract", x, width), relu))
+    y = ops.elementwise("add", left, ops.elementwise("subtract", middle, below))
+    return (Tensor(ops.elementwise("add", y, above)),)
+
+
+S_RELU = ("t_left", "a_left", "t_right", "a_right")
+
 TYPES: dict[str, LayerType] = {
+    "ParametricSoftplus": LayerType(
+        ParametricConfig, _parametric_softplus, lambda c, e: (Variable("alphas"), Variable("betas")), masking="pass"
+    ),
+    "SReLU": LayerType(ParametricConfig, _s_relu, lambda c, e: tuple(map(Variable, S_RELU)), masking="pass"),
     "Merge": LayerType(
         MergeConfig, _merge, children=_branches, masking="own", note="modes that are names, not functions"
     ),

@@ -76,11 +76,11 @@ def _batch_normalization(call: Call) -> tuple[Tensor, ...]:
     if config.virtual_batch_size is not None or config.mode not in (0, 1):
         raise Unsupported("BatchNormalization by the statistics of the batch at inference (mode=2, virtual_batch_size)")
     axes = [config.axis] if isinstance(config.axis, int) else config.axis
-    if len(axes) != 1:
-        raise Unsupported(f"BatchNormalization over several axes {axes}")
     if config.mode == 1:
         return _samplewise(call)
     x, dtype = wide(call)
+    if len(axes) != 1:
+        return _along_several(call, x, [axis_of(axis, len(x.shape)) for axis in axes])
     axis = axis_of(axes[0], len(x.shape))
     size = x.shape[axis]
     gamma, beta, mean, variance = (
@@ -91,6 +91,21 @@ def _batch_normalization(call: Call) -> tuple[Tensor, ...]:
     layer = layers.BatchNormalization(axis, gamma, beta, mean, variance, config.epsilon)
     y = call.ops.one(layer, [x], x.shape, dtype)
     return (Tensor(call.ops.cast(y, call.dtype)),)
+
+
+def _along_several(call: Call, x: Value, axes: list[int]) -> tuple[Tensor, ...]:
+    """tf.keras: a mean and a variance for each place on these axes, kept with as many axes as x has."""
+    ops, shape = call.ops, [x.shape[axis] if axis in axes else 1 for axis in range(len(x.shape))]
+    names = ("moving_mean", "moving_variance", "gamma", "beta")
+    mean, variance, gamma, beta = (stored(call, name, x.dtype, *shape) for name in names)
+    if mean is None or variance is None or len(set(axes)) != len(axes) or not axes:
+        raise InvalidModel(f"BatchNormalization along the axes {axes}, or without a moving mean or variance")
+    y = ops.elementwise("subtract", x, ops.weight(mean))
+    scale = ops.unary("rsqrt", ops.with_scalar("add", ops.weight(variance), call.config.epsilon))
+    y = ops.elementwise("multiply", y, scale)
+    y = y if gamma is None else ops.elementwise("multiply", y, ops.weight(gamma))
+    y = y if beta is None else ops.elementwise("add", y, ops.weight(beta))
+    return (Tensor(ops.cast(y, call.dtype)),)
 
 
 def _samplewise(call: Call) -> tuple[Tensor, ...]:
@@ -161,7 +176,7 @@ def along(call: Call, weight: Weight, axes: tuple[int, ...], rank: int) -> Value
 TYPES: dict[str, LayerType] = {
     "BatchNormalization": LayerType(
         BatchNormalizationConfig, _batch_normalization, _batch_norm_variables, masking="pass",
-        note="along one axis; not by the statistics of the batch",
+        note="not by the statistics of the batch",
     ),
     "LayerNormalization": LayerType(
         LayerNormalizationConfig, _layer_normalization, _layer_norm_variables, masking="pass"

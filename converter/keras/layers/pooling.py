@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
 
 from converter import layers
 from converter.errors import Unsupported
@@ -12,6 +14,9 @@ from converter.keras.layers.masks import call_mask
 from converter.keras.layers.windows import replaced, spatial_axes, window_length
 from converter.keras.schema import Config, DataFormat, Ints, each
 from converter.keras.spec import Call, LayerType
+from converter.model import Shape, Value
+
+Kind = Literal["max", "average"]
 
 
 class PoolConfig(Config, frozen=True):
@@ -34,15 +39,54 @@ def _pool(call: Call) -> tuple[Tensor, ...]:
     config: PoolConfig = call.config
     rank, x = rank_of(call), call.x.value
     data_format = config.data_format or "channels_last"
-    if config.padding == "same" and call.era.backend == "theano":
-        raise Unsupported("pooling with padding same on Theano")
     window = each(config.pool_size, rank, "pool_size")
     strides = window if config.strides is None else each(config.strides, rank, "strides")
     axes = spatial_axes(x.shape, rank, data_format)
     sizes = [window_length(x.shape[a], w, s, config.padding) for a, w, s in zip(axes, window, strides, strict=True)]
-    kind: Literal["max", "average"] = "max" if call.spec.class_name.startswith("Max") else "average"
+    kind: Kind = "max" if call.spec.class_name.startswith("Max") else "average"
+    shape = replaced(x.shape, axes, sizes)
+    if config.padding == "same" and call.era.backend == "theano":
+        return (Tensor(_pool_as_theano(call, x, kind, window, strides, axes, shape)),)
     layer = layers.Pool(rank, kind, window, strides, config.padding, data_format)
-    return (Tensor(call.emit(layer, [x], replaced(x.shape, axes, sizes), x.dtype)),)
+    return (Tensor(call.emit(layer, [x], shape, x.dtype)),)
+
+
+def _pool_as_theano(
+    call: Call, x: Value, kind: Kind, window: tuple[int, ...], strides: tuple[int, ...], axes: range, shape: Shape
+) -> Value:
+    """Padding "same" of Theano: windows start size - 1 before their place, of odd sizes size - 2.
+
+    Source: pool2d and pool3d of keras/backend/theano_backend.py, 1.2.2 to 2.3.1. The padding counts for nothing: a
+    border value again does not change a maximum, and a mean is set right by how much of its window lies inside.
+    """
+    rank, ops = len(window), call.ops
+    before = [size - 2 if size % 2 and size > 1 else size - 1 for size in window]
+    if (rank == 3 or call.era.version < (1, 2, 2)) and (rank == 1 or 1 in window):
+        raise Unsupported(f"pooling with padding same and a window of 1 on Theano, which {call.era} pads by -1")
+    pads, sizes = [(0, 0)] * len(x.shape), []
+    for axis, size, start in zip(axes, window, before, strict=True):
+        pads[axis] = (start, size - 1 - start)
+        known = x.shape[axis]
+        sizes.append(None if known is None else known + size - 1)
+    pad = layers.Pad(tuple(pads), mode="edge" if kind == "max" else "constant")
+    wide = ops.one(pad, [x], replaced(x.shape, axes, sizes), x.dtype)
+    layer = layers.Pool(rank, kind, window, strides, "valid", call.config.data_format or "channels_last")
+    y = call.emit(layer, [wide], shape, x.dtype)
+    if kind == "max":
+        return y
+    share = np.ones(())
+    for axis, size, stride, start in zip(axes, window, strides, before, strict=True):
+        share = share[..., None] * _share_inside(x.shape[axis], size, stride, start)
+    share = share.reshape(replaced((1,) * len(x.shape), axes, share.shape))
+    return ops.elementwise("divide", y, ops.constant(share, x.dtype))
+
+
+def _share_inside(size: int | None, window: int, stride: int, before: int) -> np.ndarray[Any, Any]:
+    """How much of each window along one axis lies inside it."""
+    if size is None:
+        raise Unsupported("average pooling with padding same of an open size on Theano")
+    starts = np.arange(0, size, stride) - before
+    return (np.minimum(starts + window, size) - np.maximum(starts, 0)) / window
 
 
 def _global_pool(call: Call) -> tuple[Tensor, ...]:
@@ -74,11 +118,7 @@ MASKED_STEPS_LEFT_OUT = (3, 0, 0)  # before, they were multiplied by zero, which
 KINDS = ("Max", "Average")
 
 TYPES: dict[str, LayerType] = {
-    **{
-        f"{kind}Pooling{rank}": LayerType(PoolConfig, _pool, note="padding same: not of Theano")
-        for kind in KINDS
-        for rank in RANKS
-    },
+    **{f"{kind}Pooling{rank}": LayerType(PoolConfig, _pool) for kind in KINDS for rank in RANKS},
     **{f"Global{kind}Pooling{rank}": LayerType(GlobalPoolConfig, _global_pool) for kind in KINDS for rank in RANKS},
     "GlobalAveragePooling1D": LayerType(GlobalPoolConfig, _global_average_1d),
 }

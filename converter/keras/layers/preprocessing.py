@@ -14,7 +14,7 @@ from converter.keras.layers.core import identity
 from converter.keras.layers.normalization import along, axis_of
 from converter.keras.ops import FLOATS
 from converter.keras.schema import Config, Count, Positive
-from converter.keras.spec import Call, LayerType, Variable
+from converter.keras.spec import NO_EFFECT, Call, LayerType, Variable
 from converter.model import Value, Weight, constant
 
 EPSILON = 1e-7  # keras.backend.epsilon()
@@ -136,14 +136,15 @@ class CategoryEncodingConfig(Config, frozen=True, kw_only=True):
 
 
 def _category_encoding(call: Call) -> tuple[Tensor, ...]:
-    if call.kwargs.get("count_weights") is not None or len(call.tensors) != 1:
-        raise Unsupported("CategoryEncoding with count_weights")
-    x = call.x.value
-    return (Tensor(encode(call, x, call.config.output_mode, call.config.num_tokens)),)
+    x, *rest = call.tensors
+    weights = call.kwargs.get("count_weights", rest[0] if rest else None)
+    if len(rest) > 1 or not isinstance(weights, Tensor | None):
+        raise Unsupported("CategoryEncoding with count_weights that are no single tensor")
+    return (Tensor(encode(call, x.value, call.config.output_mode, call.config.num_tokens, weights)),)
 
 
-def encode(call: Call, index: Value, mode: OutputMode, depth: int) -> Value:
-    """Indices as they are, as unit vectors, or as the set or the count of those in a row.
+def encode(call: Call, index: Value, mode: OutputMode, depth: int, weights: Tensor | None = None) -> Value:
+    """Indices as they are, as unit vectors, or as the set or the count of those in a row, each by its weight.
 
     Raises:
         Unsupported: tf_idf, or rows of other than one axis.
@@ -161,6 +162,8 @@ def encode(call: Call, index: Value, mode: OutputMode, depth: int) -> Value:
     if mode == "tf_idf" or len(index.shape) != 2:
         raise Unsupported(f"output_mode {mode} of an input of shape {index.shape}")
     vectors = ops.one(layers.OneHot(depth), [index], (*index.shape, depth), dtype)
+    if weights is not None:
+        vectors = ops.elementwise("multiply", vectors, ops.expand_dims(ops.cast(weights.value, dtype), -1))
     return ops.reduce("sum" if mode == "count" else "max", vectors, [1])
 
 
@@ -262,7 +265,7 @@ TYPES: dict[str, LayerType] = {
     "Rescaling": LayerType(RescalingConfig, _rescaling, masking="own"),
     "Normalization": LayerType(NormalizationConfig, _normalization, _normalization_variables, masking="own"),
     "Discretization": LayerType(DiscretizationConfig, _discretization, note="boundaries in the configuration"),
-    "CategoryEncoding": LayerType(CategoryEncodingConfig, _category_encoding, note="without weights"),
+    "CategoryEncoding": LayerType(CategoryEncodingConfig, _category_encoding),
     "IntegerLookup": LayerType(IntegerLookupConfig, _integer_lookup, note="vocabulary in the configuration"),
-    "Identity": LayerType(IdentityConfig, _identity, masking="own", note="no effect at inference"),
+    "Identity": LayerType(IdentityConfig, _identity, masking="own", note=NO_EFFECT),
 }

@@ -1,13 +1,13 @@
-"""Layers that only move values: Flatten, Reshape, Permute, RepeatVector, cropping, padding, upsampling."""
+"""Layers that only move values: Flatten, Reshape, Permute, RepeatVector, cropping, padding."""
 
 from __future__ import annotations
 
 from converter import layers
-from converter.errors import InvalidModel, Unsupported
+from converter.errors import InvalidModel
 from converter.keras.graph import Tensor
 from converter.keras.layers.convolution import rank_of
 from converter.keras.layers.windows import replaced, spatial_axes
-from converter.keras.schema import Config, DataFormat, Ints, Positive, each
+from converter.keras.schema import Config, DataFormat, Positive
 from converter.keras.spec import Call, LayerType
 from converter.model import Shape
 
@@ -48,14 +48,6 @@ class ZeroPaddingConfig(Config, frozen=True):
 
     padding: int | list[int | list[int]] | None = None
     data_format: DataFormat | None = None
-
-
-class UpSamplingConfig(Config, frozen=True):
-    """https://keras.io/api/layers/reshaping_layers/up_sampling1d/"""
-
-    size: Ints = 2
-    data_format: DataFormat | None = None
-    interpolation: str = "nearest"
 
 
 def product(sizes: Shape) -> int | None:
@@ -160,19 +152,6 @@ def _zero_padding(call: Call) -> tuple[Tensor, ...]:
     return (Tensor(call.emit(layer, [x], shape, x.dtype)),)
 
 
-def _up_sampling(call: Call) -> tuple[Tensor, ...]:
-    config: UpSamplingConfig = call.config
-    rank, y = rank_of(call), call.x.value
-    times = each(config.size, rank, "size")
-    if config.interpolation != "nearest" and any(n > 1 for n in times):
-        raise Unsupported(f"upsampling by {config.interpolation} interpolation")
-    for axis, n in zip(spatial_axes(y.shape, rank, config.data_format), times, strict=True):
-        size = y.shape[axis]
-        shape = replaced(y.shape, [axis], [None if size is None else size * n])
-        y = y if n == 1 else call.ops.one(layers.Repeat(axis, n), [y], shape, y.dtype)
-    return (Tensor(y),)
-
-
 TYPES: dict[str, LayerType] = {
     "Flatten": LayerType(FlattenConfig, _flatten),
     "Reshape": LayerType(ReshapeConfig, _reshape),
@@ -180,5 +159,4 @@ TYPES: dict[str, LayerType] = {
     "RepeatVector": LayerType(RepeatVectorConfig, _repeat_vector),
     **{f"Cropping{rank}": LayerType(CroppingConfig, _cropping) for rank in ("1D", "2D", "3D")},
     **{f"ZeroPadding{rank}": LayerType(ZeroPaddingConfig, _zero_padding) for rank in ("1D", "2D", "3D")},
-    **{f"UpSampling{rank}": LayerType(UpSamplingConfig, _up_sampling, note="nearest") for rank in ("1D", "2D", "3D")},
 }  # fmt: skip

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 KERAS_1 = frozenset({
     "Activation", "ActivityRegularization", "AveragePooling1D", "AveragePooling2D", "AveragePooling3D",
-    "BatchNormalization", "Bidirectional", "Conv1D", "Conv2D", "Conv2DTranspose", "Conv3D", "ConvLSTM2D", "Cropping1D",
-    "Cropping2D", "Cropping3D", "Dense", "Dropout", "ELU", "Embedding", "Flatten", "GRU", "GaussianDropout",
-    "GaussianNoise", "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D",
-    "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D", "Highway", "InputLayer", "LSTM", "LeakyReLU",
-    "LocallyConnected1D", "Masking", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "MaxoutDense", "Merge", "PReLU",
-    "Permute", "RepeatVector", "Reshape", "SeparableConv2D", "SimpleRNN", "SpatialDropout1D", "SpatialDropout2D",
+    "BatchNormalization", "Bidirectional", "Conv1D", "Conv2D", "Conv2DTranspose", "Conv3D", "ConvLSTM2D",
+    "Cropping1D", "Cropping2D", "Cropping3D", "Dense", "Dropout", "ELU", "Embedding", "Flatten", "GRU",
+    "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D", "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D", "Highway",
+    "InputLayer", "LSTM", "LeakyReLU", "LocallyConnected1D", "LocallyConnected2D", "Masking", "MaxPooling1D",
+    "MaxPooling2D", "MaxPooling3D", "MaxoutDense", "Merge", "PReLU", "ParametricSoftplus", "Permute",
+    "RepeatVector", "Reshape", "SReLU", "SeparableConv2D", "SimpleRNN", "SpatialDropout1D", "SpatialDropout2D",
     "SpatialDropout3D", "ThresholdedReLU", "TimeDistributed", "UpSampling1D", "UpSampling2D", "UpSampling3D",
     "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
 })  # fmt: skip
-ONLY_KERAS_1 = frozenset({"Highway", "MaxoutDense", "Merge"})
+ONLY_KERAS_1 = frozenset({"Highway", "MaxoutDense", "Merge", "ParametricSoftplus", "SReLU"})
 ONLY_KERAS_3 = frozenset({
     "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", "AdaptiveMaxPooling1D",
-    "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", "GroupQueryAttention", "GroupedQueryAttention", "RMSNormalization",
+    "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", "AugMix", "CutMix", "GroupQueryAttention",
+    "GroupedQueryAttention", "MaxNumBoundingBoxes", "MelSpectrogram", "MixUp", "Pipeline", "RMSNormalization",
+    "RandAugment", "RandomColorDegeneration", "RandomColorJitter", "RandomElasticTransform", "RandomErasing",
+    "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert", "RandomPerspective",
+    "RandomPosterization", "RandomSaturation", "RandomSharpness", "RandomShear", "ReversibleEmbedding",
+    "STFTSpectrogram", "Solarization",
 })  # fmt: skip
 # Dropped by Keras 3, or never in it.
 NOT_KERAS_3 = frozenset({
-    "CuDNNGRU", "CuDNNLSTM", "LocallyConnected1D", "LocallyConnected2D", "PeepholeLSTMCell", "SlicingOpLambda",
-    "TFOpLambda", "TensorFlowOpLayer", "ThresholdedReLU",
+    "CuDNNGRU", "CuDNNLSTM", "LocallyConnected1D", "LocallyConnected2D", "PeepholeLSTMCell", "RandomHeight",
+    "RandomWidth", "SlicingOpLambda", "TFOpLambda", "TensorFlowOpLayer", "ThresholdedReLU",
 })  # fmt: skip
 
 

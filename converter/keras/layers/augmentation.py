@@ -1,0 +1,85 @@
+"""Layers that change images in training only. At inference `training=False` leaves the images as they are.
+
+Sources: `transform_images` and `call` of each class in keras/src/layers/preprocessing/image_preprocessing (3.15.1), and
+in tf_keras/src/layers/preprocessing/image_preprocessing.py (2.21.0). AutoContrast and CLAHE are not here: they always
+act; neither is Equalization, of which Keras can build no model.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from converter.errors import Unsupported
+from converter.keras.graph import Tensor
+from converter.keras.layers.resizing import crop_to, known_sizes, resize
+from converter.keras.layers.windows import spatial_axes
+from converter.keras.ops import FLOATS
+from converter.keras.schema import Config, DataFormat, Positive
+from converter.keras.spec import NO_EFFECT, Call, LayerType
+
+
+class AugmentationConfig(Config, frozen=True):
+    """Any augmentation layer: its arguments have no effect at inference."""
+
+    inert: ClassVar[frozenset[str]] = frozenset({
+        "addition_factor", "all_ops", "alpha", "bins", "bounding_box_format", "brightness_factor", "chain_depth",
+        "contrast_factor", "data_format", "factor", "fill_mode", "fill_value", "height_factor", "hue_factor",
+        "interpolation", "kernel_size", "max_number", "mode", "num_chains", "num_ops", "rate", "rng_type",
+        "saturation_factor", "scale", "sigma", "threshold_factor", "value_range", "width_factor", "x_factor",
+        "y_factor",
+    })  # fmt: skip
+
+
+class RandomCropConfig(Config, frozen=True, kw_only=True):
+    """https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_crop/"""
+
+    inert: ClassVar[frozenset[str]] = frozenset({"rng_type", "bounding_box_format"})
+
+    height: Positive
+    width: Positive
+    data_format: DataFormat | None = None
+
+
+KEPT = frozenset({"RandomHeight", "RandomWidth"})  # tf_keras leaves whole numbers alone here, and casts elsewhere
+
+
+def _unchanged(call: Call) -> tuple[Tensor, ...]:
+    x = call.x.value
+    if x.dtype in FLOATS or call.spec.class_name in KEPT:
+        return (Tensor(x),)
+    if call.era.major >= 3:
+        raise Unsupported(f"{call.spec.class_name} of images of {x.dtype}, which only some versions of Keras cast")
+    return (Tensor(call.ops.cast(x, call.dtype)),)
+
+
+def _random_crop(call: Call) -> tuple[Tensor, ...]:
+    """At inference the largest part of these proportions, resized (tf.keras 2.9 to 2.21).
+
+    Raises:
+        Unsupported: of other versions, where that would change the size.
+    """
+    config: RandomCropConfig = call.config
+    ops, out = call.ops, (config.height, config.width)
+    x = ops.cast(call.x.value, call.dtype)
+    axes = spatial_axes(x.shape, 2, config.data_format)
+    if not RESIZES <= call.era.version < (3, 0, 0) and known_sizes(x, axes) != out:
+        raise Unsupported(f"RandomCrop of {call.era} to another size, which versions do in different ways at inference")
+    y = resize(ops, crop_to(ops, x, axes, out), axes, out, "bilinear")
+    return (Tensor(ops.cast(y, call.dtype)),)
+
+
+RESIZES = (2, 9, 0)  # TensorFlow 2.4 cuts after resizing; Keras 3.3 still resizes, and 3.10 leaves images as they are
+NAMES = (
+    "AugMix", "CutMix", "MaxNumBoundingBoxes", "MixUp", "RandAugment", "RandomBrightness",
+    "RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomElasticTransform", "RandomErasing",
+    "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHeight", "RandomHue", "RandomInvert",
+    "RandomPerspective", "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear",
+    "RandomTranslation", "RandomWidth", "RandomZoom", "Solarization",
+)  # fmt: skip
+
+TYPES: dict[str, LayerType] = {
+    **{name: LayerType(AugmentationConfig, _unchanged, note=NO_EFFECT) for name in NAMES},
+    "RandomCrop": LayerType(
+        RandomCropConfig, _random_crop, note="of known sizes; before 2.9 and in Keras 3 to the same size"
+    ),
+}
