@@ -1,0 +1,83 @@
+"""Strings: LabelEncoder for lookups; what ONNX has no operator for is split and joined again, from opset 20 on."""
+
+from __future__ import annotations
+
+from onnx import helper
+
+from converter.errors import Unsupported
+from converter.exporters.onnx.graph import Graph, Tensor, element_type, value_info
+from converter.exporters.onnx.lower import Inputs, Outputs, lower, present, rank
+from converter.layers import LowerCase, Lookup, RemoveCharacters, SplitWords
+from converter.model import Node
+
+SPLITS_SINCE = 20  # StringSplit, StringConcat
+BLANKS = "\t\n\v\f\r"  # with " " itself all that TensorFlow splits at; onnxruntime splits at " " only
+# Where the model has no meaning for an element: an index that Gather refuses, even once cast to int32.
+NO_INDEX = -(2**31)
+
+
+@lower.register
+def lookup(layer: Lookup, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
+    """https://onnx.ai/onnx/operators/onnx_aionnxml_LabelEncoder.html, a hash table."""
+    kinds = [("strings", "string") if isinstance(side[0], str) else ("int64s", "int64")
+             for side in (layer.keys, layer.values)]  # fmt: skip
+    (key, _), (value, dtype) = kinds
+    default = layer.default if layer.default is not None else "" if dtype == "string" else NO_INDEX
+    attributes = {f"keys_{key}": layer.keys, f"values_{value}": layer.values, f"default_{value[:-1]}": default}
+    return (graph.op("LabelEncoder", present(inputs[0]), dtype=dtype, **attributes),)
+
+
+@lower.register
+def lower_case(layer: LowerCase, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
+    """StringNormalizer takes one axis. Of the locale "C", which every system has, only ASCII letters have a case."""
+    x = present(inputs[0])
+    flat = graph.reshape(x, [-1])
+    lowered = graph.op("StringNormalizer", flat, case_change_action="LOWER", is_case_sensitive=1, locale="C")
+    return (graph.op("Reshape", lowered, graph.op("Shape", x, dtype="int64")),)
+
+
+@lower.register
+def remove_characters(layer: RemoveCharacters, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
+    """Split at each of them, the pieces joined again."""
+    x = present(inputs[0])
+    for character in layer.characters:
+        x = _replaced(graph, x, rank(node), character, "")
+    return (x,)
+
+
+@lower.register
+def split_words(layer: SplitWords, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
+    """StringSplit, after all white space has become blanks."""
+    x = present(inputs[0])
+    for character in BLANKS:
+        x = _replaced(graph, x, rank(node), character, " ")
+    return (_split(graph, x, None),)
+
+
+def _split(graph: Graph, x: Tensor, delimiter: str | None) -> Tensor:
+    """https://onnx.ai/onnx/operators/onnx__StringSplit.html: a new last axis, filled up with empty strings."""
+    if graph.store.opset < SPLITS_SINCE:
+        raise Unsupported("text can be taken apart from opset 20 on only", hint="convert with --opset 20")
+    words = graph.ops("StringSplit", [x], ["string", "int64"], delimiter=delimiter)[0]
+    return present(words)
+
+
+def _replaced(graph: Graph, x: Tensor, axes: int, character: str, by: str) -> Tensor:
+    """x with `by` for each `character`; by " " it gets blanks at both ends too, how many depends on the batch."""
+    pieces = _split(graph, x, character)
+    shape = graph.op("Shape", x, dtype="int64")
+    start = graph.op("Expand", _text(graph, ""), shape)
+    first = graph.with_axes("Unsqueeze", start, [axes])
+    pieces = graph.op("Concat", first, pieces, axis=axes)  # a Scan needs one piece at least
+    body = graph.body()
+    joined, piece = body.input("joined", "string"), body.input("piece", "string")
+    made = body.op("StringConcat", joined, body.op("StringConcat", _text(body, by), piece) if by else piece)
+    value_infos = [value_info(each.name, "string", None) for each in (joined, piece, made)]
+    proto = helper.make_graph(body.nodes, f"replace {character!r}", value_infos[:2], value_infos[2:])
+    return graph.op("Scan", start, pieces, body=proto, num_scan_inputs=1, scan_input_axes=[axes])
+
+
+def _text(graph: Graph, text: str) -> Tensor:
+    """A 0-d constant."""
+    value = helper.make_tensor("value", element_type("string"), [], [text.encode()])
+    return graph.op("Constant", dtype="string", value=value)
