@@ -18,11 +18,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Variable:
-    """One array a layer keeps: its attribute name in Keras, whether training changes it, whether it holds floats."""
+    """One array a layer keeps: its attribute name in Keras, whether training changes it, whether it holds floats.
+
+    Attributes:
+        kind: "text": words, by their index (None where the container leaves one out), which containers keep beside the
+            arrays or not at all; binding leaves out what is not there. "named": an array that Keras 3's layouts store
+            under its own name, and Keras 3 not in legacy HDF5.
+    """
 
     name: str
     trainable: bool = True
     floating: bool = True
+    kind: Literal["array", "named", "text"] = "array"
 
 
 @dataclass(frozen=True, eq=False)
