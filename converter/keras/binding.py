@@ -257,7 +257,7 @@ def _bind_object_leaf(spec: LayerSpec, node: ObjectWeights, era: Era) -> Bound:
     under = spec.row.variables_under if spec.row is not None else ()
     for variable in variables(spec, era):
         if variable.kind == "text":
-            words = (node.child(*under) or node).vocabulary()
+            words = (node.child(*under) or node).vocabulary(inverse=getattr(spec.config, "invert", False))
             own |= {} if words is None else {variable.name: words}
             continue
         found = node.child(*under, variable.name) or node.child(variable.name)

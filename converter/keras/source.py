@@ -59,8 +59,11 @@ class ObjectWeights(Protocol):
     def variable(self) -> Weight | None:
         """The array stored for this object, if it is a variable."""
 
-    def vocabulary(self) -> Weight | None:
-        """The words of this object's lookup table, by index (None for those that are no words), where they are kept."""
+    def vocabulary(self, inverse: bool) -> Weight | None:
+        """The words of this object's lookup table, by index (None for those that are no words), where they are kept.
+
+        `inverse`: the table leads from indices to words.
+        """
 
 
 @dataclass(frozen=True)

@@ -232,6 +232,7 @@ class LayerType:
         masking: "pass": the first input's mask goes on to the outputs; "stop": it ends here; "own": `call` says.
         variables_under: attribute below which the arrays are tracked ("cell" for LSTM, which keeps a cell).
         note: restriction, for the table in the README.
+        takes_text: whether it may be called on strings.
     """
 
     config: type[Config]
@@ -241,3 +242,4 @@ class LayerType:
     masking: Masking = "stop"
     variables_under: tuple[str, ...] = ()
     note: str = ""
+    takes_text: bool = False

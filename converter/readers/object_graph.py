@@ -89,7 +89,7 @@ class TrackedObject:
     graph: ObjectGraph = field(repr=False)
     node: int = 0
     path: tuple[str, ...] = ()
-    tables: Callable[[tuple[str, ...]], Weight | None] = field(default=lambda path: None, repr=False)
+    tables: Callable[[tuple[str, ...], bool], Weight | None] = field(default=lambda path, inverse: None, repr=False)
 
     def child(self, *path: str) -> TrackedObject | None:
         """The object reached along attribute names, or None."""
@@ -109,9 +109,9 @@ class TrackedObject:
                 return self.graph.bundle.weight(attribute.checkpoint_key, attribute.full_name)
         return None
 
-    def vocabulary(self) -> Weight | None:
+    def vocabulary(self, inverse: bool) -> Weight | None:
         """The words of this object's lookup table, or None."""
-        return self.tables(self.path)
+        return self.tables(self.path, inverse)
 
 
 def object_graph(bundle: Bundle) -> TrackedObject | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def read(path: Path, architecture: Mapping[str, Any] | None) -> Source:
     keras = (own or {}).get("keras_version") or _KERAS_OF_TENSORFLOW.get(_numbers(version))
     kind = f"SavedModel of TensorFlow {clean(version)}"
     source = provenance(path, kind, keras, "tensorflow", architecture, sha256(*_files(folder)))
-    return Source(model, replace(root, tables=lambda path: words_at(graph, path)), source, _warnings(bundle))
+    return Source(model, replace(root, tables=partial(words_at, graph)), source, _warnings(bundle))
 
 
 def _warnings(bundle: Bundle) -> tuple[str, ...]:

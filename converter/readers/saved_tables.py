@@ -23,12 +23,13 @@ MAX_WORDS = 10_000_000
 PLACE = "saved_model.pb"
 
 
-def words_at(graph: Any, path: tuple[str, ...]) -> Weight | None:
+def words_at(graph: Any, path: tuple[str, ...], inverse: bool) -> Weight | None:
     """The words of the table that the object at `path` keeps, each at its index; None before the first one.
 
     Args:
         graph: a MetaGraphDef.
         path: attribute names from the root on.
+        inverse: whether the table leads from indices to words.
 
     Raises:
         InvalidModel: the table is broken.
@@ -47,8 +48,7 @@ def words_at(graph: Any, path: tuple[str, ...]) -> Weight | None:
     constants = [objects[k].constant.operation if 0 <= k < len(objects) else "" for k in inputs[1:]]
     if len(constants) != 2 or inputs[0] != table or not all(constants):
         raise Unsupported("a vocabulary read from a file beside the model", hint="give the layer its words as a list")
-    keys, values = (_constant(graph.graph_def, name) for name in constants)
-    indices, words = (values, keys) if _are_indices(values) else (keys, values)
+    words, indices = (_constant(graph.graph_def, name) for name in (constants[::-1] if inverse else constants))
     return text_weight("/".join(path), _ordered(indices, words))
 
 
@@ -75,8 +75,10 @@ def _constant(graph: bytes, name: str) -> list[int] | list[str]:
 def _values(tensor: Any) -> list[int] | list[str]:
     shape = [dim.size for dim in tensor.tensor_shape.dim]
     count = math.prod(shape)
-    if len(shape) != 1 or not 0 < count <= MAX_WORDS or tensor.dtype not in (STRING, INT64):
-        raise InvalidModel(f"a table of type {tensor.dtype} and shape {shape}", where=PLACE)
+    if tensor.dtype not in (STRING, INT64):
+        raise Unsupported(f"a vocabulary of TensorFlow's type {tensor.dtype}, not of text or int64", where=PLACE)
+    if len(shape) != 1 or not 0 < count <= MAX_WORDS:
+        raise InvalidModel(f"a vocabulary of shape {shape}", where=PLACE)
     listed: list[Any] = list(tensor.string_val if tensor.dtype == STRING else tensor.int64_val)
     if tensor.dtype == INT64 and tensor.tensor_content:
         if len(tensor.tensor_content) != 8 * count:
@@ -91,12 +93,8 @@ def _values(tensor: Any) -> list[int] | list[str]:
         raise InvalidModel("a word that is not UTF-8 text", where=PLACE) from None
 
 
-def _are_indices(values: list[Any]) -> bool:
-    """Whether they count up by one, as indices do."""
-    return isinstance(values[0], int) and values == list(range(values[0], values[0] + len(values)))
-
-
 def _ordered(indices: list[Any], words: list[Any]) -> list[str | None]:
-    if not _are_indices(indices) or len(words) != len(indices) or not 0 <= indices[0] <= MAX_WORDS:
+    first = indices[0]
+    if not isinstance(first, int) or not 0 <= first <= MAX_WORDS or indices != [*range(first, first + len(words))]:
         raise InvalidModel("the indices of a table do not count up by one", where=PLACE)
-    return [None] * indices[0] + [str(word) for word in words]
+    return [None] * first + [str(word) for word in words]

@@ -13,6 +13,7 @@ from converter.keras.layers import (
     einsum_dense,
     legacy,
     local,
+    lookup,
     merge,
     multi_head,
     normalization,
@@ -22,6 +23,7 @@ from converter.keras.layers import (
     preprocessing,
     recurrent,
     reshaping,
+    text,
     wrappers,
 )
 from converter.keras.spec import LayerType
@@ -38,6 +40,8 @@ LAYERS: dict[str, LayerType] = {
     **pooling.TYPES,
     **local.TYPES,
     **preprocessing.TYPES,
+    **lookup.TYPES,
+    **text.TYPES,
     **reshaping.TYPES,
     **merge.TYPES,
     **dot.TYPES,
