@@ -234,14 +234,17 @@ def _bind_objects(spec: LayerSpec, node: ObjectWeights, era: Era) -> Bound:
     children: dict[str, Bound] = {}
     index = 0
     unknown = False  # whether a layer before is not understood, so that nobody can say if it has weights
+    listed = sum(re.fullmatch(r"layer-\d+", name) is not None for name in node.children())
+    unlisted = len(spec.config.layers) - listed  # a Sequential does not count its InputLayer
     for k, layer in enumerate(spec.config.layers):
         unknown = unknown or bool(opaque_layers(layer))
         if opaque_layers(layer) or not slots(layer, era):
             children[layer.name] = _assemble(layer, {})
             continue
-        edge = f"layer-{k}" if unknown else f"layer_with_weights-{index}"
+        weighted = any(slot.variable.tracked for slot in slots(layer, era))
+        edge = f"layer_with_weights-{index}" if weighted and not unknown else f"layer-{k - unlisted}"
         child = node.child(edge)
-        index += 1
+        index += weighted
         where = f"layer {clean(layer.name)!r} ({layer.class_name})"
         if child is None:
             raise InvalidModel(f"no object {edge} in the checkpoint", where=where)

@@ -69,8 +69,9 @@ AnyLookup = IntegerLookupConfig | StringLookupConfig
 
 def lookup_variables(config: Any, era: Era) -> tuple[Variable, ...]:
     """The words, unless given, and the weights of tf_idf."""
-    words = (Variable("vocabulary", trainable=False, kind="text"),) if config.vocabulary is None else ()
-    weights = (Variable("idf_weights", trainable=False, kind="named"),) if config.output_mode == "tf_idf" else ()
+    learnt = not config.has_input_vocabulary  # SavedModels take given words out of the configuration
+    words = (Variable("vocabulary", False, kind="text", tracked=learnt),) if config.vocabulary is None else ()
+    weights = (Variable("idf_weights", False, kind="named"),) if config.output_mode == "tf_idf" else ()
     return (*words, *weights)
 
 
