@@ -20,6 +20,13 @@ class Space:
     libraries: frozenset[str] = BOTH
     renamed: dict[str, str] = field(default_factory=dict)  # tf_keras' names of arguments
     integers: int = 0  # inputs are whole numbers below this
+    texts: tuple[str, ...] = ()  # inputs are some of these
+    opset: int | None = None
+
+    @property
+    def dtype(self) -> str:
+        """Of the inputs."""
+        return "string" if self.texts else "int32" if self.integers else "float32"
 
 
 def shape(*sizes: Any) -> Any:
@@ -93,6 +100,12 @@ def amounts(rank: int, most: int) -> Any:
 QUERIES = st.sampled_from([[(3, 4), (2, 4)], [(3, 4), (2, 4), (2, 4)]])
 EXTRA = st.none() | st.integers(0, 2)
 FILTERS = st.sampled_from([2, 4])
+WORDS = ["a", "b", "c", "d", "ab", "its", "\u00e9t\u00e9", "x y"]
+ENCODED = {
+    "output_mode": st.sampled_from(["int", "int", "one_hot", "multi_hot", "count", "tf_idf"]),
+    "idf_weights": st.sampled_from([None, [0.5, 2.0, 1.25, 3.0]]), "max_tokens": st.sampled_from([None, 9]),
+    "pad_to_max_tokens": BOOL,
+}  # fmt: skip
 SPACES: dict[str, Space] = {
     "Dense": Space({"units": st.integers(1, 5), "activation": ACTIVATION, "use_bias": BOOL}, ANY),
     "Activation": Space({"activation": ACTIVATION}, ANY),
@@ -199,9 +212,31 @@ SPACES: dict[str, Space] = {
         {
             "vocabulary": st.permutations(range(1, 9)).map(lambda words: sorted(words[:4])), "invert": BOOL,
             "mask_token": st.sampled_from([None, 0]), "num_oov_indices": st.integers(1, 3),
-            "output_mode": st.sampled_from(["int", "one_hot", "multi_hot", "count"]),
+            **ENCODED,
         },
         shape(st.integers(1, 3)),
         integers=12,
+    ),
+    "StringLookup": Space(
+        {
+            "vocabulary": st.permutations(WORDS).map(lambda words: words[:4]), "num_oov_indices": st.integers(0, 1),
+            "mask_token": st.sampled_from([None, "", "mask"]), "oov_token": st.sampled_from(["[UNK]", "?"]), **ENCODED,
+        },
+        shape(st.integers(1, 3)),
+        texts=(*WORDS, "", "mask", "[UNK]", "A", "\u00c9t\u00e9"),
+    ),
+    "TextVectorization": Space(
+        {
+            "vocabulary": st.permutations(WORDS).map(lambda words: words[:4]), **ENCODED,
+            "standardize": st.sampled_from([None, "lower", "strip_punctuation", "lower_and_strip_punctuation"]),
+            "split": st.sampled_from([None, "whitespace", "whitespace"]),
+            "output_sequence_length": st.sampled_from([None, 1, 3, 9]),
+        },
+        st.sampled_from([[(1,)], [(1,)], [(3,)]]),
+        texts=(
+            *WORDS, "", " ", "\t\n", "a  B c", " b\ta ", "!a?b", "A.b,C;d", "no\x0bone\x0c", "\u00c9t\u00e9 \u00e9t\u00e9 a\u00a0b",
+            "[UNK] a-b it's \\ ` ~ _ {a} (b) <c> \"d\" #@$%^&*+=|/[]", "\u2003a\u2003 b\x1cc \r\n d", "a " * 12,
+        ),
+        opset=20,
     ),
 }  # fmt: skip

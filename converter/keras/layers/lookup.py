@@ -196,18 +196,17 @@ def _table(call: Call, table: dict[Any, Any], default: Word | None, x: Value, dt
 
 
 def _idf(call: Call, config: AnyLookup, words: int, depth: int, dtype: str) -> Weight:
-    """The weight of each index [depth]: as learnt, or as given; for unknown words the mean, for padding 0.
+    """The weight of each index [depth]: as stored, else as given; for unknown words the mean, for padding 0.
 
     Raises:
         InvalidModel: they do not fit the words. Unsupported: they are not in the file.
     """
-    given = config.idf_weights
+    stored, given = call.bound.variables.get("idf_weights"), config.idf_weights
+    if stored is not None:
+        call.check(stored, "idf_weights", depth)
+        return stored.astype(dtype)
     if given is None:
-        weight = call.bound.variables.get("idf_weights")
-        if weight is None:
-            raise Unsupported("the weights of tf_idf were learnt and are not in the file", hint=KEEP_WORDS)
-        call.check(weight, "idf_weights", depth)
-        return weight.astype(dtype)
+        raise Unsupported("the weights of tf_idf were learnt and are not in the file", hint=KEEP_WORDS)
     special = len(special_tokens(config))
     values = np.asarray(given, np.float64)
     if config.vocabulary is not None and len(given) != len(config.vocabulary) or len(given) not in (words, words + special):
