@@ -227,7 +227,8 @@ SPACES: dict[str, Space] = {
     ),
     "TextVectorization": Space(
         {
-            "vocabulary": st.permutations(WORDS).map(lambda words: words[:4]), **ENCODED,
+            "vocabulary": st.permutations(WORDS).map(lambda words: words[:4]),
+            **ENCODED, "output_mode": st.sampled_from(["int", "int", "multi_hot", "count", "tf_idf"]),
             "standardize": st.sampled_from([None, "lower", "strip_punctuation", "lower_and_strip_punctuation"]),
             "split": st.sampled_from([None, "whitespace", "whitespace"]),
             "output_sequence_length": st.sampled_from([None, 1, 3, 9]),

@@ -83,6 +83,7 @@ def _refuse(config: TextVectorizationConfig) -> None:
         (config.ngrams is not None, "ngrams"),
         (config.output_mode is None, "output_mode=None: pieces of text as output"),
         (config.ragged or config.sparse, "ragged or sparse output"),
+        (config.output_mode == "one_hot" and config.split is not None, "output_mode='one_hot' of words: ragged output"),
     ]
     for is_so, what in wrong:
         if is_so:
