@@ -100,7 +100,7 @@ def amounts(rank: int, most: int) -> Any:
 QUERIES = st.sampled_from([[(3, 4), (2, 4)], [(3, 4), (2, 4), (2, 4)]])
 EXTRA = st.none() | st.integers(0, 2)
 FILTERS = st.sampled_from([2, 4])
-WORDS = ["a", "b", "c", "d", "ab", "its", "\u00e9t\u00e9", "x y"]
+WORDS = ["a", "b", "c", "d", "ab", "its", "\u00e9t\u00e9", "x y", "abcdef"]
 ENCODED = {
     "output_mode": st.sampled_from(["int", "int", "one_hot", "multi_hot", "count", "tf_idf"]),
     "idf_weights": st.sampled_from([None, [0.5, 2.0, 1.25, 3.0]]), "max_tokens": st.sampled_from([None, 9]),
@@ -235,7 +235,7 @@ SPACES: dict[str, Space] = {
         },
         st.sampled_from([[(1,)], [(1,)], [(3,)]]),
         texts=(
-            *WORDS, "", " ", "\t\n", "a  B c", " b\ta ", "!a?b", "A.b,C;d", "no\x0bone\x0c", "\u00c9t\u00e9 \u00e9t\u00e9 a\u00a0b",
+            *WORDS, "", " ", "\t\n", "a  B c", " b\ta ", "!a?b", "A.b,C;d", "a.b!c-d--ef", "a\tb\tc\td\nab\rits", "no\x0bone\x0c", "\u00c9t\u00e9 \u00e9t\u00e9 a\u00a0b",
             "[UNK] a-b it's \\ ` ~ _ {a} (b) <c> \"d\" #@$%^&*+=|/[]", "\u2003a\u2003 b\x1cc \r\n d", "a " * 12,
         ),
         opset=20,

@@ -62,7 +62,7 @@ def find_probes(graph: onnx.GraphProto, extension: onnx.GraphProto) -> tuple[Pro
     for node in graph.node:
         if node.op_type in STATES and node.input[KERNEL] in weights:
             probe = _native(node, extension)
-        elif node.op_type == "Scan" and not _joins_text(node):
+        elif node.op_type == "Scan":
             probe = _scan(node, makers)
         else:
             continue
@@ -122,12 +122,6 @@ def _scan(node: onnx.NodeProto, makers: Mapping[str, onnx.NodeProto]) -> Probe:
         stacked=False,
         step=_step(node, [*given, f"{node.name}:x", *mask], [*(f"{name}'" for name in given), *ys]),
     )
-
-
-def _joins_text(node: onnx.NodeProto) -> bool:
-    """Whether a Scan puts strings together and is no cell."""
-    body: onnx.GraphProto = _attributes(node)["body"]
-    return bool(body.input[0].type.tensor_type.elem_type == onnx.TensorProto.STRING)
 
 
 def _before_projection(projected: str, makers: Mapping[str, onnx.NodeProto]) -> str:

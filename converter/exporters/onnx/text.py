@@ -63,18 +63,22 @@ def _split(graph: Graph, x: Tensor, delimiter: str | None) -> Tensor:
 
 
 def _replaced(graph: Graph, x: Tensor, axes: int, character: str, by: str) -> Tensor:
-    """x with `by` for each `character`; by " " it gets blanks at both ends too, how many depends on the batch."""
+    """x with `by` for each `character`; by " " it gets blanks at both ends too, how many depends on the batch.
+
+    A Loop joins the pieces: in onnxruntime (1.32) StringConcat adds to what its output's memory holds, and a Scan gives
+    it memory that was used before.
+    """
     pieces = _split(graph, x, character)
-    shape = graph.op("Shape", x, dtype="int64")
-    start = graph.op("Expand", _text(graph, ""), shape)
-    first = graph.with_axes("Unsqueeze", start, [axes])
-    pieces = graph.op("Concat", first, pieces, axis=axes)  # a Scan needs one piece at least
+    start = graph.op("Expand", _text(graph, ""), graph.op("Shape", x, dtype="int64"))
     body = graph.body()
-    joined, piece = body.input("joined", "string"), body.input("piece", "string")
+    step, going, joined = body.input("step", "int64"), body.input("going", "bool"), body.input("joined", "string")
+    piece = body.op("Gather", pieces, step, axis=axes)
     made = body.op("StringConcat", joined, body.op("StringConcat", _text(body, by), piece) if by else piece)
-    value_infos = [value_info(each.name, "string", None) for each in (joined, piece, made)]
-    proto = helper.make_graph(body.nodes, f"replace {character!r}", value_infos[:2], value_infos[2:])
-    return graph.op("Scan", start, pieces, body=proto, num_scan_inputs=1, scan_input_axes=[axes])
+    shapes: dict[Tensor, tuple[None, ...]] = {joined: (None,) * axes, made: (None,) * axes}
+    inputs, outputs = ([value_info(each.name, each.dtype, shapes.get(each, ())) for each in side]
+                       for side in ((step, going, joined), (body.op("Identity", going), made)))  # fmt: skip
+    proto = helper.make_graph(body.nodes, graph.store.unique(f"{graph.store.layer}/join"), inputs, outputs)
+    return graph.op("Loop", graph.size(pieces, axes), None, start, dtype="string", body=proto)
 
 
 def _text(graph: Graph, text: str) -> Tensor:
