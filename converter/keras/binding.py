@@ -233,18 +233,18 @@ def _bind_objects(spec: LayerSpec, node: ObjectWeights, era: Era) -> Bound:
         return _bind_object_leaf(spec, node, era)
     children: dict[str, Bound] = {}
     index = 0
-    unknown = False  # whether a layer before is not understood, so that nobody can say if it has weights
+    unknown = False  # whether of a layer up to here nobody can say if it has weights: not understood, or words
     listed = sum(re.fullmatch(r"layer-\d+", name) is not None for name in node.children())
     unlisted = len(spec.config.layers) - listed  # a Sequential does not count its InputLayer
     for k, layer in enumerate(spec.config.layers):
-        unknown = unknown or bool(opaque_layers(layer))
-        if opaque_layers(layer) or not slots(layer, era):
+        expected = slots(layer, era)
+        unknown = unknown or bool(opaque_layers(layer)) or any(slot.variable.kind == "text" for slot in expected)
+        if opaque_layers(layer) or not expected:
             children[layer.name] = _assemble(layer, {})
             continue
-        weighted = any(slot.variable.tracked for slot in slots(layer, era))
-        edge = f"layer_with_weights-{index}" if weighted and not unknown else f"layer-{k - unlisted}"
+        edge = f"layer-{k - unlisted}" if unknown else f"layer_with_weights-{index}"
         child = node.child(edge)
-        index += weighted
+        index += 1
         where = f"layer {clean(layer.name)!r} ({layer.class_name})"
         if child is None:
             raise InvalidModel(f"no object {edge} in the checkpoint", where=where)
@@ -260,7 +260,7 @@ def _bind_object_leaf(spec: LayerSpec, node: ObjectWeights, era: Era) -> Bound:
     under = spec.row.variables_under if spec.row is not None else ()
     for variable in variables(spec, era):
         if variable.kind == "text":
-            words = (node.child(*under) or node).vocabulary(inverse=getattr(spec.config, "invert", False))
+            words = node.vocabulary(inverse=getattr(spec.config, "invert", False))
             own |= {} if words is None else {variable.name: words}
             continue
         found = node.child(*under, variable.name) or node.child(variable.name)

@@ -24,14 +24,12 @@ class Variable:
         kind: "text": words, by their index (None where the container leaves one out), which containers keep beside the
             arrays or not at all; binding leaves out what is not there. "named": an array that Keras 3's layouts store
             under its own name, and Keras 3 not in legacy HDF5.
-        tracked: whether checkpoints count it among the weights of its layer.
     """
 
     name: str
     trainable: bool = True
     floating: bool = True
     kind: Literal["array", "named", "text"] = "array"
-    tracked: bool = True
 
 
 @dataclass(frozen=True, eq=False)

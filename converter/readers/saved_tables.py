@@ -21,6 +21,8 @@ from converter.readers.vocabulary import text_weight
 INT64 = 9  # of types.proto
 MAX_WORDS = 10_000_000
 PLACE = "saved_model.pb"
+# Where a layer keeps its table: itself, or in the layer inside a TextVectorization, by its name since TF 2.8 and before.
+HOLDERS = ((), ("_lookup_layer",), ("_index_lookup_layer",))
 
 
 def words_at(graph: Any, path: tuple[str, ...], inverse: bool) -> Weight | None:
@@ -36,7 +38,8 @@ def words_at(graph: Any, path: tuple[str, ...], inverse: bool) -> Weight | None:
         Unsupported: it is filled from a file.
     """
     objects = graph.object_graph_def.nodes
-    table = _reached(objects, (*path, "lookup_table"))
+    reached = (_reached(objects, (*path, *holder, "lookup_table")) for holder in HOLDERS)
+    table = next((found for found in reached if found is not None), None)
     filler = None if table is None else _reached(objects, ("_initialize",), table)
     if table is None or filler is None:
         return None

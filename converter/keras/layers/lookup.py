@@ -20,7 +20,10 @@ from converter.keras.spec import Call, LayerType, Variable
 from converter.model import Value, Weight, constant
 
 Word = int | str
-KEEP_WORDS = "save the model as .keras, or give the layer its words as vocabulary=[...] when you build it"
+KEEP_WORDS = (
+    "save the model as .keras, or as a SavedModel with tf.keras; or give the layer its words when you build it, "
+    "vocabulary=[...]"
+)
 LEARNT = "vocabulary or weights learnt: not in HDF5 files"
 
 
@@ -69,8 +72,7 @@ AnyLookup = IntegerLookupConfig | StringLookupConfig
 
 def lookup_variables(config: Any, era: Era) -> tuple[Variable, ...]:
     """The words, unless given, and the weights of tf_idf."""
-    learnt = not config.has_input_vocabulary  # SavedModels take given words out of the configuration
-    words = (Variable("vocabulary", False, kind="text", tracked=learnt),) if config.vocabulary is None else ()
+    words = (Variable("vocabulary", False, kind="text"),) if config.vocabulary is None else ()
     weights = (Variable("idf_weights", False, kind="named"),) if config.output_mode == "tf_idf" else ()
     return (*words, *weights)
 

@@ -65,7 +65,6 @@ def _lookup_config(config: TextVectorizationConfig) -> StringLookupConfig:
         vocabulary=config.vocabulary,
         idf_weights=config.idf_weights,
         vocabulary_size=config.vocabulary_size,
-        has_input_vocabulary=config.has_input_vocabulary,
         encoding=config.encoding,
     )
 
