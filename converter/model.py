@@ -73,7 +73,7 @@ class Weight:
 
 
 def dtype_of(name: str) -> np.dtype[Any]:
-    """The NumPy dtype of a name; bfloat16 comes from ml_dtypes, imported only then. Strings are Python's, as objects."""
+    """The NumPy dtype of a name; bfloat16 comes from ml_dtypes, imported only then; strings are objects."""
     if name == "string":
         return np.dtype(object)
     if name == "bfloat16":

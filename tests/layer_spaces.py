@@ -235,7 +235,8 @@ SPACES: dict[str, Space] = {
         },
         st.sampled_from([[(1,)], [(1,)], [(3,)]]),
         texts=(
-            *WORDS, "", " ", "\t\n", "a  B c", " b\ta ", "!a?b", "A.b,C;d", "a.b!c-d--ef", "a\tb\tc\td\nab\rits", "no\x0bone\x0c", "\u00c9t\u00e9 \u00e9t\u00e9 a\u00a0b",
+            *WORDS, "", " ", "\t\n", "a  B c", " b\ta ", "!a?b", "A.b,C;d", "a.b!c-d--ef", "a\tb\tc\td\nab\rits",
+            "no\x0bone\x0c", "\u00c9t\u00e9 \u00e9t\u00e9 a\u00a0b",
             "[UNK] a-b it's \\ ` ~ _ {a} (b) <c> \"d\" #@$%^&*+=|/[]", "\u2003a\u2003 b\x1cc \r\n d", "a " * 12,
         ),
         opset=20,

@@ -220,9 +220,11 @@ def _bind_path_leaf(spec: LayerSpec, group: PathWeights, era: Era) -> Bound:
 
 def _by_name(group: PathWeights, expected: Sequence[Variable]) -> dict[str, Weight]:
     """What is not numbered: words, and arrays of names of their own; what is missing is left to the layer."""
-    read = {"named": group.array, "text": lambda name: group.vocabulary()}
-    found = {v.name: read[v.kind](v.name) for v in expected if v.kind != "array"}
-    return {v.name: w if v.kind == "text" else checked(v, w) for v in expected if (w := found.get(v.name)) is not None}
+    words = {v.name: group.vocabulary() for v in expected if v.kind == "text"}
+    arrays = {v.name: w for v in expected if v.kind == "named" and (w := group.array(v.name)) is not None}
+    return {name: w for name, w in words.items() if w is not None} | {
+        v.name: checked(v, arrays[v.name]) for v in expected if v.name in arrays
+    }
 
 
 # --- checkpoints and SavedModels --------------------------------------------------------------------------------------

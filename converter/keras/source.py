@@ -38,7 +38,7 @@ class PathWeights(Protocol):
         """The arrays of `vars` in this group, in numeric order; empty if there are none."""
 
     def array(self, name: str) -> Weight | None:
-        """The array of that name in `vars`, as layers write that save their arrays themselves; None if there is none."""
+        """The array of that name in `vars`, as layers write that save their arrays themselves, or None."""
 
     def vocabulary(self) -> Weight | None:
         """The words kept beside the arrays for this group, by index; None where there are none."""

@@ -1,8 +1,8 @@
 """The words of lookup layers in a SavedModel: constants of its graph that the table's initializer captures.
 
-layer -> `lookup_table` -> `_initialize`, a function whose bound inputs are the table, its keys and its values. Nothing is
-run: the two constants are read where they stand in the graph. Source: tensorflow/tensorflow `python/ops/lookup_ops.py`
-(KeyValueTensorInitializer), `core/protobuf/saved_object_graph.proto`, `core/framework/tensor.proto`.
+layer -> `lookup_table` -> `_initialize`, a function whose bound inputs are the table, its keys and its values. Nothing
+is run: the two constants are read where they stand in the graph. Source, in tensorflow/tensorflow:
+`python/ops/lookup_ops.py` (KeyValueTensorInitializer), `core/protobuf/saved_object_graph.proto`, `core/framework/tensor.proto`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from converter.readers.vocabulary import text_weight
 INT64 = 9  # of types.proto
 MAX_WORDS = 10_000_000
 PLACE = "saved_model.pb"
-# Where a layer keeps its table: itself, or in the layer inside a TextVectorization, by its name since TF 2.8 and before.
+# Where a layer keeps its table: itself, or, a TextVectorization, in the layer inside, which older ones call otherwise.
 HOLDERS = ((), ("_lookup_layer",), ("_index_lookup_layer",))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import onnx
 from onnx import helper
 
 from converter.errors import Unsupported
 from converter.exporters.onnx.graph import Graph, Tensor, element_type, value_info
 from converter.exporters.onnx.lower import Inputs, Outputs, lower, present, rank
-from converter.layers import LowerCase, Lookup, RemoveCharacters, SplitWords
+from converter.layers import Lookup, LowerCase, RemoveCharacters, SplitWords
 from converter.model import Node
 
 SPLITS_SINCE = 20  # StringSplit, StringConcat
@@ -29,7 +30,10 @@ def lookup(layer: Lookup, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
 
 @lower.register
 def lower_case(layer: LowerCase, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
-    """StringNormalizer takes one axis. Of the locale "C", which every system has, only ASCII letters have a case."""
+    """StringNormalizer takes one axis. Of the locale "C", which every system has, only ASCII letters have a case.
+
+    Before onnxruntime 1.18, a text of a single character beyond U+FFFF becomes "Conversion Error"; no other does.
+    """
     x = present(inputs[0])
     flat = graph.reshape(x, [-1])
     lowered = graph.op("StringNormalizer", flat, case_change_action="LOWER", is_case_sensitive=1, locale="C")
@@ -83,5 +87,5 @@ def _replaced(graph: Graph, x: Tensor, axes: int, character: str, by: str) -> Te
 
 def _text(graph: Graph, text: str) -> Tensor:
     """A 0-d constant."""
-    value = helper.make_tensor("value", element_type("string"), [], [text.encode()])
+    value = onnx.TensorProto(data_type=element_type("string"), string_data=[text.encode()])
     return graph.op("Constant", dtype="string", value=value)

@@ -14,7 +14,6 @@ from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.era import Era
 from converter.keras.graph import Tensor
 from converter.keras.layers.preprocessing import OutputMode, encode
-from converter.keras.ops import FLOATS
 from converter.keras.schema import Config, Count
 from converter.keras.spec import Call, LayerType, Variable
 from converter.model import Value, Weight, constant
@@ -61,7 +60,7 @@ class StringLookupConfig(LookupConfig, frozen=True):
     """https://keras.io/api/layers/preprocessing_layers/categorical/string_lookup/"""
 
     mask_token: str | None = None
-    oov_token: str | None = "[UNK]"
+    oov_token: str | None = "[UNK]"  # noqa: S105 - no password
     vocabulary: list[str] | str | None = None
     vocabulary_dtype: Literal["string"] = "string"
     encoding: str = "utf-8"
@@ -95,7 +94,8 @@ def words_of(call: Call, config: AnyLookup) -> tuple[Word, ...]:
         InvalidModel: there are none, one stands twice or is the mask, or they are not as the configuration says.
     """
     if isinstance(config.vocabulary, str):
-        raise Unsupported(f"a vocabulary in the file {clean(config.vocabulary, 60)}, outside of the model", hint=KEEP_WORDS)
+        what = f"a vocabulary in the file {clean(config.vocabulary, 60)}, outside of the model"
+        raise Unsupported(what, hint=KEEP_WORDS)
     words = _learnt(call, config) if config.vocabulary is None else _given(config, list(config.vocabulary))
     if not words:
         raise InvalidModel("an empty vocabulary")
@@ -120,8 +120,8 @@ def _learnt(call: Call, config: AnyLookup) -> list[Word]:
     lines, special = weight.read().tolist(), special_tokens(config)
     expected = config.vocabulary_size
     if len(lines) < len(special) or (expected is not None and expected != len(lines)):
-        wanted = f"{expected or len(special)} are expected"
-        raise InvalidModel(f"{len(lines)} words in the file, {wanted}; a word may hold the end of a line", where=weight.name)
+        what = f"{len(lines)} words in the file, {expected or len(special)} are expected"
+        raise InvalidModel(f"{what}; a word may hold the end of a line", where=weight.name)
     for line, token in zip(lines, special, strict=False):
         if line not in (None, str(token)):
             raise InvalidModel(f"starts with {clean(line, 60)!r}, not {clean(token, 60)!r}", where=weight.name)
@@ -156,7 +156,8 @@ def looked_up(call: Call, config: AnyLookup, x: Value) -> Value:
     if config.output_mode != "tf_idf":
         return encode(call, index, config.output_mode, depth)
     counts = encode(call, index, "count", depth)
-    return call.ops.elementwise("multiply", counts, call.ops.weight(_idf(call, config, len(words), depth, counts.dtype)))
+    weights = _idf(call, config, len(words), depth, counts.dtype)
+    return call.ops.elementwise("multiply", counts, call.ops.weight(weights))
 
 
 def _index(call: Call, config: AnyLookup, x: Value, words: tuple[Word, ...], depth: int) -> Value:
@@ -211,7 +212,8 @@ def _idf(call: Call, config: AnyLookup, words: int, depth: int, dtype: str) -> W
         raise Unsupported("the weights of tf_idf were learnt and are not in the file", hint=KEEP_WORDS)
     special = len(special_tokens(config))
     values = np.asarray(given, np.float64)
-    if config.vocabulary is not None and len(given) != len(config.vocabulary) or len(given) not in (words, words + special):
+    lengths = (words, words + special) if config.vocabulary is None else (len(config.vocabulary),)
+    if len(given) not in lengths:
         raise InvalidModel(f"{len(given)} idf_weights for {words} words")
     if len(given) == words:
         values = np.concatenate([np.full(special, values.mean()), values])

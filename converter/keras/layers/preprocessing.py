@@ -13,7 +13,7 @@ from converter.keras.graph import Tensor
 from converter.keras.layers.core import identity
 from converter.keras.layers.normalization import along, axis_of
 from converter.keras.ops import FLOATS
-from converter.keras.schema import Config, Count, Positive
+from converter.keras.schema import Config, Positive
 from converter.keras.spec import Call, LayerType, Variable
 from converter.model import Array, Value, Weight, constant
 
@@ -134,8 +134,8 @@ def _discretization(call: Call) -> tuple[Tensor, ...]:
 def _boundaries(call: Call) -> Array:
     """Boundaries given or learnt [bins - 1], float32.
 
-    Those learnt are found in the summary [2, any] of values and their weights as tf.keras finds them whenever it loads a
-    model: `get_bin_boundaries` in tf_keras/src/layers/preprocessing/discretization.py.
+    Those learnt are found in the summary [2, any] of values and their weights as tf.keras finds them whenever it loads
+    a model: `get_bin_boundaries` in tf_keras/src/layers/preprocessing/discretization.py.
     """
     config: DiscretizationConfig = call.config
     if config.bin_boundaries is not None:
@@ -149,7 +149,8 @@ def _boundaries(call: Call) -> Array:
         return summary[0, :-1]
     wanted = share + np.arange(0.0, 1.0, share)
     seen = summary[1].cumsum()
-    return np.interp(wanted, seen / seen[-1], summary[0]).astype(np.float32)[:-1]
+    found: Array = np.interp(wanted, seen / seen[-1], summary[0]).astype(np.float32)
+    return found[:-1]
 
 
 class CategoryEncodingConfig(Config, frozen=True, kw_only=True):

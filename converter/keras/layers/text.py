@@ -11,7 +11,7 @@ from converter import layers
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.era import Era
 from converter.keras.graph import Tensor
-from converter.keras.layers.lookup import LEARNT, StringLookupConfig, lookup_variables, looked_up
+from converter.keras.layers.lookup import LEARNT, StringLookupConfig, looked_up, lookup_variables
 from converter.keras.layers.preprocessing import OutputMode
 from converter.keras.schema import Config, Positive
 from converter.keras.spec import Call, LayerType, Variable
@@ -26,8 +26,8 @@ STANDARDS: dict[str | None, tuple[bool, str]] = {
     "lower_and_strip_punctuation": (True, PUNCTUATION),
 }
 INSTEAD = (
-    "split the text in your application and look its words up there, in the layer's vocabulary; for the rest, build the "
-    "same model from an Input of indices on, set its weights, and convert that"
+    "split the text in your application and look its words up there, in the layer's vocabulary; for the rest, build "
+    "the same model from an Input of indices on, set its weights, and convert that"
 )
 
 
@@ -75,8 +75,9 @@ def _variables(config: Any, era: Era) -> tuple[Variable, ...]:
 
 def _refuse(config: TextVectorizationConfig) -> None:
     """What cannot be said, by name."""
+    standard = clean(config.standardize, 60)
     wrong = [
-        (config.standardize not in list(STANDARDS), f"standardize={clean(config.standardize, 60)}, which is Python code"),
+        (config.standardize not in list(STANDARDS), f"standardize={standard}, which is Python code"),
         (config.split == "character", "split='character': ONNX cannot split text into characters"),
         (config.split not in (None, "whitespace", "character"), "split by Python code"),
         (config.ngrams is not None, "ngrams"),
