@@ -2,7 +2,8 @@
 
 layer -> `lookup_table` -> `_initialize`, a function whose bound inputs are the table, its keys and its values. Nothing
 is run: the two constants are read where they stand in the graph. Source, in tensorflow/tensorflow:
-`python/ops/lookup_ops.py` (KeyValueTensorInitializer), `core/protobuf/saved_object_graph.proto`, `core/framework/tensor.proto`.
+`python/ops/lookup_ops.py` (KeyValueTensorInitializer), `core/protobuf/saved_object_graph.proto`,
+`core/framework/tensor.proto`.
 """
 
 from __future__ import annotations
