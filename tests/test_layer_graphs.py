@@ -149,6 +149,16 @@ def test_spectral_normalization() -> None:
     check("keras", lambda keras, x: keras.layers.SpectralNormalization(keras.layers.Dense(2))(x), 1)
 
 
+@pytest.mark.parametrize(("name", "by_keyword"), [("keras", True), ("tf_keras", True), ("tf_keras", False)])
+def test_weighted_counts(name: str, by_keyword: bool) -> None:
+    keras, rng = library(name), np.random.default_rng(0)
+    ids, weights = keras.layers.Input((TIME,), dtype="int32"), keras.layers.Input((TIME,))
+    layer = keras.layers.CategoryEncoding(num_tokens=6, output_mode="count")
+    model = keras.Model([ids, weights], layer(ids, count_weights=weights) if by_keyword else layer(ids, weights))
+    arrays = [rng.integers(0, 6, (BATCH, TIME)).astype("int32"), rng.normal(size=(BATCH, TIME)).astype("float32")]
+    assert_equal(model, arrays, SUFFIX[name])
+
+
 KERAS_OPS: dict[str, Build] = {
     "arithmetic": lambda o, x, y: (2.0 * x + y / 3.0 - x * y) ** 2,
     "compare": lambda o, x, y: o.where(o.greater(x, y), x, 0.5),

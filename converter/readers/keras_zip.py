@@ -15,7 +15,7 @@ from converter.formats.archive import Folder, Zip, open_zip, sha256
 from converter.formats.text import MAX_BYTES, decode, parse_json
 from converter.keras.source import PathWeights, Source
 from converter.readers.common import NEEDS_ARCHITECTURE, chosen, parse_architecture, provenance
-from converter.readers.path_weights import StoredPaths
+from converter.readers.path_weights import VOCABULARY, StoredPaths
 
 ASSETS = "assets"
 CONFIG, METADATA = "config.json", "metadata.json"
@@ -65,7 +65,10 @@ def _read_shards(index: Path, architecture: Mapping[str, Any]) -> Source:
 
 
 def _files(folder: Folder, names: Iterable[str]) -> list[Path]:
-    return [folder.path / name for name in sorted(names)]
+    """What a folder's model is made of, in order: files directly in it, and the words of its layers."""
+    words = (path for path in sorted((folder.path / ASSETS).rglob(VOCABULARY)) if path.is_file())
+    inside = [path for path in words if path.resolve().is_relative_to(folder.path.resolve())]
+    return [*(folder.path / name for name in sorted(names)), *inside]
 
 
 def read_weights(path: Path) -> PathWeights:
