@@ -365,6 +365,10 @@ class OneHot(Struct, frozen=True):
 # --- text -------------------------------------------------------------------------------------------------------------
 
 
+# What an exporter gives where a Lookup has no default: an index that no table has, even once cast to int32.
+NO_INDEX = -(2**31)
+
+
 class Lookup(Struct, frozen=True, eq=False):
     """For each element of x, int64 or string, the value that stands beside it among `keys`, which differ.
 

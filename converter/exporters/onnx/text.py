@@ -8,13 +8,11 @@ from onnx import helper
 from converter.errors import Unsupported
 from converter.exporters.onnx.graph import Graph, Tensor, element_type, value_info
 from converter.exporters.onnx.lower import Inputs, Outputs, lower, present, rank
-from converter.layers import Lookup, LowerCase, RemoveCharacters, SplitWords
+from converter.layers import NO_INDEX, Lookup, LowerCase, RemoveCharacters, SplitWords
 from converter.model import Node
 
 SPLITS_SINCE = 20  # StringSplit, StringConcat
 BLANKS = "\t\n\v\f\r"  # with " " itself all that TensorFlow splits at; onnxruntime splits at " " only
-# Where the model has no meaning for an element: an index that Gather refuses, even once cast to int32.
-NO_INDEX = -(2**31)
 
 
 @lower.register
