@@ -17,7 +17,9 @@ from test_cli import refused, run
 
 from converter import interpret, layers
 from converter.errors import ConversionError
+from converter.exporters import keras, torch
 from converter.exporters.onnx import export
+from converter.formats import safetensors
 from converter.formats.protobuf import parse
 from converter.formats.text import MAX_BYTES
 from converter.model import Model
@@ -275,6 +277,44 @@ def test_text_as_onnx(tmp_path: Path, layer: Any, opset: int, rows: list[int]) -
     want = interpret.run(model, {"x": TRICKY[rows]})["layer:0"]
     assert got.shape == want.shape
     assert got.tolist() == want.tolist()
+
+
+NUMBERS_AT = layers.Lookup((5, -(2**63), 7, 0), (2, 3, 4, 0), 1)
+ASKED = np.array([[5, 7, 0], [6, -(2**63), 2**62]])
+
+
+def number_model(layer: layers.Lookup) -> Model:
+    b = Builder()
+    x = b.input("x", (None, 3), "int64")
+    return b.model(b.node("layer", layer, [x], (None, 3), dtype="int64"))
+
+
+def test_numbers_for_keras3(tmp_path: Path) -> None:
+    """Written as operations, and read back as such."""
+    model = number_model(NUMBERS_AT)
+    keras.export(model, tmp_path / "m.keras")
+    again = load(tmp_path / "m.keras")
+    made = interpret.run(again, {again.inputs[0].name: ASKED})[again.outputs[0].name]
+    assert made.tolist() == interpret.run(model, {"x": ASKED})["layer:0"].tolist() == [[2, 4, 0], [1, 3, 1]]
+
+
+def test_numbers_for_pytorch(tmp_path: Path) -> None:
+    """A binary search: the keys are written in order, each value at its key's place."""
+    torch.export(number_model(NUMBERS_AT), tmp_path / "m.safetensors")
+    stored = safetensors.read(tmp_path / "m.safetensors").tensors
+    written = {name: weight.read().tolist() for name, weight in stored.items()}
+    assert sorted(written.values()) == [[-(2**63), 0, 5, 7], [3, 0, 2, 4]]
+    text = (tmp_path / "m.py").read_text()
+    assert "torch.searchsorted(self.layer_keys, v_x.contiguous()).clamp(max=3)" in text
+
+
+@pytest.mark.parametrize(("target", "name"), [(keras, "Keras 3"), (torch, "PyTorch")])
+def test_lookups_of_text_elsewhere(tmp_path: Path, target: Any, name: str) -> None:
+    b = Builder()
+    x = b.input("x", (None, 3), "string")
+    model = b.model(b.node("layer", layers.Lookup(("a",), (0,), 1), [x], (None, 3), dtype="int64"))
+    with pytest.raises(ConversionError, match=f"a lookup of text.*{name}"):
+        target.export(model, tmp_path / "m.out")
 
 
 def test_text_and_numbers_are_not_confused() -> None:
