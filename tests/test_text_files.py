@@ -117,6 +117,13 @@ BROKEN: dict[str, tuple[bytes | None, dict[str, Any], str]] = {
         {"output_mode": "tf_idf", "vocabulary": ["a", "b"], "idf_weights": [1.0]},
         "1 idf_weights for 2 words",
     ),
+    "too many words": (WORDS, {"max_tokens": 4}, "5 words where max_tokens is 4"),
+    "too wide": (
+        None,
+        {"output_mode": "multi_hot", "vocabulary": ["a"], "max_tokens": 2**30, "pad_to_max_tokens": True},
+        "words encoded as vectors of 1073741824 numbers",
+    ),
+    "mask out of range": (NUMBERS, {"kind": "IntegerLookup", "mask_token": 2**63}, "bad configuration"),
     "given words twice": (None, {"vocabulary": ["a", "b", "a"]}, "the word 'a' stands twice"),
     "nothing for no word": (b"\nNone\na\nb\nc", {"invert": True, "oov_token": None}, "invert without an oov_token"),
 }

@@ -52,7 +52,8 @@ def words_at(graph: Any, path: tuple[str, ...], inverse: bool) -> Weight | None:
     constants = [objects[k].constant.operation if 0 <= k < len(objects) else "" for k in inputs[1:]]
     if len(constants) != 2 or inputs[0] != table or not all(constants):
         raise Unsupported("a vocabulary read from a file beside the model", hint="give the layer its words as a list")
-    words, indices = (_constant(graph.graph_def, name) for name in (constants[::-1] if inverse else constants))
+    listed = parse("GraphDef", graph.graph_def).node
+    words, indices = (_constant(listed, name) for name in (constants[::-1] if inverse else constants))
     return text_weight("/".join(path), _ordered(indices, words))
 
 
@@ -66,9 +67,9 @@ def _reached(objects: Any, path: tuple[str, ...], node: int = 0) -> int | None:
     return node
 
 
-def _constant(graph: bytes, name: str) -> list[int] | list[str]:
+def _constant(nodes: Any, name: str) -> list[int] | list[str]:
     """The values of the constant of that name, of one axis."""
-    for node in parse("GraphDef", graph).node:
+    for node in nodes:
         if node.name == name and node.op == "Const":
             tensor = next((entry.value.tensor for entry in node.attr if entry.key == "value"), None)
             if tensor is not None:

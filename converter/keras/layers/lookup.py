@@ -5,8 +5,10 @@ Source: keras/src/layers/preprocessing/index_lookup.py, the same in tf_keras.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections import Counter
+from typing import Annotated, Any, Literal
 
+import msgspec
 import numpy as np
 
 from converter import layers
@@ -14,11 +16,13 @@ from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.era import Era
 from converter.keras.graph import Tensor
 from converter.keras.layers.preprocessing import OutputMode, encode
-from converter.keras.schema import Config, Count
+from converter.keras.schema import Config, Count, Positive
 from converter.keras.spec import Call, LayerType, Variable
 from converter.model import Value, Weight, constant
 
 Word = int | str
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+MAX_DEPTH = 1 << 24  # of vectors that stand for words
 KEEP_WORDS = (
     "save the model as .keras, or as a SavedModel with tf.keras; or give the layer its words when you build it, "
     "vocabulary=[...]"
@@ -29,7 +33,7 @@ LEARNT = "vocabulary or weights learnt: not in HDF5 files"
 class LookupConfig(Config, frozen=True):
     """What both lookups have."""
 
-    max_tokens: int | None = None
+    max_tokens: Positive | None = None
     num_oov_indices: Count = 1
     vocabulary_size: int | None = None
     idf_weights: list[float] | None = None
@@ -50,9 +54,9 @@ class LookupConfig(Config, frozen=True):
 class IntegerLookupConfig(LookupConfig, frozen=True):
     """https://keras.io/api/layers/preprocessing_layers/categorical/integer_lookup/"""
 
-    mask_token: int | None = None
-    oov_token: int | None = -1
-    vocabulary: list[int] | str | None = None
+    mask_token: Int64 | None = None
+    oov_token: Int64 | None = -1
+    vocabulary: list[Int64] | str | None = None
     vocabulary_dtype: Literal["int64"] = "int64"
 
 
@@ -99,9 +103,8 @@ def words_of(call: Call, config: AnyLookup) -> tuple[Word, ...]:
     words = _learnt(call, config) if config.vocabulary is None else _given(config, list(config.vocabulary))
     if not words:
         raise InvalidModel("an empty vocabulary")
-    if len(set(words)) != len(words):
-        seen: set[Word] = set()
-        twice = next(word for word in words if word in seen or seen.add(word))  # type: ignore[func-returns-value]
+    twice = next((word for word, count in Counter(words).items() if count > 1), None)
+    if twice is not None:
         raise InvalidModel(f"the word {clean(twice, 60)!r} stands twice in the vocabulary")
     if config.mask_token is not None and config.mask_token in words:
         raise InvalidModel(f"the mask token {clean(config.mask_token, 60)!r} stands among the words")
@@ -142,13 +145,19 @@ def looked_up(call: Call, config: AnyLookup, x: Value) -> Value:
     """The output of a lookup layer called on x.
 
     Raises:
-        Unsupported: unknown words told apart by a hash, or an encoding ONNX cannot say.
+        Unsupported: unknown words told apart by a hash, an encoding ONNX cannot say, or too many words to encode.
     """
+    if isinstance(config, StringLookupConfig) and config.encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
+        raise Unsupported(f"encoding {clean(config.encoding, 40)}: ONNX has UTF-8 only")
     words = words_of(call, config)
     if config.invert:
         return _inverse(call, config, x, words)
     size = len(special_tokens(config)) + len(words)
+    if config.max_tokens is not None and size > config.max_tokens:
+        raise InvalidModel(f"{size} words where max_tokens is {config.max_tokens}")
     depth = config.max_tokens if config.pad_to_max_tokens and config.max_tokens else size
+    if config.output_mode != "int" and depth > MAX_DEPTH:
+        raise Unsupported(f"words encoded as vectors of {depth} numbers; more than {MAX_DEPTH} are not exported")
     index = _index(call, config, x, words, depth)
     if config.output_mode == "int":
         named = config.dtype if call.era.major < 3 and config.dtype == "int32" else "int64"
@@ -228,8 +237,6 @@ def _string_lookup(call: Call) -> tuple[Tensor, ...]:
     config: StringLookupConfig = call.config
     if (call.x.dtype == "string") == config.invert:
         raise InvalidModel(f"is called on {call.x.dtype}, {'indices are' if config.invert else 'text is'} expected")
-    if config.encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
-        raise Unsupported(f"encoding {clean(config.encoding, 40)}: ONNX has UTF-8 only")
     return (Tensor(looked_up(call, config, call.x.value)),)
 
 

@@ -34,7 +34,7 @@ INSTEAD = (
 class TextVectorizationConfig(Config, frozen=True):
     """https://keras.io/api/layers/preprocessing_layers/text/text_vectorization/"""
 
-    max_tokens: int | None = None
+    max_tokens: Positive | None = None
     standardize: Any = "lower_and_strip_punctuation"
     split: Any = "whitespace"
     ngrams: int | list[int] | None = None
