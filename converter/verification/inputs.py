@@ -184,7 +184,7 @@ def _values(
     dtype = dtype_of(value.dtype)
     if dtype.kind == "b":
         return _steps(shape, rng, first_pattern)
-    if traits.words is not None or dtype.hasobject:
+    if dtype.hasobject or (traits.words is not None and traits.limit is None):
         made = (traits.words or Words()).values(shape, length, rng, dtype)
     elif traits.limit is not None or dtype.kind in "iu":
         made = rng.integers(0, traits.limit or 10, shape).astype(dtype)

@@ -162,13 +162,14 @@ class CategoryEncodingConfig(Config, frozen=True, kw_only=True):
 
 
 def _category_encoding(call: Call) -> tuple[Tensor, ...]:
-    weights = call.kwargs.get("count_weights", call.args[1] if len(call.args) > 1 else None)
-    given = weights.value if isinstance(weights, Tensor) else None
-    if (weights is not None and given is None) or not isinstance(call.args[0], Tensor):
-        raise Unsupported("CategoryEncoding is called on what is no single tensor")
-    if given is not None and call.config.output_mode != "count":
-        raise InvalidModel(f"count_weights with output_mode {call.config.output_mode}")
-    return (Tensor(encode(call, call.args[0].value, call.config.output_mode, call.config.num_tokens, given)),)
+    config: CategoryEncodingConfig = call.config
+    given = [each for each in (*call.args, call.kwargs.get("count_weights")) if each is not None]
+    if not 1 <= len(given) <= 2 or not all(isinstance(each, Tensor) for each in given):
+        raise Unsupported("CategoryEncoding is called on something else than a tensor, and one of weights")
+    index, *weights = (each.value for each in given)
+    if weights and config.output_mode != "count":
+        raise InvalidModel(f"count_weights with output_mode {config.output_mode}")
+    return (Tensor(encode(call, index, config.output_mode, config.num_tokens, *weights)),)
 
 
 def encode(call: Call, index: Value, mode: OutputMode, depth: int, weights: Value | None = None) -> Value:
