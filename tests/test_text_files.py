@@ -123,6 +123,17 @@ BROKEN: dict[str, tuple[bytes | None, dict[str, Any], str]] = {
         {"output_mode": "multi_hot", "vocabulary": ["a"], "max_tokens": 2**30, "pad_to_max_tokens": True},
         "words encoded as vectors of 1073741824 numbers",
     ),
+    "Python code": (
+        WORDS,
+        {"kind": "TextVectorization", "standardize": {"class_name": "function", "config": "tidy"}, "width": 1},
+        "which is Python code (split the text in your application",
+    ),
+    "Python code to split": (
+        WORDS,
+        {"kind": "TextVectorization", "split": {"class_name": "function", "config": "cut"}, "width": 1},
+        "split by Python code (split the text in your application",
+    ),
+    "several texts to split": (WORDS, {"kind": "TextVectorization"}, "text of shape (None, 3) to be split"),
     "mask out of range": (NUMBERS, {"kind": "IntegerLookup", "mask_token": 2**63}, "bad configuration"),
     "given words twice": (None, {"vocabulary": ["a", "b", "a"]}, "the word 'a' stands twice"),
     "nothing for no word": (b"\nNone\na\nb\nc", {"invert": True, "oov_token": None}, "invert without an oov_token"),
