@@ -51,7 +51,7 @@ class Words:
                 size = length if place == 0 else int(rng.integers(0, length + 1))
                 made[place] = _text([self._word(rng) for _ in range(size)], rng)
             else:
-                made[place] = np.asarray(self._word(rng)).astype(dtype)  # a number too large for the input wraps
+                made[place] = np.asarray(self._word(rng)).astype(dtype)[()]  # too large a number wraps
         return made.reshape(shape)
 
     def _word(self, rng: np.random.Generator) -> Any:
