@@ -15,8 +15,8 @@ import numpy as np
 import reference_lstm
 from converter import layers
 from converter.activations import Activation
-from converter.model import Array, Model, Node, Value, Weight
-from reference_lstm import conv, ops
+from converter.model import Array, Model, Node, Value, Weight, dtype_of
+from reference_lstm import conv, ops, text
 from reference_lstm import layers as reference
 
 FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
@@ -78,12 +78,12 @@ def outputs_of(node: Node, inputs: Inputs, dtype: str) -> tuple[Array, ...]:
 
 def fitted(array: Array, value: Value, dtype: str, maker: str = "the caller") -> Array:
     """The array in the dtype of its value; its shape and kind must be those the model says."""
-    target = np.dtype(resolved(value.dtype, dtype))
+    target = dtype_of(resolved(value.dtype, dtype))
     if len(array.shape) != len(value.shape) or any(
         known is not None and known != size for known, size in zip(value.shape, array.shape, strict=True)
     ):
         raise ValueError(f"{maker} made {value.name!r} of shape {array.shape}, the model says {value.shape}")
-    if not np.can_cast(array.dtype, target, "same_kind"):
+    if not np.can_cast(array.dtype, target, "same_kind") or (target.hasobject and array.dtype.kind not in "OU"):
         raise ValueError(f"{maker} made {value.name!r} of dtype {array.dtype}, the model says {value.dtype}")
     return array.astype(target, copy=False)
 
@@ -269,4 +269,8 @@ OPERATORS: Mapping[type[Any], Callable[..., Array]] = {
     layers.MatMul: lambda p, a, b: ops.matmul(a, b, p.transpose_a, p.transpose_b),
     layers.Einsum: lambda p, *xs: ops.einsum(p.equation, *xs),
     layers.OneHot: lambda p, x: ops.one_hot(x, p.depth),
+    layers.Lookup: lambda p, x: text.lookup(x, p.keys, p.values, p.default),
+    layers.LowerCase: lambda p, x: text.lower_case(x),
+    layers.RemoveCharacters: lambda p, x: text.remove_characters(x, p.characters),
+    layers.SplitWords: lambda p, x: text.split_words(x),
 }

@@ -73,7 +73,9 @@ class Weight:
 
 
 def dtype_of(name: str) -> np.dtype[Any]:
-    """The NumPy dtype of a name; bfloat16 comes from ml_dtypes, imported only then."""
+    """The NumPy dtype of a name; bfloat16 comes from ml_dtypes, imported only then; strings are objects."""
+    if name == "string":
+        return np.dtype(object)
     if name == "bfloat16":
         import ml_dtypes
 
@@ -105,7 +107,7 @@ class Value:
     Attributes:
         name: unique in the model.
         shape: None where Keras leaves a dimension open; axis 0 is the batch (axis 1 if time major).
-        dtype: "float32", "float16", "float64", "bfloat16", "int32", "int64", "bool", ...
+        dtype: "float32", "float16", "float64", "bfloat16", "int32", "int64", "bool", "string", ...
     """
 
     name: str

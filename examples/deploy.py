@@ -20,8 +20,10 @@ DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(do
 
 
 def zeros(value: Any, batch: int, steps: int) -> Any:
-    """An array for a graph input; open dimensions are the batch, then the steps."""
+    """An array for a graph input, or texts of as many words; open dimensions are the batch, then the steps."""
     sizes = [size if isinstance(size, int) else steps if axis else batch for axis, size in enumerate(value.shape)]
+    if value.type == "tensor(string)":
+        return np.full(sizes, " ".join(["word"] * steps), object)
     return np.zeros(sizes, DTYPES[value.type])
 
 

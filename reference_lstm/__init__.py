@@ -6,6 +6,7 @@
     conv          convolution, transposed convolution, pooling
     layers        Dense, Embedding, normalisations
     ops           shapes, arithmetic, reductions
+    text          strings: case, characters, words, and the numbers of words
 
 Functions of arrays, in float32 or float64 as the arrays are. It knows no file format, trains nothing, and shares no
 code with the converter it judges.

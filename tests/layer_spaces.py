@@ -22,6 +22,13 @@ class Space:
     integers: int = 0  # inputs are whole numbers below this
     refused: str = ""  # what the refusal says of arguments that this library computes in two ways
     lacks: dict[str, set[str]] = field(default_factory=dict)  # arguments that a library has not, or in part only
+    texts: tuple[str, ...] = ()  # inputs are some of these
+    opset: int | None = None
+
+    @property
+    def dtype(self) -> str:
+        """Of the inputs."""
+        return "string" if self.texts else "int32" if self.integers else "float32"
 
 
 def shape(*sizes: Any) -> Any:
@@ -126,6 +133,12 @@ AUGMENTATIONS: dict[str, tuple[dict[str, Any], frozenset[str]]] = {  # arguments
     "RandomPosterization": ({"factor": st.integers(1, 8)}, ONLY_3),
     "RandomColorJitter": ({"brightness_factor": st.just(0.3), "hue_factor": st.just(0.2)}, ONLY_3),
     "MaxNumBoundingBoxes": ({"max_number": st.just(3)}, ONLY_3),
+}  # fmt: skip
+WORDS = ["a", "b", "c", "d", "ab", "its", "\u00e9t\u00e9", "x y", "abcdef"]
+ENCODED = {
+    "output_mode": st.sampled_from(["int", "int", "one_hot", "multi_hot", "count", "tf_idf"]),
+    "idf_weights": st.sampled_from([None, [0.5, 2.0, 1.25, 3.0]]), "max_tokens": st.sampled_from([None, 9]),
+    "pad_to_max_tokens": BOOL,
 }  # fmt: skip
 SPACES: dict[str, Space] = {
     "Dense": Space({"units": st.integers(1, 5), "activation": ACTIVATION, "use_bias": BOOL}, ANY),
@@ -295,11 +308,33 @@ SPACES: dict[str, Space] = {
         {
             "vocabulary": st.permutations(range(1, 9)).map(lambda words: sorted(words[:4])), "invert": BOOL,
             "mask_token": st.sampled_from([None, 0]), "num_oov_indices": st.integers(0, 3),
-            "oov_token": st.sampled_from([-1, 11]), "max_tokens": st.sampled_from([None, 12]),
-            "pad_to_max_tokens": BOOL,
-            "output_mode": st.sampled_from(["int", "one_hot", "multi_hot", "count"]),
+            "oov_token": st.sampled_from([-1, 11]), **ENCODED,
         },
         shape(st.integers(1, 3)),
         integers=12,
+    ),
+    "StringLookup": Space(
+        {
+            "vocabulary": st.permutations(WORDS).map(lambda words: words[:4]), "num_oov_indices": st.integers(0, 1),
+            "mask_token": st.sampled_from([None, "", "mask"]), "oov_token": st.sampled_from(["[UNK]", "?"]), **ENCODED,
+        },
+        shape(st.integers(1, 3)),
+        texts=(*WORDS, "", "mask", "[UNK]", "A", "\u00c9t\u00e9"),
+    ),
+    "TextVectorization": Space(
+        {
+            "vocabulary": st.permutations(WORDS).map(lambda words: words[:4]),
+            **ENCODED, "output_mode": st.sampled_from(["int", "int", "multi_hot", "count", "tf_idf"]),
+            "standardize": st.sampled_from([None, "lower", "strip_punctuation", "lower_and_strip_punctuation"]),
+            "split": st.sampled_from([None, "whitespace", "whitespace"]),
+            "output_sequence_length": st.sampled_from([None, 1, 3, 9]),
+        },
+        st.sampled_from([[(1,)], [(1,)], [(3,)]]),
+        texts=(
+            *WORDS, "", " ", "\t\n", "a  B c", " b\ta ", "!a?b", "A.b,C;d", "a.b!c-d--ef", "a\tb\tc\td\nab\rits",
+            "no\x0bone\x0c", "\u00c9t\u00e9 \u00e9t\u00e9 a\u00a0b",
+            "[UNK] a-b it's \\ ` ~ _ {a} (b) <c> \"d\" #@$%^&*+=|/[]", "\u2003a\u2003 b\x1cc \r\n d", "a " * 12,
+        ),
+        opset=20,
     ),
 }  # fmt: skip

@@ -26,7 +26,8 @@ FILES = [
     for name, fixture in GOOD.items()
     for file in fixture["files"]
 ]
-DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int32)": "int32", "tensor(int64)": "int64"}
+DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int32)": "int32", "tensor(int64)": "int64",
+          "tensor(string)": "object"}  # fmt: skip
 PROCESSES = ("lambda.h5", "kernel_shape.h5", "truncated.keras", "no_shard.index", "page.h5")
 
 
@@ -36,7 +37,8 @@ def arrays(name: str, kind: str) -> list[list[Array]]:
         stored = dict(file)
     calls = sorted({key.partition("_")[0] for key in stored if "_" in key}) or [""]
     prefixes = [f"{call}_{kind}" if call else kind for call in calls]
-    return [[stored[key] for key in sorted(stored) if key.startswith(prefix)] for prefix in prefixes]
+    as_text = {key: array.astype(object) if array.dtype.kind == "U" else array for key, array in stored.items()}
+    return [[as_text[key] for key in sorted(stored) if key.startswith(prefix)] for prefix in prefixes]
 
 
 def opened(name: str, file: dict[str, str]) -> Model:

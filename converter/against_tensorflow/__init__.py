@@ -27,6 +27,12 @@ from converter.verification import Truth
 __all__ = ["engine"]
 
 
+def _array(tensor: Any) -> Array:
+    """NumPy's, strings as text."""
+    array = np.asarray(tensor)
+    return np.vectorize(bytes.decode, otypes=[object])(array) if array.dtype.hasobject else array
+
+
 def engine(model: Model) -> Truth:
     """TensorFlow as the truth for a model.
 
@@ -55,6 +61,6 @@ def engine(model: Model) -> Truth:
             made = made if isinstance(node.layer, Recurrent) else [made]
             values.update({value.name: tensor for value, tensor in zip(node.outputs, made, strict=True)})
         wanted = [value.name for value in model.outputs] + [state.output.name for state in model.states]
-        return {name: np.asarray(values[name]) for name in wanted}
+        return {name: _array(values[name]) for name in wanted}
 
     return Truth(f"TensorFlow {tf.__version__}, {package} {keras.__version__}", run)

@@ -74,6 +74,19 @@ def _matmul(stage: Stage, layer: neutral.MatMul, a: Tensor, b: Tensor) -> Tensor
     return stage.tf.matmul(a, b, transpose_a=layer.transpose_a, transpose_b=layer.transpose_b)
 
 
+def _lookup(stage: Stage, layer: neutral.Lookup, x: Tensor) -> Tensor:
+    keys, values = stage.tf.constant(layer.keys, x.dtype), stage.tf.constant(layer.values)
+    values = values if values.dtype == "string" else stage.tf.cast(values, "int64")
+    default = layer.default if layer.default is not None else "" if values.dtype == "string" else -1
+    lookup = stage.tf.lookup
+    return lookup.StaticHashTable(lookup.KeyValueTensorInitializer(keys, values), default).lookup(x)
+
+
+def _remove(stage: Stage, layer: neutral.RemoveCharacters, x: Tensor) -> Tensor:
+    escaped = "".join(f"\\x{ord(character):02x}" for character in layer.characters)
+    return stage.tf.strings.regex_replace(x, f"[{escaped}]", "")
+
+
 OPERATORS: Mapping[type, Callable[..., Any]] = {
     neutral.Activate: lambda stage, layer, x: stage.activation(layer.activation)(x),
     neutral.Reshape: _reshape,
@@ -98,4 +111,8 @@ OPERATORS: Mapping[type, Callable[..., Any]] = {
     neutral.MatMul: _matmul,
     neutral.Einsum: lambda stage, layer, *inputs: stage.tf.einsum(layer.equation, *inputs),
     neutral.OneHot: lambda stage, layer, x: stage.tf.one_hot(stage.tf.cast(x, "int64"), layer.depth, dtype="float64"),
+    neutral.Lookup: _lookup,
+    neutral.LowerCase: lambda stage, layer, x: stage.tf.strings.lower(x),
+    neutral.RemoveCharacters: _remove,
+    neutral.SplitWords: lambda stage, layer, x: stage.tf.strings.split(x).to_tensor(""),
 }

@@ -25,7 +25,7 @@ class Stage:
 
     def tensor(self, array: Array) -> Tensor:
         """An array as a tensor; every float becomes float64."""
-        real = array.dtype.kind not in "iub"
+        real = array.dtype.kind not in "iubO"
         return self.tf.constant(array.astype(FLOAT) if real else array)
 
     def weight(self, weight: Weight | None) -> Tensor | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import struct
 import zipfile
 import zlib
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from converter.errors import InvalidModel, Unsupported
+from converter.formats.stored_bytes import read_file
 
 MAX_MEMBERS = 10_000
 MAX_INFLATED = 256 << 20
@@ -51,6 +53,19 @@ class Folder:
         if file.stat().st_size > limit:
             raise InvalidModel(f"{file.stat().st_size} bytes, more than the {limit} that such a file has", where=name)
         return file.read_bytes()
+
+    def read_below(self, name: str, limit: int) -> bytes | None:
+        """A whole file of at most `limit` bytes in a folder below this one; None if there is none.
+
+        Raises:
+            InvalidModel: it is larger, no regular file, or a link on the way leads out of the folder.
+        """
+        file = self.path / name
+        if not os.path.lexists(file):
+            return None
+        if not file.resolve().is_relative_to(self.path.resolve()):
+            raise InvalidModel("a link out of the folder", where=name)
+        return read_file(file, limit)
 
 
 @dataclass(frozen=True, eq=False)

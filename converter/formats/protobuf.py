@@ -1,7 +1,7 @@
 """Protobuf messages of TensorFlow and ONNX, as far as readers need them: one table, made a private descriptor pool.
 
 Field numbers and types are those of the files named beside each message, all under `tensorflow/core/protobuf` or
-`tensorflow/core/framework` of tensorflow/tensorflow. What the table leaves out (graphs and functions above all) is
+`tensorflow/core/framework` of tensorflow/tensorflow. What the table leaves out (functions above all) is
 skipped unread. The pool is our own, so a TensorFlow in the same process is neither needed nor disturbed.
 """
 
@@ -47,12 +47,27 @@ _SCHEMA: dict[str, tuple[tuple[int, str, str], ...]] = {
     # saved_object_graph.proto
     "SavedUserObject": ((1, "identifier", "string"), (3, "metadata", "string")),
     "SavedVariable": ((1, "dtype", "int32"), (2, "shape", "TensorShape"), (6, "name", "string")),
+    "SavedFunction": ((1, "concrete_functions", "*string"),),
+    "SavedConstant": ((1, "operation", "string"),),
     "SavedObject": (
         (1, "children", "*ObjectReference"),
         (4, "user_object", "?SavedUserObject"),
+        (6, "function", "?SavedFunction"),
         (7, "variable", "?SavedVariable"),
+        (9, "constant", "?SavedConstant"),
     ),
-    "SavedObjectGraph": ((1, "nodes", "*SavedObject"),),
+    "SavedConcreteFunction": ((2, "bound_inputs", "*int32"),),
+    "ConcreteFunctionEntry": ((1, "key", "string"), (2, "value", "SavedConcreteFunction")),
+    "SavedObjectGraph": ((1, "nodes", "*SavedObject"), (2, "concrete_functions", "*ConcreteFunctionEntry")),
+    # graph.proto, node_def.proto, attr_value.proto, tensor.proto: as far as constants need them
+    "Tensor": (
+        (1, "dtype", "int32"), (2, "tensor_shape", "TensorShape"), (4, "tensor_content", "bytes"),
+        (8, "string_val", "*bytes"), (10, "int64_val", "*int64"),
+    ),
+    "AttrValue": ((8, "tensor", "?Tensor"),),
+    "AttrEntry": ((1, "key", "string"), (2, "value", "AttrValue")),
+    "NodeDef": ((1, "name", "string"), (2, "op", "string"), (5, "attr", "*AttrEntry")),
+    "GraphDef": ((1, "node", "*NodeDef"),),
     # meta_graph.proto
     "TensorInfo": ((1, "name", "string"), (2, "dtype", "int32"), (3, "tensor_shape", "TensorShape")),
     "TensorInfoEntry": ((1, "key", "string"), (2, "value", "TensorInfo")),
@@ -65,6 +80,7 @@ _SCHEMA: dict[str, tuple[tuple[int, str, str], ...]] = {
     "MetaInfoDef": ((4, "tags", "*string"), (5, "tensorflow_version", "string")),
     "MetaGraphDef": (
         (1, "meta_info_def", "MetaInfoDef"),
+        (2, "graph_def", "bytes"),  # a GraphDef, unread until somebody asks for a constant
         (5, "signature_def", "*SignatureDefEntry"),
         (7, "object_graph_def", "SavedObjectGraph"),
     ),

@@ -43,6 +43,12 @@ def slots(spec: LayerSpec, era: Era, owner: tuple[str, ...] = (), trainable: boo
     return own + [s for key, child in spec.children.items() for s in slots(child, era, (*owner, key), trainable)]
 
 
+def stored_flat(spec: LayerSpec, era: Era) -> list[Slot]:
+    """The arrays that legacy HDF5 holds: no words, none twice, and in Keras 3 none that a layer saves itself."""
+    left_out = {"text", "alias", "named"} if era.major >= 3 else {"text", "alias"}
+    return [slot for slot in slots(spec, era) if slot.variable.kind not in left_out]
+
+
 def bind(model: LayerSpec, weights: FlatWeights | PathWeights | ObjectWeights, era: Era) -> Bound:
     """Match all arrays of a model.
 
@@ -82,7 +88,7 @@ def _by_order(
     model: LayerSpec, groups: Mapping[str, tuple[Weight, ...]], era: Era, unknown: str
 ) -> dict[str, tuple[Weight, ...]]:
     """Keras itself loads by the order of the layers that have arrays; a rebuilt architecture has other names."""
-    holders = [name for name, layer in model.children.items() if slots(layer, era)]
+    holders = [name for name, layer in model.children.items() if stored_flat(layer, era)]
     if len(holders) != len(groups):
         raise InvalidModel(f"the file holds arrays for {clean(unknown)!r}, which is not in the architecture")
     return dict(zip(holders, groups.values(), strict=True))
@@ -92,9 +98,9 @@ def _bind_group(layer: LayerSpec, arrays: Sequence[Weight], era: Era) -> Bound:
     """One top-level layer's arrays, by order."""
     if any(found.written_as != "Lambda" for _, found in opaque_layers(layer)):
         return _bind_named(layer, arrays, era)
-    expected = [slot for slot in slots(layer, era) if not slot.variable.alias]
+    expected = stored_flat(layer, era)
     if len(arrays) != len(expected) and era.major == 2:  # arrays of Keras 1 under an architecture of Keras 2
-        older = slots(layer, KERAS1)
+        older = stored_flat(layer, KERAS1)
         expected = older if len(older) == len(arrays) else expected
     if len(arrays) != len(expected):
         names = ", ".join(s.variable.name for s in expected[:9])
@@ -199,16 +205,16 @@ def _located(layer: LayerSpec, group: PathWeights, era: Era) -> Bound:
 
 
 def _bind_path_leaf(spec: LayerSpec, group: PathWeights, era: Era) -> Bound:
-    expected = variables(spec, era)
-    own: dict[str, Weight] = {}
+    holder = (group.group(*spec.row.variables_under) if spec.row is not None else None) or group
+    own = _by_name(holder, variables(spec, era))
+    expected = [v for v in variables(spec, era) if v.kind == "array"]
     if expected:
-        holder = (group.group(*spec.row.variables_under) if spec.row is not None else None) or group
         arrays = holder.variables()
         if len(arrays) != len(expected):
             raise InvalidModel(
                 f"{len(arrays)} arrays in the file, {len(expected)} expected ({', '.join(v.name for v in expected)})"
             )
-        own = {v.name: checked(v, w) for v, w in zip(expected, arrays, strict=True)}
+        own |= {v.name: checked(v, w) for v, w in zip(expected, arrays, strict=True)}
     counts: dict[str, int] = {}
     children: dict[str, Bound] = {}
     for key, child in spec.children.items():
@@ -224,6 +230,15 @@ def _bind_path_leaf(spec: LayerSpec, group: PathWeights, era: Era) -> Bound:
     return Bound(own, children)
 
 
+def _by_name(group: PathWeights, expected: Sequence[Variable]) -> dict[str, Weight]:
+    """What is not numbered: words, and arrays of names of their own; what is missing is left to the layer."""
+    words = {v.name: group.vocabulary() for v in expected if v.kind == "text"}
+    arrays = {v.name: w for v in expected if v.kind == "named" and (w := group.array(v.name)) is not None}
+    return {name: w for name, w in words.items() if w is not None} | {
+        v.name: checked(v, arrays[v.name]) for v in expected if v.name in arrays
+    }
+
+
 # --- checkpoints and SavedModels --------------------------------------------------------------------------------------
 
 
@@ -232,13 +247,16 @@ def _bind_objects(spec: LayerSpec, node: ObjectWeights, era: Era) -> Bound:
         return _bind_object_leaf(spec, node, era)
     children: dict[str, Bound] = {}
     index = 0
-    unknown = False  # whether a layer before is not understood, so that nobody can say if it has weights
+    unknown = False  # whether of a layer up to here nobody can say if it has weights: not understood, or words
+    listed = sum(re.fullmatch(r"layer-\d+", name) is not None for name in node.children())
+    unlisted = len(spec.config.layers) - listed  # a Sequential does not count its InputLayer
     for k, layer in enumerate(spec.config.layers):
-        unknown = unknown or bool(opaque_layers(layer))
-        if isinstance(layer.config, Opaque) or not slots(layer, era):
+        expected = slots(layer, era)
+        unknown = unknown or bool(opaque_layers(layer)) or any(slot.variable.kind == "text" for slot in expected)
+        if isinstance(layer.config, Opaque) or not expected:
             children[layer.name] = _assemble(layer, {})
             continue
-        edge = f"layer-{k}" if unknown else f"layer_with_weights-{index}"
+        edge = f"layer-{k - unlisted}" if unknown else f"layer_with_weights-{index}"
         child = node.child(edge)
         index += 1
         where = f"layer {clean(layer.name)!r} ({layer.class_name})"
@@ -255,6 +273,10 @@ def _bind_object_leaf(spec: LayerSpec, node: ObjectWeights, era: Era) -> Bound:
     own: dict[str, Weight] = {}
     under = spec.row.variables_under if spec.row is not None else ()
     for variable in variables(spec, era):
+        if variable.kind == "text":
+            words = node.vocabulary(inverse=getattr(spec.config, "invert", False))
+            own |= {} if words is None else {variable.name: words}
+            continue
         found = node.child(*under, variable.name) or node.child(variable.name)
         weight = found.variable() if found is not None else None
         if weight is None:

@@ -37,6 +37,12 @@ class PathWeights(Protocol):
     def variables(self) -> tuple[Weight, ...]:
         """The arrays of `vars` in this group, in numeric order; empty if there are none."""
 
+    def array(self, name: str) -> Weight | None:
+        """The array of that name in `vars`, as layers write that save their arrays themselves, or None."""
+
+    def vocabulary(self) -> Weight | None:
+        """The words kept beside the arrays for this group, by index; None where there are none."""
+
     def name(self) -> str | None:
         """The layer name that Keras 3.6+ writes as attribute `name` of `vars`, or None."""
 
@@ -52,6 +58,12 @@ class ObjectWeights(Protocol):
 
     def variable(self) -> Weight | None:
         """The array stored for this object, if it is a variable."""
+
+    def vocabulary(self, inverse: bool) -> Weight | None:
+        """The words of this object's lookup table, by index (None for those that are no words), where they are kept.
+
+        `inverse`: the table leads from indices to words.
+        """
 
 
 @dataclass(frozen=True)

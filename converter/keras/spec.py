@@ -20,13 +20,17 @@ if TYPE_CHECKING:
 class Variable:
     """One array a layer keeps: its attribute name in Keras, whether training changes it, whether it holds floats.
 
-    `alias`: it is an array of the layer that this one wraps; archives store it twice, lists of arrays hold it once.
+    Attributes:
+        kind: "text": words, by their index (None where the container leaves one out), which containers keep beside the
+            arrays or not at all; binding leaves out what is not there. "named": an array that Keras 3's layouts store
+            under its own name, and Keras 3 not in legacy HDF5. "alias": an array of the layer that this one wraps;
+            archives store it twice, lists of arrays hold it once.
     """
 
     name: str
     trainable: bool = True
     floating: bool = True
-    alias: bool = False
+    kind: Literal["alias", "array", "named", "text"] = "array"
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,6 +236,7 @@ class LayerType:
         masking: "pass": the first input's mask goes on to the outputs; "stop": it ends here; "own": `call` says.
         variables_under: attribute below which the arrays are tracked ("cell" for LSTM, which keeps a cell).
         note: restriction, for the table in the README.
+        takes_text: whether it may be called on strings.
     """
 
     config: type[Config]
@@ -241,3 +246,4 @@ class LayerType:
     masking: Masking = "stop"
     variables_under: tuple[str, ...] = ()
     note: str = ""
+    takes_text: bool = False

@@ -99,7 +99,8 @@ class Topology:
         if path not in self.graph.layers and spec.row is not None:
             effect = NO_EFFECT if spec.row.note == NO_EFFECT and len(self.graph.nodes) == count else ""
             shapes = tuple(t.shape for t in outputs)
-            self.graph.layers[path] = LayerInfo(path, spec.written_as, shapes, bound.all(), effect)
+            weights = tuple(weight for weight in bound.all() if weight.dtype != "string")
+            self.graph.layers[path] = LayerInfo(path, spec.written_as, shapes, weights, effect)
         return outputs
 
     def _nested(
@@ -127,6 +128,8 @@ class Topology:
             args = ([t for t in self._branches(spec, flatten(args), bound, path)],)
         row = spec.row
         assert row is not None
+        if not row.takes_text and any(t.dtype == "string" for t in flatten([*args, *kwargs.values()])):
+            raise Unsupported("is called on text")
         config: Any = spec.config
         dtype = config.compute_dtype if spec.class_name != "Embedding" else None
         cast = {id(t): self._cast(t, dtype, path) for t in flatten([*args, *kwargs.values()]) if t.dtype in FLOATS}

@@ -5,7 +5,7 @@ Source: keras/src/saving/saving_lib.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from converter.formats.archive import Folder, Zip, open_zip, sha256
 from converter.formats.text import MAX_BYTES, decode, parse_json
 from converter.keras.source import PathWeights, Source
 from converter.readers.common import NEEDS_ARCHITECTURE, chosen, parse_architecture, provenance
-from converter.readers.path_weights import StoredPaths
+from converter.readers.path_weights import VOCABULARY, StoredPaths
 
+ASSETS = "assets"
 CONFIG, METADATA = "config.json", "metadata.json"
 WEIGHTS, SHARDS, PICKLED = "model.weights.h5", "model.weights.json", "model.weights.npz"
 MAX_SHARDS = 10_000
@@ -64,7 +65,10 @@ def _read_shards(index: Path, architecture: Mapping[str, Any]) -> Source:
 
 
 def _files(folder: Folder, names: Iterable[str]) -> list[Path]:
-    return [folder.path / name for name in sorted(names)]
+    """What a folder's model is made of, in order: files directly in it, and the words of its layers."""
+    words = (path for path in sorted((folder.path / ASSETS).rglob(VOCABULARY)) if path.is_file())
+    inside = [path for path in words if path.resolve().is_relative_to(folder.path.resolve())]
+    return [*(folder.path / name for name in sorted(names)), *inside]
 
 
 def read_weights(path: Path) -> PathWeights:
@@ -118,7 +122,7 @@ def _text(archive: Folder | Zip, name: str) -> str:
 def _weights(archive: Folder | Zip) -> PathWeights:
     names = archive.names()
     if WEIGHTS in names:
-        return StoredPaths((_hdf5(archive, WEIGHTS),))
+        return StoredPaths((_hdf5(archive, WEIGHTS),), asset=_assets(archive, names))
     if SHARDS in names:
         return _shards(archive, SHARDS)
     if PICKLED in names:
@@ -137,7 +141,20 @@ def _hdf5(archive: Folder | Zip, name: str) -> hdf5.Group:
 
 
 def _shards(archive: Folder | Zip, index: str) -> StoredPaths:
-    return StoredPaths(tuple(_hdf5(archive, name) for name in _shard_names(archive, index)))
+    parts = tuple(_hdf5(archive, name) for name in _shard_names(archive, index))
+    return StoredPaths(parts, asset=_assets(archive, archive.names()))
+
+
+def _assets(archive: Folder | Zip, names: Collection[str]) -> Callable[[tuple[str, ...]], bytes | None]:
+    """Files that layers keep beside their arrays, below `assets` by the same names as the groups of the arrays."""
+
+    def read(path: tuple[str, ...]) -> bytes | None:
+        name = "/".join((ASSETS, *path))
+        if isinstance(archive, Folder):
+            return archive.read_below(name, MAX_BYTES)
+        return archive.read(name, MAX_BYTES) if name in names else None
+
+    return read
 
 
 def _shard_names(archive: Folder | Zip, index: str) -> tuple[str, ...]:

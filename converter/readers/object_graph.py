@@ -8,8 +8,8 @@ Source: tensorflow/tensorflow `core/protobuf/trackable_object_graph.proto`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -79,17 +79,24 @@ class ObjectGraph:
 
 @dataclass(frozen=True, eq=False)
 class TrackedObject:
-    """One object of the graph: `converter.keras.source.ObjectWeights`. Cycles are followed as far as asked."""
+    """One object of the graph: `converter.keras.source.ObjectWeights`. Cycles are followed as far as asked.
+
+    Attributes:
+        path: attribute names that led here.
+        tables: the words of the lookup table that the object of such a path keeps, or None: a checkpoint has none.
+    """
 
     graph: ObjectGraph = field(repr=False)
     node: int = 0
+    path: tuple[str, ...] = ()
+    tables: Callable[[tuple[str, ...], bool], Weight | None] = field(default=lambda path, inverse: None, repr=False)
 
     def child(self, *path: str) -> TrackedObject | None:
         """The object reached along attribute names, or None."""
         node: int | None = self.node
         for name in path:
             node = self.graph.children(node).get(name) if node is not None else None
-        return None if node is None else TrackedObject(self.graph, node)
+        return None if node is None else replace(self, node=node, path=(*self.path, *path))
 
     def children(self) -> tuple[str, ...]:
         """Names of the edges that leave this object."""
@@ -101,6 +108,10 @@ class TrackedObject:
             if attribute.name == "VARIABLE_VALUE":
                 return self.graph.bundle.weight(attribute.checkpoint_key, attribute.full_name)
         return None
+
+    def vocabulary(self, inverse: bool) -> Weight | None:
+        """The words of this object's lookup table, or None."""
+        return self.tables(self.path, inverse)
 
 
 def object_graph(bundle: Bundle) -> TrackedObject | None:

@@ -5,12 +5,15 @@ Source: keras/src/saving/saving_lib.py, `_save_container_state` and `H5IOStore`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from converter.errors import InvalidModel, Unsupported
 from converter.formats.hdf5 import Group
 from converter.model import Weight
+from converter.readers.vocabulary import words_of
 
+VOCABULARY = "vocabulary.txt"
 ROOTS = ("layers", "_layer_checkpoint_dependencies", "vars")
 
 
@@ -19,10 +22,14 @@ class StoredPaths:
     """A group of the layout (`converter.keras.source.PathWeights`); several where it is spread over shards.
 
     Attributes:
-        parts: the same group in each file that has it.
+        parts: the same group in each file that has it; none for a layer that keeps files only.
+        path: names of the groups that lead here.
+        asset: the bytes of a file kept beside the arrays, by the names of the groups and its own; None if not there.
     """
 
     parts: tuple[Group, ...]
+    path: tuple[str, ...] = ()
+    asset: Callable[[tuple[str, ...]], bytes | None] = lambda names: None
 
     @staticmethod
     def fits(root: Group) -> bool:
@@ -30,10 +37,11 @@ class StoredPaths:
         names = root.names()
         return any(name in names for name in ROOTS)
 
-    def group(self, *path: str) -> StoredPaths | None:
-        """The group below this one along `path`, or None."""
-        found = tuple(group for part in self.parts if (group := part.group(*path)) is not None)
-        return StoredPaths(found) if found else None
+    def group(self, *names: str) -> StoredPaths | None:
+        """The group below this one along `names`, or None."""
+        found = tuple(group for part in self.parts if (group := part.group(*names)) is not None)
+        path = (*self.path, *names)
+        return StoredPaths(found, path, self.asset) if found or self.asset((*path, VOCABULARY)) is not None else None
 
     def children(self) -> tuple[str, ...]:
         """Names of the groups directly below, but for `vars`."""
@@ -60,6 +68,23 @@ class StoredPaths:
         if missing is not None:
             raise InvalidModel(f"array {missing} is missing", where=f"{self.parts[0].path}/vars")
         return tuple(arrays[k] for k in range(len(arrays)))
+
+    def array(self, name: str) -> Weight | None:
+        """The array of that name in `vars`, or None."""
+        holders = [(part, group) for part in self.parts if (group := part.group("vars")) is not None]
+        arrays = [group.weight(name, name=f"{part.path.strip('/')}/vars/{name}")
+                  for part, group in holders if name in group.names()]  # fmt: skip
+        return arrays[0] if arrays else None
+
+    def vocabulary(self) -> Weight | None:
+        """The lines of the file of words, or None.
+
+        Raises:
+            InvalidModel, Unsupported: it is not text, or its lines cannot be told apart.
+        """
+        names = (*self.path, VOCABULARY)
+        data = self.asset(names)
+        return None if data is None else words_of(data, "/".join(names))
 
     def name(self) -> str | None:
         """The layer's name, which Keras 3.6 and later write beside its arrays, or None."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from converter.model import Shape
 from converter.readers.common import NEEDS_ARCHITECTURE, as_architecture, provenance
 from converter.readers.grouping import by_first_name
 from converter.readers.object_graph import named_weights, object_graph
+from converter.readers.saved_tables import words_at
 
 PROTO = "saved_model.pb"
 METADATA = "keras_metadata.pb"
@@ -91,7 +93,7 @@ def read(path: Path, architecture: Mapping[str, Any] | None) -> Source:
     keras = (own or {}).get("keras_version") or _KERAS_OF_TENSORFLOW.get(_numbers(version))
     kind = f"SavedModel of TensorFlow {clean(version)}"
     source = provenance(path, kind, keras, "tensorflow", architecture, sha256(*_files(folder)))
-    return Source(model, root, source, _warnings(bundle))
+    return Source(model, replace(root, tables=partial(words_at, graph)), source, _warnings(bundle))
 
 
 def _warnings(bundle: Bundle) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -16,19 +17,25 @@ from converter.layers import (
     ExpandDims,
     FoldTime,
     Gather,
+    Lookup,
+    LowerCase,
     OneHot,
     Pad,
+    RemoveCharacters,
     Repeat,
     Reshape,
     Slice,
+    SplitWords,
     Squeeze,
     Tile,
     Transpose,
 )  # fmt: skip
 from converter.model import Array, Model, Node, Value, dtype_of
+from converter.verification.words import Words
 
 # Their output holds values of their first input, unchanged (Concatenate: of all inputs).
-_CARRIERS = (Cast, FoldTime, Reshape, Transpose, Concatenate, ExpandDims, Squeeze, Repeat, Tile, Pad, Slice, Gather)
+_CARRIERS = (Cast, FoldTime, Reshape, Transpose, Concatenate, ExpandDims, Squeeze, Repeat, Tile, Pad, Slice, Gather,
+             LowerCase, RemoveCharacters, SplitWords)  # fmt: skip
 _PATTERNS = ("post", "pre", "gaps", "none", "all")
 _LENGTHS = (9, 6)
 
@@ -39,11 +46,18 @@ class Traits:
 
     Attributes:
         limit: values are integers in [0, limit), or None.
-        markers: values that stand for a masked step (Embedding's 0, Masking's mask_value).
+        markers: values that stand for a masked step (Embedding's 0, Masking's mask_value, a lookup's mask token).
+        words: what lookups know, or None where none reads it.
     """
 
     limit: int | None = None
-    markers: list[float] = field(default_factory=list)
+    markers: list[Any] = field(default_factory=list)
+    words: Words | None = None
+
+    def read_by(self, layer: Lookup | SplitWords) -> None:
+        """A lookup, or what splits text for one, reads the values."""
+        self.words = self.words or Words()
+        self.words.note(layer)
 
     def narrow(self, limit: int | None) -> None:
         """Values must also be below `limit`."""
@@ -75,10 +89,14 @@ def traits_of(model: Model) -> dict[str, Traits]:
     traits = {value.name: Traits() for value in model.inputs}
     carried = {value.name: frozenset((value.name,)) for value in model.inputs}
     constants: dict[str, Array] = {}
+    tables: dict[str, Node] = {}  # lookups by their output
     for node in model.nodes:
         if isinstance(node.layer, Constant) and node.layer.weight.size == 1:
             constants[node.outputs[0].name] = node.layer.weight.read()
+        if isinstance(node.layer, Lookup):
+            tables[node.outputs[0].name] = node
         _note(node, carried, constants, traits)
+        _note_words(node, carried, constants, traits, tables)
         if isinstance(node.layer, _CARRIERS):
             read = node.inputs if isinstance(node.layer, Concatenate) else node.inputs[:1]
             origins = [carried.get(value.name, frozenset()) for value in read if value is not None]
@@ -108,6 +126,28 @@ def _note(
     for name, limit in limits.items():
         for origin in carried.get(name, ()):
             traits[origin].narrow(limit)
+
+
+def _note_words(
+    node: Node,
+    carried: Mapping[str, frozenset[str]],
+    constants: Mapping[str, Array],
+    traits: Mapping[str, Traits],
+    tables: Mapping[str, Node],
+) -> None:
+    """What a lookup says of the inputs that reach it, and a comparison of indices of their mask token."""
+    names = [value.name for value in node.inputs if value is not None]
+    if isinstance(node.layer, Lookup | SplitWords):
+        for origin in carried.get(names[0], ()):
+            traits[origin].read_by(node.layer)
+    if not isinstance(node.layer, Elementwise) or node.layer.op not in ("equal", "not_equal"):
+        return
+    for table in (tables[name] for name in names if name in tables):
+        assert isinstance(table.layer, Lookup) and table.inputs[0] is not None
+        compared = [constants[name].reshape(()).item() for name in names if name in constants]
+        masks = [key for key, value in zip(table.layer.keys, table.layer.values, strict=True) if value in compared]
+        for origin in carried.get(table.inputs[0].name, ()):
+            traits[origin].markers += masks
 
 
 def cases_of(model: Model, seed: int = 0, stretch: int = 1) -> list[Case]:
@@ -144,11 +184,13 @@ def _values(
     dtype = dtype_of(value.dtype)
     if dtype.kind == "b":
         return _steps(shape, rng, first_pattern)
-    if traits.limit is not None or dtype.kind in "iu":
+    if dtype.hasobject or (traits.words is not None and traits.limit is None):
+        made = (traits.words or Words()).values(shape, length, rng, dtype)
+    elif traits.limit is not None or dtype.kind in "iu":
         made = rng.integers(0, traits.limit or 10, shape).astype(dtype)
     else:
         made = rng.standard_normal(shape).astype(dtype)
-    if traits.markers and len(shape) > 1:
+    if traits.markers and len(shape) > 1 and not (traits.words and traits.words.split):
         made[~_steps(shape[:2], rng, first_pattern)] = traits.markers[0]
     return made
 

@@ -176,11 +176,18 @@ def _compare(
     return found
 
 
+def _as_numbers(want: Array, single: Array, have: Array) -> tuple[Array, ...]:
+    """Strings as ones where they are those wanted, and zeros where not."""
+    return np.ones(want.shape), *((made == want).astype(np.float64) if made.shape == want.shape else made
+                                  for made in (single, have))  # fmt: skip
+
+
 def _output_error(name: str, triples: Sequence[tuple[Array, ...]], low_precision: bool) -> OutputError:
     scale = error = reference_error = 0.0
     count = 0
     note = ""
-    for want, single, have in triples:
+    for triple in triples:
+        want, single, have = _as_numbers(*triple) if triple[0].dtype.hasobject else triple
         if have.shape != want.shape:
             note = note or f"shape {have.shape}, expected {want.shape}"
             continue

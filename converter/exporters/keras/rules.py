@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from converter import layers
 from converter.activations import LINEAR
@@ -11,6 +14,7 @@ from converter.errors import Unsupported
 from converter.exporters.keras.activations import apply, name_of, scale, scaled
 from converter.exporters.keras.graph import HINT, Graph, Ref, policy, rule
 from converter.model import Node, Value, Weight
+from converter.model import constant as weight
 
 _BINARY = {
     "add": "Add", "subtract": "Subtract", "multiply": "Multiply", "divide": "Divide", "maximum": "Maximum",
@@ -138,6 +142,25 @@ def activate(layer: layers.Activate, graph: Graph, node: Node) -> None:
 def constant(layer: layers.Constant, graph: Graph, node: Node) -> None:
     """An array that stands in the call of whatever reads it."""
     graph.values[node.outputs[0].name] = layer.weight
+
+
+@rule.register
+def lookup(layer: layers.Lookup, graph: Graph, node: Node) -> None:
+    """Each number is compared with every key; the values of the one it equals, if any, add up to that."""
+    value = node.outputs[0]
+    if isinstance(layer.keys[0], str) or isinstance(layer.values[0], str):
+        raise Unsupported("a lookup of text cannot be written for Keras 3", where=node.name, hint=HINT)
+    keys, values = (weight(name, side, np.int64) for name, side in (("keys", layer.keys), ("values", layer.values)))
+    each = Value("", (*value.shape, len(layer.keys)), "bool")
+    x = graph.tensor(node.inputs[0])
+    hits = graph.op("Equal", (graph.op("ExpandDims", (x,), replace(each, dtype="int64"), axis=-1), keys), each)
+    picked = replace(each, dtype="int64")
+    chosen = graph.op("Multiply", (graph.op("Cast", (hits,), picked, dtype="int64"), values), picked)
+    found = graph.op("Sum", (chosen,), value, axis=-1)
+    known = graph.op("Any", (hits,), replace(value, dtype="bool"), axis=-1)
+    default = layers.NO_INDEX if layer.default is None else layer.default
+    other = weight("default", default, np.int64)
+    graph.values[value.name] = graph.op("Where", (known, found, other), value)
 
 
 def _reshape(layer: layers.Reshape, value: Value, x: Ref) -> tuple[str, tuple[Any, ...], dict[str, Any]]:

@@ -10,7 +10,7 @@ from onnx import helper
 
 from converter import __version__
 from converter.errors import ConversionError, Unsupported
-from converter.exporters.onnx.graph import Graph, Initializer, Store, Tensor, computed, value_info
+from converter.exporters.onnx.graph import DOMAINS, Graph, Initializer, Store, Tensor, computed, value_info
 from converter.exporters.onnx.lower import lower
 from converter.model import Model, Node, Value
 
@@ -120,10 +120,11 @@ def _reads(node: onnx.NodeProto) -> Iterator[str]:
 
 
 def _model(graph: onnx.GraphProto, model: Model, opset: int) -> onnx.ModelProto:
+    others = dict.fromkeys(DOMAINS[node.op_type] for node in graph.node if node.domain)
     proto = helper.make_model(
         graph,
         ir_version=IR_VERSION,
-        opset_imports=[helper.make_opsetid("", opset)],
+        opset_imports=[helper.make_opsetid("", opset), *(helper.make_opsetid(*pair) for pair in others)],
         producer_name=PRODUCER,
         producer_version=__version__,
     )

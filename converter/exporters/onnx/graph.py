@@ -29,8 +29,10 @@ ELEMENT_TYPES: dict[str, int] = {
     "bfloat16": onnx.TensorProto.BFLOAT16, "bool": onnx.TensorProto.BOOL, "int8": onnx.TensorProto.INT8,
     "int16": onnx.TensorProto.INT16, "int32": onnx.TensorProto.INT32, "int64": onnx.TensorProto.INT64,
     "uint8": onnx.TensorProto.UINT8, "uint16": onnx.TensorProto.UINT16, "uint32": onnx.TensorProto.UINT32,
-    "uint64": onnx.TensorProto.UINT64,
+    "uint64": onnx.TensorProto.UINT64, "string": onnx.TensorProto.STRING,
 }  # fmt: skip
+# Operators outside of ONNX' own domain, with the version that onnxruntime 1.6 and all since know.
+DOMAINS: dict[str, tuple[str, int]] = {"LabelEncoder": ("ai.onnx.ml", 2)}
 # From these opsets on, an operator's axes are an input; before, an attribute (the ONNX changelog of each operator).
 AXES_INPUT_SINCE = {"ReduceSum": 13, "Squeeze": 13, "Unsqueeze": 13} | dict.fromkeys(
     ("ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceLogSumExp"), 18
@@ -140,7 +142,8 @@ class Graph:
     ) -> tuple[Tensor | None, ...]:
         """One operator with outputs of these dtypes, None for one that nobody reads."""
         attributes = {name: value for name, value in attributes.items() if value is not None}
-        self._check(kind, attributes)
+        domain, version = DOMAINS.get(kind, ("", self.store.opset))
+        self._check(kind, attributes, domain, version)
         name = self.store.unique(self._scoped(kind))
         made = [
             None if dtype is None else Tensor(name if i == 0 else self.store.unique(f"{name}:{i}"), dtype)
@@ -151,18 +154,18 @@ class Graph:
             names_in.pop()
         while not names_out[-1]:
             names_out.pop()
-        self.nodes.append(helper.make_node(kind, names_in, names_out, name, **attributes))
+        self.nodes.append(helper.make_node(kind, names_in, names_out, name, domain=domain, **attributes))
         return tuple(made)
 
-    def _check(self, kind: str, attributes: dict[str, Any]) -> None:
+    def _check(self, kind: str, attributes: dict[str, Any], domain: str, version: int) -> None:
         try:
-            schema = onnx.defs.get_schema(kind, self.store.opset, "")
+            schema = onnx.defs.get_schema(kind, version, domain)
         except onnx.defs.SchemaError as error:
-            what = f"operator {kind} is not in opset {self.store.opset}"
+            what = f"operator {kind} is not in opset {version}"
             raise Unsupported(what, hint="choose a newer one") from error
         unknown = set(attributes) - set(schema.attributes)
         if unknown:
-            raise TypeError(f"{kind} of opset {self.store.opset} has no attribute {sorted(unknown)}")
+            raise TypeError(f"{kind} of opset {version} has no attribute {sorted(unknown)}")
 
     def _scoped(self, name: str) -> str:
         return f"{clean(self.store.layer)}/{name}"

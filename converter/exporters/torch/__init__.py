@@ -4,20 +4,21 @@ A model that is nothing but one torch.nn.LSTM, GRU or RNN (stacked and bidirecti
 layer ("weight_ih_l0_reverse"), so the layer itself loads it with strict=True; in other models the keys begin with the
 layer's name in the module. PyTorch is not needed to write either file.
 
-rules.py holds one rule per neutral layer type, recurrent.py that of recurrent layers, source.py the text around them.
+rules.py holds one rule per neutral layer type, recurrent.py that of recurrent layers, tables.py that of lookups,
+source.py the text around them.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from converter.exporters.torch import recurrent, rules  # rules are registered on import
+from converter.exporters.torch import recurrent, rules, tables  # rules are registered on import
 from converter.exporters.torch.source import Writer, rule, text
 from converter.exporters.weights import describe
 from converter.formats import safetensors
 from converter.model import Model
 
-__all__ = ["export", "recurrent", "rules"]
+__all__ = ["export", "recurrent", "rules", "tables"]
 
 
 def export(model: Model, path: Path) -> None:

@@ -110,7 +110,7 @@ class SpectralNormalizationConfig(Config, frozen=True, kw_only=True):
 
 def _spectral_variables(config: Any, era: Era) -> tuple[Variable, ...]:
     vector = Variable("vector_u", trainable=False)
-    return (Variable("kernel", alias=True), vector) if era.major >= 3 else (vector,)
+    return (Variable("kernel", kind="alias"), vector) if era.major >= 3 else (vector,)
 
 
 def _spectral(call: Call) -> tuple[Tensor, ...]:

@@ -1,4 +1,4 @@
-"""Preprocessing layers that compute: Rescaling, Normalization, Discretization, CategoryEncoding, IntegerLookup."""
+"""Preprocessing of numbers: Rescaling, Normalization, Discretization, CategoryEncoding."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from converter.keras.graph import Tensor
 from converter.keras.layers.core import identity
 from converter.keras.layers.normalization import along, axis_of
 from converter.keras.ops import FLOATS
-from converter.keras.schema import Config, Count, Positive
+from converter.keras.schema import Config, Positive
 from converter.keras.spec import NO_EFFECT, Call, LayerType, Variable
-from converter.model import Value, Weight, constant
+from converter.model import Array, Value, Weight, constant
 
 EPSILON = 1e-7  # keras.backend.epsilon()
 OutputMode = Literal["int", "one_hot", "multi_hot", "count", "binary", "tf_idf"]
@@ -114,17 +114,43 @@ class DiscretizationConfig(Config, frozen=True):
         return None
 
 
+def _discretization_variables(config: Any, era: Era) -> tuple[Variable, ...]:
+    """tf.keras keeps a summary of what adapt() saw; Keras 3 puts the boundaries into the configuration."""
+    return (Variable("summary", trainable=False),) if config.bin_boundaries is None and era.major < 3 else ()
+
+
 def _discretization(call: Call) -> tuple[Tensor, ...]:
     """How many boundaries are at or below x."""
     config: DiscretizationConfig = call.config
-    if config.bin_boundaries is None:
-        raise Unsupported("Discretization whose boundaries are not in its configuration")
     ops = call.ops
     x = call.x.value
     x = x if x.dtype in FLOATS else ops.cast(x, "float32")
-    bounds = ops.constant(np.asarray(config.bin_boundaries, np.float32), x.dtype)
-    above = ops.cast(ops.elementwise("greater_equal", ops.expand_dims(x, -1), bounds), "int32")
-    return (Tensor(encode(call, ops.reduce("sum", above, [-1]), config.output_mode, len(config.bin_boundaries) + 1)),)
+    boundaries = _boundaries(call)
+    above = ops.elementwise("greater_equal", ops.expand_dims(x, -1), ops.constant(boundaries, x.dtype))
+    index = ops.reduce("sum", ops.cast(above, "int32"), [-1])
+    return (Tensor(encode(call, index, config.output_mode, len(boundaries) + 1)),)
+
+
+def _boundaries(call: Call) -> Array:
+    """Boundaries given or learnt [bins - 1], float32.
+
+    Those learnt are found in the summary [2, any] of values and their weights as tf.keras finds them whenever it loads
+    a model: `get_bin_boundaries` in tf_keras/src/layers/preprocessing/discretization.py.
+    """
+    config: DiscretizationConfig = call.config
+    if config.bin_boundaries is not None:
+        return np.asarray(config.bin_boundaries, np.float32)
+    weight = call.bound.variables.get("summary")
+    if weight is None or config.num_bins is None:
+        raise Unsupported("Discretization without boundaries: adapt() was not called before the model was saved")
+    call.check(weight, "summary", 2, None)
+    summary, share = weight.read().astype(np.float32), 1.0 / max(1, config.num_bins)
+    if summary.shape[1] * share < 1:
+        return summary[0, :-1]
+    wanted = share + np.arange(0.0, 1.0, share)
+    seen = summary[1].cumsum()
+    found: Array = np.interp(wanted, seen / seen[-1], summary[0]).astype(np.float32)
+    return found[:-1]
 
 
 class CategoryEncodingConfig(Config, frozen=True, kw_only=True):
@@ -136,15 +162,18 @@ class CategoryEncodingConfig(Config, frozen=True, kw_only=True):
 
 
 def _category_encoding(call: Call) -> tuple[Tensor, ...]:
-    x, *rest = call.tensors
-    weights = call.kwargs.get("count_weights", rest[0] if rest else None)
-    if len(rest) > 1 or not isinstance(weights, Tensor | None):
-        raise Unsupported("CategoryEncoding with count_weights that are no single tensor")
-    return (Tensor(encode(call, x.value, call.config.output_mode, call.config.num_tokens, weights)),)
+    config: CategoryEncodingConfig = call.config
+    given = [each for each in (*call.args, call.kwargs.get("count_weights")) if each is not None]
+    if not 1 <= len(given) <= 2 or not all(isinstance(each, Tensor) for each in given):
+        raise Unsupported("CategoryEncoding is called on something else than a tensor, and one of weights")
+    index, *weights = (each.value for each in given)
+    if weights and config.output_mode != "count":
+        raise InvalidModel(f"count_weights with output_mode {config.output_mode}")
+    return (Tensor(encode(call, index, config.output_mode, config.num_tokens, *weights)),)
 
 
-def encode(call: Call, index: Value, mode: OutputMode, depth: int, weights: Tensor | None = None) -> Value:
-    """Indices as they are, as unit vectors, or as the set or the count of those in a row, each by its weight.
+def encode(call: Call, index: Value, mode: OutputMode, depth: int, weights: Value | None = None) -> Value:
+    """Indices as they are, as unit vectors, or as the set or the count of those in a row, each counted as weighted.
 
     Raises:
         Unsupported: tf_idf, or rows of other than one axis.
@@ -163,94 +192,8 @@ def encode(call: Call, index: Value, mode: OutputMode, depth: int, weights: Tens
         raise Unsupported(f"output_mode {mode} of an input of shape {index.shape}")
     vectors = ops.one(layers.OneHot(depth), [index], (*index.shape, depth), dtype)
     if weights is not None:
-        vectors = ops.elementwise("multiply", vectors, ops.expand_dims(ops.cast(weights.value, dtype), -1))
+        vectors = ops.elementwise("multiply", vectors, ops.expand_dims(ops.cast(weights, dtype), -1))
     return ops.reduce("sum" if mode == "count" else "max", vectors, [1])
-
-
-class IntegerLookupConfig(Config, frozen=True):
-    """https://keras.io/api/layers/preprocessing_layers/categorical/integer_lookup/"""
-
-    max_tokens: int | None = None
-    num_oov_indices: Count = 1
-    mask_token: int | None = None
-    oov_token: int | None = -1
-    vocabulary: list[int] | None = None
-    vocabulary_size: int | None = None
-    vocabulary_dtype: Literal["int64"] = "int64"
-    idf_weights: None = None
-    invert: bool = False
-    output_mode: OutputMode = "int"
-    sparse: Literal[False] = False
-    pad_to_max_tokens: bool = False
-    oov_method: Literal["floormod"] | None = None
-    salt: None = None
-
-    @property
-    def compute_dtype(self) -> None:
-        """Integers in, and by `encode` what comes out."""
-        return None
-
-
-def has_mask_index(config: IntegerLookupConfig) -> bool:
-    """Whether index 0 stands for masked positions; where indices are encoded, these are left out instead."""
-    return config.mask_token is not None and config.output_mode == "int"
-
-
-def vocabulary_of(config: IntegerLookupConfig) -> tuple[list[int], list[int]]:
-    """The special tokens that come first (mask, then those out of vocabulary), and the words after them.
-
-    Raises:
-        Unsupported: the words were learnt and lie outside the configuration.
-    """
-    if config.vocabulary is None:
-        raise Unsupported("IntegerLookup whose vocabulary is not in its configuration")
-    oov = config.oov_token if config.oov_token is not None else -1
-    special = [config.mask_token] * has_mask_index(config) + [oov] * config.num_oov_indices
-    words = config.vocabulary
-    tokens = [token for token in special if token is not None]
-    return tokens, words[len(tokens) :] if tokens and words[: len(tokens)] == tokens else words
-
-
-def _integer_lookup(call: Call) -> tuple[Tensor, ...]:
-    config: IntegerLookupConfig = call.config
-    ops, x = call.ops, call.ops.cast(call.x.value, "int64")
-    special, words = vocabulary_of(config)
-    if not words:
-        raise InvalidModel("IntegerLookup with an empty vocabulary")
-    if config.invert:
-        return (Tensor(_inverse(call, x, [*special, *words])),)
-    hits = ops.elementwise("equal", ops.expand_dims(x, -1), ops.constant(words, "int64"))
-    place = ops.reduce("argmax", ops.cast(hits, "int32"), [-1])
-    place = ops.with_scalar("add", place, len(special))
-    index = ops.where(ops.reduce("any", hits, [-1]), place, _unknown(call, x))
-    depth = config.max_tokens if config.pad_to_max_tokens and config.max_tokens else len(special) + len(words)
-    if config.mask_token is not None:
-        masked = ops.with_scalar("equal", x, config.mask_token)
-        index = ops.where(masked, ops.constant(0 if has_mask_index(config) else depth, "int64"), index)
-    if config.output_mode == "int":
-        return (Tensor(index),)
-    return (Tensor(encode(call, index, config.output_mode, depth)),)
-
-
-def _unknown(call: Call, x: Value) -> Value:
-    """The index of a number that is no word: one of the indices kept for those, by its remainder."""
-    ops, count = call.ops, call.config.num_oov_indices
-    first = int(has_mask_index(call.config))
-    if count <= 1:
-        return ops.constant(first if count else -1, "int64")
-    return ops.with_scalar("add", ops.with_scalar("mod", x, count), first)
-
-
-def _inverse(call: Call, x: Value, tokens: list[int]) -> Value:
-    """The token of an index; the one for unknown words where it is out of range."""
-    ops = call.ops
-    oov = call.config.oov_token if call.config.oov_token is not None else -1
-    last = len(tokens) - 1
-    bounded = ops.with_scalar("minimum", ops.with_scalar("maximum", x, 0), last)
-    table = ops.constant(tokens, "int64")
-    found = ops.one(layers.Gather(0), [table, bounded], x.shape, "int64")
-    inside = ops.elementwise("equal", x, bounded)
-    return ops.where(inside, found, ops.constant(oov, "int64"))
 
 
 class IdentityConfig(Config, frozen=True):
@@ -264,8 +207,7 @@ def _identity(call: Call) -> tuple[Tensor, ...]:
 TYPES: dict[str, LayerType] = {
     "Rescaling": LayerType(RescalingConfig, _rescaling, masking="own"),
     "Normalization": LayerType(NormalizationConfig, _normalization, _normalization_variables, masking="own"),
-    "Discretization": LayerType(DiscretizationConfig, _discretization, note="boundaries in the configuration"),
+    "Discretization": LayerType(DiscretizationConfig, _discretization, _discretization_variables),
     "CategoryEncoding": LayerType(CategoryEncodingConfig, _category_encoding),
-    "IntegerLookup": LayerType(IntegerLookupConfig, _integer_lookup, note="vocabulary in the configuration"),
     "Identity": LayerType(IdentityConfig, _identity, masking="own", note=NO_EFFECT),
 }
