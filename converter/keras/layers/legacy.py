@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
+
 from converter import layers
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.era import Era
@@ -148,7 +150,7 @@ class ParametricConfig(Config, frozen=True):
 
 
 def _parameters(call: Call, *names: str) -> list[Value]:
-    """Arrays of a size for each place of the input, or of 1 where places share them."""
+    """Arrays of a size for each place of the input, or of 1 where places share them; of t_right the absolute value."""
     made = []
     for name in names:
         weight = call.need(name)
@@ -156,7 +158,7 @@ def _parameters(call: Call, *names: str) -> list[Value]:
         call.check(weight, name, *(1 if have == 1 else n for have, n in zip(weight.shape, sizes, strict=False)))
         if len(weight.shape) != len(sizes):
             raise InvalidModel(f"{name} of shape {weight.shape} for an input of shape {call.x.shape}")
-        made.append(call.ops.weight(weight))
+        made.append(call.ops.weight(weight.map(np.abs, weight.shape) if name == "t_right" else weight))
     return made
 
 
@@ -171,7 +173,6 @@ def _s_relu(call: Call) -> tuple[Tensor, ...]:
     """x between two thresholds, `t_left` and |t_right| above it, and beyond each a line of a slope of its own."""
     ops, relu = call.ops, activation_of("relu", call.era)
     left, slope_left, width, slope_right = _parameters(call, *S_RELU)
-    width = ops.unary("abs", width)
     x = ops.elementwise("subtract", call.x.value, left)
     middle = ops.elementwise("minimum", ops.activate(x, relu), width)
     below = ops.elementwise("multiply", slope_left, ops.activate(ops.unary("negative", x), relu))

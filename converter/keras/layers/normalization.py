@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from converter import layers
 from converter.errors import InvalidModel, Unsupported
 from converter.keras.era import Era
@@ -101,8 +103,8 @@ def _along_several(call: Call, x: Value, axes: list[int]) -> tuple[Tensor, ...]:
     if mean is None or variance is None or len(set(axes)) != len(axes) or not axes:
         raise InvalidModel(f"BatchNormalization along the axes {axes}, or without a moving mean or variance")
     y = ops.elementwise("subtract", x, ops.weight(mean))
-    scale = ops.unary("rsqrt", ops.with_scalar("add", ops.weight(variance), call.config.epsilon))
-    y = ops.elementwise("multiply", y, scale)
+    scale = variance.map(lambda values: 1 / np.sqrt(values + values.dtype.type(call.config.epsilon)), variance.shape)
+    y = ops.elementwise("multiply", y, ops.weight(scale))
     y = y if gamma is None else ops.elementwise("multiply", y, ops.weight(gamma))
     y = y if beta is None else ops.elementwise("add", y, ops.weight(beta))
     return (Tensor(ops.cast(y, call.dtype)),)
