@@ -207,7 +207,7 @@ def _located(layer: LayerSpec, group: PathWeights, era: Era) -> Bound:
 def _bind_path_leaf(spec: LayerSpec, group: PathWeights, era: Era) -> Bound:
     holder = (group.group(*spec.row.variables_under) if spec.row is not None else None) or group
     own = _by_name(holder, variables(spec, era))
-    expected = [v for v in variables(spec, era) if v.kind == "array"]
+    expected = [v for v in variables(spec, era) if v.kind in {"alias", "array"}]
     if expected:
         arrays = holder.variables()
         if len(arrays) != len(expected):
