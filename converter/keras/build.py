@@ -10,7 +10,7 @@ from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.binding import bind
 from converter.keras.context import Context
 from converter.keras.cutting import cut, refuse_opaque
-from converter.keras.dialects import class_name, is_foreign
+from converter.keras.dialects import class_name, is_foreign, ordering_of
 from converter.keras.era import Era, parse
 from converter.keras.graph import Graph, Tensor
 from converter.keras.parse import MODELS, parse_layer
@@ -34,7 +34,7 @@ def build(source: Source, outputs: tuple[str, ...] = (), plugins: Mapping[str, L
     era = era_of(source)
     if source.weights is None:
         raise InvalidModel("the file holds an architecture but no weights")
-    context = Context(era, plugins or {})
+    context = Context(era, plugins or {}, ordering_of(source.architecture) if era.major == 1 else "")
     root = parse_layer(source.architecture, context) if is_model(source.architecture, era) else None
     if root is None or not isinstance(root.config, ModelSpec):
         raise subclassed(source.architecture)

@@ -86,6 +86,21 @@ SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
         "tf.keras": ((_ALWAYS, False, "tf_keras 2.21: ConvRNN does not pass it on"),),
         "keras3": ((_ALWAYS, True, "keras 3.15.1"),),
     },
+    "relu_passes_mask": {  # the ReLU layer; before it did, the mask was dropped without a word
+        "keras": ((_ALWAYS, True, "keras/layers/advanced_activations.py of 2.2.4, 2.3.1"),),
+        "tf.keras": (
+            (_ALWAYS, False, "mask_relu of TF 1.15, 2.1; TF 2.4: `support_masking` for `supports_masking`"),
+            ((2, 5, 0), True, "TF 2.5 source"),
+        ),
+        "keras3": ((_ALWAYS, True, "keras 3.3.3, 3.10.0, 3.15.1"),),
+    },
+    "time_distributed_masks": {
+        # "passed": the wrapped layer sees none, the input's goes on; "given": it sees its steps' masks, the input's goes
+        # on; "inner": it sees them, and its own mask goes on.
+        "keras": ((_ALWAYS, "passed", "mask_td of 1.2.2, 2.1.6"), ((2, 2, 0), "inner", "keras/layers/wrappers.py of 2.2.0")),
+        "tf.keras": ((_ALWAYS, "inner", "TF 1.15, 2.1, 2.4, 2.15"),),
+        "keras3": ((_ALWAYS, "given", "keras/src/layers/rnn/time_distributed.py of 3.3.3, 3.15.1"),),
+    },
     "mask_with_initial_state": {  # whether an implicit mask is applied when initial_state is passed
         "keras": ((_ALWAYS, True, "semantics measured on 2.3.1"),),
         "tf.keras": ((_ALWAYS, True, "semantics measured on TF 1.15, 2.4, 2.21"),),

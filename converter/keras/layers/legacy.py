@@ -1,9 +1,9 @@
-"""Layers that only Keras 1 had: Merge, Highway, MaxoutDense."""
+"""Layers that only Keras 1 had: Merge, Highway, MaxoutDense, ParametricSoftplus, SReLU."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from converter import layers
 from converter.errors import InvalidModel, Unsupported, clean
@@ -139,10 +139,62 @@ def _maxout(call: Call) -> tuple[Tensor, ...]:
     return (Tensor(call.ops.reduce("max", each, [1])),)
 
 
+class ParametricSoftplusConfig(Config, frozen=True):
+    """keras/layers/advanced_activations.py of 1.2.2: alpha·log(1 + exp(beta·x)). Shared axes are not written."""
+
+    alpha_init: float = 0.2
+    beta_init: float = 5.0
+
+
+class SReLUConfig(Config, frozen=True):
+    """keras/layers/advanced_activations.py of 1.2.2: piecewise linear with two knees. Shared axes are not written."""
+
+    inert: ClassVar[frozenset[str]] = frozenset({"t_left_init", "a_left_init", "t_right_init", "a_right_init"})
+
+
+KNEES = ("t_left", "a_left", "t_right", "a_right")
+
+
+def _per_value(call: Call, *names: str) -> list[Value]:
+    """Weights of the input's shape, or 1 along shared axes."""
+    inputs, found = call.x.shape[1:], []
+    for name in names:
+        weight = call.need(name)
+        call.check(weight, name, *(1 if n == 1 else size for n, size in zip(weight.shape, inputs, strict=False)))
+        found.append(call.ops.weight(weight))
+    return found
+
+
+def _parametric_softplus(call: Call) -> tuple[Tensor, ...]:
+    ops, (alpha, beta) = call.ops, _per_value(call, "alpha", "beta")
+    soft = ops.activate(ops.elementwise("multiply", call.x.value, beta), activation_of("softplus", call.era))
+    return (Tensor(ops.elementwise("multiply", soft, alpha)),)
+
+
+def _srelu(call: Call) -> tuple[Tensor, ...]:
+    """left + min(relu(x - left), width) - a_left·relu(left - x) + a_right·relu(x - right) with width = |t_right|."""
+    ops, x, relu = call.ops, call.x.value, activation_of("relu", call.era)
+    left, a_left, t_right, a_right = _per_value(call, *KNEES)
+    width = ops.unary("abs", t_right)
+    above = ops.elementwise("subtract", x, left)
+    middle = ops.elementwise("minimum", ops.activate(above, relu), width)
+    below = ops.activate(ops.elementwise("subtract", left, x), relu)
+    beyond = ops.activate(ops.elementwise("subtract", above, width), relu)
+    y = ops.elementwise("subtract", ops.elementwise("add", left, middle), ops.elementwise("multiply", a_left, below))
+    return (Tensor(ops.elementwise("add", y, ops.elementwise("multiply", a_right, beyond))),)
+
+
 TYPES: dict[str, LayerType] = {
     "Merge": LayerType(
         MergeConfig, _merge, children=_branches, masking="own", note="modes that are names, not functions"
     ),
     "Highway": LayerType(HighwayConfig, _highway, _highway_variables),
     "MaxoutDense": LayerType(MaxoutDenseConfig, _maxout, bias_variables),
+    "ParametricSoftplus": LayerType(
+        ParametricSoftplusConfig,
+        _parametric_softplus,
+        lambda config, era: (Variable("alpha"), Variable("beta")),
+        masking="pass",
+    ),
+    "SReLU": LayerType(SReLUConfig, _srelu, lambda config, era: tuple(map(Variable, KNEES)), masking="pass"),
 }
