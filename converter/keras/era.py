@@ -72,14 +72,19 @@ SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
         "tf.keras": ((_ALWAYS, "previous", "h2_stateful_mask of TF 1.15, 2.6, 2.15"),),
         "keras3": ((_ALWAYS, "previous", "h2_stateful_mask of 3.15.1"),),
     },
-    "bidirectional_masked_output": {  # with return_sequences; None: as the wrapped layer does
-        "keras": ((_ALWAYS, None, "e4_masking_bi_seq of 1.2.2, 2.2.4, 2.3.1"),),
+    "bidirectional_zero_output": {  # whether it sets zero_output_for_mask of the wrapped layers to return_sequences
+        "keras": ((_ALWAYS, False, "e4_masking_bi_seq of 1.2.2, 2.2.4, 2.3.1"),),
+        "tf.keras": ((_ALWAYS, True, "e4_masking_bi_seq of TF 1.13, 1.15, 2.3 to 2.15; bi_masked of TF 2.1"),),
+        "keras3": ((_ALWAYS, True, "e4_masking_bi_seq of 3.15.1"),),
+    },
+    "fused_zero_output": {  # whether an LSTM or GRU that a GPU could run fused heeds zero_output_for_mask
+        "keras": ((_ALWAYS, True, "no such argument before 2.3, and no fused run"),),
         "tf.keras": (
-            (_ALWAYS, "zero", "e4_masking_bi_seq of TF 1.13, 1.15"),
-            (_TF2, None, "e4_masking_bi_seq of TF 2.0 and 2.1: the v2 LSTM ignores the flag"),
-            ((2, 4, 0), "zero", "e4_masking_bi_seq of TF 2.3 to 2.15"),
+            (_ALWAYS, True, "e4_masking_bi_seq of TF 1.13, 1.15"),
+            (_TF2, False, "e4_masking_bi_seq of TF 2.0, 2.1, recurrent_v2.py: standard_lstm does not pass it on"),
+            ((2, 4, 0), True, "e4_masking_bi_seq of TF 2.3"),
         ),
-        "keras3": ((_ALWAYS, "zero", "e4_masking_bi_seq of 3.15.1"),),
+        "keras3": ((_ALWAYS, True, "e3_zero_output_for_mask of 3.15.1"),),
     },
     "convlstm_zero_output": {  # whether ConvLSTMs heed zero_output_for_mask, which Bidirectional sets
         "keras": ((_ALWAYS, False, "no such argument"),),

@@ -67,7 +67,7 @@ def _bidirectional(call: Call) -> tuple[Tensor, ...]:
             configs[k].go_backwards,
             k == 1,
             forward.return_sequences,
-            _masked_output(call, configs[k], cells[k]),
+            _masked_output(call, sides[k][0], cells[k]),
         )
         for k in range(2)
     ]
@@ -120,10 +120,11 @@ def _carry_both(call: Call, cells: list[Any], x: Shape, configs: list[Any]) -> l
     return [values[:split], values[split:]]
 
 
-def _masked_output(call: Call, config: Any, cells: Sequence[Cell]) -> MaskedOutput:
+def _masked_output(call: Call, side: LayerSpec, cells: Sequence[Cell]) -> MaskedOutput:
     """Most versions zero the masked steps if return_sequences, and then only, whatever the wrapped layer says."""
-    forced = call.era.switch("bidirectional_masked_output") == "zero"
-    return masked_output(call, config.return_sequences if forced else config.zero_output_for_mask, cells)
+    config: Any = side.config
+    forced = call.era.switch("bidirectional_zero_output")
+    return masked_output(call, side, config.return_sequences if forced else config.zero_output_for_mask, cells)
 
 
 Runs = tuple[list[Value], list[list[Value]]]
