@@ -94,7 +94,10 @@ RENAMES: Mapping[str, Mapping[str, str]] = {
 _DATA_FORMATS = {"tf": "channels_last", "th": "channels_first"}
 # What Keras 1 writes without dim_ordering (get_config in keras/layers/convolutional.py of 1.0.8 and 1.2.2).
 SILENT = frozenset(f"{kind}{n}D" for kind in ("ZeroPadding", "Cropping", "UpSampling") for n in (2, 3))
-_SIDES = {"ZeroPadding1D": ("left_pad", "right_pad"), "ZeroPadding2D": ("top_pad", "bottom_pad", "left_pad", "right_pad")}
+_SIDES = {
+    "ZeroPadding1D": ("left_pad", "right_pad"),
+    "ZeroPadding2D": ("top_pad", "bottom_pad", "left_pad", "right_pad"),
+}
 _WINDOWS = {"kernel_size": ("nb_row", "nb_col"), "kernel_size3": ("kernel_dim1", "kernel_dim2", "kernel_dim3")}
 
 

@@ -19,13 +19,14 @@ class Era:
             code), or "keras3".
         version: of Keras, e.g. (2, 2, 4).
         backend: "tensorflow", "theano", ... or "" where the file is silent.
-        tensorflow2: for "2.2.4-tf", which TF 1.13, 1.15 and 2.0 all write: whether the file shows TF 2's defaults.
+        later: for versions that two releases of TensorFlow write, whether the file is of the later one: "2.2.4-tf" of
+            TF 1.13 and 1.15, or of 2.0; "2.3.0-tf" of TF 2.1.4, or of 2.2.
     """
 
     family: Family
     version: tuple[int, int, int]
     backend: str = ""
-    tensorflow2: bool = False
+    later: bool = False
 
     @property
     def major(self) -> int:
@@ -34,8 +35,9 @@ class Era:
 
     @property
     def key(self) -> tuple[int, int, int]:
-        """The version as the table of switches sorts it: TF 2.0's "2.2.4-tf" stands after TF 1's."""
-        return (2, 2, 5) if self.tensorflow2 and self.version == (2, 2, 4) else self.version
+        """The version as the table of switches sorts it: the later of two that are written alike counts one more."""
+        major, minor, patch = self.version
+        return (major, minor, patch + self.later)
 
     def switch(self, name: str) -> Any:
         """The value of a switch for this version: the last row at or below it."""
@@ -82,7 +84,7 @@ SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
         "tf.keras": (
             (_ALWAYS, True, "e4_masking_bi_seq of TF 1.13, 1.15"),
             (_TF2, False, "e4_masking_bi_seq of TF 2.0, 2.1, recurrent_v2.py: standard_lstm does not pass it on"),
-            ((2, 4, 0), True, "e4_masking_bi_seq of TF 2.3"),
+            ((2, 3, 1), True, "e4_masking_bi_seq of TF 2.3, recurrent_v2.py of TF 2.2"),
         ),
         "keras3": ((_ALWAYS, True, "e3_zero_output_for_mask of 3.15.1"),),
     },
@@ -100,9 +102,12 @@ SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
         "keras3": ((_ALWAYS, True, "keras 3.3.3, 3.10.0, 3.15.1"),),
     },
     "time_distributed_masks": {
-        # "passed": the wrapped layer sees none, the input's goes on; "given": it sees its steps' masks, the input's goes
-        # on; "inner": it sees them, and its own mask goes on.
-        "keras": ((_ALWAYS, "passed", "mask_td of 1.2.2, 2.1.6"), ((2, 2, 0), "inner", "keras/layers/wrappers.py of 2.2.0")),
+        # "passed": the wrapped layer sees none, the input's goes on; "given": it sees its steps' masks, the input's
+        # goes on; "inner": it sees them, and its own mask goes on.
+        "keras": (
+            (_ALWAYS, "passed", "tdmask of 1.2.2; keras/layers/wrappers.py of 2.1.6"),
+            ((2, 2, 0), "inner", "keras/layers/wrappers.py of 2.2.0"),
+        ),
         "tf.keras": ((_ALWAYS, "inner", "TF 1.15, 2.1, 2.4, 2.15"),),
         "keras3": ((_ALWAYS, "given", "keras/src/layers/rnn/time_distributed.py of 3.3.3, 3.15.1"),),
     },
@@ -128,7 +133,7 @@ SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
 }
 
 
-def parse(version: str, backend: str = "", *, tensorflow2: bool = False) -> Era:
+def parse(version: str, backend: str = "") -> Era:
     """The era of a `keras_version` attribute: "1.2.2", "2.2.4-tf", "2.15.0", "3.15.1".
 
     Raises:
@@ -141,5 +146,5 @@ def parse(version: str, backend: str = "", *, tensorflow2: bool = False) -> Era:
     if numbers[0] >= 3:
         return Era("keras3", numbers, backend)
     if numbers[0] == 2 and ("tf" in match[4] or numbers >= (2, 4, 0)):
-        return Era("tf.keras", numbers, backend or "tensorflow", tensorflow2 or numbers > (2, 2, 4))
+        return Era("tf.keras", numbers, backend or "tensorflow")
     return Era("keras", numbers, backend)

@@ -53,6 +53,9 @@ class ObjectWeights(Protocol):
     def variable(self) -> Weight | None:
         """The array stored for this object, if it is a variable."""
 
+    def variable_names(self) -> tuple[str, ...]:
+        """What all variables of the file are called ("lstm/lstm_cell/kernel"), wherever this object stands."""
+
 
 @dataclass(frozen=True)
 class Source:

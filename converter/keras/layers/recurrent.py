@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 
+from converter.activations import SIGMOID, TANH
 from converter.errors import InvalidModel, Unsupported
 from converter.keras.graph import Tensor
-from converter.keras.layers.cells import SIGMOID, TANH, CellConfig, cells_of, variables
+from converter.keras.layers.cells import CellConfig, cells_of, variables
 from converter.keras.layers.passes import Pass, mask_of_steps, run_pass, state_names, state_shapes
 from converter.keras.schema import Config
 from converter.keras.spec import Call, LayerSpec, LayerType, flatten
@@ -97,13 +98,14 @@ def masked_output(call: Call, spec: LayerSpec, zero: bool, cells: Sequence[Cell]
 
 def _heeds_zero_output(call: Call, spec: LayerSpec, cells: Sequence[Cell]) -> bool:
     """Whether zero_output_for_mask has an effect."""
-    cell, config = cells[0], spec.config
+    cell: Any = cells[0]
+    config: Any = spec.config
     if isinstance(cell, ConvLSTMCell):
         return bool(call.era.switch("convlstm_zero_output"))
     if call.era.switch("fused_zero_output") or spec.class_name not in {"LSTM", "GRU"}:
         return True
     # could_use_cudnn of recurrent_v2.py in TensorFlow 2.0 and 2.1
-    usual = cell.activation == TANH and getattr(cell, "recurrent_activation", None) == SIGMOID
+    usual = cell.activation == TANH and cell.recurrent_activation == SIGMOID
     fused = usual and cell.bias is not None and getattr(cell, "reset_after", True)
     return not fused or bool(config.recurrent_dropout) or config.unroll
 

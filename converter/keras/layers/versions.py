@@ -9,9 +9,9 @@ KERAS_1 = frozenset({
     "GaussianNoise", "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D",
     "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D", "Highway", "InputLayer", "LSTM", "LeakyReLU",
     "LocallyConnected1D", "Masking", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "MaxoutDense", "Merge", "PReLU",
-    "ParametricSoftplus", "Permute", "RepeatVector", "Reshape", "SReLU", "SeparableConv2D", "SimpleRNN", "SpatialDropout1D", "SpatialDropout2D",
-    "SpatialDropout3D", "ThresholdedReLU", "TimeDistributed", "UpSampling1D", "UpSampling2D", "UpSampling3D",
-    "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
+    "ParametricSoftplus", "Permute", "RepeatVector", "Reshape", "SReLU", "SeparableConv2D", "SimpleRNN",
+    "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "ThresholdedReLU", "TimeDistributed", "UpSampling1D",
+    "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
 })  # fmt: skip
 ONLY_KERAS_1 = frozenset({"Highway", "MaxoutDense", "Merge", "ParametricSoftplus", "SReLU"})
 ONLY_KERAS_3 = frozenset({
