@@ -76,15 +76,15 @@ SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
     },
     "bidirectional_zero_output": {  # whether it sets zero_output_for_mask of the wrapped layers to return_sequences
         "keras": ((_ALWAYS, False, "e4_masking_bi_seq of 1.2.2, 2.2.4, 2.3.1"),),
-        "tf.keras": ((_ALWAYS, True, "e4_masking_bi_seq of TF 1.13, 1.15, 2.3 to 2.15; bi_masked of TF 2.1"),),
+        "tf.keras": ((_ALWAYS, True, "e4_masking_bi_seq of TF 1.13, 1.15, 2.3 to 2.15; maskfused of TF 2.0, 2.1, 2.2"),),
         "keras3": ((_ALWAYS, True, "e4_masking_bi_seq of 3.15.1"),),
     },
     "fused_zero_output": {  # whether an LSTM or GRU that a GPU could run fused heeds zero_output_for_mask
         "keras": ((_ALWAYS, True, "no such argument before 2.3, and no fused run"),),
         "tf.keras": (
             (_ALWAYS, True, "e4_masking_bi_seq of TF 1.13, 1.15"),
-            (_TF2, False, "e4_masking_bi_seq of TF 2.0, 2.1, recurrent_v2.py: standard_lstm does not pass it on"),
-            ((2, 3, 1), True, "e4_masking_bi_seq of TF 2.3, recurrent_v2.py of TF 2.2"),
+            (_TF2, False, "maskfused of TF 2.0, 2.1: standard_lstm of recurrent_v2.py lacks it"),
+            ((2, 3, 1), True, "maskfused of TF 2.2, e4_masking_bi_seq of TF 2.3"),
         ),
         "keras3": ((_ALWAYS, True, "e3_zero_output_for_mask of 3.15.1"),),
     },
@@ -96,8 +96,8 @@ SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
     "relu_passes_mask": {  # the ReLU layer; before it did, the mask was dropped without a word
         "keras": ((_ALWAYS, True, "keras/layers/advanced_activations.py of 2.2.4, 2.3.1"),),
         "tf.keras": (
-            (_ALWAYS, False, "mask_relu of TF 1.15, 2.1; TF 2.4: `support_masking` for `supports_masking`"),
-            ((2, 5, 0), True, "TF 2.5 source"),
+            (_ALWAYS, False, "maskrelu of TF 1.15, 2.1, 2.2; to TF 2.4 it says `support_masking`"),
+            ((2, 5, 0), True, "maskrelu of TF 2.6; keras-nightly 2.5"),
         ),
         "keras3": ((_ALWAYS, True, "keras 3.3.3, 3.10.0, 3.15.1"),),
     },
@@ -105,7 +105,7 @@ SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
         # "passed": the wrapped layer sees none, the input's goes on; "given": it sees its steps' masks, the input's
         # goes on; "inner": it sees them, and its own mask goes on.
         "keras": (
-            (_ALWAYS, "passed", "tdmask of 1.2.2; keras/layers/wrappers.py of 2.1.6"),
+            (_ALWAYS, "passed", "tdmask of 1.2.2, 2.1.6"),
             ((2, 2, 0), "inner", "keras/layers/wrappers.py of 2.2.0"),
         ),
         "tf.keras": ((_ALWAYS, "inner", "TF 1.15, 2.1, 2.4, 2.15"),),
