@@ -76,7 +76,7 @@ SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
     },
     "bidirectional_zero_output": {  # whether it sets zero_output_for_mask of the wrapped layers to return_sequences
         "keras": ((_ALWAYS, False, "e4_masking_bi_seq of 1.2.2, 2.2.4, 2.3.1"),),
-        "tf.keras": ((_ALWAYS, True, "e4_masking_bi_seq of TF 1.13, 1.15, 2.3 to 2.15; maskfused of TF 2.0, 2.1, 2.2"),),
+        "tf.keras": ((_ALWAYS, True, "e4_masking_bi_seq of TF 1.13, 1.15, 2.3 to 2.15; maskfused of TF 2.0 to 2.2"),),
         "keras3": ((_ALWAYS, True, "e4_masking_bi_seq of 3.15.1"),),
     },
     "fused_zero_output": {  # whether an LSTM or GRU that a GPU could run fused heeds zero_output_for_mask
