@@ -38,7 +38,8 @@ def arrays(name: str, kind: str) -> list[list[Array]]:
     calls = sorted({key.partition("_")[0] for key in stored if "_" in key}) or [""]
     prefixes = [f"{call}_{kind}" if call else kind for call in calls]
     as_text = {key: array.astype(object) if array.dtype.kind == "U" else array for key, array in stored.items()}
-    return [[as_text[key] for key in sorted(stored) if key.startswith(prefix)] for prefix in prefixes]
+    ordered = sorted(stored, key=lambda key: (len(key), key))  # in2 before in10
+    return [[as_text[key] for key in ordered if key.startswith(prefix)] for prefix in prefixes]
 
 
 def opened(name: str, file: dict[str, str]) -> Model:

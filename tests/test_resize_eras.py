@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -54,7 +55,7 @@ def test_other_backends_are_refused(tmp_path: Path, backend: str) -> None:
 
 
 def test_a_file_that_could_be_of_both_is_refused() -> None:
-
-    assert legacy_resize(parse("2.1.6-tf")) and not legacy_resize(parse("2.2.4-tf", tensorflow2=True))
+    assert legacy_resize(parse("2.1.6-tf"))
+    assert not legacy_resize(replace(parse("2.2.4-tf"), later=True))
     with pytest.raises(Unsupported, match="two versions"):
         legacy_resize(parse("2.2.4-tf"))

@@ -10,11 +10,12 @@ from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.binding import bind
 from converter.keras.context import Context
 from converter.keras.cutting import cut, refuse_opaque
-from converter.keras.dialects import class_name, is_foreign
-from converter.keras.era import Era, parse
+from converter.keras.dialects import class_name, is_foreign, ordering_of
+from converter.keras.era import Era
 from converter.keras.graph import Graph, Tensor
 from converter.keras.parse import MODELS, parse_layer
-from converter.keras.source import FlatWeights, Source
+from converter.keras.signs import era_of
+from converter.keras.source import Source
 from converter.keras.spec import Bound, LayerSpec, LayerType, ModelSpec
 from converter.keras.topology import Topology, check_size
 from converter.model import Model, Provenance
@@ -34,7 +35,7 @@ def build(source: Source, outputs: tuple[str, ...] = (), plugins: Mapping[str, L
     era = era_of(source)
     if source.weights is None:
         raise InvalidModel("the file holds an architecture but no weights")
-    context = Context(era, plugins or {})
+    context = Context(era, plugins or {}, ordering_of(source.architecture) if era.major == 1 else "")
     root = parse_layer(source.architecture, context) if is_model(source.architecture, era) else None
     if root is None or not isinstance(root.config, ModelSpec):
         raise subclassed(source.architecture)
@@ -112,78 +113,3 @@ def _unique_names(spec: ModelSpec, made: list[tuple[Tensor, ...]], inputs: Mappi
 def is_stateful(spec: LayerSpec) -> bool:
     """Whether any layer carries its states from call to call."""
     return bool(getattr(spec.config, "stateful", False)) or any(is_stateful(c) for c in spec.children.values())
-
-
-def era_of(source: Source) -> Era:
-    """The Keras that wrote a file: by its version; failing that, by how the architecture is written.
-
-    Raises:
-        InvalidModel: a version no Keras has.
-    """
-    version, backend = source.provenance.keras_version, source.provenance.backend
-    if not version:
-        version = guess_version(source.architecture)
-    try:
-        ragged = says_ragged(source.architecture)
-        era = parse(version, backend, tensorflow2=shows_tensorflow2(source), ragged=ragged)
-    except ValueError as problem:
-        raise InvalidModel(str(problem)) from None
-    if era.major > 3:
-        raise Unsupported(f"the file says Keras {clean(version)}, which is newer than this program knows")
-    if era.major == 1 and not backend:
-        era = Era(era.family, era.version, keras1_backend(source))
-    return era
-
-
-def keras1_backend(source: Source) -> str:
-    """Keras 1 does not say its backend, but TensorFlow's names of arrays end in ":0"."""
-    arrays = [w for ws in source.weights.layers.values() for w in ws] if isinstance(source.weights, FlatWeights) else []
-    return "tensorflow" if not arrays or any(w.name.endswith(":0") for w in arrays) else "theano"
-
-
-def guess_version(architecture: Mapping[str, Any]) -> str:
-    """A version for architectures that state none: Keras 3's to_json(), and weights files of Keras 1."""
-    text = set(_keys(architecture))
-    if {"batch_shape", "registered_name", "module"} & text:
-        return "3.0.0"
-    if {"inner_activation", "output_dim", "consume_less", "border_mode", "nb_filter"} & (
-        text - {"input_dim"}
-    ) and "units" not in text:
-        return "1.2.2"
-    return "2.4.0" if "time_major" in text or architecture.get("class_name") == "Functional" else "2.2.4"
-
-
-def _keys(tree: Any) -> list[str]:
-    if isinstance(tree, Mapping):
-        return [str(k) for k in tree] + [k for v in tree.values() for k in _keys(v)]
-    return [k for item in tree for k in _keys(item)] if isinstance(tree, list) else []
-
-
-def shows_tensorflow2(source: Source) -> bool:
-    """For "2.2.4-tf": TF 2.0's LSTM and GRU default to implementation 2, those of TF 1.13 and 1.15 to 1."""
-    if "TensorFlow 2" in source.provenance.format:
-        return True
-    return _implementation2(source.architecture)
-
-
-def says_ragged(tree: Any) -> bool | None:
-    """Whether InputLayers have an argument `ragged`, as they do since TF 1.15; None where there is no InputLayer."""
-    if isinstance(tree, Mapping):
-        if tree.get("class_name") == "InputLayer":
-            return "ragged" in tree.get("config", ())
-        return says_ragged(list(tree.values()))
-    found = (says_ragged(item) for item in tree) if isinstance(tree, list) else ()
-    return next((answer for answer in found if answer is not None), None)
-
-
-def _implementation2(tree: Any) -> bool:
-    if isinstance(tree, Mapping):
-        config = tree.get("config")
-        if (
-            tree.get("class_name") in {"LSTM", "GRU"}
-            and isinstance(config, Mapping)
-            and config.get("implementation") == 2
-        ):
-            return True
-        return any(_implementation2(v) for v in tree.values())
-    return any(_implementation2(item) for item in tree) if isinstance(tree, list) else False

@@ -92,6 +92,12 @@ RENAMES: Mapping[str, Mapping[str, str]] = {
     "Flatten": {},
 }
 _DATA_FORMATS = {"tf": "channels_last", "th": "channels_first"}
+# What Keras 1 writes without dim_ordering (get_config in keras/layers/convolutional.py of 1.0.8 and 1.2.2).
+SILENT = frozenset(f"{kind}{n}D" for kind in ("ZeroPadding", "Cropping", "UpSampling") for n in (2, 3))
+_SIDES = {
+    "ZeroPadding1D": ("left_pad", "right_pad"),
+    "ZeroPadding2D": ("top_pad", "bottom_pad", "left_pad", "right_pad"),
+}
 _WINDOWS = {"kernel_size": ("nb_row", "nb_col"), "kernel_size3": ("kernel_dim1", "kernel_dim2", "kernel_dim3")}
 
 
@@ -143,12 +149,28 @@ def custom(raw: Raw) -> Unsupported:
 SUPPLY = "supply the layer with --plugin FILE"
 
 
-def config(name: str, raw: Raw, era: Era) -> dict[str, Any]:
-    """A layer's configuration in Keras 3's spelling, shapes as `batch_input_shape`."""
+def config(name: str, raw: Raw, era: Era, ordering: str = "") -> dict[str, Any]:
+    """A layer's configuration in Keras 3's spelling, shapes as `batch_input_shape`.
+
+    `ordering` is the dim_ordering of the file's other layers, for those that Keras 1 writes without.
+    """
     kept = {k: plain(v) for k, v in raw.items()}
     if era.major == 1:
-        kept = _from_keras1(name, kept)
+        kept = _from_keras1(name, kept, ordering)
     return shaped(kept)
+
+
+def ordering_of(structure: Any) -> str:
+    """The one dim_ordering that the layers anywhere in a raw architecture state; "" if none does or they differ."""
+    found, waiting = set(), [structure]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Mapping):
+            found |= {item["dim_ordering"]} & {*_DATA_FORMATS} if isinstance(item.get("dim_ordering"), str) else set()
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item
+    return found.pop() if len(found) == 1 else ""
 
 
 def shaped(raw: Raw) -> dict[str, Any]:
@@ -172,7 +194,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _from_keras1(name: str, raw: dict[str, Any]) -> dict[str, Any]:
+def _from_keras1(name: str, raw: dict[str, Any], ordering: str) -> dict[str, Any]:
     renames = RENAMES.get(name, {})
     kept = {renames.get(k, k): v for k, v in raw.items() if k not in _TRAINING}
     if name == "Embedding":
@@ -183,6 +205,24 @@ def _from_keras1(name: str, raw: dict[str, Any]) -> dict[str, Any]:
     for parts in _WINDOWS.values():
         if parts[0] in kept:
             kept["kernel_size"] = [kept.pop(part) for part in parts]
+    if name in SILENT and "data_format" not in kept:
+        if not ordering:
+            raise Unsupported(
+                f"Keras 1 does not write the dim_ordering of {name}, and the other layers do not show it",
+                hint='write "dim_ordering": "tf" or "th" into its configuration and pass the JSON as --architecture',
+            )
+        kept["data_format"] = ordering
     if "data_format" in kept:
         kept["data_format"] = _DATA_FORMATS.get(kept["data_format"], kept["data_format"])
+    if name in _SIDES and "padding" in kept:
+        kept["padding"] = _paired(kept["padding"], _SIDES[name])
     return kept
+
+
+def _paired(padding: Any, sides: tuple[str, ...]) -> Any:
+    """Keras 1's amounts by side, by name or one after the other, as pairs; the other forms are Keras 2's too."""
+    if isinstance(padding, Mapping) and set(padding) <= set(sides):
+        padding = [padding.get(side, 0) for side in sides]
+    if not isinstance(padding, list) or len(padding) != len(sides) or len(sides) == 2:
+        return padding
+    return [padding[:2], padding[2:]]

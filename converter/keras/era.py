@@ -19,14 +19,15 @@ class Era:
             code), or "keras3".
         version: of Keras, e.g. (2, 2, 4).
         backend: "tensorflow", "theano", ... or "" where the file is silent.
-        tensorflow2: for "2.2.4-tf", which TF 1.13, 1.15 and 2.0 all write: whether the file shows TF 2's defaults.
+        later: for versions that two releases of TensorFlow write, whether the file is of the later one: "2.2.4-tf" of
+            TF 1.13 and 1.15, or of 2.0; "2.3.0-tf" of TF 2.1.4, or of 2.2.
         ragged: whether InputLayers say if they are ragged, as they do since TF 1.15; None where there is no InputLayer.
     """
 
     family: Family
     version: tuple[int, int, int]
     backend: str = ""
-    tensorflow2: bool = False
+    later: bool = False
     ragged: bool | None = None
 
     @property
@@ -36,8 +37,9 @@ class Era:
 
     @property
     def key(self) -> tuple[int, int, int]:
-        """The version as the table of switches sorts it: TF 2.0's "2.2.4-tf" stands after TF 1's."""
-        return (2, 2, 5) if self.tensorflow2 and self.version == (2, 2, 4) else self.version
+        """The version as the table of switches sorts it: the later of two that are written alike counts one more."""
+        major, minor, patch = self.version
+        return (major, minor, patch + self.later)
 
     def switch(self, name: str) -> Any:
         """The value of a switch for this version: the last row at or below it."""
@@ -74,19 +76,42 @@ SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
         "tf.keras": ((_ALWAYS, "previous", "h2_stateful_mask of TF 1.15, 2.6, 2.15"),),
         "keras3": ((_ALWAYS, "previous", "h2_stateful_mask of 3.15.1"),),
     },
-    "bidirectional_masked_output": {  # with return_sequences; None: as the wrapped layer does
-        "keras": ((_ALWAYS, None, "e4_masking_bi_seq of 1.2.2, 2.2.4, 2.3.1"),),
+    "bidirectional_zero_output": {  # whether it sets zero_output_for_mask of the wrapped layers to return_sequences
+        "keras": ((_ALWAYS, False, "e4_masking_bi_seq of 1.2.2, 2.2.4, 2.3.1"),),
+        "tf.keras": ((_ALWAYS, True, "e4_masking_bi_seq of TF 1.13, 1.15, 2.3 to 2.15; maskfused of TF 2.0 to 2.2"),),
+        "keras3": ((_ALWAYS, True, "e4_masking_bi_seq of 3.15.1"),),
+    },
+    "fused_zero_output": {  # whether an LSTM or GRU that a GPU could run fused heeds zero_output_for_mask
+        "keras": ((_ALWAYS, True, "no such argument before 2.3, and no fused run"),),
         "tf.keras": (
-            (_ALWAYS, "zero", "e4_masking_bi_seq of TF 1.13, 1.15"),
-            (_TF2, None, "e4_masking_bi_seq of TF 2.0 and 2.1: the v2 LSTM ignores the flag"),
-            ((2, 4, 0), "zero", "e4_masking_bi_seq of TF 2.3 to 2.15"),
+            (_ALWAYS, True, "e4_masking_bi_seq of TF 1.13, 1.15"),
+            (_TF2, False, "maskfused of TF 2.0, 2.1: standard_lstm of recurrent_v2.py lacks it"),
+            ((2, 3, 1), True, "maskfused of TF 2.2, e4_masking_bi_seq of TF 2.3"),
         ),
-        "keras3": ((_ALWAYS, "zero", "e4_masking_bi_seq of 3.15.1"),),
+        "keras3": ((_ALWAYS, True, "e3_zero_output_for_mask of 3.15.1"),),
     },
     "convlstm_zero_output": {  # whether ConvLSTMs heed zero_output_for_mask, which Bidirectional sets
         "keras": ((_ALWAYS, False, "no such argument"),),
         "tf.keras": ((_ALWAYS, False, "tf_keras 2.21: ConvRNN does not pass it on"),),
         "keras3": ((_ALWAYS, True, "keras 3.15.1"),),
+    },
+    "relu_passes_mask": {  # the ReLU layer; before it did, the mask was dropped without a word
+        "keras": ((_ALWAYS, True, "keras/layers/advanced_activations.py of 2.2.4, 2.3.1"),),
+        "tf.keras": (
+            (_ALWAYS, False, "maskrelu of TF 1.15, 2.1, 2.2; to TF 2.4 it says `support_masking`"),
+            ((2, 5, 0), True, "maskrelu of TF 2.6; keras-nightly 2.5"),
+        ),
+        "keras3": ((_ALWAYS, True, "keras 3.3.3, 3.10.0, 3.15.1"),),
+    },
+    "time_distributed_masks": {
+        # "passed": the wrapped layer sees none, the input's goes on; "given": it sees its steps' masks, the input's
+        # goes on; "inner": it sees them, and its own mask goes on.
+        "keras": (
+            (_ALWAYS, "passed", "tdmask of 1.2.2, 2.1.6"),
+            ((2, 2, 0), "inner", "keras/layers/wrappers.py of 2.2.0"),
+        ),
+        "tf.keras": ((_ALWAYS, "inner", "TF 1.15, 2.1, 2.4, 2.15"),),
+        "keras3": ((_ALWAYS, "given", "keras/src/layers/rnn/time_distributed.py of 3.3.3, 3.15.1"),),
     },
     "mask_with_initial_state": {  # whether an implicit mask is applied when initial_state is passed
         "keras": ((_ALWAYS, True, "semantics measured on 2.3.1"),),
@@ -119,7 +144,7 @@ SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
 }
 
 
-def parse(version: str, backend: str = "", *, tensorflow2: bool = False, ragged: bool | None = None) -> Era:
+def parse(version: str, backend: str = "") -> Era:
     """The era of a `keras_version` attribute: "1.2.2", "2.2.4-tf", "2.15.0", "3.15.1".
 
     Raises:
@@ -132,5 +157,5 @@ def parse(version: str, backend: str = "", *, tensorflow2: bool = False, ragged:
     if numbers[0] >= 3:
         return Era("keras3", numbers, backend)
     if numbers[0] == 2 and ("tf" in match[4] or numbers >= (2, 4, 0)):
-        return Era("tf.keras", numbers, backend or "tensorflow", tensorflow2 or numbers > (2, 2, 4), ragged)
+        return Era("tf.keras", numbers, backend or "tensorflow")
     return Era("keras", numbers, backend)

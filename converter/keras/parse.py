@@ -56,7 +56,8 @@ def _parse_leaf(raw: Mapping[str, Any], context: Context, name: str, own: str, d
     row = LAYERS.get(name)
     if row is None:
         raise dialects.custom(raw) if name not in KNOWN else Unsupported(f"{clean(name)} cannot be converted")
-    config = validate(row.config, dialects.config(name, raw["config"], context.era) | {"name": own})
+    told = dialects.config(name, raw["config"], context.era, context.ordering)
+    config = validate(row.config, told | {"name": own})
     return _leaf(row, config, context, name, str(raw["class_name"]), depth)
 
 

@@ -65,6 +65,9 @@ class ObjectWeights(Protocol):
         `inverse`: the table leads from indices to words.
         """
 
+    def variable_names(self) -> tuple[str, ...]:
+        """What all variables of the file are called ("lstm/lstm_cell/kernel"), wherever this object stands."""
+
 
 @dataclass(frozen=True)
 class Source:

@@ -113,6 +113,11 @@ class TrackedObject:
         """The words of this object's lookup table, or None."""
         return self.tables(self.path, inverse)
 
+    def variable_names(self) -> tuple[str, ...]:
+        """What all variables of the file are called ("lstm/lstm_cell/kernel"), wherever this object stands."""
+        attributes = (a for node in self.graph.nodes for a in node.attributes if a.name == "VARIABLE_VALUE")
+        return tuple(attribute.full_name for attribute in attributes)
+
 
 def object_graph(bundle: Bundle) -> TrackedObject | None:
     """The root object, or None if the bundle was written without objects (by TensorFlow 1's Saver).

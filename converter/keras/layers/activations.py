@@ -119,6 +119,11 @@ def _function(call: Call) -> tuple[Tensor, ...]:
     return (Tensor(call.ops.activate(call.x.value, meaning(call.config))),)
 
 
+def _relu_layer(call: Call) -> tuple[Tensor, ...]:
+    (y,) = _function(call)
+    return (Tensor(y.value, call.x.mask if call.era.switch("relu_passes_mask") else None),)
+
+
 def masked_softmax(call: Call, x: Value, axes: list[int], mask: Value | None) -> Value:
     """softmax of x over axes where mask holds.
 
@@ -168,6 +173,8 @@ def _prelu(call: Call) -> tuple[Tensor, ...]:
     """max(x, 0) - alpha·max(-x, 0)."""
     x, alpha, shared = call.x, call.need("alpha"), call.config.shared_axes
     axes = [shared] if isinstance(shared, int) else (shared or [])
+    if call.era.major == 1:  # which does not write shared_axes
+        axes = [k for k, n in enumerate(alpha.shape, 1) if n == 1]
     expected = [1 if k in axes else n for k, n in enumerate(x.shape)][1:]
     call.check(alpha, "alpha", *expected)
     relu = by_name("relu", call.era.major)
@@ -182,8 +189,9 @@ TYPES: dict[str, LayerType] = {
     **{
         name: LayerType(kind, _function, masking="pass")
         for name, (kind, _) in FUNCTIONS.items()
-        if name != "Softmax"
+        if name not in {"Softmax", "ReLU"}
     },
+    "ReLU": LayerType(ReLUConfig, _relu_layer, masking="own"),
     "Softmax": LayerType(SoftmaxConfig, _softmax_layer, masking="pass"),
     "PReLU": LayerType(PReLUConfig, _prelu, lambda config, era: (Variable("alpha"),), masking="pass"),
 }  # fmt: skip

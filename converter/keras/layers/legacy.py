@@ -1,4 +1,4 @@
-"""Layers that only Keras 1 had: Merge, Highway, MaxoutDense."""
+"""Layers that only Keras 1 had: Merge, Highway, MaxoutDense, ParametricSoftplus, SReLU."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from converter.activations import SIGMOID, TANH
 from converter.errors import InvalidModel, Unsupported
 from converter.keras.graph import Tensor
 from converter.keras.layers.cells import CellConfig, cells_of, variables
@@ -85,14 +86,28 @@ def arguments(call: Call) -> Arguments:
     return Arguments(x, tuple(t.value for t in states), mask, carried)
 
 
-def masked_output(call: Call, zero: bool, cells: Sequence[Cell]) -> MaskedOutput:
-    """What a masked step puts out, by era; `zero` is zero_output_for_mask."""
-    if zero and (not isinstance(cells[0], ConvLSTMCell) or call.era.switch("convlstm_zero_output")):
+def masked_output(call: Call, spec: LayerSpec, zero: bool, cells: Sequence[Cell]) -> MaskedOutput:
+    """What a masked step of the layer `spec` puts out, by era; `zero` is zero_output_for_mask."""
+    if zero and _heeds_zero_output(call, spec, cells):
         return "zero"
     if call.era.backend == "theano":  # its scan starts from zeros, measured on Keras 1.2.2 and 2.1.6
         return "previous"
     found: MaskedOutput = call.era.switch("masked_output")
     return found
+
+
+def _heeds_zero_output(call: Call, spec: LayerSpec, cells: Sequence[Cell]) -> bool:
+    """Whether zero_output_for_mask has an effect."""
+    cell: Any = cells[0]
+    config: Any = spec.config
+    if isinstance(cell, ConvLSTMCell):
+        return bool(call.era.switch("convlstm_zero_output"))
+    if call.era.switch("fused_zero_output") or spec.class_name not in {"LSTM", "GRU"}:
+        return True
+    # could_use_cudnn of recurrent_v2.py in TensorFlow 2.0 and 2.1
+    usual = cell.activation == TANH and cell.recurrent_activation == SIGMOID
+    fused = usual and cell.bias is not None and getattr(cell, "reset_after", True)
+    return not fused or bool(config.recurrent_dropout) or config.unroll
 
 
 def features(x: Tensor, spec: LayerSpec) -> int | None:
@@ -161,7 +176,7 @@ def recurrent(call: Call) -> tuple[Tensor, ...]:
     mask = mask_of_steps(call, given.mask, x.shape, cells)
     states = initial_states(call, cells, given.states, config, x.shape)
     one = Pass(cells, config, config.go_backwards, False, config.return_sequences,
-               masked_output(call, config.zero_output_for_mask, cells))  # fmt: skip
+               masked_output(call, call.spec, config.zero_output_for_mask, cells))  # fmt: skip
     y, finals = run_pass(call, one, x.value, mask, states)
     if config.stateful:
         call.graph.carried(call.path, states, finals)

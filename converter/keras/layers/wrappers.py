@@ -67,7 +67,7 @@ def _bidirectional(call: Call) -> tuple[Tensor, ...]:
             configs[k].go_backwards,
             k == 1,
             forward.return_sequences,
-            _masked_output(call, configs[k], cells[k]),
+            _masked_output(call, sides[k][0], cells[k]),
         )
         for k in range(2)
     ]
@@ -120,10 +120,11 @@ def _carry_both(call: Call, cells: list[Any], x: Shape, configs: list[Any]) -> l
     return [values[:split], values[split:]]
 
 
-def _masked_output(call: Call, config: Any, cells: Sequence[Cell]) -> MaskedOutput:
+def _masked_output(call: Call, side: LayerSpec, cells: Sequence[Cell]) -> MaskedOutput:
     """Most versions zero the masked steps if return_sequences, and then only, whatever the wrapped layer says."""
-    forced = call.era.switch("bidirectional_masked_output") == "zero"
-    return masked_output(call, config.return_sequences if forced else config.zero_output_for_mask, cells)
+    config: Any = side.config
+    forced = call.era.switch("bidirectional_zero_output")
+    return masked_output(call, side, config.return_sequences if forced else config.zero_output_for_mask, cells)
 
 
 Runs = tuple[list[Value], list[list[Value]]]
@@ -199,20 +200,25 @@ def _apply_to_steps(call: Call, inner: LayerSpec, bound: Bound, x: Tensor, path:
     if getattr(inner.config, "stateful", False):
         raise Unsupported("TimeDistributed around a stateful layer")
     folded = fold(call, x.value)
-    inner_mask = fold(call, x.mask) if x.mask is not None and len(x.mask.shape) > 2 else None
+    masks = call.era.switch("time_distributed_masks")
+    deep = x.mask is not None and len(x.mask.shape) > 2 and masks != "passed"
+    inner_mask = fold(call, x.mask) if x.mask is not None and deep else None
     outputs = call.apply(inner, (Tensor(folded, inner_mask),), {}, bound, path)
-    result = []
-    for tensor in flatten(list(outputs)):
-        mask = x.mask
-        if (
-            tensor.mask is not None and call.era.major < 3
-        ):  # Keras 3 passes on its input's mask, not the wrapped layer's
-            mask = unfold(call, tensor.mask, x.value)
-        elif mask is not None and call.era.major < 3:
-            for _ in range(len(mask.shape) - 2):
-                mask = call.ops.reduce("any", mask, [-1])
-        result.append(Tensor(unfold(call, tensor.value, x.value), mask))
-    return result
+    return [
+        Tensor(unfold(call, tensor.value, x.value), _mask_after(call, x, tensor.mask) if masks == "inner" else x.mask)
+        for tensor in flatten(list(outputs))
+    ]
+
+
+def _mask_after(call: Call, x: Tensor, made: Value | None) -> Value | None:
+    """The wrapped layer's own mask where it gives one, else the input's, true where any of a step is."""
+    if made is not None:
+        return unfold(call, made, x.value)
+    mask = x.mask
+    for _ in range(len(mask.shape) - 2 if mask is not None else 0):
+        assert mask is not None
+        mask = call.ops.reduce("any", mask, [-1])
+    return mask
 
 
 def fold(call: Call, x: Value) -> Value:

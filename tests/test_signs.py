@@ -1,0 +1,48 @@
+"""What a file shows of the Keras that wrote it, where its version does not say enough."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from converter.errors import Unsupported
+from converter.keras import dialects
+from converter.keras.era import parse
+from converter.keras.signs import era_of
+from converter.readers import read_source
+
+GOOD = Path(__file__).parents[1] / "fixtures" / "good"
+KERAS1 = parse("1.2.2")
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("tf115_nested", (2, 2, 4)),
+        ("tf20_nested", (2, 2, 5)),
+        ("tf21_maskfused", (2, 3, 0)),
+        ("tf22_maskfused", (2, 3, 1)),
+    ],
+)
+@pytest.mark.parametrize("kind", ["model.h5", "ckpt/w"])
+def test_releases_under_one_version_are_told_apart(name, key, kind):
+    folder = GOOD / name
+    architecture = None if kind == "model.h5" else folder / "model.json"
+    assert era_of(read_source(folder / kind, architecture)).key == key
+
+
+@pytest.mark.parametrize("name", sorted(dialects.SILENT))
+def test_what_keras1_left_out_is_taken_from_the_other_layers_or_refused(name):
+    assert dialects.config(name, {}, KERAS1, "th")["data_format"] == "channels_first"
+    assert dialects.config(name, {"dim_ordering": "tf"}, KERAS1, "th")["data_format"] == "channels_last"
+    with pytest.raises(Unsupported, match="does not write the dim_ordering"):
+        dialects.config(name, {}, KERAS1)
+
+
+@pytest.mark.parametrize(
+    ("stated", "found"), [([], ""), (["th"], "th"), (["tf", "tf"], "tf"), (["tf", "th"], ""), ([["th"]], ""), ([1], "")]
+)
+def test_the_ordering_is_the_one_that_layers_agree_on(stated, found):
+    layers = [{"class_name": "Wrapper", "config": {"layer": {"config": {"dim_ordering": one}}}} for one in stated]
+    assert dialects.ordering_of({"config": layers}) == found
