@@ -269,4 +269,9 @@ OPERATORS: Mapping[type[Any], Callable[..., Array]] = {
     layers.MatMul: lambda p, a, b: ops.matmul(a, b, p.transpose_a, p.transpose_b),
     layers.Einsum: lambda p, *xs: ops.einsum(p.equation, *xs),
     layers.OneHot: lambda p, x: ops.one_hot(x, p.depth),
+    layers.TakeAlong: lambda p, x, indices: np.take_along_axis(x, indices, axis=p.axis),
+    layers.GatherND: lambda p, x, indices: ops.gather_nd(x, indices, p.batch_axes),
+    layers.ArgSort: lambda p, x: ops.argsort(x, p.axis, p.descending, p.count),
+    layers.Size: lambda p, x: np.asarray(x.shape[p.axis], np.int64),
+    layers.Range: lambda p, n: np.arange(int(n), dtype=np.int64),
 }

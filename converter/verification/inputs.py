@@ -16,12 +16,14 @@ from converter.layers import (
     ExpandDims,
     FoldTime,
     Gather,
+    GatherND,
     OneHot,
     Pad,
     Repeat,
     Reshape,
     Slice,
     Squeeze,
+    TakeAlong,
     Tile,
     Transpose,
 )  # fmt: skip
@@ -98,6 +100,10 @@ def _note(
         limits = {names[0]: layer.depth}
     elif isinstance(layer, Gather) and node.inputs[0] is not None:
         limits = {names[1]: node.inputs[0].shape[layer.axis] or 1}
+    elif isinstance(layer, TakeAlong) and node.inputs[0] is not None:
+        limits = {names[1]: node.inputs[0].shape[layer.axis] or 1}
+    elif isinstance(layer, GatherND) and node.inputs[0] is not None:
+        limits = {names[1]: min(n or 1 for n in node.inputs[0].shape[layer.batch_axes :])}
     elif isinstance(layer, Elementwise) and layer.op in ("equal", "not_equal"):
         for constant in set(names) & set(constants):
             for origin in {o for name in names for o in carried.get(name, ())}:
