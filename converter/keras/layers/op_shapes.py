@@ -9,7 +9,16 @@ from typing import Any
 from converter import layers
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.layers.op_sizes import flat, joined, settle
-from converter.keras.layers.op_values import Operand, axis_in, integers, number, one_integer, tensor, together
+from converter.keras.layers.op_values import (
+    Operand,
+    axis_in,
+    flattened,
+    integers,
+    number,
+    one_integer,
+    tensor,
+    together,
+)
 from converter.keras.layers.reshaping import product
 from converter.keras.layers.windows import replaced
 from converter.keras.ops import Ops
@@ -154,14 +163,17 @@ def swap_axes(o: Ops, x: Operand, first: Any, second: Any) -> Value:
     return o.transpose(value, order)
 
 
-def move_axis(o: Ops, x: Operand, source: Any, destination: Any) -> Value:
-    """One axis put elsewhere."""
+def move_axes(o: Ops, x: Operand, source: Any, destination: Any) -> Value:
+    """Axes put elsewhere, one or several."""
     value = tensor(x)
     rank = len(value.shape)
-    a, b = axis_in(source, rank), axis_in(destination, rank)
-    order = [k for k in range(rank) if k != a]
-    order.insert(b, a)
-    return o.transpose(value, order)
+    come, go = ([axis_in(a, rank) for a in integers(given, "axes")] for given in (source, destination))
+    if len(come) != len(go) or len(set(come)) != len(come) or len(set(go)) != len(go):
+        raise InvalidModel(f"axes {clean(source)} moved to {clean(destination)}")
+    order = [k for k in range(rank) if k not in come]
+    for to, at in sorted(zip(go, come, strict=True)):
+        order.insert(to, at)
+    return o.transpose(value, order) if order != sorted(order) else value
 
 
 def flip(o: Ops, x: Operand, axis: Any = None) -> Value:
@@ -176,9 +188,10 @@ def flip(o: Ops, x: Operand, axis: Any = None) -> Value:
 def repeat(o: Ops, x: Operand, repeats: Any, axis: Any = None) -> Value:
     """Each slice along an axis, several times in place."""
     value, times = tensor(x), one_integer(repeats, "repeats")
-    if axis is None or times < 1:
-        raise Unsupported(f"repeat {times} times over {'all axes' if axis is None else 'an axis'}")
-    at = axis_in(axis, len(value.shape))
+    if times < 1:
+        raise Unsupported(f"repeat {times} times")
+    value = flattened(o, value) if axis is None else value
+    at = 0 if axis is None else axis_in(axis, len(value.shape))
     size = value.shape[at]
     shape = replaced(value.shape, [at], [None if size is None else size * times])
     return o.one(layers.Repeat(at, times), [value], shape, value.dtype)
@@ -187,24 +200,13 @@ def repeat(o: Ops, x: Operand, repeats: Any, axis: Any = None) -> Value:
 def tile(o: Ops, x: Operand, repeats: Any) -> Value:
     """The whole input, several times per axis."""
     value, times = tensor(x), integers(repeats, "repeats")
-    if len(times) > len(value.shape) or any(n < 1 for n in times):
+    if any(n < 1 for n in times):
         raise Unsupported(f"tile of {value.shape} by {times}")
+    for _ in range(len(times) - len(value.shape)):
+        value = o.expand_dims(value, 0)
     times = [1] * (len(value.shape) - len(times)) + times
     shape = tuple(None if n is None else n * t for n, t in zip(value.shape, times, strict=True))
     return o.one(layers.Tile(tuple(times)), [value], shape, value.dtype)
-
-
-def broadcast_to(o: Ops, x: Operand, shape: Any) -> Value:
-    """Axes of size 1 stretched; open sizes stay."""
-    value, target = tensor(x), list(shape) if isinstance(shape, list | tuple) else [shape]
-    for _ in range(len(target) - len(value.shape)):
-        value = o.expand_dims(value, 0)
-    for axis, (have, want) in enumerate(zip(value.shape, target, strict=True)):
-        if have == 1 and want not in (1, None):
-            value = repeat(o, value, want, axis)
-        elif have == 1 and want is None:
-            raise Unsupported("a broadcast to an open size")
-    return value
 
 
 def pad(o: Ops, x: Operand, width: Any, mode: Any = "constant", value: Any = None) -> Value:
@@ -224,18 +226,6 @@ def pad(o: Ops, x: Operand, width: Any, mode: Any = "constant", value: Any = Non
     shape = tuple(None if n is None else n + sum(p) for n, p in zip(given.shape, pads, strict=True))
     layer = layers.Pad(pads, number(value or 0.0, "a padding"), name)  # type: ignore[arg-type]
     return o.one(layer, [given], shape, given.dtype)
-
-
-def ones_like(o: Ops, x: Operand, dtype: Any = None) -> Value:
-    """Ones in the shape of x."""
-    truth = o.cast(tensor(x), "bool")
-    return o.cast(o.elementwise("or", truth, o.unary("not", truth)), dtype or tensor(x).dtype)
-
-
-def zeros_like(o: Ops, x: Operand, dtype: Any = None) -> Value:
-    """Zeros in the shape of x."""
-    truth = o.cast(tensor(x), "bool")
-    return o.cast(o.elementwise("and", truth, o.unary("not", truth)), dtype or tensor(x).dtype)
 
 
 def copy(o: Ops, x: Operand) -> Value:
