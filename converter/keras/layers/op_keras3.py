@@ -29,8 +29,7 @@ _ELEMENTWISE: Mapping[str, Op] = {
     "Fabs": Op(lambda o, x: m.absolute(o, f.floating(o, x))),
     "Isreal": Op(lambda o, x: k.ones_like(o, x, "bool")),
     "Real": Op(s.copy), "Conj": Op(s.copy), "Conjugate": Op(s.copy),
-    "BitwiseAnd": Op(m.bitwise("and"), "x y"), "BitwiseOr": Op(m.bitwise("or"), "x y"),
-    "BitwiseXor": Op(m.bitwise("xor"), "x y"), "BitwiseNot": Op(m.invert), "BitwiseInvert": Op(m.invert),
+    "BitwiseNot": Op(m.invert), "BitwiseInvert": Op(m.invert),
     "Isclose": Op(m.is_close, "x1 x2 rtol atol equal_nan"),
     "AllClose": Op(m.all_close, "x1 x2 rtol atol equal_nan"),
     "NanToNum": Op(m.nan_to_number, "x nan posinf neginf"),
@@ -133,7 +132,7 @@ _INDEXING: Mapping[str, Op] = {
     "OnesLike": Op(k.ones_like, "x dtype"), "ZerosLike": Op(k.zeros_like, "x dtype"),
     "EmptyLike": Op(k.zeros_like, "x dtype"), "FullLike": Op(k.full_like, "x fill_value dtype"),
     "Tril": Op(k.band(True), "x k"), "Triu": Op(k.band(False), "x k"),
-    "Size": Op(k.size), "Ndim": Op(k.rank),
+    "Size": Op(k.size),
 }
 _NN: Mapping[str, Op] = {
     "MaxPool": Op(n.pool("max"), _POOL), "AveragePool": Op(n.pool("average"), _POOL),

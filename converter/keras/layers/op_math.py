@@ -226,18 +226,6 @@ def rounded(o: Ops, x: Operand, decimals: Any = 0) -> Value:
     return o.cast(o.with_scalar("divide", o.unary("round", large), scale), value.dtype)
 
 
-def bitwise(op: ElementwiseOp) -> Any:
-    """Logic of the bits, of truth values."""
-
-    def function(o: Ops, a: Operand, b: Operand) -> Value:
-        x, y = together(o, a, b)
-        if x.dtype != "bool":
-            raise Unsupported(f"bitwise {op} of {clean(x.dtype)}")
-        return o.elementwise(op, x, y)
-
-    return function
-
-
 def invert(o: Ops, x: Operand) -> Value:
     """Every bit turned: -1 - x, or not."""
     value = tensor(x)

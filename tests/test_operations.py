@@ -1,0 +1,109 @@
+"""Every operation against Keras 3 over its arguments: built, saved, converted, run, compared, dtypes included.
+
+OP_EXAMPLES sets how many sets of arguments each operation is tried with.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, reject, seed, settings
+from hypothesis import strategies as st
+from op_spaces import SPACES, Case, In, values
+from test_layers import SUFFIX, converted, library, pytestmark
+
+from converter.keras.layers.op_keras3 import KERAS3
+
+__all__ = ["pytestmark"]  # the marks of test_layers hold here too
+EXAMPLES = int(os.environ.get("OP_EXAMPLES", "1"))
+MODULES = ("numpy", "nn", "math", "core", "linalg")
+
+
+def placed(structure: Any, put: Callable[[In], Any]) -> Any:
+    """The arguments with something put in the places of the inputs."""
+    if isinstance(structure, In):
+        return put(structure)
+    if isinstance(structure, list | tuple):
+        return type(structure)(placed(item, put) for item in structure)
+    return structure
+
+
+def model_of(keras: Any, case: Case, apply: Callable[..., Any]) -> tuple[Any, list[In]]:
+    """A model of one operation; what Keras itself refuses is not tried."""
+    found: list[In] = []
+    tensors: list[Any] = []
+
+    def put(given: In) -> Any:
+        shape = (None, *given.shape[1:]) if case.open and len(given.shape) > 1 else given.shape
+        found.append(given)
+        tensors.append(keras.layers.Input(shape, dtype=given.dtype))
+        return tensors[-1]
+
+    made = apply(*placed(case.args, put))
+    return keras.Model(tensors, list(made) if isinstance(made, list | tuple) else made), found
+
+
+def assert_same(model: Any, arrays: list[Any], suffix: str, exact: bool) -> None:
+    """The reference in float64 and onnxruntime give what Keras gives; tiny numbers are compared by their digits."""
+    truth = model(arrays if len(arrays) > 1 else arrays[0])
+    expected = [np.asarray(t) for t in (truth if isinstance(truth, list | tuple) else [truth])]
+    reference, onnx = converted(model, arrays, suffix)
+    for theirs, run in zip(expected, onnx, strict=True):
+        assert run.dtype == theirs.dtype
+    for found in (reference, onnx):
+        for mine, theirs in zip(found, expected, strict=True):
+            assert mine.shape == theirs.shape
+            half = theirs.dtype == np.float16
+            finite = np.abs(theirs[np.isfinite(theirs)].astype("float64"))
+            scale = 1e-12 if exact else max(1.0, float(finite.max(initial=0)))
+            with np.errstate(all="ignore"):
+                np.testing.assert_allclose(
+                    mine, theirs, atol=(2e-3 if half else 5e-6) * scale, rtol=5e-3 if half else 1e-5
+                )
+
+
+def compared(space: Any, build: Callable[[Case], tuple[Any, list[In]]], suffix: str) -> None:
+    """Cases of a space, each compared; at least one of them must be something that Keras can do."""
+    done: list[int] = []
+
+    @seed(0)
+    @settings(
+        max_examples=EXAMPLES, deadline=None, database=None, derandomize=False, phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
+    )  # fmt: skip
+    @given(case=space, number=st.integers(0, 99))
+    def check(case: Case, number: int) -> None:
+        try:
+            model, inputs = build(case)
+            rng = np.random.default_rng(number)
+            arrays = [values(given, rng) for given in inputs]
+            model(arrays if len(arrays) > 1 else arrays[0])
+        except Exception:  # noqa: BLE001 - whatever Keras or TensorFlow cannot do is no case
+            reject()
+        assert_same(model, arrays, suffix, any(given.kind == "tiny" for given in inputs))
+        done.append(1)
+
+    check()
+    assert done
+
+
+def operation(keras: Any, name: str) -> Any:
+    """The class of an operation."""
+    modules = [import_module(f"keras.src.ops.{module}") for module in MODULES]
+    return next(getattr(module, name) for module in modules if hasattr(module, name))
+
+
+def test_every_operation_has_a_space() -> None:
+    assert set(SPACES) == set(KERAS3)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_keras3(name: str) -> None:
+    keras = library("keras")
+    kind = operation(keras, name)
+    compared(SPACES[name], lambda case: model_of(keras, case, lambda *args: kind(**case.config)(*args)), SUFFIX["keras"])
