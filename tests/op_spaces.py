@@ -41,6 +41,7 @@ def values(given: In, rng: np.random.Generator) -> np.ndarray:
         "wide": lambda: normal * 20,
         "tiny": lambda: np.sign(normal) * 10.0 ** rng.uniform(-20, 0.5, shape),
         "special": lambda: np.where(rng.random(shape) < 0.4, rng.choice(SPECIAL, shape), normal),
+        "zeros": lambda: rng.choice(SPECIAL[1:], shape),
         "ties": lambda: rng.integers(-2, 3, shape),
         "halves": lambda: rng.integers(-9, 10, shape) / 2,
         "ints": lambda: rng.integers(-4, 5, shape),
@@ -125,9 +126,9 @@ INNER = st.sampled_from([1, 2, -1, -2])
 TIME = st.sampled_from([1, -2])
 
 
-def reduction(*inputs: Any, axes: Any = AXES, **config: Any) -> Any:
+def reduction(*inputs: Any, axes: Any = AXES, opening: bool = True, **config: Any) -> Any:
     given = inputs or (x("normal", shapes=DEEP), ints(DEEP), bools(DEEP), x("special", shapes=DEEP))
-    return case(st.one_of(*given), axis=axes, keepdims=BOOL, **config)
+    return case(st.one_of(*given), axis=axes, keepdims=BOOL, opening=opening, **config)
 
 
 FLOATS = (x("normal", shapes=DEEP), x("special", shapes=DEEP))
@@ -233,22 +234,22 @@ SPACES: dict[str, Any] = {
     **dict.fromkeys(("Amax", "Amin"), reduction(DEEPLY, bools(DEEP))),
     **dict.fromkeys(("Max", "Min"), st.one_of(reduction(DEEPLY, bools(DEEP)), reduction(DEEPLY, initial=0))),
     "Prod": reduction(DEEPLY, bools(DEEP)), "Logsumexp": reduction(x("wide", shapes=DEEP)),
-    **dict.fromkeys(("Argmax", "Argmin"), reduction(SORTABLE, x("special", shapes=DEEP), axes=AXIS)),
+    **dict.fromkeys(("Argmax", "Argmin"), reduction(SORTABLE, x("zeros", shapes=DEEP), axes=AXIS)),
     "Average": st.one_of(case(DEEPLY, axis=AXIS), case(In((4, 3)), In((4, 3), "positive"), axis=AXIS),
                          case(In((4, 3)), array(4) ** 2, axis=1)),
     "Moments": case(x("normal", shapes=DEEP), axes=st.sampled_from([[1], [1, 2], [-1]]), keepdims=BOOL),
     "CountNonzero": case(st.one_of(SORTABLE, bools(DEEP)), axis=AXES), "Ptp": reduction(DEEPLY),
     **dict.fromkeys(("Nansum", "Nanprod", "Nanmax", "Nanmin", "Nanmean", "Nanvar", "Nanstd"), reduction(*FLOATS, ints(DEEP))),
     **dict.fromkeys(("Nanargmax", "Nanargmin"), reduction(*FLOATS, axes=INNER)),
-    **dict.fromkeys(("Cumsum", "Nancumsum"), case(DEEPLY, axis=AXIS)), "Cumprod": case(DEEPLY, axis=INNER),
+    **dict.fromkeys(("Cumsum", "Nancumsum"), case(DEEPLY, axis=AXIS)), "Cumprod": case(DEEPLY, axis=INNER, opening=False),
     "Norm": st.one_of(
-        case(DEEPLY, ord=st.sampled_from([None, 1, 2, 3, 0, float("inf"), -float("inf")]), axis=INNER, keepdims=BOOL),
+        case(DEEPLY, ord=st.sampled_from([None, 1, 2, 3, 0]), axis=INNER, keepdims=BOOL),
         case(DEEPLY, ord=st.sampled_from([None, 1, -1, "fro"]), axis=st.sampled_from([(1, 2), (2, 1)]), keepdims=BOOL)),
     "Normalize": case(x("normal", shapes=DEEP), axis=INNER, order=st.sampled_from([2, 1, 3])),
-    "Median": reduction(DEEPLY, x("special", shapes=DEEP), axes=INNER),
-    **dict.fromkeys(("Quantile",), case(DEEPLY, st.sampled_from([0.3, [0.1, 0.75], 0.5, 1.0]), axis=INNER,
-                    method=st.sampled_from(["linear", "lower", "higher", "nearest", "midpoint"]), keepdims=BOOL)),
-    "Percentile": case(DEEPLY, st.sampled_from([30, [10, 75], 50.0]), axis=INNER, keepdims=BOOL),
+    "Median": reduction(DEEPLY, x("special", shapes=DEEP), axes=INNER, opening=False),
+    "Quantile": case(DEEPLY, st.sampled_from([0.3, [0.1, 0.75], 0.5, 1.0]), axis=INNER, keepdims=BOOL, opening=False),
+    "Percentile": case(DEEPLY, st.sampled_from([30, [10, 75], 50.0]), axis=INNER, keepdims=BOOL, opening=False,
+                       method=st.sampled_from(["linear", "lower", "higher", "nearest", "midpoint"])),
     # products
     "Matmul": st.one_of(case(In((4, 3)), In((3, 2))), case(In((4, 3)), array(3, 2)), case(In((4, 3)), array(3)),
                         case(array(2, 4), In((4, 3))), case(In((4, 3), *I32), In((3, 2), *I32)), case(In((4,)), array(4, 2))),
@@ -256,24 +257,25 @@ SPACES: dict[str, Any] = {
     "Inner": st.one_of(case(In((4, 3)), array(3)), case(In((4,)), array(2, 4))),
     **dict.fromkeys(("Outer",), case(In((4, 3)), st.sampled_from([array(3), array(2, 2)]))),
     "Vdot": case(In((4, 3)), In((4, 3))),
-    "Kron": st.one_of(case(In((4, 3)), array(2, 2)), case(In((4, 3)), array(1, 2, 3))),
+    "Kron": case(In((4, 3)), st.sampled_from([array(2, 2), array(1, 2, 3)]), opening=False),
     "Tensordot": st.one_of(case(In((4, 3)), array(3, 2), axes=1), case(In((4, 3)), array(4, 3, 2), axes=2),
                            case(In((4, 3)), array(2, 4), axes=[[1], [1]])),
     "Einsum": case(In((4, 3)), In((4, 3)), subscripts=st.sampled_from(["btd,bsd->bts", "btd,btd->bt", "bti,btj->bij"])),
     "Cross": st.one_of(case(In((4, 3)), In((4, 3))), case(In((4, 2)), In((4, 3))), case(In((4, 2)), In((4, 2))),
-                       case(In((3, 4)), In((3, 4)), axis=1)),
+                       case(In((3, 4)), In((3, 4)), axis=1, opening=False)),
     "Diagonal": case(x("normal", shapes=st.sampled_from([(4, 3), (2, 3, 2)])), offset=st.sampled_from([0, 1, -1]),
-                     axis1=1, axis2=2),
+                     axis1=1, axis2=2, opening=False),
     "Trace": case(DEEPLY, offset=st.sampled_from([0, 1, -1]), axis1=1, axis2=2),
     "Diff": case(st.one_of(DEEPLY, bools(DEEP)), n=st.sampled_from([1, 2]), axis=st.just(1)),
     "Trapezoid": case(DEEPLY, dx=st.sampled_from([1.0, 0.5]), axis=INNER),
     # shapes
     **dict.fromkeys(("Concatenate", "Stack"), case(listed(), axis=INNER)),
-    "Unstack": case(DEEPLY, axis=INNER),
-    "Split": case(x("normal", shapes=st.just((4, 6))), indices_or_sections=st.sampled_from([2, [1, 3], (2,)]), axis=INNER),
-    "ArraySplit": case(In((4, 6)), indices_or_sections=st.sampled_from([2, 3]), axis=INNER),
+    "Unstack": case(DEEPLY, axis=INNER, opening=False),
+    "Split": case(x("normal", shapes=st.just((4, 6))), indices_or_sections=st.sampled_from([2, [1, 3], (2,)]), axis=INNER,
+                  opening=False),
+    "ArraySplit": case(In((4, 6)), indices_or_sections=st.sampled_from([2, 3]), axis=INNER, opening=False),
     "Vsplit": case(In((4, 6)), indices_or_sections=st.sampled_from([[1]])),
-    "Hsplit": case(In((4, 6)), indices_or_sections=st.sampled_from([2, [1, 3]])),
+    "Hsplit": case(In((4, 6)), indices_or_sections=st.sampled_from([2, [1, 3]]), opening=False),
     "Dsplit": case(In((4, 6)), indices_or_sections=st.sampled_from([2, [1, 3]])),
     **dict.fromkeys(("Hstack", "Vstack"), case(listed())), "Dstack": case(st.one_of(listed(), listed(shape=(2,)))),
     "Append": case(In((2, 3)), In((2, 3)), axis=AXIS),
@@ -284,7 +286,7 @@ SPACES: dict[str, Any] = {
     "Swapaxes": case(DEEPLY, axis1=INNER, axis2=INNER),
     "Moveaxis": case(DEEPLY, source=st.sampled_from([1, -1, (1, 2)]), destination=st.sampled_from([2, 1, (2, 1), (-1, -2)])),
     "Flip": case(DEEPLY, axis=AXES), **dict.fromkeys(("Flipud", "Fliplr"), case(DEEPLY)),
-    "Rot90": case(In((4, 3)), k=st.integers(-1, 5), axes=st.sampled_from([(1, 2), (2, 1)])),
+    "Rot90": case(In((4, 3)), k=st.sampled_from([-1, 0, 1, 3, 5]), axes=st.sampled_from([(1, 2), (2, 1)])),
     "Roll": case(DEEPLY, shift=st.sampled_from([1, -1, 2, 5]), axis=INNER),
     "Repeat": case(DEEPLY, repeats=st.sampled_from([2, 3]), axis=AXIS),
     "Tile": case(DEEPLY, repeats=st.sampled_from([2, (1, 2), (1, 2, 2), (2, 1, 1, 1, 1)])),
@@ -293,7 +295,7 @@ SPACES: dict[str, Any] = {
         case(In((4, 3)), pad_width=st.sampled_from([1, ((0, 0), (1, 2), (0, 1)), [[0, 1]]])),
         case(In((4, 3)), st.sampled_from([2.0, 3]), pad_width=1),
         case(In((4, 3)), pad_width=((0, 0), (1, 2), (2, 1)), mode=st.sampled_from(["reflect", "symmetric"]))),
-    "DepthToSpace": case(In((2, 3, 8)), block_size=2, data_format="channels_last"),
+    "DepthToSpace": case(In((2, 3, 8)), block_size=2, data_format="channels_last", opening=False),
     "SpaceToDepth": case(In((4, 6, 2)), block_size=2, data_format="channels_last", opening=False),
     "ExtractSequences": case(In((2, 7)), sequence_length=st.integers(1, 4), sequence_stride=st.integers(1, 3)),
     # picking
@@ -328,7 +330,6 @@ SPACES: dict[str, Any] = {
                     dilation_rate=1),
     "DepthwiseConv": kernels(lambda r: (array(*[2] * r, 4, 2),), strides=st.sampled_from([1, 2])),
     "SeparableConv": kernels(lambda r: (array(*[2] * r, 4, 2), array(*[1] * r, 8, 3)), strides=st.sampled_from([1, 2])),
-    "ConvTranspose": kernels(lambda r: (array(*[3] * r, 2, 4),), strides=st.sampled_from([1, 2])),
     "BatchNorm": st.one_of(case(In((4, 3)), OFFSET, WEIGHT, axis=-1, epsilon=0.1),
                            case(In((3, 4)), OFFSET, WEIGHT, OFFSET, WEIGHT, axis=1)),
     "LayerNorm": st.one_of(case(In((4, 3)), WEIGHT, st.sampled_from([None, OFFSET]), axis=-1, epsilon=st.sampled_from([None, 0.1])),

@@ -32,6 +32,8 @@ def rot90(o: Ops, x: Operand, times: Any = 1, axes: Any = (0, 1)) -> Value:
     first, second = (axis_in(a, len(value.shape)) for a in integers(axes, "axes"))
     order = list(range(len(value.shape)))
     order[first], order[second] = second, first
+    if one_integer(times, "k") % 4 == 2 and (value.shape[first] is None or value.shape[first] != value.shape[second]):
+        raise Unsupported(f"rot90 by two right angles of {value.shape}, which Keras on TensorFlow mixes up")
     for _ in range(one_integer(times, "k") % 4):
         value = o.transpose(o.reverse(value, second), order)
     return value

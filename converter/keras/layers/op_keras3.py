@@ -74,7 +74,8 @@ _REDUCTIONS: Mapping[str, Op] = {
     "Norm": Op(r.norm, "x ord axis keepdims"),
     "Normalize": Op(r.normalize, "x axis order epsilon"),
     "Median": Op(t.median, _REDUCE),
-    "Quantile": Op(t.quantile, "x q axis method keepdims"),
+    "Quantile": Op(lambda o, x, q, axis=None, keepdims=False: t.quantile(o, x, q, axis, "linear", keepdims),
+                   "x q axis keepdims", {"method": "linear"}),  # Keras 3.15 does not tell its backend the method
     "Percentile": Op(t.percentile, "x q axis method keepdims"),
 }  # fmt: skip
 _PRODUCTS: Mapping[str, Op] = {
@@ -138,7 +139,6 @@ _NN: Mapping[str, Op] = {
     "MaxPool": Op(n.pool("max"), _POOL), "AveragePool": Op(n.pool("average"), _POOL),
     "Conv": Op(n.conv, _CONV), "DepthwiseConv": Op(n.depthwise_conv, _CONV),
     "SeparableConv": Op(n.separable_conv, _CONV.replace("kernel", "depthwise_kernel pointwise_kernel")),
-    "ConvTranspose": Op(n.conv_transpose, "inputs kernel strides padding output_padding data_format dilation_rate"),
     "BatchNorm": Op(n.batch_norm, "x mean variance axis offset scale epsilon"),
     "LayerNorm": Op(n.layer_norm, "x gamma beta axis epsilon rms_scaling"),
     "RMSNorm": Op(n.rms_norm, "x scale axis epsilon"),

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import numpy as np
-
 from converter import layers
 from converter.activations import Activation
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.layers.op_reductions import axes_of, variance
 from converter.keras.layers.op_values import Operand, array_of, axis_in, floating, number, tensor, to_value, together
-from converter.keras.layers.windows import channel_axis, replaced, spatial_axes, transposed_length, window_length
+from converter.keras.layers.windows import channel_axis, replaced, spatial_axes, window_length
 from converter.keras.ops import FLOATS, Ops
 from converter.keras.schema import DataFormat, each
 from converter.model import Shape, Value, Weight, constant
@@ -139,25 +137,6 @@ def separable_conv(
     """A depthwise convolution, then one of single places."""
     between = depthwise_conv(o, x, depthwise, strides, padding, data_format, dilation)
     return conv(o, between, pointwise, 1, "valid", data_format)
-
-
-def conv_transpose(
-    o: Ops, x: Operand, kernel: Operand, strides: Any = 1, padding: Any = "valid", output_padding: Any = None,
-    data_format: Any = None, dilation: Any = 1,
-) -> Value:  # fmt: skip
-    """keras.ops.conv_transpose. kernel [*window, filters, channels]."""
-    value, where = tensor(x), data_format_of(data_format)
-    weight, rank = kernel_of(o, kernel, value.dtype), len(value.shape) - 2
-    steps, spread = (steps_of(n, rank, "strides", where) for n in (strides, dilation))
-    added = None if output_padding is None else tuple(np.broadcast_to(output_padding, rank).tolist())
-    name, axes = padding_of(padding), spatial_axes(value.shape, rank, where)
-    sizes = [
-        transposed_length(value.shape[a], weight.shape[k], steps[k], name, spread[k], added[k] if added else None)
-        for k, a in enumerate(axes)
-    ]
-    layer = layers.ConvTranspose(rank, weight, None, steps, name, added, spread, where)
-    shape = replaced(value.shape, [*axes, channel_axis(value.shape, where)], [*sizes, weight.shape[-2]])
-    return o.one(layer, [value], shape, value.dtype)
 
 
 def _along(o: Ops, given: Operand, x: Value, axes: Sequence[int]) -> Value:

@@ -221,11 +221,25 @@ def pad(o: Ops, x: Operand, width: Any, mode: Any = "constant", value: Any = Non
     if len(pads) != len(given.shape) or any(n < 0 for p in pads for n in p):
         raise InvalidModel(f"pad_width {clean(width)} of a tensor with {len(given.shape)} axes")
     name = str(mode).lower()
+    if name == "symmetric":
+        return _mirrored(o, given, pads)
     if name not in {"constant", "reflect", "edge"}:
         raise Unsupported(f"pad with mode {clean(mode)}")
     shape = tuple(None if n is None else n + sum(p) for n, p in zip(given.shape, pads, strict=True))
     layer = layers.Pad(pads, number(value or 0.0, "a padding"), name)  # type: ignore[arg-type]
     return o.one(layer, [given], shape, given.dtype)
+
+
+def _mirrored(o: Ops, x: Value, pads: Sequence[tuple[int, int]]) -> Value:
+    """The edges turned outwards, the outermost element repeated."""
+    for axis, (before, after) in enumerate(pads):
+        size = x.shape[axis]
+        if size is not None and max(before, after) > size:
+            raise InvalidModel(f"a symmetric padding of {max(before, after)} on {size} elements")
+        parts = [o.reverse(o.slice(x, axis, None, before), axis)] if before else []
+        parts += [x, *([o.reverse(o.slice(x, axis, -after, None), axis)] if after else [])]
+        x = o.concatenate(parts, axis) if len(parts) > 1 else x
+    return x
 
 
 def copy(o: Ops, x: Operand) -> Value:

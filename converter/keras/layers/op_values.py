@@ -65,8 +65,7 @@ def common_dtype(o: Ops, operands: Sequence[Operand]) -> str:
     dtype = ""
     for own in (own_dtype(o, operand) for operand in operands):
         dtype = (promote(dtype, own) if dtype else own) if own else dtype
-    if not dtype:
-        raise Unsupported("an operation on constants alone")
+    dtype = dtype or "bool"
     for operand in operands:
         if not own_dtype(o, operand):
             kind = array_of(operand).dtype.kind
