@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from importlib import import_module
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, reject, seed, settings
 from hypothesis import strategies as st
 from op_spaces import SPACES, Case, In, values
+from op_spaces_tf import FUNCTIONS
 from test_layers import SUFFIX, converted, library, pytestmark
 
 from converter.keras.layers.op_keras3 import KERAS3
+from converter.keras.layers.op_tensorflow import MODULES as TF_MODULES
+from converter.keras.layers.op_tensorflow import TF_FUNCTIONS
 
 __all__ = ["pytestmark"]  # the marks of test_layers hold here too
 EXAMPLES = int(os.environ.get("OP_EXAMPLES", "1"))
@@ -107,3 +111,40 @@ def test_keras3(name: str) -> None:
     keras = library("keras")
     kind = operation(keras, name)
     compared(SPACES[name], lambda case: model_of(keras, case, lambda *args: kind(**case.config)(*args)), SUFFIX["keras"])
+
+
+# Rows that today's TensorFlow does not write, by the row that they repeat.
+OLD_NAMES = {"divide": "truediv", "floordiv": "floor_div", "mod": "floormod", "swish": "silu"}
+
+
+def test_every_function_has_a_space() -> None:
+    rows = {name for name in TF_FUNCTIONS if name not in OLD_NAMES}
+    assert set(FUNCTIONS) == rows
+
+
+def test_functions_exist() -> None:
+    """In the modules of which we take them."""
+    tf = library("tensorflow")
+    modules = [attrgetter(module)(tf) if module else tf for module in TF_MODULES]
+    assert [name for name in TF_FUNCTIONS if not any(hasattr(m, name.rpartition(".")[2]) for m in modules)] == []
+
+
+@pytest.mark.parametrize("name", OLD_NAMES)
+def test_old_names(name: str) -> None:
+    assert TF_FUNCTIONS[name].function is TF_FUNCTIONS[OLD_NAMES[name]].function
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_tensorflow(name: str) -> None:
+    keras, tf = library("tf_keras"), library("tensorflow")
+    written: set[str] = set()
+
+    def build(case: Case) -> tuple[Any, list[In]]:
+        model, inputs = model_of(keras, case, lambda *args: FUNCTIONS[name].apply(tf, case, *args))
+        for layer in model.layers:
+            function = str(layer.get_config().get("function"))
+            written.update({function, function.rpartition(".")[2]})
+        return model, inputs
+
+    compared(FUNCTIONS[name].cases, build, SUFFIX["tf_keras"])
+    assert name in written

@@ -36,7 +36,7 @@ NODE_DEFS: Mapping[str, Op] = {
     "Equal": Op(f.binary("equal"), "0 1", {"incompatible_shape_error": True}),
     "NotEqual": Op(f.binary("not_equal"), "0 1", {"incompatible_shape_error": True}),
     "Elu": Op(f.activation("elu", 1.0), "0"), "LeakyRelu": Op(f.with_parameter("leaky_relu"), "0 alpha"),
-    "ReciprocalNoNan": Op(m.reciprocal_no_nan, "0"),
+    "Atan2": Op(m.arctan2, "0 1"), "ReciprocalNoNan": Op(m.reciprocal_no_nan, "0"),
     "AddN": Op(lambda o, *xs: f.add_n(o, xs), "*"),
     "BiasAdd": Op(f.bias_add, "0 1 data_format"),
     "Softmax": Op(f.softmax, "0"), "LogSoftmax": Op(f.log_softmax, "0"),

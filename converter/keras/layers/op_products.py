@@ -53,12 +53,6 @@ def _through_floats(o: Ops, a: Operand, b: Operand, product: Any, int8: str = ""
     return o.cast(made, result)
 
 
-def matvec(o: Ops, a: Operand, b: Operand, transpose_a: Any = False) -> Value:
-    """tf.linalg.matvec: matrices times vectors."""
-    x, y = together(o, a, b)
-    return o.squeeze(o.matmul(x, o.expand_dims(y, -1), bool(transpose_a)), -1)
-
-
 def contract(o: Ops, x: Value, y: Value, axes_x: Sequence[int], axes_y: Sequence[int]) -> Value:
     """The sum of products over pairs of axes; the other axes of x, then those of y, remain."""
     if len(axes_x) != len(axes_y) or len(set(axes_x)) != len(axes_x) or len(set(axes_y)) != len(axes_y):

@@ -1,6 +1,8 @@
 """TensorFlow's functions: the `function` of a TFOpLambda (tf.keras 2.4 and later), without its module, and its arguments.
 
 "math.multiply", "nn.softmax", "__operators__.add", "compat.v1.transpose"; modules that are not in `MODULES` are refused.
+There are no rows for what tf.keras takes apart (`moments`, `matvec`, `^`), nor for what it does not write whole: of
+`==`, `!=` and einsum the second operand is not in the file, and Keras itself cannot load it.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from converter.keras.layers.op_rows import BINARY, REDUCTIONS, UNARY, Op
 from converter.keras.layers.op_sizes import shape
 
 MODULES = frozenset({
-    "", "math", "nn", "linalg", "signal", "__operators__", "compat.v1", "compat.v1.math", "compat.v1.nn",
+    "", "math", "nn", "linalg", "signal", "dtypes", "__operators__", "compat.v1", "compat.v1.math", "compat.v1.nn",
     "compat.v1.linalg",
 })  # fmt: skip
 
@@ -36,7 +38,7 @@ TF_BINARY: Mapping[str, tuple[str, f.Function]] = {
     "less": ("Less", BINARY["Less"]), "less_equal": ("LessEqual", BINARY["LessEqual"]),
     "greater": ("Greater", BINARY["Greater"]), "greater_equal": ("GreaterEqual", BINARY["GreaterEqual"]),
     "logical_and": ("LogicalAnd", f.logical("and")), "logical_or": ("LogicalOr", f.logical("or")),
-    "squared_difference": ("SquaredDifference", f.squared_difference), "atan2": ("Atan2", m.arctan2),
+    "squared_difference": ("SquaredDifference", f.squared_difference),
     "xlogy": ("Xlogy", m.product_no_nan("multiply", "log")),
     "xlog1py": ("Xlog1py", m.product_no_nan("multiply", "log1p")), "xdivy": ("Xdivy", m.product_no_nan("divide")),
     "multiply_no_nan": ("MulNoNan", m.multiply_no_nan),
@@ -60,48 +62,31 @@ TF_UNARY: Mapping[str, tuple[str, f.Function]] = {
 TF_REDUCTIONS: Mapping[str, tuple[str, f.Function]] = {
     **{f"reduce_{name.lower()}": (name, REDUCTIONS[name])
        for name in ("Mean", "Sum", "Max", "Min", "Prod", "Any", "All")},
-    "reduce_euclidean_norm": ("EuclideanNorm", lambda o, x, axis=None, keepdims=False: r.norm(o, x, 2, axis, keepdims)),
+    "reduce_euclidean_norm": ("EuclideanNorm", lambda o, x, axis=None, keepdims=False: r.norm(o, x, None, axis, keepdims)),
 }  # fmt: skip
-
-
-def turned(function: f.Function) -> f.Function:
-    """The operator with its operands exchanged, as Python's reflected operators have them."""
-    return lambda o, x, y: function(o, y, x)
 
 
 _REDUCE = "input_tensor axis keepdims"
 _POOL = "input ksize strides padding data_format"
 _CONV = "input filters strides padding data_format dilations"
 _LIKE = {"layout": None, "optimize": True}
-_REFLECTED = {
-    "radd": BINARY["Add"], "rsub": BINARY["Subtract"], "rmul": BINARY["Multiply"], "rtruediv": f.true_divide,
-    "rdiv": f.true_divide, "rpow": BINARY["Power"], "rfloordiv": BINARY["FloorDivide"], "rmod": BINARY["Mod"],
-    "rmatmul": p.matmul, "rand": f.logical("and"), "ror": f.logical("or"), "rxor": f.logical("xor"),
-}  # fmt: skip
 _MATMUL = dict.fromkeys(("adjoint_a", "adjoint_b", "a_is_sparse", "b_is_sparse", "grad_a", "grad_b"), False)
 
 _ELEMENTWISE: Mapping[str, Op] = {
     **{name: Op(function, "x y") for name, (_, function) in TF_BINARY.items()},
     **{name: Op(function, "x") for name, (_, function) in TF_UNARY.items()},
-    **{name: Op(turned(function), "x y") for name, function in _REFLECTED.items()},
-    "sub": Op(BINARY["Subtract"], "x y"), "mul": Op(BINARY["Multiply"], "x y"), "div": Op(f.true_divide, "x y"),
-    "floor_div": Op(BINARY["FloorDivide"], "x y"), "mod": Op(BINARY["Mod"], "x y"), "neg": Op(UNARY["Negative"]),
-    "scalar_mul": Op(BINARY["Multiply"], "scalar x"), "eq": Op(BINARY["Equal"], "x y"),
-    "ne": Op(BINARY["NotEqual"], "x y"), "invert": Op(f.logical_not), "logical_xor": Op(f.logical("xor"), "x y"),
-    "and": Op(f.logical("and"), "x y"), "or": Op(f.logical("or"), "x y"), "xor": Op(f.logical("xor"), "x y"),
-    "lt": Op(BINARY["Less"], "x y"), "le": Op(BINARY["LessEqual"], "x y"), "gt": Op(BINARY["Greater"], "x y"),
-    "ge": Op(BINARY["GreaterEqual"], "x y"),
+    "div": Op(f.true_divide, "x y"), "floor_div": Op(BINARY["FloorDivide"], "x y"), "mod": Op(BINARY["Mod"], "x y"),
+    "scalar_mul": Op(BINARY["Multiply"], "scalar x"), "atan2": Op(m.arctan2, "y x"),
     "reciprocal_no_nan": Op(m.reciprocal_no_nan), "log_sigmoid": Op(f.activation("log_sigmoid")),
     "add_n": Op(f.add_n, "inputs"),
-    "where": Op(f.where, "condition x y"),
+    "where": Op(f.where, "condition x y"), "compat.v1.where": Op(f.select, "condition x y"),
     "clip_by_value": Op(f.clip, "t clip_value_min clip_value_max"),
     "cast": Op(f.cast, "x dtype"), "saturate_cast": Op(f.saturate_cast, "value dtype"),
     "bias_add": Op(f.bias_add, "value bias data_format"),
     "softmax": Op(f.softmax, "logits axis"), "log_softmax": Op(f.log_softmax, "logits axis"),
     "leaky_relu": Op(f.with_parameter("leaky_relu", 0.2), "features alpha"),
     "elu": Op(f.activation("elu", 1.0), "features"),
-    "swish": Op(f.activation("silu"), "features", {"beta": 1.0}),
-    "silu": Op(f.activation("silu"), "features", {"beta": 1.0}),
+    **{name: Op(UNARY["Silu"], "features", {"beta": 1.0}) for name in ("silu", "swish")},
     "gelu": Op(f.gelu, "features approximate"),
     "identity": Op(s.copy, "input"), "stop_gradient": Op(s.copy, "input"),
     "ensure_shape": Op(lambda o, x, wanted: s.copy(o, x), "x shape"),
@@ -114,8 +99,6 @@ _REDUCTIONS: Mapping[str, Op] = {
     "argmin": Op(r.arg("argmin", "int64"), "input axis _ output_type"),
     "count_nonzero": Op(lambda o, x, axis=None, keepdims=False, dtype="int64":
                         r.count_nonzero(o, x, axis, keepdims, dtype), "input axis keepdims dtype"),
-    "moments": Op(lambda o, x, axes, shift=None, keepdims=False: r.moments(o, x, axes, keepdims),
-                  "x axes shift keepdims"),
     "cumsum": Op(r.cumulative_sum, "x axis exclusive reverse"),
     "cumprod": Op(r.cumulative_product, "x axis exclusive reverse"),
     "l2_normalize": Op(r.l2_normalize, "x axis epsilon"),
@@ -123,9 +106,7 @@ _REDUCTIONS: Mapping[str, Op] = {
 }  # fmt: skip
 _PRODUCTS: Mapping[str, Op] = {
     "matmul": Op(p.matmul, "a b transpose_a transpose_b", {**_MATMUL, "output_type": None}),
-    "matvec": Op(p.matvec, "a b transpose_a", _MATMUL),
     "tensordot": Op(p.tensordot, "a b axes"),
-    "einsum": Op(p.einsum, "equation *"),
     "cross": Op(p.cross, "a b"),
     "trace": Op(lambda o, x: p.trace(o, x, 0, -2, -1)),
     "diag_part": Op(lambda o, x, offset=0: p.diagonal(o, x, offset, -2, -1), "input k",
@@ -161,7 +142,7 @@ _INDEXING: Mapping[str, Op] = {
     "slice": Op(i.part, "input_ begin size"),
     "strided_slice": Op(i.strided_slice, "input_ begin end strides begin_mask end_mask ellipsis_mask new_axis_mask "
                         "shrink_axis_mask", {"var": None}, sizes=True),
-    "gather": Op(i.gather, "params indices validate_indices axis batch_dims"),
+    "gather": Op(i.gather, "params indices _ axis batch_dims"),
     "gather_nd": Op(i.gather_nd, "params indices batch_dims", {"bad_indices_policy": ""}),
     "embedding_lookup": Op(lambda o, table, ids: i.take(o, table, ids, 0), "params ids", {"max_norm": None}),
     "reverse_sequence": Op(i.reverse_sequence, "input seq_lengths seq_axis batch_axis"),
@@ -177,16 +158,15 @@ _NN: Mapping[str, Op] = {
     **{name: Op(n.pool("max"), _POOL) for name in ("max_pool", "max_pool1d", "max_pool2d", "max_pool3d")},
     **{name: Op(n.pool("average"), _POOL) for name in ("avg_pool", "avg_pool1d", "avg_pool2d", "avg_pool3d")},
     "conv1d": Op(n.conv, _CONV.replace("strides", "stride")),
-    **{name: Op(n.conv, _CONV) for name in ("conv2d", "conv3d", "convolution")},
+    "conv2d": Op(n.conv, _CONV), "conv3d": Op(n.conv, _CONV),
     "depthwise_conv2d": Op(n.depthwise_conv, _CONV.replace("filters", "filter")),
-    "batch_normalization": Op(
-        lambda o, x, mean, variance, offset, scale, epsilon:
-            n.batch_norm(o, x, mean, variance, None, offset, scale, epsilon),
-        "x mean variance offset scale variance_epsilon"),
 }  # fmt: skip
 TF_FUNCTIONS: Mapping[str, Op] = {**_ELEMENTWISE, **_REDUCTIONS, **_PRODUCTS, **_SHAPES, **_INDEXING, **_NN}
 
 # Other names that TensorFlow's own functions have for the arguments above.
 SYNONYMS: Mapping[str, str] = {
-    "features": "x", "input": "x", "keep_dims": "keepdims", "a": "x", "b": "y", "dimension": "axis", "dim": "axis",
-}
+    "features": "x", "input": "x", "value": "input", "keep_dims": "keepdims", "a": "x", "b": "y", "dimension": "axis",
+    "dim": "axis", "reduction_indices": "axis", "squeeze_dims": "axis", "filter": "filters",
+}  # fmt: skip
+# Arguments without effect on the result. A table in one piece is partitioned in no way.
+INERT_ARGUMENTS = frozenset({"name", "use_cudnn_on_gpu", "validate_indices", "partition_strategy"})

@@ -20,7 +20,7 @@ from converter.keras.layers.op_making import materialised
 from converter.keras.layers.op_node_defs import INERT_ATTRIBUTES, NODE_DEFS
 from converter.keras.layers.op_rows import PREFIX, Op
 from converter.keras.layers.op_sizes import Sizes
-from converter.keras.layers.op_tensorflow import MODULES, SYNONYMS, TF_FUNCTIONS
+from converter.keras.layers.op_tensorflow import INERT_ARGUMENTS, MODULES, SYNONYMS, TF_FUNCTIONS
 from converter.keras.layers.op_values import Keras3Ops
 from converter.keras.ops import Ops
 from converter.keras.schema import Config
@@ -95,7 +95,7 @@ def bind(op: Op, what: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> i
     names = op.names.split()
     signature = inspect.signature(op.function)
     own = dict(zip(names, list(signature.parameters)[1:], strict=False))
-    for name in set(kwargs) - set(names) - {"name"}:
+    for name in set(kwargs) - set(names):
         if name not in op.fixed or kwargs[name] != op.fixed[name]:
             raise Unsupported(f"{what} with {clean(name)}={clean(kwargs[name], 40)}")
     try:
@@ -141,16 +141,21 @@ def _keras3(call: Call) -> tuple[Tensor, ...]:
 def _function(call: Call) -> tuple[Tensor, ...]:
     name = call.config.function
     module, _, short = name.rpartition(".")
-    op = TF_FUNCTIONS.get(short) if module in MODULES else None
+    op = TF_FUNCTIONS.get(name, TF_FUNCTIONS.get(short)) if module in MODULES else None
     if op is None:
         raise Unsupported(f"the TensorFlow function {clean(name)} is not supported")
     names = op.names.split()
     kwargs = {}
     for key, value in call.kwargs.items():
         key = SYNONYMS.get(key, key) if key not in names and key not in op.fixed else key
-        if value is not None or key in {"axis"}:
-            kwargs[key] = values(value)
+        if (value is not None or key == "axis") and (key in names or key not in INERT_ARGUMENTS):
+            kwargs[key] = _dtype_name(values(value))
     return run(call.ops, op, f"tf.{clean(name)}", values(call.args), kwargs)
+
+
+def _dtype_name(value: Any) -> Any:
+    """ "tf.int32" as "int32"."""
+    return value.removeprefix("tf.") if isinstance(value, str) else value
 
 
 _SCALARS = {"i": int, "f": float, "b": bool}
