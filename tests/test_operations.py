@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
+from inspect import signature
 from operator import attrgetter
 from typing import Any
 
@@ -16,10 +18,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, reject, seed, settings
 from hypothesis import strategies as st
 from op_spaces import SPACES, Case, In, values
+from op_spaces_node import NODES
 from op_spaces_tf import FUNCTIONS
 from test_layers import SUFFIX, converted, library, pytestmark
 
 from converter.keras.layers.op_keras3 import KERAS3
+from converter.keras.layers.op_node_defs import NODE_DEFS
 from converter.keras.layers.op_tensorflow import MODULES as TF_MODULES
 from converter.keras.layers.op_tensorflow import TF_FUNCTIONS
 
@@ -148,3 +152,61 @@ def test_tensorflow(name: str) -> None:
 
     compared(FUNCTIONS[name].cases, build, SUFFIX["tf_keras"])
     assert name in written
+
+
+def node_layer(node: Any, tensors: dict[str, Any]) -> Any:
+    """A TensorFlowOpLayer of an operation of a graph, called on the Keras tensors that stand for its inputs."""
+    from google.protobuf.json_format import MessageToDict
+
+    tf, base = library("tensorflow"), library("tf_keras.src.engine.base_layer")
+    constants = {k: tf.get_static_value(given) for k, given in enumerate(node.inputs) if given.op.type == "Const"}
+    layer = base.TensorFlowOpLayer(MessageToDict(node.node_def), name=f"{node.name}_node", constants=constants)
+    given = [tensors[x.name] for x in node.inputs if x.op.type != "Const"]
+    made = layer(given if len(given) > 1 else given[0])
+    tensors.update({x.name: y for x, y in zip(node.outputs, made if isinstance(made, list) else [made], strict=True)})
+    return made
+
+
+def node_model(case: Case, name: str) -> tuple[Any, list[In]]:
+    """A model of a TensorFlowOpLayer, whose NodeDef TensorFlow itself makes of the raw operation."""
+    keras, tf = library("tf_keras"), library("tensorflow")
+    raw = getattr(tf.raw_ops, name)
+    places: dict[str, In] = {}
+
+    def put(given: In) -> Any:
+        made = tf.compat.v1.placeholder(given.dtype, (None, *given.shape))
+        places[made.name] = given
+        return made
+
+    with tf.Graph().as_default():
+        made = raw(**dict(zip(signature(raw).parameters, placed(case.args, put), strict=False)), **case.config)
+        node = (made[0] if isinstance(made, list | tuple) else made).op
+    case = replace(case, args=tuple(places.values()))
+    return model_of(keras, case, lambda *x: node_layer(node, dict(zip(places, x, strict=True))))
+
+
+def test_every_node_has_a_space() -> None:
+    assert set(NODES) | {"Fill", "Range"} == set(NODE_DEFS)
+
+
+def test_nodes_of_sizes() -> None:
+    """What models make of their batch and time: as many rows of a number, as many steps."""
+    keras, tf = library("tf_keras"), library("tensorflow")
+    inputs, raw = keras.layers.Input((None, 3)), tf.raw_ops
+    with tf.Graph().as_default():
+        x = tf.compat.v1.placeholder("float32", (None, None, 3))
+        shape = raw.Shape(input=x)
+        batch, time = (raw.StridedSlice(
+            input=shape, begin=[k], end=[k + 1], strides=[1], begin_mask=0, end_mask=0, ellipsis_mask=0, new_axis_mask=0,
+            shrink_axis_mask=1) for k in range(2))  # fmt: skip
+        dims = raw.Pack(values=[batch, 2], axis=0)
+        made = [raw.Fill(dims=dims, value=1.5), raw.Range(start=0, limit=time, delta=1)]
+    tensors = {x.name: inputs}
+    outputs = [node_layer(y.op, tensors) for y in (shape, batch, time, dims, *made)][-2:]
+    array = np.zeros((2, 5, 3), "float32")
+    assert_same(keras.Model(inputs, outputs), [array], SUFFIX["tf_keras"], exact=False)
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_node(name: str) -> None:
+    compared(NODES[name], lambda case: node_model(case, name), SUFFIX["tf_keras"])

@@ -32,8 +32,9 @@ def get_item(o: Ops, x: Operand, key: Any) -> Value:
     Raises:
         Unsupported: indices that are tensors or lists. InvalidModel: an index beyond the size.
     """
-    if isinstance(x, Sizes):
-        return pick(x, key)
+    sizes = pick(o, x, key) if isinstance(x, Sizes) else None
+    if sizes is not None:
+        return sizes
     value = tensor(x)
     items = list(key) if isinstance(key, list | tuple) else [key]
     items = [Ellipsis if isinstance(i, Mapping) and i.get("class_name") == "__ellipsis__" else i for i in items]

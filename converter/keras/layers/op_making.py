@@ -10,23 +10,10 @@ import numpy as np
 from converter import layers
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.layers.op_shapes import tile
-from converter.keras.layers.op_sizes import Size, Sizes, flat
+from converter.keras.layers.op_sizes import Size, flat
 from converter.keras.layers.op_values import Operand, array_of, integers, one_integer, tensor
 from converter.keras.ops import Ops
 from converter.model import Value
-
-
-def materialised(o: Ops, sizes: Sizes) -> Value:
-    """Sizes as a tensor of int32 that the model computes."""
-    parts = [
-        o.cast(o.one(layers.Size(size.axis), [size.of], (), "int64"), "int32") if isinstance(size, Size) else size
-        for size in sizes.sizes
-    ]
-    if not sizes.shape:
-        (only,) = parts
-        return only if isinstance(only, Value) else o.constant(only, "int32")
-    each = [o.expand_dims(p, 0) if isinstance(p, Value) else o.constant([p], "int32") for p in parts]
-    return o.concatenate(each, 0) if len(each) > 1 else each[0]
 
 
 def positions(o: Ops, x: Value, axis: int) -> Value:

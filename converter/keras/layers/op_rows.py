@@ -17,13 +17,12 @@ PREFIX = "ops."  # before a Keras 3 operation's class, since layers have the sam
 class Op(NamedTuple):
     """A function and the names its arguments have, in the order of its parameters; `_` is one that nobody gives.
 
-    `fixed` are arguments that only this value is supported for; `sizes`: the function takes `Sizes` as they are.
+    `fixed` are arguments that only this value is supported for.
     """
 
     function: f.Function
     names: str = "x"
     fixed: Mapping[str, object] = {}
-    sizes: bool = False
 
 
 # By the names of Keras 3's classes.

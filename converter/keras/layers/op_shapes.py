@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from converter import layers
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.layers.op_sizes import flat, joined, settle
@@ -27,7 +29,7 @@ from converter.model import Value
 
 def concatenate(o: Ops, xs: Sequence[Operand], axis: Any = 0) -> Value:
     """Inputs joined along an axis."""
-    sizes = joined(_listed(xs))
+    sizes = joined(o, _listed(xs), 1)
     if sizes is not None:
         return sizes
     values = together(o, *_listed(xs))
@@ -36,7 +38,7 @@ def concatenate(o: Ops, xs: Sequence[Operand], axis: Any = 0) -> Value:
 
 def stack(o: Ops, xs: Sequence[Operand], axis: Any = 0) -> Value:
     """Inputs joined along a new axis."""
-    sizes = joined(_listed(xs))
+    sizes = joined(o, _listed(xs), 0)
     if sizes is not None:
         return sizes
     values = together(o, *_listed(xs))
@@ -77,11 +79,14 @@ def split(o: Ops, x: Operand, sections: Any, axis: Any = 0) -> tuple[Value, ...]
 
 def split_sizes(o: Ops, x: Operand, sizes: Any, axis: Any = 0, num: Any = None) -> tuple[Value, ...]:
     """tf.split: into a number of parts, or parts of these sizes."""
-    if not isinstance(sizes, list | tuple):
+    if not isinstance(sizes, list | tuple | np.ndarray):
         return split(o, x, sizes, axis)
     given, bounds = integers(sizes, "sizes"), [0]
-    if any(n < 0 for n in given):
-        raise Unsupported("tf.split with an open size")
+    if -1 in given:
+        total = tensor(x).shape[axis_in(axis, len(tensor(x).shape))]
+        if total is None or given.count(-1) > 1:
+            raise Unsupported(f"a split of an axis of size {total} in parts of {given}")
+        given[given.index(-1)] = total - sum(given) - 1
     for n in given[:-1]:
         bounds.append(bounds[-1] + n)
     return split(o, x, bounds[1:], axis)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from converter.errors import InvalidModel, Unsupported, clean
-from converter.keras.layers.op_sizes import Sizes
 from converter.keras.layers.reshaping import product
 from converter.keras.ops import FLOATS, Ops
 from converter.model import Value
@@ -112,8 +111,6 @@ def tensor(x: Operand) -> Value:
     Raises:
         Unsupported: it is a constant.
     """
-    if isinstance(x, Sizes):
-        raise Unsupported("arithmetic on sizes that the model computes")
     if not isinstance(x, Value):
         raise Unsupported(f"an operation on the constant {clean(x, 40)}")
     return x

@@ -16,10 +16,8 @@ import msgspec
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.graph import Tensor
 from converter.keras.layers.op_keras3 import KERAS3
-from converter.keras.layers.op_making import materialised
 from converter.keras.layers.op_node_defs import INERT_ATTRIBUTES, NODE_DEFS
 from converter.keras.layers.op_rows import PREFIX, Op
-from converter.keras.layers.op_sizes import Sizes
 from converter.keras.layers.op_tensorflow import INERT_ARGUMENTS, MODULES, SYNONYMS, TF_FUNCTIONS
 from converter.keras.layers.op_values import Keras3Ops
 from converter.keras.ops import Ops
@@ -114,21 +112,10 @@ def bind(op: Op, what: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> i
 
 def run(o: Ops, op: Op, what: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Tensor, ...]:
     """The function applied to the arguments that the operation has in the file."""
-    if not op.sizes:
-        args, kwargs = _computed(o, list(args)), _computed(o, dict(kwargs))
     bound = bind(op, what, args, kwargs)
     result = op.function(o, *bound.args[1:], **bound.kwargs)
     made = result if isinstance(result, tuple) else (result,)
     return tuple(Tensor(value) for value in made)
-
-
-def _computed(o: Ops, structure: Any) -> Any:
-    """`Sizes` made tensors, in lists and dicts too."""
-    if isinstance(structure, Sizes):
-        return materialised(o, structure)
-    if isinstance(structure, dict):
-        return {key: _computed(o, value) for key, value in structure.items()}
-    return [_computed(o, value) for value in structure] if isinstance(structure, list) else structure
 
 
 def _keras3(call: Call) -> tuple[Tensor, ...]:
