@@ -296,7 +296,7 @@ class TakeAlong(Struct, frozen=True):
 
 
 class GatherND(Struct, frozen=True):
-    """Inputs x, indices [*lead, ..., depth]: x[lead][index] for each; the first `batch_axes` axes are common to both."""
+    """Inputs x, indices [*lead, ..., depth]: x[lead][index] for each; the first `batch_axes` axes go together."""
 
     batch_axes: int = 0
 

@@ -74,15 +74,21 @@ WINDOW = {"padding": st.sampled_from(["SAME", "VALID"])}
 ROWS = st.sampled_from([1, 2])
 FUNCTIONS: dict[str, Function] = {
     # two operands
-    "add": over(operator.add, operands(F, I32, HALF)), "subtract": over(operator.sub, operands(F, I32)),
-    "multiply": over(operator.mul, operands(F, I32, HALF)), "truediv": over(operator.truediv, operands(F, I32)),
+    "add": over(operator.add, operands(F, I32, HALF)),
+    "subtract": over(operator.sub, operands(F, I32)),
+    "multiply": over(operator.mul, operands(F, I32, HALF)),
+    "truediv": over(operator.truediv, operands(F, I32)),
     "pow": over(operator.pow, st.one_of(operands(POSITIVE), case(x(), st.sampled_from([2, 3.0])))),
     "floor_div": over(operator.floordiv, st.one_of(operands(F), tensors(("counts", "int32")), case(ints(), 2))),
     "floormod": over(operator.mod, st.one_of(operands(F), tensors(("counts", "int32")), case(ints(), 3))),
-    **{name: over(getattr(operator, short), operands(F, I32)) for name, short in
-       (("less", "lt"), ("less_equal", "le"), ("greater", "gt"), ("greater_equal", "ge"))},
-    **{name: Function(MATH(name), st.sampled_from([F, I32]).flatmap(tensors))
-       for name in ("maximum", "minimum", "equal", "not_equal", "squared_difference")},
+    **{
+        name: over(getattr(operator, short), operands(F, I32))
+        for name, short in (("less", "lt"), ("less_equal", "le"), ("greater", "gt"), ("greater_equal", "ge"))
+    },
+    **{
+        name: Function(MATH(name), st.sampled_from([F, I32]).flatmap(tensors))
+        for name in ("maximum", "minimum", "equal", "not_equal", "squared_difference")
+    },
     "div": Function("compat.v1.div", operands(F)),
     "divide_no_nan": Function(MATH("divide_no_nan"), tensors(("ties", "float32"))),
     **{name: Function(MATH(name), tensors(("ties", "float32"), POSITIVE)) for name in ("xlogy", "xlog1py", "xdivy")},
@@ -96,8 +102,10 @@ FUNCTIONS: dict[str, Function] = {
     **{name: Function(MATH(name), unary("normal", "special")) for name in ("abs", "sign", "exp", "ceil", "floor")},
     **{name: Function(MATH(name), unary("positive")) for name in ("log", "sqrt", "rsqrt", "reciprocal")},
     **{name: Function(MATH(name), unary("normal", "tiny")) for name in ("sin", "cos", "tan", "sinh", "cosh")},
-    **{name: Function(MATH(name), unary("normal", "wide")) for name in ("negative", "square", "erf", "tanh", "sigmoid",
-                                                                       "softplus", "log_sigmoid")},
+    **{
+        name: Function(MATH(name), unary("normal", "wide"))
+        for name in ("negative", "square", "erf", "tanh", "sigmoid", "softplus", "log_sigmoid")
+    },
     **{name: Function(MATH(name), unary("unit")) for name in ("asin", "acos", "atanh")},
     **{name: Function(MATH(name), unary("tiny", "wide")) for name in ("atan", "asinh", "expm1")},
     "log1p": Function(MATH("log1p"), unary("tiny", "unit", "positive", "special")),
@@ -109,35 +117,58 @@ FUNCTIONS: dict[str, Function] = {
     **{name: Function(f"nn.{name}", unary()) for name in ("relu", "relu6", "selu", "softsign", "elu", "silu")},
     "leaky_relu": Function("nn.leaky_relu", case(x(), alpha=st.sampled_from([0.2, 0.5]))),
     "gelu": Function("nn.gelu", case(x(), approximate=BOOL)),
-    **{name: Function(f"nn.{name}", case(FLOATING, axis=st.sampled_from([None, 1, -1]))) for name in ("softmax", "log_softmax")},
-    "compat.v1.where": Function("compat.v1.where", pairs(F).map(
-        lambda p: Case((In(p[0].shape, "bool", "bool"), In(p[0].shape), In(p[0].shape))))),
+    **{
+        name: Function(f"nn.{name}", case(FLOATING, axis=st.sampled_from([None, 1, -1])))
+        for name in ("softmax", "log_softmax")
+    },
+    "compat.v1.where": Function(
+        "compat.v1.where",
+        pairs(F).map(lambda p: Case((In(p[0].shape, "bool", "bool"), In(p[0].shape), In(p[0].shape)))),
+    ),
     "where": Function("where", pairs(F).map(lambda p: Case((In(p[0].shape, "bool", "bool"), *p)))),
     "clip_by_value": Function("clip_by_value", case(x(), -0.5, st.sampled_from([0.5, 1.0]))),
-    "cast": Function("cast", case(st.one_of(x("wide"), ints(), bools()), st.sampled_from(["float32", "int32", "bool", "int64"]))),
+    "cast": Function(
+        "cast", case(st.one_of(x("wide"), ints(), bools()), st.sampled_from(["float32", "int32", "bool", "int64"]))
+    ),
     "saturate_cast": Function("saturate_cast", case(x("wide"), st.sampled_from(["int8", "uint8", "int32"]))),
-    "identity": Function("identity", unary()), "stop_gradient": Function("stop_gradient", unary()),
+    "identity": Function("identity", unary()),
+    "stop_gradient": Function("stop_gradient", unary()),
     "ensure_shape": Function("ensure_shape", case(In((4, 3)), [None, 4, 3])),
     # reductions
-    **{f"reduce_{n}": Function(MATH(f"reduce_{n}"), case(DEEPLY, axis=AXIS, keepdims=BOOL)) for n in ("sum", "max", "min", "prod")},
-    **{f"reduce_{n}": Function(MATH(f"reduce_{n}"), case(FLOATING, axis=AXIS, keepdims=BOOL))
-       for n in ("mean", "variance", "std", "logsumexp", "euclidean_norm")},
-    **{f"reduce_{n}": Function(MATH(f"reduce_{n}"), case(bools(DEEP), axis=AXIS, keepdims=BOOL)) for n in ("any", "all")},
-    **{n: Function(MATH(n), case(SORTABLE, axis=INNER, output_type=st.sampled_from(["int64", "int32"]))) for n in ("argmax", "argmin")},
+    **{
+        f"reduce_{n}": Function(MATH(f"reduce_{n}"), case(DEEPLY, axis=AXIS, keepdims=BOOL))
+        for n in ("sum", "max", "min", "prod")
+    },
+    **{
+        f"reduce_{n}": Function(MATH(f"reduce_{n}"), case(FLOATING, axis=AXIS, keepdims=BOOL))
+        for n in ("mean", "variance", "std", "logsumexp", "euclidean_norm")
+    },
+    **{
+        f"reduce_{n}": Function(MATH(f"reduce_{n}"), case(bools(DEEP), axis=AXIS, keepdims=BOOL))
+        for n in ("any", "all")
+    },
+    **{
+        n: Function(MATH(n), case(SORTABLE, axis=INNER, output_type=st.sampled_from(["int64", "int32"])))
+        for n in ("argmax", "argmin")
+    },
     "count_nonzero": Function(MATH("count_nonzero"), case(SORTABLE, axis=AXIS, keepdims=BOOL)),
     "cumsum": Function(MATH("cumsum"), case(DEEPLY, axis=INNER, exclusive=BOOL, reverse=BOOL)),
     "cumprod": Function(MATH("cumprod"), case(DEEPLY, axis=INNER, exclusive=BOOL, reverse=BOOL, opening=False)),
     "l2_normalize": Function(MATH("l2_normalize"), case(FLOATING, axis=INNER)),
     "norm": Function("norm", case(FLOATING, ord=st.sampled_from(["euclidean", 1, 2, 3]), axis=INNER, keepdims=BOOL)),
     # products
-    "matmul": Function("matmul", st.one_of(case(In((4, 3)), In((4, 3)), transpose_b=True), case(In((4, 3)), array(3, 2)))),
+    "matmul": Function(
+        "matmul", st.one_of(case(In((4, 3)), In((4, 3)), transpose_b=True), case(In((4, 3)), array(3, 2)))
+    ),
     "tensordot": Function("tensordot", case(In((4, 3)), array(3, 2), st.sampled_from([1, [[2], [0]]]))),
     "cross": Function("linalg.cross", case(In((4, 3)), In((4, 3)))),
-    "trace": Function("linalg.trace", case(In((4, 3)))), "diag": Function("linalg.diag", case(FLOATING)),
+    "trace": Function("linalg.trace", case(In((4, 3)))),
+    "diag": Function("linalg.diag", case(FLOATING)),
     "diag_part": Function("linalg.diag_part", case(In((4, 3)), opening=False)),
     "band_part": Function("linalg.band_part", case(FLOATING, st.sampled_from([-1, 0, 1]), st.sampled_from([-1, 0, 1]))),
     # shapes
-    "concat": Function("concat", case(listed(kinds=(F,)), axis=INNER)), "stack": Function("stack", case(listed(kinds=(F,)), axis=INNER)),
+    "concat": Function("concat", case(listed(kinds=(F,)), axis=INNER)),
+    "stack": Function("stack", case(listed(kinds=(F,)), axis=INNER)),
     "unstack": Function("unstack", case(In((4, 3)), axis=INNER, opening=False)),
     "split": Function("split", case(In((4, 6)), st.sampled_from([2, [1, 3], [2, -1]]), axis=INNER, opening=False)),
     "expand_dims": Function("expand_dims", case(DEEPLY, axis=st.sampled_from([0, 1, -1]))),
@@ -149,47 +180,97 @@ FUNCTIONS: dict[str, Function] = {
     "roll": Function("roll", case(DEEPLY, st.sampled_from([1, -1]), INNER)),
     "repeat": Function("repeat", case(DEEPLY, st.sampled_from([2, 3]), axis=INNER)),
     "tile": Function("tile", case(In((4, 3)), st.sampled_from([[1, 2, 1], [2, 1, 2]]))),
-    "pad": Function("pad", case(In((4, 3)), [[0, 0], [1, 2], [1, 0]], mode=st.sampled_from(["CONSTANT", "REFLECT", "SYMMETRIC"]))),
+    "pad": Function(
+        "pad", case(In((4, 3)), [[0, 0], [1, 2], [1, 0]], mode=st.sampled_from(["CONSTANT", "REFLECT", "SYMMETRIC"]))
+    ),
     "broadcast_to": sized(lambda tf, v, s: tf.broadcast_to(v[:, :1], s)),
     "depth_to_space": Function("nn.depth_to_space", case(In((2, 3, 8)), 2, opening=False)),
     "space_to_depth": Function("nn.space_to_depth", case(In((4, 6, 2)), 2, opening=False)),
     "frame": Function("signal.frame", case(In((7,)), st.integers(1, 4), st.integers(1, 3), opening=False)),
     "shape": sized(lambda tf, v, s: tf.reshape(v, (s[0], -1))),
-    "size": Function("size", case(DEEPLY)), "rank": Function("rank", case(DEEPLY)),
+    "size": Function("size", case(DEEPLY)),
+    "rank": Function("rank", case(DEEPLY)),
     "zeros": sized(lambda tf, v, s: tf.zeros((s[0], 2)) + tf.reduce_sum(v[:, 0], axis=1, keepdims=True)),
-    "ones": sized(lambda tf, v, s: tf.ones([s[0], s[1]])), "fill": sized(lambda tf, v, s: tf.fill([s[0], 3], 2.5)),
+    "ones": sized(lambda tf, v, s: tf.ones([s[0], s[1]])),
+    "fill": sized(lambda tf, v, s: tf.fill([s[0], 3], 2.5)),
     "range": sized(lambda tf, v, s: tf.cast(tf.range(s[1]), "float32") / tf.cast(s[1], "float32") + v[:, :, 0]),
     # picking
-    "getitem": Function(lambda tf, v, key: v[key], case(In((4, 3)), st.sampled_from([
-        0, (slice(None), -1), (slice(None), slice(None, None, -1)), (Ellipsis, None), (Ellipsis, 0), (slice(None), None),
-        (slice(None), slice(1, 3), 0), (slice(None), slice(None, -1))]))),
+    "getitem": Function(
+        lambda tf, v, key: v[key],
+        case(
+            In((4, 3)),
+            st.sampled_from(
+                [
+                    0,
+                    (slice(None), -1),
+                    (slice(None), slice(None, None, -1)),
+                    (Ellipsis, None),
+                    (Ellipsis, 0),
+                    (slice(None), None),
+                    (slice(None), slice(1, 3), 0),
+                    (slice(None), slice(None, -1)),
+                ]
+            ),
+        ),
+    ),
     "slice": Function("slice", case(In((4, 3)), [0, 1, 0], st.sampled_from([[-1, 2, 2], [2, 3, 1]]), opening=False)),
-    "strided_slice": Function("strided_slice", case(In((4, 3)), [0, 1, 0], [BATCH, 4, 3], st.sampled_from([[1, 1, 1], [1, 2, 1]]))),
-    "gather": Function("gather", st.one_of(
-        case(In((4, 3)), st.sampled_from([0, [1, 0], [[0], [1]]]), axis=INNER),
-        case(In((4, 3)), In((2,), "index", "int32"), axis=1, batch_dims=1),
-        case(In((3, 4, 3)), In((2,), "index", "int64"), axis=st.sampled_from([1, 3]), batch_dims=1))),
-    "gather_nd": Function("gather_nd", st.one_of(
-        case(In((4, 3)), In((2, 1), "index", "int32"), batch_dims=1), case(In((4, 3)), In((2, 2), "index", "int32"), batch_dims=1))),
-    "embedding_lookup": Function(lambda tf, i, table: tf.nn.embedding_lookup(tf.constant(table), i),
-                                 case(x("index", "int32"), array(3, 2))),
+    "strided_slice": Function(
+        "strided_slice", case(In((4, 3)), [0, 1, 0], [BATCH, 4, 3], st.sampled_from([[1, 1, 1], [1, 2, 1]]))
+    ),
+    "gather": Function(
+        "gather",
+        st.one_of(
+            case(In((4, 3)), st.sampled_from([0, [1, 0], [[0], [1]]]), axis=INNER),
+            case(In((4, 3)), In((2,), "index", "int32"), axis=1, batch_dims=1),
+            case(In((3, 4, 3)), In((2,), "index", "int64"), axis=st.sampled_from([1, 3]), batch_dims=1),
+        ),
+    ),
+    "gather_nd": Function(
+        "gather_nd",
+        st.one_of(
+            case(In((4, 3)), In((2, 1), "index", "int32"), batch_dims=1),
+            case(In((4, 3)), In((2, 2), "index", "int32"), batch_dims=1),
+        ),
+    ),
+    "embedding_lookup": Function(
+        lambda tf, i, table: tf.nn.embedding_lookup(tf.constant(table), i), case(x("index", "int32"), array(3, 2))
+    ),
     "reverse_sequence": Function("reverse_sequence", case(In((4, 3)), In((), "counts", "int32"), seq_axis=1)),
-    "one_hot": Function("one_hot", case(x("index", "int32"), 3, on_value=st.sampled_from([None, 2.0]), axis=st.sampled_from([-1, 1]))),
-    "sequence_mask": Function("sequence_mask", case(x("counts", "int32"), 5, dtype=st.sampled_from(["bool", "float32"]))),
+    "one_hot": Function(
+        "one_hot", case(x("index", "int32"), 3, on_value=st.sampled_from([None, 2.0]), axis=st.sampled_from([-1, 1]))
+    ),
+    "sequence_mask": Function(
+        "sequence_mask", case(x("counts", "int32"), 5, dtype=st.sampled_from(["bool", "float32"]))
+    ),
     "sort": Function("sort", case(SORTABLE, axis=INNER, direction=st.sampled_from(["ASCENDING", "DESCENDING"]))),
     "argsort": Function("argsort", case(SORTABLE, axis=INNER, direction=st.sampled_from(["ASCENDING", "DESCENDING"]))),
     "top_k": Function("math.top_k", case(SORTABLE, k=st.sampled_from([1, 2]))),
-    "searchsorted": Function("searchsorted", case([-1.0, 0.0, 0.5], In((), "halves"), side=st.sampled_from(["left", "right"]))),
+    "searchsorted": Function(
+        "searchsorted", case([-1.0, 0.0, 0.5], In((), "halves"), side=st.sampled_from(["left", "right"]))
+    ),
     "ones_like": Function("ones_like", case(st.one_of(x(), ints()))),
     "zeros_like": Function("zeros_like", case(st.one_of(x(), ints()))),
     # layers as functions
-    **{f"{n}{r}d": Function(f"nn.{n}{r}d", case(In((6, 4) if r == 1 else (5, 6, 4)), 2, strides=ROWS, **WINDOW))
-       for n in ("max_pool", "avg_pool") for r in (1, 2)},
-    **{f"{n}3d": Function(f"nn.{n}3d", case(In((4, 3, 4, 2)), 2, strides=ROWS, **WINDOW)) for n in ("max_pool", "avg_pool")},
-    **{n: Function(f"compat.v1.nn.{n}", case(In((5, 6, 4)), [1, 2, 2, 1], strides=st.sampled_from([[1, 1, 1, 1], [1, 2, 1, 1]]),
-                                            **WINDOW)) for n in ("max_pool", "avg_pool")},
+    **{
+        f"{n}{r}d": Function(f"nn.{n}{r}d", case(In((6, 4) if r == 1 else (5, 6, 4)), 2, strides=ROWS, **WINDOW))
+        for n in ("max_pool", "avg_pool")
+        for r in (1, 2)
+    },
+    **{
+        f"{n}3d": Function(f"nn.{n}3d", case(In((4, 3, 4, 2)), 2, strides=ROWS, **WINDOW))
+        for n in ("max_pool", "avg_pool")
+    },
+    **{
+        n: Function(
+            f"compat.v1.nn.{n}",
+            case(In((5, 6, 4)), [1, 2, 2, 1], strides=st.sampled_from([[1, 1, 1, 1], [1, 2, 1, 1]]), **WINDOW),
+        )
+        for n in ("max_pool", "avg_pool")
+    },
     "conv1d": Function("nn.conv1d", case(In((6, 4)), array(2, 4, 3), stride=ROWS, **WINDOW)),
     "conv2d": Function("nn.conv2d", case(In((5, 6, 4)), array(2, 2, 4, 3), strides=ROWS, **WINDOW)),
     "conv3d": Function("nn.conv3d", case(In((4, 3, 4, 2)), array(2, 2, 2, 2, 3), strides=[1, 1, 1, 1, 1], **WINDOW)),
-    "depthwise_conv2d": Function("nn.depthwise_conv2d", case(In((5, 6, 4)), array(2, 2, 4, 2), strides=[1, 1, 1, 1], **WINDOW)),
-}  # fmt: skip
+    "depthwise_conv2d": Function(
+        "nn.depthwise_conv2d", case(In((5, 6, 4)), array(2, 2, 4, 2), strides=[1, 1, 1, 1], **WINDOW)
+    ),
+}

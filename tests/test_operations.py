@@ -114,7 +114,9 @@ def test_every_operation_has_a_space() -> None:
 def test_keras3(name: str) -> None:
     keras = library("keras")
     kind = operation(keras, name)
-    compared(SPACES[name], lambda case: model_of(keras, case, lambda *args: kind(**case.config)(*args)), SUFFIX["keras"])
+    compared(
+        SPACES[name], lambda case: model_of(keras, case, lambda *args: kind(**case.config)(*args)), SUFFIX["keras"]
+    )
 
 
 # Rows that today's TensorFlow does not write, by the row that they repeat.
@@ -196,9 +198,9 @@ def test_nodes_of_sizes() -> None:
     with tf.Graph().as_default():
         x = tf.compat.v1.placeholder("float32", (None, None, 3))
         shape = raw.Shape(input=x)
-        batch, time = (raw.StridedSlice(
-            input=shape, begin=[k], end=[k + 1], strides=[1], begin_mask=0, end_mask=0, ellipsis_mask=0, new_axis_mask=0,
-            shrink_axis_mask=1) for k in range(2))  # fmt: skip
+        batch, time = (
+            raw.StridedSlice(input=shape, begin=[k], end=[k + 1], strides=[1], shrink_axis_mask=1) for k in range(2)
+        )
         dims = raw.Pack(values=[batch, 2], axis=0)
         made = [raw.Fill(dims=dims, value=1.5), raw.Range(start=0, limit=time, delta=1)]
     tensors = {x.name: inputs}

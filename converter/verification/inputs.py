@@ -98,9 +98,7 @@ def _note(
         limits = {names[0]: layer.table.shape[0]}
     elif isinstance(layer, OneHot):
         limits = {names[0]: layer.depth}
-    elif isinstance(layer, Gather) and node.inputs[0] is not None:
-        limits = {names[1]: node.inputs[0].shape[layer.axis] or 1}
-    elif isinstance(layer, TakeAlong) and node.inputs[0] is not None:
+    elif isinstance(layer, Gather | TakeAlong) and node.inputs[0] is not None:
         limits = {names[1]: node.inputs[0].shape[layer.axis] or 1}
     elif isinstance(layer, GatherND) and node.inputs[0] is not None:
         limits = {names[1]: min(n or 1 for n in node.inputs[0].shape[layer.batch_axes :])}

@@ -16,6 +16,7 @@ from converter.keras.layers.op_values import (
     common_dtype,
     floating,
     floats_together,
+    limits,
     number,
     tensor,
     to_value,
@@ -179,10 +180,18 @@ def select(o: Ops, condition: Operand, a: Operand, b: Operand) -> Value:
 
 def cast(o: Ops, x: Operand, dtype: Any) -> Value:
     """To another dtype."""
-    name = dtype if isinstance(dtype, str) else ""
-    if name not in {*FLOATS, "bool", "uint8", "int8", "int16", "int32", "int64"}:
+    return o.cast(tensor(x), dtype_name(dtype))
+
+
+def dtype_name(dtype: Any) -> str:
+    """A dtype that values can be cast to.
+
+    Raises:
+        Unsupported: another one.
+    """
+    if not isinstance(dtype, str) or dtype not in {*FLOATS, "bool", "uint8", "int8", "int16", "int32", "int64"}:
         raise Unsupported(f"a cast to {clean(dtype, 40)}")
-    return o.cast(tensor(x), name)
+    return dtype
 
 
 def bias_add(o: Ops, x: Operand, bias: Operand, data_format: Any = None) -> Value:
@@ -199,29 +208,19 @@ def optional_cast(o: Ops, x: Operand, dtype: Any = None) -> Value:
 
 def saturate_cast(o: Ops, x: Operand, dtype: Any) -> Value:
     """To whole numbers of another dtype, or between floats, what lies outside at the nearest that fits."""
-    value = tensor(x)
-    if value.dtype == "bool" or dtype == "bool" or value.dtype == dtype:
-        return cast(o, value, dtype)
-    low, high = (_limits(name) for name in (value.dtype, str(dtype)))
-    bounds = max(low[0], high[0]), min(low[1], high[1])
-    work = o.elementwise("maximum", value, _inside(o, bounds[0], high, value.dtype))
-    return cast(o, o.elementwise("minimum", work, _inside(o, bounds[1], high, value.dtype)), dtype)
+    value, target = tensor(x), dtype_name(dtype)
+    if "bool" in (value.dtype, target):
+        return o.cast(value, target)
+    own, wanted = limits(value.dtype), limits(target)
+    low = _inside(o, max(own[0], wanted[0]), wanted, value.dtype)
+    high = _inside(o, min(own[1], wanted[1]), wanted, value.dtype)
+    return o.cast(o.elementwise("minimum", o.elementwise("maximum", value, low), high), target)
 
 
-def _limits(dtype: str) -> tuple[Any, Any]:
-    if dtype in FLOATS:
-        import ml_dtypes
-
-        info = ml_dtypes.finfo(dtype_of(dtype))
-        return float(info.min), float(info.max)
-    whole = np.iinfo(dtype)
-    return int(whole.min), int(whole.max)
-
-
-def _inside(o: Ops, bound: Any, limits: tuple[Any, Any], dtype: str) -> Value:
-    """A bound in `dtype`, moved towards 0 where rounding took it outside of the limits."""
+def _inside(o: Ops, bound: Any, wanted: tuple[Any, Any], dtype: str) -> Value:
+    """A bound in `dtype`, moved towards 0 where rounding took it outside of what is wanted."""
     number = np.asarray(bound).astype(dtype_of(dtype))
-    if not limits[0] <= number.item() <= limits[1]:
+    if not wanted[0] <= number.item() <= wanted[1]:
         number = np.nextafter(number, np.zeros((), number.dtype))
     return o.constant(number, dtype)
 

@@ -18,6 +18,7 @@ from converter.keras.layers import op_reductions as r
 from converter.keras.layers import op_shapes as s
 from converter.keras.layers import op_sorting as t
 from converter.keras.layers.op_rows import BINARY, REDUCTIONS, UNARY, Op
+from converter.keras.layers.op_values import floating
 
 _REDUCE = "x axis keepdims"
 _POOL = "inputs pool_size strides padding data_format"
@@ -26,7 +27,7 @@ _CONV = "inputs kernel strides padding data_format dilation_rate"
 _ELEMENTWISE: Mapping[str, Op] = {
     **{name: Op(function, "x1 x2") for name, function in BINARY.items()},
     **{name: Op(function) for name, function in UNARY.items()},
-    "Fabs": Op(lambda o, x: m.absolute(o, f.floating(o, x))),
+    "Fabs": Op(lambda o, x: m.absolute(o, floating(o, x))),
     "Isreal": Op(lambda o, x: k.ones_like(o, x, "bool")),
     "Real": Op(s.copy), "Conj": Op(s.copy), "Conjugate": Op(s.copy),
     "BitwiseNot": Op(m.invert), "BitwiseInvert": Op(m.invert),

@@ -1,4 +1,4 @@
-"""Further elementwise operations, each by the formula of keras/src/backend/tensorflow or of TensorFlow's own kernels."""
+"""Further elementwise operations, by the formulas of keras/src/backend/tensorflow and of TensorFlow's kernels."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from converter.keras.layers.op_values import (
     common_dtype,
     floating,
     floats_together,
+    limits,
     number,
     one_integer,
     tensor,
@@ -19,7 +20,7 @@ from converter.keras.layers.op_values import (
 )
 from converter.keras.ops import FLOATS, Ops
 from converter.layers import ElementwiseOp, UnaryOp
-from converter.model import Value, dtype_of
+from converter.model import Value
 
 INF, NAN = float("inf"), float("nan")
 
@@ -188,19 +189,12 @@ def nan_to_number(o: Ops, x: Operand, nan: Any = 0.0, above: Any = None, below: 
     value = tensor(x)
     if value.dtype not in FLOATS:
         return value
-    most = float(dtype_limit(value.dtype))
+    least, most = limits(value.dtype)
     high = most if above is None else number(above, "posinf")
-    low = -most if below is None else number(below, "neginf")
+    low = least if below is None else number(below, "neginf")
     value = o.where(o.unary("isnan", value), o.constant(number(nan, "nan"), value.dtype), value)
     value = o.where(o.with_scalar("equal", value, INF), o.constant(high, value.dtype), value)
     return o.where(o.with_scalar("equal", value, -INF), o.constant(low, value.dtype), value)
-
-
-def dtype_limit(dtype: str) -> Any:
-    """The greatest number of a floating dtype."""
-    import ml_dtypes
-
-    return ml_dtypes.finfo(dtype_of(dtype)).max
 
 
 def sign_bit(o: Ops, x: Operand) -> Value:

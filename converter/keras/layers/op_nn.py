@@ -17,7 +17,8 @@ from converter.model import Shape, Value, Weight, constant
 
 FORMATS: dict[Any, DataFormat] = {
     None: "channels_last", "channels_last": "channels_last", "channels_first": "channels_first",
-    **dict.fromkeys(("NWC", "NHWC", "NDHWC"), "channels_last"), **dict.fromkeys(("NCW", "NCHW", "NCDHW"), "channels_first"),
+    **dict.fromkeys(("NWC", "NHWC", "NDHWC"), "channels_last"),
+    **dict.fromkeys(("NCW", "NCHW", "NCDHW"), "channels_first"),
 }  # fmt: skip
 
 
@@ -203,7 +204,7 @@ def attention(
     o: Ops, query: Operand, key: Operand, value: Operand, bias: Operand = None, mask: Operand = None,
     scale: Any = None, causal: Any = False,
 ) -> Value:  # fmt: skip
-    """keras.ops.dot_product_attention of [batch, time, heads, size]; fewer heads of keys are each used several times."""
+    """keras.ops.dot_product_attention of [batch, time, heads, size]; fewer heads of keys are used several times each."""
     from converter.keras.layers.op_making import band
     from converter.keras.layers.op_products import einsum
     from converter.keras.layers.op_shapes import repeat

@@ -21,13 +21,13 @@ from converter.keras.layers.op_tensorflow import TF_BINARY, TF_REDUCTIONS, TF_UN
 
 # Attributes that say what the inputs already tell, or what concerns the execution alone.
 INERT_ATTRIBUTES = frozenset({
-    "T", "Tk", "Tindex", "Tidx", "Tdim", "Tdims", "Tshape", "Tlen", "Tperm", "Tmultiples", "Tindices", "Tparams", "Taxis", "Tpaddings",
-    "Tshift", "Tidim", "TI", "TL", "SrcT", "Index", "N", "Toutput_types", "Tnumsegments", "index_type", "Tsplits",
-    "_output_shapes", "_class", "_XlaCompile", "use_cudnn_on_gpu", "validate_indices", "Ta", "Tb", "Tout", "Tbool",
+    "T", "Tk", "Tindex", "Tidx", "Tdim", "Tshape", "Tlen", "Tperm", "Tmultiples", "Tindices", "Tparams", "Taxis",
+    "Tpaddings", "Tshift", "TI", "SrcT", "Index", "index_type", "N", "_output_shapes", "_class", "use_cudnn_on_gpu",
+    "validate_indices",
 })  # fmt: skip
 _WINDOW = "strides padding data_format"
 _MASKS = "begin_mask end_mask ellipsis_mask new_axis_mask shrink_axis_mask"
-_PLAIN_CONV = {"explicit_paddings": []}
+_PLAIN_CONV: Mapping[str, object] = {"explicit_paddings": []}
 
 NODE_DEFS: Mapping[str, Op] = {
     **{op: Op(function, "0 1") for ops, function in TF_BINARY.values() for op in ops.split()},
@@ -36,7 +36,7 @@ NODE_DEFS: Mapping[str, Op] = {
     "Equal": Op(f.binary("equal"), "0 1", {"incompatible_shape_error": True}),
     "NotEqual": Op(f.binary("not_equal"), "0 1", {"incompatible_shape_error": True}),
     "Elu": Op(f.activation("elu", 1.0), "0"), "LeakyRelu": Op(f.with_parameter("leaky_relu"), "0 alpha"),
-    "Atan2": Op(m.arctan2, "0 1"), 
+    "Atan2": Op(m.arctan2, "0 1"),
     "AddN": Op(lambda o, *xs: f.add_n(o, xs), "*"),
     "BiasAdd": Op(f.bias_add, "0 1 data_format"),
     "Softmax": Op(f.softmax, "0"), "LogSoftmax": Op(f.log_softmax, "0"),

@@ -36,7 +36,8 @@ def matmul(o: Ops, a: Operand, b: Operand, transpose_a: Any = False, transpose_b
     """Matrix product over the last two axes; of a vector, over its only one."""
     if isinstance(o, Keras3Ops):
         return _through_floats(o, a, b, lambda x, y: _matmul(o, x, y, False, False), int8="int32")
-    return _matmul(o, *together(o, a, b), bool(transpose_a), bool(transpose_b))
+    x, y = together(o, a, b)
+    return _matmul(o, x, y, bool(transpose_a), bool(transpose_b))
 
 
 def _matmul(o: Ops, x: Value, y: Value, transpose_a: bool, transpose_b: bool) -> Value:
@@ -46,7 +47,7 @@ def _matmul(o: Ops, x: Value, y: Value, transpose_a: bool, transpose_b: bool) ->
 
 
 def _through_floats(o: Ops, a: Operand, b: Operand, product: Any, int8: str = "") -> Value:
-    """keras.ops multiplies whole numbers as float32 and casts the result back (keras/src/backend/tensorflow/numpy.py)."""
+    """keras.ops multiplies whole numbers as float32 and casts them back (keras/src/backend/tensorflow/numpy.py)."""
     x, y = together(o, a, b)
     result = int8 if int8 and x.dtype == "int8" else x.dtype
     made: Value = product(floating(o, x), floating(o, y))

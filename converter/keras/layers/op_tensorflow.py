@@ -1,6 +1,7 @@
-"""TensorFlow's functions: the `function` of a TFOpLambda (tf.keras 2.4 and later), without its module, and its arguments.
+"""TensorFlow's functions: the `function` of a TFOpLambda (tf.keras 2.4 and later), without its module.
 
-"math.multiply", "nn.softmax", "__operators__.add", "compat.v1.transpose"; modules that are not in `MODULES` are refused.
+"math.multiply", "nn.softmax", "__operators__.add", "compat.v1.transpose"; modules that are not in `MODULES` are
+refused.
 There are no rows for what tf.keras takes apart (`moments`, `matvec`, `^`), nor for what it does not write whole: of
 `==`, `!=` and einsum the second operand is not in the file, and Keras itself cannot load it.
 """
@@ -62,7 +63,7 @@ TF_UNARY: Mapping[str, tuple[str, f.Function]] = {
 TF_REDUCTIONS: Mapping[str, tuple[str, f.Function]] = {
     **{f"reduce_{name.lower()}": (name, REDUCTIONS[name])
        for name in ("Mean", "Sum", "Max", "Min", "Prod", "Any", "All")},
-    "reduce_euclidean_norm": ("EuclideanNorm", lambda o, x, axis=None, keepdims=False: r.norm(o, x, None, axis, keepdims)),
+    "reduce_euclidean_norm": ("EuclideanNorm", lambda o, x, axis=None, keep=False: r.norm(o, x, None, axis, keep)),
 }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ THIRD = {
     frozenset(("uint32", "int16")): "int64", frozenset(("uint32", "int32")): "int64",
     frozenset(("float16", "bfloat16")): "float32",
 }  # fmt: skip
-LISTS = {"f": "float32", "i": "int32", "u": "int32", "b": "bool"}
+LISTS: Mapping[str, str] = {"f": "float32", "i": "int32", "u": "int32", "b": "bool"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def own_dtype(o: Ops, operand: Operand) -> str:
     if isinstance(operand, Value):
         return operand.dtype
     if isinstance(operand, np.ndarray):
-        return operand.dtype.name
+        return str(operand.dtype.name)
     if isinstance(o, Keras3Ops) and isinstance(operand, list | tuple):
         return LISTS[array_of(operand).dtype.kind]
     return ""
@@ -176,3 +176,15 @@ def axis_in(axis: Any, rank: int) -> int:
     if not -rank <= number < rank:
         raise InvalidModel(f"axis {number} of a tensor with {rank} axes")
     return number % rank
+
+
+def limits(dtype: str) -> tuple[Any, Any]:
+    """The smallest and the greatest finite number of a dtype."""
+    if dtype == "bfloat16":  # which NumPy knows nothing of
+        greatest = (2 - 2**-7) * 2.0**127
+        return -greatest, greatest
+    if dtype in FLOATS:
+        info = np.finfo(dtype)
+        return float(info.min), float(info.max)
+    whole = np.iinfo(dtype)
+    return int(whole.min), int(whole.max)

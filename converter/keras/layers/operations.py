@@ -45,7 +45,7 @@ class OperationBase(Config, frozen=True):
 
 _ARGUMENTS = {name for op in KERAS3.values() for name in (*op.names.split(), *op.fixed)} - {"*", "dtype"}
 # Constructor arguments of Keras 3's operations, all of them; which of them one may have, its row says.
-OperationConfig = msgspec.defstruct(
+OperationConfig: type[Any] = msgspec.defstruct(
     "OperationConfig", [(name, Any, _ABSENT) for name in sorted(_ARGUMENTS)], bases=(OperationBase,),
     frozen=True, kw_only=True, forbid_unknown_fields=True,
 )  # fmt: skip
