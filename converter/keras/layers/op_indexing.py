@@ -9,16 +9,16 @@ import numpy as np
 
 from converter import layers
 from converter.errors import InvalidModel, Unsupported, clean
+from converter.keras.layers.op_making import positions
 from converter.keras.layers.op_shapes import move_axes, pad, repeat
 from converter.keras.layers.op_sizes import Sizes, pick
 from converter.keras.layers.op_values import (
     Operand,
-    array_of,
     axis_in,
+    either,
     flattened,
     integers,
     one_integer,
-    own_dtype,
     tensor,
     to_value,
 )
@@ -99,7 +99,7 @@ def strided_slice(
 
 def take(o: Ops, x: Operand, indices: Operand, axis: Any = None) -> Value:
     """np.take along an axis, or from all elements in a row; x may be a constant."""
-    value = x if isinstance(x, Value) else o.constant(array_of(x), own_dtype(o, x) or "float32")
+    value = either(o, x)
     value = flattened(o, value) if axis is None else value
     at = 0 if axis is None else axis_in(axis, len(value.shape))
     index = to_value(o, indices, "int64")
@@ -158,8 +158,6 @@ def _alike(o: Ops, x: Value, other: Value, axis: int) -> Value:
 
 def reverse_sequence(o: Ops, x: Operand, lengths: Operand, axis: Any = None, batch_axis: Any = 0) -> Value:
     """tf.reverse_sequence: the first steps of each row turned round, as many as its length."""
-    from converter.keras.layers.op_making import positions
-
     value, counts = tensor(x), o.expand_dims(to_value(o, lengths, "int64"), 1)
     if (axis, batch_axis) != (1, 0):
         raise Unsupported(f"reverse_sequence along axis {clean(axis)}, batch {clean(batch_axis)}")

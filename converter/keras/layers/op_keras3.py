@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from converter.keras.layers import op_arranging as a
+from converter.keras.layers import op_cumulative as c
 from converter.keras.layers import op_functions as f
 from converter.keras.layers import op_indexing as i
 from converter.keras.layers import op_making as k
@@ -69,9 +70,9 @@ _REDUCTIONS: Mapping[str, Op] = {
     "Nanmean": Op(r.mean_without_nan, _REDUCE), "Nanvar": Op(r.variance_without_nan, _REDUCE),
     "Nanstd": Op(r.deviation_without_nan, _REDUCE), "Nanargmax": Op(r.arg_without_nan("argmax"), _REDUCE),
     "Nanargmin": Op(r.arg_without_nan("argmin"), _REDUCE),
-    "Cumsum": Op(r.cumulative_sum, "x axis", {"dtype": None}),
-    "Cumprod": Op(r.cumulative_product, "x axis", {"dtype": None}),
-    "Nancumsum": Op(r.cumulative_without_nan(r.cumulative_sum), "x axis", {"dtype": None}),
+    "Cumsum": Op(c.cumulative_sum, "x axis", {"dtype": None}),
+    "Cumprod": Op(c.cumulative_product, "x axis", {"dtype": None}),
+    "Nancumsum": Op(c.cumulative_without_nan(c.cumulative_sum), "x axis", {"dtype": None}),
     "Norm": Op(r.norm, "x ord axis keepdims"),
     "Normalize": Op(r.normalize, "x axis order epsilon"),
     "Median": Op(t.median, _REDUCE),

@@ -11,8 +11,9 @@ from converter import layers
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.layers.op_shapes import tile
 from converter.keras.layers.op_sizes import Size, flat
-from converter.keras.layers.op_values import Operand, array_of, integers, one_integer, tensor
+from converter.keras.layers.op_values import Operand, array_of, either, integers, one_integer, tensor
 from converter.keras.ops import Ops
+from converter.layers import ElementwiseOp
 from converter.model import Value
 
 
@@ -66,7 +67,7 @@ def of_number(number: float) -> Any:
 
 def broadcast_to(o: Ops, x: Operand, shape: Any) -> Value:
     """Axes of size 1 stretched, new ones put before; None keeps what an axis has."""
-    value = tensor(x)
+    value = either(o, x)
     given = list(shape) if isinstance(shape, list | tuple) else shape
     if isinstance(given, list) and None in given:
         own = (*[None] * (len(given) - len(value.shape)), *value.shape)
@@ -80,8 +81,8 @@ def tiled(o: Ops, x: Operand, repeats: Any) -> Value:
     """The whole input, several times per axis; as often as an open size says, only along an axis of size 1."""
     times = flat(repeats)
     if not any(isinstance(n, Size) for n in times):
-        return tile(o, x, repeats)
-    value = tensor(x)
+        return tile(o, either(o, x), repeats)
+    value = either(o, x)
     sizes = (*[1] * (len(times) - len(value.shape)), *value.shape)
     if any(isinstance(n, Size) and size != 1 for n, size in zip(times, sizes, strict=True)):
         raise Unsupported(f"tile of {value.shape} by a size that the model computes")
@@ -137,14 +138,19 @@ def numbers(o: Ops, start: Any, limit: Any = None, delta: Any = 1, dtype: Any = 
     return o.cast(made, str(dtype or limit.dtype))
 
 
+def related(o: Ops, op: ElementwiseOp, x: Value, offset: int = 0) -> Value:
+    """Row + offset compared with column, for the last two axes of x."""
+    rows, columns = positions(o, x, -2), positions(o, x, -1)
+    rows = o.with_scalar("add", rows, offset) if offset else rows
+    return o.elementwise(op, o.expand_dims(rows, 1), o.expand_dims(columns, 0))
+
+
 def band(keep_lower: bool) -> Any:
     """np.tril or np.triu: zeros on the other side of diagonal k."""
 
     def function(o: Ops, x: Operand, k: Any = 0) -> Value:
-        value, offset = tensor(x), one_integer(k, "k")
-        rows, columns = positions(o, value, -2), positions(o, value, -1)
-        edge = o.expand_dims(o.with_scalar("add", rows, offset), 1)
-        kept = o.elementwise("greater_equal" if keep_lower else "less_equal", edge, o.expand_dims(columns, 0))
+        value = tensor(x)
+        kept = related(o, "greater_equal" if keep_lower else "less_equal", value, one_integer(k, "k"))
         return o.where(kept, value, o.constant(0, value.dtype))
 
     return function

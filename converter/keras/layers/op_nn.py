@@ -8,7 +8,10 @@ from typing import Any, Literal
 from converter import layers
 from converter.activations import Activation
 from converter.errors import InvalidModel, Unsupported, clean
+from converter.keras.layers.op_making import related
+from converter.keras.layers.op_products import einsum
 from converter.keras.layers.op_reductions import axes_of, variance
+from converter.keras.layers.op_shapes import repeat
 from converter.keras.layers.op_values import Operand, array_of, axis_in, floating, number, tensor, to_value, together
 from converter.keras.layers.windows import channel_axis, replaced, spatial_axes, window_length
 from converter.keras.ops import FLOATS, Ops
@@ -204,11 +207,7 @@ def attention(
     o: Ops, query: Operand, key: Operand, value: Operand, bias: Operand = None, mask: Operand = None,
     scale: Any = None, causal: Any = False,
 ) -> Value:  # fmt: skip
-    """keras.ops.dot_product_attention of [batch, time, heads, size]; fewer heads of keys are used several times each."""
-    from converter.keras.layers.op_making import band
-    from converter.keras.layers.op_products import einsum
-    from converter.keras.layers.op_shapes import repeat
-
+    """keras.ops.dot_product_attention of [batch, time, heads, size]; heads of keys may each be used several times."""
     q, k, v = together(o, query, key, value)
     heads, groups, size = q.shape[2], k.shape[2], k.shape[-1]
     if q.dtype not in FLOATS or heads is None or groups is None or size is None:
@@ -223,9 +222,6 @@ def attention(
     if mask is not None:
         scores = o.where(to_value(o, mask, "bool"), scores, low)
     if causal:
-        from converter.keras.layers.op_making import full_like
-
-        kept: Value = band(True)(o, full_like(o, scores, True, "bool"))
-        scores = o.where(kept, scores, low)
+        scores = o.where(related(o, "greater_equal", scores), scores, low)
     shares = o.cast(o.activate(scores, Activation("softmax", (len(scores.shape) - 1,))), v.dtype)
     return einsum(o, "bnts,bsnh->btnh", shares, v)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from converter.keras.layers import op_arranging as a
+from converter.keras.layers import op_cumulative as c
 from converter.keras.layers import op_functions as f
 from converter.keras.layers import op_indexing as i
 from converter.keras.layers import op_making as k
@@ -52,8 +53,8 @@ NODE_DEFS: Mapping[str, Op] = {
     "Cast": Op(f.cast, "0 DstT", {"Truncate": False}),
     "ArgMax": Op(r.arg("argmax", "int64"), "0 1 _ output_type"),
     "ArgMin": Op(r.arg("argmin", "int64"), "0 1 _ output_type"),
-    "Cumsum": Op(r.cumulative_sum, "0 1 exclusive reverse"),
-    "Cumprod": Op(r.cumulative_product, "0 1 exclusive reverse"),
+    "Cumsum": Op(c.cumulative_sum, "0 1 exclusive reverse"),
+    "Cumprod": Op(c.cumulative_product, "0 1 exclusive reverse"),
     "TopKV2": Op(t.top_k, "0 1 sorted"),
     "ConcatV2": Op(lambda o, *xs: s.concatenate(o, xs[:-1], xs[-1]), "*"),
     "Pack": Op(lambda o, axis, *xs: s.stack(o, xs, axis), "axis *"),

@@ -11,7 +11,7 @@ import numpy as np
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.layers.einsum import einsum as emit_einsum
 from converter.keras.layers.op_indexing import take
-from converter.keras.layers.op_making import positions
+from converter.keras.layers.op_making import related
 from converter.keras.layers.op_reductions import reduction
 from converter.keras.layers.op_shapes import move_axes, pad
 from converter.keras.layers.op_values import (
@@ -191,8 +191,7 @@ def _kept(x: Value, last: int) -> list[int]:
 def trace(o: Ops, x: Operand, offset: Any = 0, first: Any = 0, second: Any = 1) -> Value:
     """The sum of a diagonal."""
     value = move_axes(o, tensor(x), [first, second], [-2, -1])
-    edge = o.expand_dims(o.with_scalar("add", positions(o, value, -2), one_integer(offset, "offset")), 1)
-    main = o.elementwise("equal", edge, o.expand_dims(positions(o, value, -1), 0))
+    main = related(o, "equal", value, one_integer(offset, "offset"))
     total: Value = reduction("sum")(o, o.where(main, value, o.constant(0, value.dtype)), (-2, -1))
     return total
 

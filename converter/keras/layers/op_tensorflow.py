@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from converter.keras.layers import op_arranging as a
+from converter.keras.layers import op_cumulative as c
 from converter.keras.layers import op_functions as f
 from converter.keras.layers import op_indexing as i
 from converter.keras.layers import op_making as k
@@ -100,8 +101,8 @@ _REDUCTIONS: Mapping[str, Op] = {
     "argmin": Op(r.arg("argmin", "int64"), "input axis _ output_type"),
     "count_nonzero": Op(lambda o, x, axis=None, keepdims=False, dtype="int64":
                         r.count_nonzero(o, x, axis, keepdims, dtype), "input axis keepdims dtype"),
-    "cumsum": Op(r.cumulative_sum, "x axis exclusive reverse"),
-    "cumprod": Op(r.cumulative_product, "x axis exclusive reverse"),
+    "cumsum": Op(c.cumulative_sum, "x axis exclusive reverse"),
+    "cumprod": Op(c.cumulative_product, "x axis exclusive reverse"),
     "l2_normalize": Op(r.l2_normalize, "x axis epsilon"),
     "norm": Op(r.norm, "tensor ord axis keepdims"),
 }  # fmt: skip

@@ -105,6 +105,14 @@ def floating(o: Ops, x: Operand) -> Value:
     return value if value.dtype in FLOATS else o.cast(value, "float32")
 
 
+def either(o: Ops, x: Operand) -> Value:
+    """A tensor, or a constant in the dtype that it has by itself."""
+    if isinstance(x, Value):
+        return x
+    array = array_of(x)
+    return o.constant(array, array.dtype.name if isinstance(x, np.ndarray) else LISTS[array.dtype.kind])
+
+
 def tensor(x: Operand) -> Value:
     """`x`, which must be a tensor.
 
