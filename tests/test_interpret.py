@@ -152,6 +152,11 @@ ONE_OUTPUT = [
     (layers.MatMul(transpose_b=True), (SEQUENCE, SEQUENCE), "float32"),
     (layers.Einsum("abc,abd->acd"), (SEQUENCE, SEQUENCE), "float32"),
     (layers.OneHot(4), (INTEGERS,), "float32"),
+    (layers.TakeAlong(1), (SEQUENCE, np.array([[[3] * 6], [[0] * 6]])), "float32"),
+    (layers.GatherND(1), (SEQUENCE, np.array([[[3], [1]], [[0], [2]]])), "float32"),
+    (layers.ArgSort(2, True, 3), (SEQUENCE,), "int64"),
+    (layers.Size(1), (SEQUENCE,), "int64"),
+    (layers.Range(), (np.array(4),), "int64"),
 ]  # fmt: skip
 
 
