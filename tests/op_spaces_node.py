@@ -84,7 +84,10 @@ NODES: dict[str, Any] = {
     "SelectV2": pairs(F).map(lambda p: Case((In(p[0].shape, "bool", "bool"), *p))),
     "Select": case(In((4, 3), "bool", "bool"), In((4, 3)), In((4, 3))),
     "ClipByValue": case(x(), -0.5, 0.5),
-    "OneHot": case(x("index", "int32"), 3, st.sampled_from([1.0, 2.0]), 0.0, axis=st.sampled_from([-1, 1])),
+    "OneHot": st.one_of(
+        case(x("index", "int32"), 3, st.sampled_from([1.0, 2.0]), 0.0, axis=st.sampled_from([-1, 1])),
+        case(x("index", "int64"), 3, 5, st.sampled_from([0, 1]), axis=-1),
+    ),
     "Cast": case(st.one_of(x("wide"), ints(), bools()), DstT=st.sampled_from(["float32", "int32", "bool", "int64"])),
     **{name: case(SORTABLE, INNER, output_type=st.sampled_from(["int64", "int32"])) for name in ("ArgMax", "ArgMin")},
     "Cumsum": case(DEEPLY, INNER, exclusive=BOOL, reverse=BOOL),

@@ -237,7 +237,7 @@ FUNCTIONS: dict[str, Function] = {
     ),
     "reverse_sequence": Function("reverse_sequence", case(In((4, 3)), In((), "counts", "int32"), seq_axis=1)),
     "one_hot": Function(
-        "one_hot", case(x("index", "int32"), 3, on_value=st.sampled_from([None, 2.0]), axis=st.sampled_from([-1, 1]))
+        "one_hot", case(x("index", "int32"), 3, on_value=st.sampled_from([None, 2.0, 5]), axis=st.sampled_from([-1, 1]))
     ),
     "sequence_mask": Function(
         "sequence_mask", case(x("counts", "int32"), 5, dtype=st.sampled_from(["bool", "float32"]))

@@ -58,7 +58,7 @@ def true_divide(o: Ops, a: Operand, b: Operand) -> Value:
 
 
 def divide_no_nan(o: Ops, a: Operand, b: Operand) -> Value:
-    """a / b, and 0 where b is 0."""
+    """a / b, and 0 where b is 0; TensorFlow takes floating numbers, keras.ops makes them of whole ones."""
     x, y = floats_together(o, a, b)
     zero = o.constant(0.0, y.dtype)
     return o.where(o.elementwise("equal", y, zero), o.constant(0.0, x.dtype), o.elementwise("divide", x, y))

@@ -207,7 +207,7 @@ def one_hot_of(
     o: Ops, x: Operand, depth: Any, on: Any = None, off: Any = None, axis: Any = -1, dtype: Any = None
 ) -> Value:
     """TensorFlow's OneHot of any two numbers."""
-    kind = dtype or "float32"
+    kind = dtype or ("int32" if int in (type(on), type(off)) else "float32")
     if on in (None, 1) and off in (None, 0):
         return one_hot(o, x, depth, -1 if axis is None else axis, kind)
     high, low = o.constant(1 if on is None else on, kind), o.constant(0 if off is None else off, kind)
