@@ -139,6 +139,7 @@ SORTABLE = st.one_of(x("ties", shapes=DEEP), x("normal", shapes=DEEP), ints(DEEP
 ARITHMETIC = binary(F, I32, I64, U8, HALF)
 ORDERED = binary(F, I32, I64, U8, BOOLS)
 TRUTHS = tensors(F, I32, BOOLS)
+SMALL = st.one_of(x("counts", "uint8", DEEP), x("ints", "int8", DEEP))
 SAME = st.sampled_from([(3,), (4, 3)])
 
 
@@ -275,10 +276,10 @@ SPACES: dict[str, Any] = {
     ),
     "SaturateCast": case(st.one_of(x("wide"), ints()), dtype=st.sampled_from(["int8", "uint8", "int32", "float16"])),
     # reductions
-    **dict.fromkeys(("Mean", "Sum", "Any", "All", "Var", "Std"), reduction(DEEPLY, bools(DEEP))),
+    **dict.fromkeys(("Mean", "Sum", "Any", "All", "Var", "Std"), reduction(DEEPLY, bools(DEEP), SMALL)),
     **dict.fromkeys(("Amax", "Amin"), reduction(DEEPLY, bools(DEEP))),
     **dict.fromkeys(("Max", "Min"), st.one_of(reduction(DEEPLY, bools(DEEP)), reduction(DEEPLY, initial=0))),
-    "Prod": reduction(DEEPLY, bools(DEEP)),
+    "Prod": reduction(DEEPLY, bools(DEEP), SMALL),
     "Logsumexp": reduction(x("wide", shapes=DEEP)),
     **dict.fromkeys(("Argmax", "Argmin"), reduction(SORTABLE, x("zeros", shapes=DEEP), axes=AXIS)),
     "Average": st.one_of(

@@ -103,7 +103,7 @@ def _note(
     elif isinstance(layer, GatherND) and node.inputs[0] is not None:
         limits = {names[1]: min(n or 1 for n in node.inputs[0].shape[layer.batch_axes :])}
     elif isinstance(layer, Elementwise) and layer.op in ("equal", "not_equal"):
-        for constant in set(names) & set(constants):
+        for constant in (name for name in set(names) & set(constants) if np.isfinite(constants[name]).all()):
             for origin in {o for name in names for o in carried.get(name, ())}:
                 traits[origin].markers.append(float(constants[constant].reshape(())))
         return

@@ -27,16 +27,17 @@ def positions(o: Ops, x: Value, axis: int) -> Value:
 
 def nowhere(o: Ops, target: Sequence[int | Size]) -> Value:
     """False in a shape of numbers and open sizes."""
-    known = [1 if isinstance(n, Size) else n for n in target]
-    if any(n < 0 for n in known):
-        raise InvalidModel(f"a shape {known}")
-    result = o.constant(np.zeros(known, np.bool_), "bool")
+    result = o.constant(np.zeros([1] * len(target), np.bool_), "bool")
     for place, size in enumerate(target):
+        places = [-1 if k == place else 1 for k in range(len(target))]
         if isinstance(size, Size):
             vector = o.with_scalar("less", positions(o, size.of, size.axis), 0)
-            shape = tuple(vector.shape[0] if k == place else 1 for k in range(len(target)))
-            target_shape = [-1 if k == place else 1 for k in range(len(target))]
-            result = o.elementwise("or", result, o.reshape(vector, target_shape, shape))
+            shape = tuple(None if k == place else 1 for k in range(len(target)))
+            result = o.elementwise("or", result, o.reshape(vector, places, shape))
+        elif size < 0:
+            raise InvalidModel(f"an axis of size {size}")
+        elif size != 1:  # one axis at a time, so that no constant is as large as the whole
+            result = o.elementwise("or", result, o.constant(np.zeros(size, np.bool_).reshape(places), "bool"))
     return result
 
 
