@@ -54,8 +54,8 @@ def arctan2(graph: Graph, y: Tensor, x: Tensor) -> Tensor:
     angle = single(graph, "Atan", ratio)
     left = graph.op("Sub", graph.scalar(math.pi, x), angle)
     angle = graph.op("Where", _is_negative(graph, x), left, angle, dtype=x.dtype)
-    below = graph.op("Mul", angle, graph.scalar(-1, x))  # onnxruntime's Neg makes 0 of 0, not -0
-    return graph.op("Where", _is_negative(graph, y), below, angle, dtype=x.dtype)
+    sign = graph.op("Where", _is_negative(graph, y), graph.scalar(-1, x), one, dtype=x.dtype)
+    return graph.op("Mul", angle, sign)  # onnxruntime's Where makes 0 of -0
 
 
 UNARY: Mapping[str, Function] = {
