@@ -273,4 +273,9 @@ OPERATORS: Mapping[type[Any], Callable[..., Array]] = {
     layers.LowerCase: lambda p, x: text.lower_case(x),
     layers.RemoveCharacters: lambda p, x: text.remove_characters(x, p.characters),
     layers.SplitWords: lambda p, x: text.split_words(x),
+    layers.TakeAlong: lambda p, x, indices: np.take_along_axis(x, indices, axis=p.axis),
+    layers.GatherND: lambda p, x, indices: ops.gather_nd(x, indices, p.batch_axes),
+    layers.ArgSort: lambda p, x: ops.argsort(x, p.axis, p.descending, p.count),
+    layers.Size: lambda p, x: np.asarray(x.shape[p.axis], np.int64),
+    layers.Range: lambda p, n: np.arange(int(n), dtype=np.int64),
 }

@@ -289,6 +289,39 @@ class Gather(Struct, frozen=True):
     axis: int
 
 
+class TakeAlong(Struct, frozen=True):
+    """Inputs x, indices of as many axes: np.take_along_axis(x, indices, axis); other axes have the same sizes."""
+
+    axis: int
+
+
+class GatherND(Struct, frozen=True):
+    """Inputs x, indices [*lead, ..., depth]: x[lead][index] for each; the first `batch_axes` axes go together."""
+
+    batch_axes: int = 0
+
+
+class ArgSort(Struct, frozen=True):
+    """Where the elements stand that come first in order along `axis`, int64; equal ones in the order they stand in.
+
+    `count`: how many of them, None for all.
+    """
+
+    axis: int
+    descending: bool = False
+    count: int | None = None
+
+
+class Size(Struct, frozen=True):
+    """The size of one axis, a scalar of int64."""
+
+    axis: int
+
+
+class Range(Struct, frozen=True):
+    """0, 1, ... below the input, a scalar of int64."""
+
+
 class Cast(Struct, frozen=True):
     """To `dtype`, as NumPy casts (truncation towards zero, non-zero to True)."""
 
@@ -303,7 +336,7 @@ class Constant(Struct, frozen=True, eq=False):
 
 ElementwiseOp = Literal[
     "add", "subtract", "multiply", "divide", "maximum", "minimum", "power", "mod", "floor_divide",
-    "equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "and", "or", "xor",
+    "equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "and", "or", "xor", "arctan2",
 ]  # fmt: skip
 
 
@@ -315,7 +348,8 @@ class Elementwise(Struct, frozen=True):
 
 UnaryOp = Literal[
     "abs", "negative", "exp", "log", "sqrt", "rsqrt", "square", "sin", "cos", "tan", "sign", "floor", "ceil",
-    "round", "reciprocal", "not", "erf", "isnan",
+    "round", "reciprocal", "not", "erf", "isnan", "sinh", "cosh", "arcsin", "arccos", "arctan", "arcsinh", "arccosh",
+    "arctanh", "expm1", "log1p",
 ]  # fmt: skip
 
 
@@ -399,5 +433,5 @@ Layer = (
     Recurrent | Dense | Embedding | Conv | ConvTranspose | Pool | BatchNormalization | LayerNormalization
     | Activate | Reshape | FoldTime | UnfoldTime | Transpose | Concatenate | ExpandDims | Squeeze | Repeat | Tile
     | Pad | Slice | Gather | Cast | Constant | Elementwise | Unary | Where | Reduce | CumSum | MatMul | Einsum
-    | OneHot | Lookup | LowerCase | RemoveCharacters | SplitWords
+    | OneHot | TakeAlong | GatherND | ArgSort | Size | Range | Lookup | LowerCase | RemoveCharacters | SplitWords
 )  # fmt: skip

@@ -33,6 +33,7 @@ ELEMENTWISE: Mapping[str, Callable[[Array, Array], Array]] = {
     "and": np.logical_and,
     "or": np.logical_or,
     "xor": np.logical_xor,
+    "arctan2": np.arctan2,
 }
 
 UNARY: Mapping[str, Callable[[Array], Array]] = {
@@ -54,6 +55,16 @@ UNARY: Mapping[str, Callable[[Array], Array]] = {
     "not": np.logical_not,
     "erf": erf,
     "isnan": np.isnan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "arcsin": np.arcsin,
+    "arccos": np.arccos,
+    "arctan": np.arctan,
+    "arcsinh": np.arcsinh,
+    "arccosh": np.arccosh,
+    "arctanh": np.arctanh,
+    "expm1": np.expm1,
+    "log1p": np.log1p,
 }
 
 
@@ -167,3 +178,21 @@ def einsum(equation: str, *inputs: Array) -> Array:
 def one_hot(x: Array, depth: int) -> Array:
     """Integer x [...] -> bool [..., depth], True at index x; nowhere if x is out of range."""
     return np.asarray(x[..., None] == np.arange(depth))
+
+
+def gather_nd(x: Array, indices: Array, batch_axes: int = 0) -> Array:
+    """x[i0, ..., *index] for every index [depth] in `indices`, whose first `batch_axes` axes go with those of x."""
+    lead, depth = x.shape[:batch_axes], indices.shape[-1]
+    picked = [x[place][tuple(np.moveaxis(indices[place], -1, 0))] for place in np.ndindex(*lead)]
+    shape = (*indices.shape[:-1], *x.shape[batch_axes + depth :])
+    return np.asarray(picked, x.dtype).reshape(shape)
+
+
+def argsort(x: Array, axis: int, descending: bool = False, count: int | None = None) -> Array:
+    """Where the first elements in order stand along the axis; equal ones keep their order."""
+    if descending:  # sorted backwards and turned round, equal elements stand in their order again
+        back = np.flip(np.argsort(np.flip(x, axis), axis=axis, kind="stable"), axis)
+        order = x.shape[axis] - 1 - back
+    else:
+        order = np.argsort(x, axis=axis, kind="stable")
+    return np.take(order, np.arange(x.shape[axis] if count is None else count), axis=axis).astype(np.int64)

@@ -157,6 +157,11 @@ ONE_OUTPUT = [
     (layers.LowerCase(), (TEXT,), "string"),
     (layers.RemoveCharacters("!"), (TEXT,), "string"),
     (layers.SplitWords(), (TEXT,), "string"),
+    (layers.TakeAlong(1), (SEQUENCE, np.array([[[3] * 6], [[0] * 6]])), "float32"),
+    (layers.GatherND(1), (SEQUENCE, np.array([[[3], [1]], [[0], [2]]])), "float32"),
+    (layers.ArgSort(2, True, 3), (SEQUENCE,), "int64"),
+    (layers.Size(1), (SEQUENCE,), "int64"),
+    (layers.Range(), (np.array(4),), "int64"),
 ]  # fmt: skip
 
 

@@ -191,6 +191,14 @@ def test_weighted_counts(name: str, by_keyword: bool) -> None:
 
 KERAS_OPS: dict[str, Build] = {
     "arithmetic": lambda o, x, y: (2.0 * x + y / 3.0 - x * y) ** 2,
+    "operators": lambda o, x, y: 2 / (abs(x) + 1) + (-x) // 2 + y % 3 - 7 % (abs(y) + 1) + 2**x - 3 // (y * y + 1),
+    "comparisons": lambda o, x, y: o.cast((x > 0) & ~(y >= x) | (x != y), "float32") + o.cast(x <= 0.5, "int32"),
+    "product": lambda o, x, y: x @ o.transpose(y, (0, 2, 1)) + o.matmul(x, o.ones((SIZE, 1))),
+    "indices": lambda o, x, y: x[..., None][:, 1:, :, 0] + y[:, :-1, ::-1] + x[:, 2:3] + y[:, -1, None],
+    "whole": lambda o, x, y: o.cast(x, "int32") / 2 + o.cast(y, "int32") * 1.5 + (o.cast(x, "int32") + 1) // 2,
+    "last step": lambda o, x, y: o.take_along_axis(x, o.cast(o.argmax(y, axis=1, keepdims=True), "int32"), axis=1),
+    "ranks": lambda o, x, y: o.cast(o.argsort(x, axis=1), "float32") + o.sort(y, axis=1) + o.top_k(x, 2)[0][:, :, :1],
+    "triangle": lambda o, x, y: o.tril(o.einsum("btd,bsd->bts", x, y)),
     "compare": lambda o, x, y: o.where(o.greater(x, y), x, 0.5),
     "logic": lambda o, x, y: o.cast(o.logical_and(x > 0, o.logical_not(y > 0)), "float32"),
     "functions": lambda o, x, y: o.exp(o.tanh(x)) + o.sqrt(o.abs(y)) + o.square(x) + o.sin(y) - o.negative(x),
@@ -228,6 +236,16 @@ def test_keras_operations(kind: str, suffix: str) -> None:
 
 TF_OPS: dict[str, Build] = {
     "arithmetic": lambda tf, x, y: (2.0 * x + y / 3.0 - x * y) ** 2 + tf.math.add(x, 1.0) - (1.0 - y) / 2.0,
+    "operators": lambda tf, x, y: 2 / (abs(x) + 1) + (-x) // 2 + y % 3 - 7 % (abs(y) + 1) + 2**x - 3 // (y * y + 1),
+    "comparisons": lambda tf, x, y: tf.cast((x > 0) & ~(y >= x) | (x < y) ^ (x <= 0.5), tf.float32),
+    "product": lambda tf, x, y: x @ tf.transpose(y, [0, 2, 1]) + tf.linalg.matvec(x, y[:, 0])[:, :, None],
+    "indices": lambda tf, x, y: x[:, :, :, None][:, 1:, :, 0] + y[:, :-1, ::-1] + x[:, 2:3] + y[:, -1, None],
+    "whole": lambda tf, x, y: tf.cast(x, tf.int32) / 2 + tf.cast((tf.cast(y, tf.int32) + 1) // 2, tf.float64),
+    "last step": lambda tf, x, y: tf.gather(x, tf.argmax(y[:, :, 0], axis=1), axis=1, batch_dims=1),
+    "initial state": lambda tf, x, y: tf.zeros([tf.shape(x)[0], SIZE]) + tf.reduce_sum(y, 1),
+    "mean by size": lambda tf, x, y: tf.reduce_sum(y, 1) / tf.cast(tf.shape(y)[1], "float32") + x[:, 0],
+    "tiled": lambda tf, x, y: tf.tile(tf.constant([[1.0, 2.0, 3.0]]), [tf.shape(x)[0], 1]) + x[:, 0],
+    "moments": lambda tf, x, y: tf.nn.moments(x, [1])[1] + tf.linalg.norm(y, axis=1),
     "compare": lambda tf, x, y: tf.where(x > y, x, tf.zeros_like(y)),
     "functions": lambda tf, x, y: tf.exp(tf.tanh(x)) + tf.sqrt(tf.abs(y)) + tf.square(x) + tf.nn.relu(y) - x,
     "reduce": lambda tf, x, y: tf.reduce_mean(x, axis=1) + tf.reduce_sum(y, 1) - tf.reduce_max(x, axis=[1]),

@@ -117,6 +117,7 @@ LAYERS = [
     (layers.Reduce("logsumexp", (2,)), (N, N, 4), (N, N)),
     (layers.CumSum(1), (N, N, 4), (N, N, 4)),
     *((layers.Unary(op), (N, 4), (N, 4)) for op in ("abs", "negative", "exp", "square", "sin", "tan", "sign", "erf")),
+    *((layers.Unary(op), (N, 4), (N, 4)) for op in ("sinh", "cosh", "arctan", "arcsinh", "expm1")),
     *((layers.Unary(op), (N, 4), (N, 4)) for op in ("floor", "ceil", "round", "reciprocal")),
 ]
 
@@ -147,6 +148,13 @@ TYPED = [
     (layers.Cast("float16"), (N, N), (N, N), "float16", "int64"),
     (layers.CumSum(1), (N, N), (N, N), "int32", "int32"),
     (layers.Reduce("sum", (1,)), (N, N), (N,), "int32", "int32"),
+    *(
+        (layers.ArgSort(1, down), (N, N), (N, N), "int64", dtype)
+        for down in (True, False)
+        for dtype in ("float32", "float16", "int32", "uint8", "bool")
+    ),
+    (layers.ArgSort(1, True, 2), (N, N), (N, 2), "int64", "int32"),
+    (layers.Size(1), (N, N), (), "int64", "float32"),
 ]
 
 
@@ -210,7 +218,46 @@ def test_layers_of_several_inputs(tmp_path: Path) -> None:
         *b.node("where", layers.Where(), [mask, x, y], (N, N, 4)),
         *b.node("masks", layers.Where(), [mask, flags, mask], (N, N, 4), dtype="bool"),
         *b.node("gather", layers.Gather(2), [x, pick], (N, N, N, N)),
+        *b.node(
+            "along",
+            layers.TakeAlong(1),
+            [x, *b.node("places", layers.ArgSort(1), [y], (N, N, 4), dtype="int64")],
+            (N, N, 4),
+        ),
+        *b.node("steps", layers.Range(), b.node("size", layers.Size(1), [x], (), dtype="int64"), (N,), dtype="int64"),
         *b.node("sum", layers.Elementwise("add"), [x, y, x], (N, N, 4)),
         *b.node("constant", layers.Constant(b.weight(2, 3)), [], (2, 3)),
     ]
     check(b.model(outputs), tmp_path)
+
+
+@pytest.mark.parametrize("op", ["expm1", "log1p"])
+def test_functions_keep_their_digits_near_zero(tmp_path: Path, op: Any) -> None:
+    x = np.array([[1e-30, -1e-20, 1e-9, -1e-4, 0.3, -0.9, 1.0, 50.0, np.inf, 0.0]], "float32")
+    exported(one_layer(layers.Unary(op), (N, 10), (N, 10)), tmp_path)
+    (got,) = run_onnx(tmp_path, {"x": x})
+    np.testing.assert_allclose(got, getattr(np, op)(x.astype("float64")), rtol=5e-7)
+
+
+def test_angles_in_every_quadrant(tmp_path: Path) -> None:
+    """Signed zeros and infinities as IEEE 754 has them."""
+    sides = np.array([0.0, -0.0, 1.0, -2.0, np.inf, -np.inf, 1e-30, 1e30], "float32")
+    arrays = {"y": np.repeat(sides, len(sides))[None], "x": np.tile(sides, len(sides))[None]}
+    b = Builder()
+    y, x = b.input("y", (N, len(sides) ** 2)), b.input("x", (N, len(sides) ** 2))
+    exported(b.model(b.node("layer", layers.Elementwise("arctan2"), [y, x], (N, len(sides) ** 2))), tmp_path)
+    (got,) = run_onnx(tmp_path, arrays)
+    expected = np.arctan2(arrays["y"].astype("float64"), arrays["x"])
+    np.testing.assert_allclose(got, expected, rtol=5e-7, atol=1e-40)
+    np.testing.assert_array_equal(np.signbit(got), np.signbit(expected))
+
+
+def test_gathering_by_coordinates(tmp_path: Path) -> None:
+    b, random = Builder(), np.random.default_rng(0)
+    x, places = b.input("x", (N, 4, 5, 3)), b.input("places", (N, 2, 2), "int32")
+    model = b.model(b.node("layer", layers.GatherND(1), [x, places], (N, 2, 3)))
+    exported(model, tmp_path)
+    arrays = {"x": random.normal(size=(3, 4, 5, 3)).astype("float32")}
+    arrays["places"] = random.integers(0, 4, (3, 2, 2)).astype("int32")
+    (got,) = run_onnx(tmp_path, arrays)
+    np.testing.assert_array_equal(got, interpret.run(model, arrays, dtype="float32")["layer:0"])

@@ -205,6 +205,14 @@ def masked() -> Model:
     return api.load(GOOD / "tf215_embed/model.h5")
 
 
+def test_infinity_marks_no_step() -> None:
+    """Where a model asks whether its input is infinite, ordinary numbers prove more."""
+    b = Builder()
+    x, inf = b.input("x", (None, 3)), b.node("inf", layers.Constant(constant("inf", np.float32(np.inf))), [], ())
+    model = b.model(b.node("same", layers.Elementwise("equal"), [x, *inf], (None, 3), dtype="bool"))
+    assert traits_of(model)["x"].markers == []
+
+
 def test_indices_stay_in_range_and_reach_padding_in_every_pattern() -> None:
     model = masked()
     (name,) = [value.name for value in model.inputs]

@@ -14,11 +14,14 @@ ELEMENTWISE: Mapping[str, str] = {
     "minimum": "minimum", "power": "pow", "mod": "floormod", "floor_divide": "floordiv", "equal": "equal",
     "not_equal": "not_equal", "less": "less", "less_equal": "less_equal", "greater": "greater",
     "greater_equal": "greater_equal", "and": "logical_and", "or": "logical_or", "xor": "logical_xor",
+    "arctan2": "atan2",
 }  # fmt: skip
 UNARY: Mapping[str, str] = {
     **{name: name for name in ("abs", "negative", "exp", "log", "sqrt", "rsqrt", "square", "sin", "cos", "tan")},
     **{name: name for name in ("sign", "floor", "ceil", "reciprocal", "erf")},
-    "round": "rint", "not": "logical_not", "isnan": "is_nan",
+    "round": "rint", "not": "logical_not", "isnan": "is_nan", "sinh": "sinh", "cosh": "cosh", "arcsin": "asin",
+    "arccos": "acos", "arctan": "atan", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh",
+    "expm1": "expm1", "log1p": "log1p",
 }  # fmt: skip
 REDUCE: Mapping[str, str] = {
     "sum": "reduce_sum", "mean": "reduce_mean", "max": "reduce_max", "min": "reduce_min", "prod": "reduce_prod",
@@ -87,6 +90,11 @@ def _remove(stage: Stage, layer: neutral.RemoveCharacters, x: Tensor) -> Tensor:
     return stage.tf.strings.regex_replace(x, f"[{escaped}]", "")
 
 
+def _argsort(stage: Stage, layer: neutral.ArgSort, x: Tensor) -> Tensor:
+    order = stage.tf.argsort(x, layer.axis, "DESCENDING" if layer.descending else "ASCENDING", stable=True)
+    return order if layer.count is None else stage.tf.gather(order, range(layer.count), axis=layer.axis)
+
+
 OPERATORS: Mapping[type, Callable[..., Any]] = {
     neutral.Activate: lambda stage, layer, x: stage.activation(layer.activation)(x),
     neutral.Reshape: _reshape,
@@ -101,6 +109,11 @@ OPERATORS: Mapping[type, Callable[..., Any]] = {
     neutral.Pad: _pad,
     neutral.Slice: _slice,
     neutral.Gather: lambda stage, layer, x, indices: stage.tf.gather(x, indices, axis=layer.axis),
+    neutral.TakeAlong: lambda stage, layer, x, index: stage.tf.experimental.numpy.take_along_axis(x, index, layer.axis),
+    neutral.GatherND: lambda stage, layer, x, index: stage.tf.gather_nd(x, index, batch_dims=layer.batch_axes),
+    neutral.ArgSort: _argsort,
+    neutral.Size: lambda stage, layer, x: stage.tf.shape(x, "int64")[layer.axis],
+    neutral.Range: lambda stage, layer, size: stage.tf.range(size),
     neutral.Cast: _cast,
     neutral.Constant: lambda stage, layer: stage.weight(layer.weight),
     neutral.Elementwise: _elementwise,

@@ -10,7 +10,8 @@ from typing import Any
 
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.era import Era
-from converter.keras.layers.op_tables import KERAS3, PREFIX
+from converter.keras.layers.op_keras3 import KERAS3
+from converter.keras.layers.op_rows import PREFIX
 
 Raw = Mapping[str, Any]
 

@@ -17,6 +17,7 @@ from converter.layers import (
     ExpandDims,
     FoldTime,
     Gather,
+    GatherND,
     Lookup,
     LowerCase,
     OneHot,
@@ -27,6 +28,7 @@ from converter.layers import (
     Slice,
     SplitWords,
     Squeeze,
+    TakeAlong,
     Tile,
     Transpose,
 )  # fmt: skip
@@ -114,10 +116,12 @@ def _note(
         limits = {names[0]: layer.table.shape[0]}
     elif isinstance(layer, OneHot):
         limits = {names[0]: layer.depth}
-    elif isinstance(layer, Gather) and node.inputs[0] is not None:
+    elif isinstance(layer, Gather | TakeAlong) and node.inputs[0] is not None:
         limits = {names[1]: node.inputs[0].shape[layer.axis] or 1}
+    elif isinstance(layer, GatherND) and node.inputs[0] is not None:
+        limits = {names[1]: min(n or 1 for n in node.inputs[0].shape[layer.batch_axes :])}
     elif isinstance(layer, Elementwise) and layer.op in ("equal", "not_equal"):
-        for constant in set(names) & set(constants):
+        for constant in (name for name in set(names) & set(constants) if np.isfinite(constants[name]).all()):
             for origin in {o for name in names for o in carried.get(name, ())}:
                 traits[origin].markers.append(float(constants[constant].reshape(())))
         return

@@ -21,11 +21,14 @@ _BINARY = {
     "minimum": "Minimum", "power": "Power", "mod": "Mod", "floor_divide": "FloorDivide", "equal": "Equal",
     "not_equal": "NotEqual", "less": "Less", "less_equal": "LessEqual", "greater": "Greater",
     "greater_equal": "GreaterEqual", "and": "LogicalAnd", "or": "LogicalOr", "xor": "LogicalXor",
+    "arctan2": "Arctan2",
 }  # fmt: skip
 _UNARY = {
     "abs": "Absolute", "negative": "Negative", "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "rsqrt": "Rsqrt",
     "square": "Square", "sin": "Sin", "cos": "Cos", "tan": "Tan", "sign": "Sign", "floor": "Floor", "ceil": "Ceil",
-    "round": "Round", "reciprocal": "Reciprocal", "not": "LogicalNot", "erf": "Erf", "isnan": "Isnan",
+    "round": "Round", "reciprocal": "Reciprocal", "not": "LogicalNot", "erf": "Erf", "isnan": "Isnan", "sinh": "Sinh",
+    "cosh": "Cosh", "arcsin": "Arcsin", "arccos": "Arccos", "arctan": "Arctan", "arcsinh": "Arcsinh",
+    "arccosh": "Arccosh", "arctanh": "Arctanh", "expm1": "Expm1", "log1p": "Log1p",
 }  # fmt: skip
 _REDUCE = {
     "sum": "Sum", "mean": "Mean", "max": "Max", "min": "Min", "prod": "Prod", "any": "Any", "all": "All",
@@ -215,6 +218,7 @@ _LINES: Mapping[type, Callable[..., Line]] = {
     layers.Pad: _pad,
     layers.Slice: _slice,
     layers.Gather: lambda layer, _, x, i: ("Take", (x, i), {"axis": layer.axis}),
+    layers.TakeAlong: lambda layer, _, x, i: ("TakeAlongAxis", (x, i), {"axis": layer.axis}),
     layers.Cast: lambda layer, _, x: ("Cast", (x,), {"dtype": layer.dtype}),
     layers.Unary: lambda layer, _, x: (_UNARY[layer.op], (x,), {}),
     layers.Where: lambda layer, _, *xs: ("Where", xs, {}),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
-from converter.exporters.onnx.activations import activate, single
+from converter.exporters.onnx import functions
+from converter.exporters.onnx.activations import activate
 from converter.exporters.onnx.graph import WIDER, Graph, Tensor, computed
 from converter.exporters.onnx.lower import Inputs, Outputs, lower, present, rank, result_type
 from converter.layers import (
@@ -65,6 +66,8 @@ def elementwise(layer: Elementwise, graph: Graph, node: Node, inputs: Inputs) ->
     operands = [graph.cast(x, work) for x in operands]
     if layer.op == "mod":
         result = _pairwise(graph, operands, _mod)
+    elif layer.op == "arctan2":
+        result = _pairwise(graph, operands, functions.arctan2)
     elif layer.op == "floor_divide":
         result = _pairwise(graph, operands, _floor_divide)
     else:
@@ -108,18 +111,6 @@ def _floor_divide(graph: Graph, a: Tensor, b: Tensor) -> Tensor:
     return graph.op("Floor", graph.op("Div", a, b))
 
 
-def _rsqrt(graph: Graph, x: Tensor) -> Tensor:
-    return graph.op("Reciprocal", graph.op("Sqrt", x))
-
-
-SPECIAL_UNARY: Mapping[str, Callable[[Graph, Tensor], Tensor]] = {
-    "rsqrt": _rsqrt,
-    "square": lambda graph, x: graph.op("Mul", x, x),
-    "tan": lambda graph, x: single(graph, "Tan", x),
-    "erf": lambda graph, x: single(graph, "Erf", x),
-}
-
-
 @lower.register
 def unary(layer: Unary, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
     """One operator, or a few."""
@@ -133,8 +124,8 @@ def unary(layer: Unary, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
     x = graph.cast(x, WIDER.get(out, out))
     if layer.op in ("floor", "ceil", "round") and _is_integer(x.dtype):
         result = x
-    elif layer.op in SPECIAL_UNARY:
-        result = SPECIAL_UNARY[layer.op](graph, x)
+    elif layer.op in functions.UNARY:
+        result = functions.UNARY[layer.op](graph, x)
     else:
         result = graph.op(UNARY[layer.op], x)
     return (graph.cast(result, out),)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from converter.exporters.onnx.graph import WIDER, Graph
+from converter.exporters.onnx.graph import WIDER, Graph, Tensor
 from converter.exporters.onnx.lower import Inputs, Outputs, lower, present, rank, result_type
 from converter.layers import (
+    ArgSort,
     Concatenate,
     ExpandDims,
     FoldTime,
     Gather,
+    GatherND,
     Pad,
+    Range,
     Repeat,
     Reshape,
+    Size,
     Slice,
     Squeeze,
+    TakeAlong,
     Tile,
     Transpose,
     UnfoldTime,
@@ -120,7 +125,49 @@ def _open(bound: int | None, farthest: int) -> int:
 @lower.register
 def gather(layer: Gather, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
     """Gather; negative indices count from the end in NumPy and ONNX alike."""
-    x, index = present(inputs[0]), present(inputs[1])
-    index = index if index.dtype in ("int32", "int64") else graph.cast(index, "int64")
     assert rank(node) > layer.axis
-    return (graph.op("Gather", x, index, axis=layer.axis),)
+    return (graph.op("Gather", present(inputs[0]), _index(graph, inputs[1]), axis=layer.axis),)
+
+
+def _index(graph: Graph, index: Tensor | None) -> Tensor:
+    found = present(index)
+    return found if found.dtype in ("int32", "int64") else graph.cast(found, "int64")
+
+
+@lower.register
+def take_along(layer: TakeAlong, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
+    """GatherElements."""
+    return (graph.op("GatherElements", present(inputs[0]), _index(graph, inputs[1]), axis=layer.axis),)
+
+
+@lower.register
+def gather_nd(layer: GatherND, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
+    """GatherND, which takes no int32."""
+    index = graph.cast(present(inputs[1]), "int64")
+    return (graph.op("GatherND", present(inputs[0]), index, batch_dims=layer.batch_axes),)
+
+
+SORTED_AS = {**WIDER, "float16": "float32"}  # TopK of onnxruntime has float32, float64, int32 and int64
+
+
+@lower.register
+def argsort(layer: ArgSort, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
+    """The indices of TopK, which puts the lower index first among equals."""
+    x = present(inputs[0])
+    x = graph.cast(x, SORTED_AS.get(x.dtype, x.dtype))
+    size = graph.size(x, layer.axis) if layer.count is None else graph.const(layer.count)
+    count = graph.reshape(size, [1])
+    found = graph.ops("TopK", (x, count), (x.dtype, "int64"), axis=layer.axis, largest=int(layer.descending), sorted=1)
+    return (found[1],)
+
+
+@lower.register
+def size(layer: Size, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
+    """One element of Shape."""
+    return (graph.size(present(inputs[0]), layer.axis),)
+
+
+@lower.register
+def range_(layer: Range, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
+    """Range from 0 by 1."""
+    return (graph.op("Range", graph.const(0), present(inputs[0]), graph.const(1)),)

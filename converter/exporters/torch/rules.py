@@ -44,6 +44,7 @@ _BINARY = {
     "maximum": "torch.maximum({a}, {b})", "minimum": "torch.minimum({a}, {b})", "power": "{a} ** {b}",
     "equal": "{a} == {b}", "not_equal": "{a} != {b}", "less": "{a} < {b}", "less_equal": "{a} <= {b}",
     "greater": "{a} > {b}", "greater_equal": "{a} >= {b}", "and": "{a} & {b}", "or": "{a} | {b}", "xor": "{a} ^ {b}",
+    "arctan2": "torch.arctan2({a}, {b})",
 }  # fmt: skip
 _REDUCE = {
     "sum": "{x}.sum({axes}, keepdim={keep})", "mean": "{x}.mean({axes}, keepdim={keep})",
@@ -250,6 +251,7 @@ _LINES: Mapping[type, Callable[..., str]] = {
     layers.Tile: lambda layer, x: f"{x}.repeat({list(layer.times)})",
     layers.Pad: _pad,
     layers.Slice: _slice,
+    layers.TakeAlong: lambda layer, x, i: f"{x}.gather({layer.axis}, {i}.long())",
     layers.Cast: lambda layer, x: f"{x}.to(torch.{layer.dtype})",
     layers.Unary: lambda layer, x: _UNARY.get(layer.op, f"torch.{layer.op}({{x}})").format(x=x),
     layers.Where: lambda layer, condition, a, b: f"torch.where({condition}, {a}, {b})",

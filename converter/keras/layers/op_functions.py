@@ -1,31 +1,36 @@
-"""Operations as functions on tensors and constants: arithmetic, functions, reductions, products."""
+"""Operations as functions on tensors and constants: arithmetic, comparisons, activations, choices."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from converter import layers
+import numpy as np
+
 from converter.activations import Activation
 from converter.errors import InvalidModel, Unsupported, clean
-from converter.keras.layers.einsum import einsum as emit_einsum
 from converter.keras.layers.op_values import (
+    Keras3Ops,
     Operand,
     axis_in,
     common_dtype,
     floating,
+    floats_together,
+    limits,
     number,
-    one_integer,
     tensor,
     to_value,
     together,
 )
 from converter.keras.ops import FLOATS, Ops
 from converter.layers import ElementwiseOp, UnaryOp
-from converter.model import Value
+from converter.model import Value, dtype_of
 
 Function = Callable[..., Any]  # (Ops, *operands) -> a Value, or a tuple of them
-ON_FLOATS = frozenset({"exp", "log", "sqrt", "rsqrt", "sin", "cos", "tan", "erf", "reciprocal"})
+ON_FLOATS = frozenset({
+    "exp", "log", "sqrt", "rsqrt", "sin", "cos", "tan", "erf", "reciprocal", "sinh", "cosh", "arcsin", "arccos",
+    "arctan", "arcsinh", "arccosh", "arctanh", "expm1", "log1p",
+})  # fmt: skip
 
 
 def binary(op: ElementwiseOp) -> Function:
@@ -39,22 +44,22 @@ def binary(op: ElementwiseOp) -> Function:
 
 def divide(o: Ops, a: Operand, b: Operand) -> Value:
     """True division; Keras divides integers as float32."""
-    dtype = common_dtype([a, b])
-    if dtype not in FLOATS:
-        dtype = "float32"
+    return o.elementwise("divide", *floats_together(o, a, b))
+
+
+TRUEDIV = {**dict.fromkeys(("int8", "uint8", "int16", "uint16"), "float32"), "int32": "float64", "int64": "float64"}
+
+
+def true_divide(o: Ops, a: Operand, b: Operand) -> Value:
+    """tf.truediv: integers become float64, small ones float32 (tensorflow/python/ops/math_ops.py)."""
+    dtype = common_dtype(o, [a, b])
+    dtype = TRUEDIV.get(dtype, dtype)
     return o.elementwise("divide", to_value(o, a, dtype), to_value(o, b, dtype))
 
 
-def divide_floats(o: Ops, a: Operand, b: Operand) -> Value:
-    """tf.truediv; of integers it gives float64, which is refused."""
-    if common_dtype([a, b]) not in FLOATS:
-        raise Unsupported("tf.truediv of integers")
-    return divide(o, a, b)
-
-
 def divide_no_nan(o: Ops, a: Operand, b: Operand) -> Value:
-    """a / b, and 0 where b is 0."""
-    x, y = together(o, a, b)
+    """a / b, and 0 where b is 0; TensorFlow takes floating numbers, keras.ops makes them of whole ones."""
+    x, y = floats_together(o, a, b)
     zero = o.constant(0.0, y.dtype)
     return o.where(o.elementwise("equal", y, zero), o.constant(0.0, x.dtype), o.elementwise("divide", x, y))
 
@@ -111,13 +116,31 @@ def with_parameter(name: str, default: float | None = None) -> Function:
 def _along(name: str) -> Function:
     def function(o: Ops, x: Operand, axis: Any = -1) -> Value:
         value = floating(o, x)
-        given = axis[0] if isinstance(axis, list) and len(axis) == 1 else -1 if axis is None else axis
-        return o.activate(value, Activation(name, (axis_in(given, len(value.shape)),)))
+        if axis is None and isinstance(o, Keras3Ops):  # TensorFlow takes None as -1
+            return _over(o, name, value, range(len(value.shape)))
+        given = [-1] if axis is None else axis if isinstance(axis, list | tuple) else [axis]
+        axes = [axis_in(a, len(value.shape)) for a in given]
+        if len(axes) > 1:
+            return _over(o, name, value, axes)
+        return o.activate(value, Activation(name, tuple(axes)))
 
     return function
 
 
+def _over(o: Ops, name: str, x: Value, axes: Sequence[int]) -> Value:
+    """Softmax or its logarithm over several axes together."""
+    below = o.elementwise("subtract", x, o.reduce("max", x, axes, keepdims=True))
+    powers = o.unary("exp", below)
+    total = o.reduce("sum", powers, axes, keepdims=True)
+    if name == "softmax":
+        return o.elementwise("divide", powers, total)
+    if name == "log_softmax":
+        return o.elementwise("subtract", below, o.unary("log", total))
+    raise Unsupported(f"{name} over several axes together")
+
+
 softmax, log_softmax = _along("softmax"), _along("log_softmax")
+sparsemax, glu = _along("sparsemax"), _along("glu")
 
 
 def relu(o: Ops, x: Operand, slope: Any = 0.0, maximum: Any = None, threshold: Any = 0.0) -> Value:
@@ -140,116 +163,6 @@ def clip(o: Ops, x: Operand, low: Operand, high: Operand) -> Value:
     return value if high is None else o.elementwise("minimum", *together(o, value, high))
 
 
-def axes_of(x: Value, axis: Any) -> list[int]:
-    """The axes of a reduction; None means all."""
-    if axis is None:
-        return list(range(len(x.shape)))
-    found = [axis_in(a, len(x.shape)) for a in (axis if isinstance(axis, list | tuple) else [axis])]
-    if len(set(found)) != len(found):
-        raise InvalidModel(f"an axis twice in {clean(axis)}")
-    return found
-
-
-def reduction(op: str) -> Function:
-    """A reduction over axes. Truth values are counted; means and log-sums of integers are floating."""
-
-    def function(o: Ops, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
-        value = tensor(x)
-        if op in {"any", "all"}:
-            value = o.cast(value, "bool")
-        elif op in {"mean", "logsumexp"}:
-            value = floating(o, value)
-        elif value.dtype == "bool":
-            value = o.cast(value, "int32")
-        axes = axes_of(value, axis)
-        return o.reduce(op, value, axes, bool(keepdims)) if axes else value
-
-    return function
-
-
-def variance(o: Ops, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
-    """The mean squared distance from the mean."""
-    value = floating(o, x)
-    axes = axes_of(value, axis)
-    centred = o.elementwise("subtract", value, o.reduce("mean", value, axes, keepdims=True))
-    return o.reduce("mean", o.unary("square", centred), axes, bool(keepdims))
-
-
-def deviation(o: Ops, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
-    """The square root of `variance`."""
-    return o.unary("sqrt", variance(o, x, axis, keepdims))
-
-
-def average(o: Ops, x: Operand, weights: Operand = None, axis: Any = None) -> Value:
-    """The mean; weights are not supported."""
-    if weights is not None:
-        raise Unsupported("a weighted average")
-    mean: Value = reduction("mean")(o, x, axis)
-    return mean
-
-
-def arg(op: str, dtype: str) -> Function:
-    """The place of an extreme along one axis, as `dtype`."""
-
-    def function(o: Ops, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
-        if axis is None:
-            raise Unsupported(f"{op} over all axes at once")
-        value = tensor(x)
-        return o.cast(o.reduce(op, value, [axis_in(axis, len(value.shape))], bool(keepdims)), dtype)
-
-    return function
-
-
-def cumulative_sum(o: Ops, x: Operand, axis: Any = 0, exclusive: Any = False, reverse: Any = False) -> Value:
-    """Running sums along one axis."""
-    value = tensor(x)
-    if exclusive or reverse or axis is None:
-        raise Unsupported("a cumulative sum that is exclusive, reversed or over all axes")
-    return o.one(layers.CumSum(axis_in(axis, len(value.shape))), [value], value.shape, value.dtype)
-
-
-def l2_normalize(o: Ops, x: Operand, axis: Any = None, epsilon: Any = 1e-12) -> Value:
-    """x / sqrt(max(sum(x²), epsilon)) (tf.math.l2_normalize)."""
-    value = floating(o, x)
-    squares = o.reduce("sum", o.unary("square", value), axes_of(value, axis), keepdims=True)
-    return o.elementwise(
-        "multiply", value, o.unary("rsqrt", o.with_scalar("maximum", squares, number(epsilon, "epsilon")))
-    )
-
-
-def normalize(o: Ops, x: Operand, axis: Any = -1, order: Any = 2, epsilon: Any = None) -> Value:
-    """keras.ops.normalize of order 2: the norm is at least epsilon."""
-    if one_integer(order, "order") != 2:
-        raise Unsupported(f"normalize with order {clean(order)}")
-    return l2_normalize(o, x, axis, (1e-7 if epsilon is None else number(epsilon, "epsilon")) ** 2)
-
-
-def matmul(o: Ops, a: Operand, b: Operand, transpose_a: Any = False, transpose_b: Any = False) -> Value:
-    """Matrix product over the last two axes."""
-    x, y = together(o, a, b)
-    if min(len(x.shape), len(y.shape)) < 2:
-        raise Unsupported(f"a matrix product of shapes {x.shape} and {y.shape}")
-    return o.matmul(x, y, bool(transpose_a), bool(transpose_b))
-
-
-def dot(o: Ops, a: Operand, b: Operand) -> Value:
-    """np.dot, where it is a matrix product."""
-    x, y = together(o, a, b)
-    if len(y.shape) != 2 or len(x.shape) < 2:
-        raise Unsupported(f"a dot product of shapes {x.shape} and {y.shape}")
-    return o.matmul(x, y)
-
-
-def einsum(o: Ops, *arguments: Any) -> Value:
-    """np.einsum(equation, *operands)."""
-    equation, *operands = arguments
-    if len(operands) == 1 and isinstance(operands[0], list | tuple):
-        operands = list(operands[0])
-    if not isinstance(equation, str):
-        raise InvalidModel(f"{clean(equation)} is no einsum equation")
-    return emit_einsum(o, equation, together(o, *operands))
-
-
 def where(o: Ops, condition: Operand, a: Operand = None, b: Operand = None) -> Value:
     """a where condition holds, else b."""
     if a is None or b is None:
@@ -267,10 +180,18 @@ def select(o: Ops, condition: Operand, a: Operand, b: Operand) -> Value:
 
 def cast(o: Ops, x: Operand, dtype: Any) -> Value:
     """To another dtype."""
-    name = dtype if isinstance(dtype, str) else ""
-    if name not in {*FLOATS, "bool", "uint8", "int8", "int16", "int32", "int64"}:
+    return o.cast(tensor(x), dtype_name(dtype))
+
+
+def dtype_name(dtype: Any) -> str:
+    """A dtype that values can be cast to.
+
+    Raises:
+        Unsupported: another one.
+    """
+    if not isinstance(dtype, str) or dtype not in {*FLOATS, "bool", "uint8", "int8", "int16", "int32", "int64"}:
         raise Unsupported(f"a cast to {clean(dtype, 40)}")
-    return o.cast(tensor(x), name)
+    return dtype
 
 
 def bias_add(o: Ops, x: Operand, bias: Operand, data_format: Any = None) -> Value:
@@ -278,3 +199,43 @@ def bias_add(o: Ops, x: Operand, bias: Operand, data_format: Any = None) -> Valu
     if data_format not in (None, "NHWC", "channels_last", "N...C"):
         raise Unsupported(f"bias_add with data_format {clean(data_format)}")
     return o.elementwise("add", *together(o, x, bias))
+
+
+def optional_cast(o: Ops, x: Operand, dtype: Any = None) -> Value:
+    """To another dtype, if one is named."""
+    return tensor(x) if dtype is None else cast(o, x, dtype)
+
+
+def saturate_cast(o: Ops, x: Operand, dtype: Any) -> Value:
+    """To whole numbers of another dtype, or between floats, what lies outside at the nearest that fits."""
+    value, target = tensor(x), dtype_name(dtype)
+    if "bool" in (value.dtype, target):
+        return o.cast(value, target)
+    own, wanted = limits(value.dtype), limits(target)
+    low = _inside(o, max(own[0], wanted[0]), wanted, value.dtype)
+    high = _inside(o, min(own[1], wanted[1]), wanted, value.dtype)
+    return o.cast(o.elementwise("minimum", o.elementwise("maximum", value, low), high), target)
+
+
+def _inside(o: Ops, bound: Any, wanted: tuple[Any, Any], dtype: str) -> Value:
+    """A bound in `dtype`, moved towards 0 where rounding took it outside of what is wanted."""
+    number = np.asarray(bound).astype(dtype_of(dtype))
+    if not wanted[0] <= number.item() <= wanted[1]:
+        number = np.nextafter(number, np.zeros((), number.dtype))
+    return o.constant(number, dtype)
+
+
+def threshold(o: Ops, x: Operand, least: Any, otherwise: Any) -> Value:
+    """x where it is above a number, else another number."""
+    parameters = (number(least, "a threshold"), number(otherwise, "a value"))
+    return o.activate(floating(o, x), Activation("threshold", parameters))
+
+
+def choose(o: Ops, conditions: Sequence[Operand], choices: Sequence[Operand], default: Operand = 0) -> Value:
+    """np.select: the choice of the first condition that holds."""
+    if len(conditions) != len(choices) or not choices:
+        raise InvalidModel(f"select with {len(conditions)} conditions and {len(choices)} choices")
+    *values, result = together(o, *choices, default)
+    for condition, value in zip(reversed(conditions), reversed(values), strict=True):
+        result = o.where(to_value(o, condition, "bool"), value, result)
+    return result

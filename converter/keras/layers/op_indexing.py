@@ -5,11 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from converter import layers
 from converter.errors import InvalidModel, Unsupported, clean
+from converter.keras.layers.op_making import positions
+from converter.keras.layers.op_shapes import move_axes, pad, repeat
 from converter.keras.layers.op_sizes import Sizes, pick
-from converter.keras.layers.op_values import Operand, axis_in, integers, one_integer, tensor, to_value
-from converter.keras.ops import Ops
+from converter.keras.layers.op_values import (
+    Operand,
+    axis_in,
+    either,
+    flattened,
+    integers,
+    one_integer,
+    tensor,
+    to_value,
+)
+from converter.keras.ops import FLOATS, Ops
 from converter.model import Value
 
 
@@ -19,8 +32,9 @@ def get_item(o: Ops, x: Operand, key: Any) -> Value:
     Raises:
         Unsupported: indices that are tensors or lists. InvalidModel: an index beyond the size.
     """
-    if isinstance(x, Sizes):
-        return pick(x, key)
+    sizes = pick(o, x, key) if isinstance(x, Sizes) else None
+    if sizes is not None:
+        return sizes
     value = tensor(x)
     items = list(key) if isinstance(key, list | tuple) else [key]
     items = [Ellipsis if isinstance(i, Mapping) and i.get("class_name") == "__ellipsis__" else i for i in items]
@@ -84,33 +98,134 @@ def strided_slice(
 
 
 def take(o: Ops, x: Operand, indices: Operand, axis: Any = None) -> Value:
-    """np.take along an axis."""
-    if axis is None:
-        raise Unsupported("take without an axis")
-    value = tensor(x)
-    at = axis_in(axis, len(value.shape))
+    """np.take along an axis, or from all elements in a row; x may be a constant."""
+    value = either(o, x)
+    value = flattened(o, value) if axis is None else value
+    at = 0 if axis is None else axis_in(axis, len(value.shape))
     index = to_value(o, indices, "int64")
     shape = (*value.shape[:at], *index.shape, *value.shape[at + 1 :])
     return o.one(layers.Gather(at), [value, index], shape, value.dtype)
 
 
 def gather(o: Ops, x: Operand, indices: Operand, validate: Any = None, axis: Any = None, batch_dims: Any = 0) -> Value:
-    """tf.gather."""
-    if batch_dims:
-        raise Unsupported("gather with batch_dims")
-    return take(o, x, indices, 0 if axis is None else axis)
+    """tf.gather; the first `batch_dims` axes are common to x and the indices."""
+    if not batch_dims:
+        return take(o, x, indices, 0 if axis is None else axis)
+    value, index = tensor(x), to_value(o, indices, "int64")
+    lead = axis_in(batch_dims, len(index.shape) + 1)
+    at = lead if axis is None else axis_in(axis, len(value.shape))
+    between, picked = at - lead, len(index.shape) - lead
+    if between < 0:
+        raise InvalidModel(f"gather along axis {clean(axis)} with batch_dims {clean(batch_dims)}")
+    moved = move_axes(o, value, [at], [lead])
+    made = gather_nd(o, moved, o.expand_dims(index, -1), lead)
+    come = [lead + k for k in range(picked)]
+    return move_axes(o, made, come, [k + between for k in come])
 
 
-def one_hot_of(o: Ops, x: Operand, depth: Any, on: Any, off: Any, axis: Any = -1) -> Value:
-    """TensorFlow's OneHot of ones and zeros."""
-    if on != 1 or off != 0:
-        raise Unsupported(f"one_hot of {clean(on)} and {clean(off)}")
-    return one_hot(o, x, depth, axis)
+def gather_nd(o: Ops, x: Operand, indices: Operand, batch_dims: Any = 0) -> Value:
+    """tf.gather_nd: the last axis of the indices counts along the first axes of x after the common ones."""
+    value, index = tensor(x), to_value(o, indices, "int64")
+    lead, depth = one_integer(batch_dims, "batch_dims"), index.shape[-1] if index.shape else None
+    if depth is None or not 0 < depth <= len(value.shape) - lead or lead >= len(index.shape):
+        raise Unsupported(f"gather_nd of shape {value.shape} by indices of shape {index.shape}")
+    shape = (*index.shape[:-1], *value.shape[lead + depth :])
+    return o.one(layers.GatherND(lead), [value, index], shape, value.dtype)
+
+
+def take_along(o: Ops, x: Operand, indices: Operand, axis: Any = -1) -> Value:
+    """np.take_along_axis; other axes may be of size 1 in one of the two."""
+    value, index = tensor(x), to_value(o, indices, "int64")
+    if axis is None:
+        value, axis = flattened(o, value), 0
+    if len(value.shape) != len(index.shape):
+        raise InvalidModel(f"indices of shape {index.shape} for a tensor of shape {value.shape}")
+    at = axis_in(axis, len(value.shape))
+    value, index = _alike(o, value, index, at), _alike(o, index, value, at)
+    return o.one(layers.TakeAlong(at), [value, index], index.shape, value.dtype)
+
+
+def _alike(o: Ops, x: Value, other: Value, axis: int) -> Value:
+    """x with the axes of size 1 stretched to the other's, all but one axis."""
+    for k, (have, want) in enumerate(zip(x.shape, other.shape, strict=True)):
+        if k == axis or have == want:
+            continue
+        if have == 1 and want is None:
+            raise Unsupported(f"take_along_axis of shapes {x.shape} and {other.shape}")
+        x = repeat(o, x, want, k) if have == 1 else x
+    return x
+
+
+def reverse_sequence(o: Ops, x: Operand, lengths: Operand, axis: Any = None, batch_axis: Any = 0) -> Value:
+    """tf.reverse_sequence: the first steps of each row turned round, as many as its length."""
+    value, counts = tensor(x), o.expand_dims(to_value(o, lengths, "int64"), 1)
+    if (axis, batch_axis) != (1, 0):
+        raise Unsupported(f"reverse_sequence along axis {clean(axis)}, batch {clean(batch_axis)}")
+    steps = o.expand_dims(positions(o, value, 1), 0)
+    back = o.with_scalar("subtract", o.elementwise("subtract", counts, steps), 1)
+    index = o.where(o.elementwise("less", steps, counts), back, steps)
+    return gather(o, value, index, None, 1, 1)
+
+
+def part(o: Ops, x: Operand, begin: Any, sizes: Any) -> Value:
+    """tf.slice: so many elements of every axis from a place on; -1 for all that follow."""
+    value = tensor(x)
+    starts, counts = integers(begin, "begin"), integers(sizes, "size")
+    if len(starts) != len(value.shape) or len(counts) != len(value.shape):
+        raise InvalidModel(f"a slice of {len(value.shape)} axes from {starts} of sizes {counts}")
+    for axis, (start, count) in enumerate(zip(starts, counts, strict=True)):
+        size = value.shape[axis]
+        if start < 0 or count < -1 or (size is not None and start + max(count, 0) > size):
+            raise InvalidModel(f"{count} elements from {start} of {size}")
+        stop = None if count == -1 or start + count == size else start + count
+        value = value if (start, stop) == (0, None) else o.slice(value, axis, start, stop)
+    return value
+
+
+def update_part(o: Ops, x: Operand, begin: Any, updates: Operand) -> Value:
+    """keras.ops.slice_update: other values from a place on."""
+    value = tensor(x)
+    new, starts = to_value(o, updates, value.dtype), integers(begin, "start_indices")
+    if len(starts) != len(value.shape) or len(new.shape) != len(value.shape):
+        raise InvalidModel(f"an update of {new.shape} from {starts} on in {value.shape}")
+    inside: Value | None = None
+    pads = []
+    for axis, (start, count, size) in enumerate(zip(starts, new.shape, value.shape, strict=True)):
+        if start == 0 and count == size:
+            pads.append([0, 0])
+            continue
+        if count is None or size is None or start < 0 or start + count > size:
+            raise Unsupported(f"an update of {new.shape} from {starts} on in {value.shape}")
+        pads.append([start, size - start - count])
+        place = np.arange(size).reshape([-1 if k == axis else 1 for k in range(len(starts))])
+        here = o.constant((place >= start) & (place < start + count), "bool")
+        inside = here if inside is None else o.elementwise("and", inside, here)
+    return new if inside is None else o.where(inside, pad(o, new, pads), value)
+
+
+def one_hot_of(
+    o: Ops, x: Operand, depth: Any, on: Any = None, off: Any = None, axis: Any = -1, dtype: Any = None
+) -> Value:
+    """TensorFlow's OneHot of any two numbers."""
+    kind = dtype or ("int32" if int in (type(on), type(off)) else "float32")
+    if on in (None, 1) and off in (None, 0):
+        return one_hot(o, x, depth, -1 if axis is None else axis, kind)
+    high, low = o.constant(1 if on is None else on, kind), o.constant(0 if off is None else off, kind)
+    return o.where(one_hot(o, x, depth, -1 if axis is None else axis, "bool"), high, low)
 
 
 def one_hot(o: Ops, x: Operand, classes: Any, axis: Any = -1, dtype: Any = None) -> Value:
-    """Integers as unit vectors along a new last axis."""
+    """Integers as unit vectors along a new axis."""
     value, depth = tensor(x), one_integer(classes, "num_classes")
-    if axis not in (-1, len(value.shape)):
-        raise Unsupported(f"one_hot along axis {clean(axis)}")
-    return o.one(layers.OneHot(depth), [value], (*value.shape, depth), dtype or "float32")
+    if value.dtype == "bool" or value.dtype in FLOATS:
+        value = o.cast(value, "int64")
+    made = o.one(layers.OneHot(depth), [value], (*value.shape, depth), dtype or "float32")
+    return move_axes(o, made, [-1], [axis])
+
+
+def multi_hot(o: Ops, x: Operand, classes: Any, axis: Any = -1, dtype: Any = None) -> Value:
+    """Which integers stand in each row."""
+    value = tensor(x)
+    found = one_hot(o, value, classes, axis, "bool")
+    at = 1 if len(value.shape) > 1 else 0
+    return o.cast(o.reduce("any", found, [at]), dtype or "float32")

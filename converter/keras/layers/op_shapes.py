@@ -6,10 +6,21 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from converter import layers
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.layers.op_sizes import flat, joined, settle
-from converter.keras.layers.op_values import Operand, axis_in, integers, number, one_integer, tensor, together
+from converter.keras.layers.op_values import (
+    Operand,
+    axis_in,
+    flattened,
+    integers,
+    number,
+    one_integer,
+    tensor,
+    together,
+)
 from converter.keras.layers.reshaping import product
 from converter.keras.layers.windows import replaced
 from converter.keras.ops import Ops
@@ -18,7 +29,7 @@ from converter.model import Value
 
 def concatenate(o: Ops, xs: Sequence[Operand], axis: Any = 0) -> Value:
     """Inputs joined along an axis."""
-    sizes = joined(_listed(xs))
+    sizes = joined(o, _listed(xs), 1)
     if sizes is not None:
         return sizes
     values = together(o, *_listed(xs))
@@ -27,7 +38,7 @@ def concatenate(o: Ops, xs: Sequence[Operand], axis: Any = 0) -> Value:
 
 def stack(o: Ops, xs: Sequence[Operand], axis: Any = 0) -> Value:
     """Inputs joined along a new axis."""
-    sizes = joined(_listed(xs))
+    sizes = joined(o, _listed(xs), 0)
     if sizes is not None:
         return sizes
     values = together(o, *_listed(xs))
@@ -68,11 +79,14 @@ def split(o: Ops, x: Operand, sections: Any, axis: Any = 0) -> tuple[Value, ...]
 
 def split_sizes(o: Ops, x: Operand, sizes: Any, axis: Any = 0, num: Any = None) -> tuple[Value, ...]:
     """tf.split: into a number of parts, or parts of these sizes."""
-    if not isinstance(sizes, list | tuple):
+    if not isinstance(sizes, list | tuple | np.ndarray):
         return split(o, x, sizes, axis)
     given, bounds = integers(sizes, "sizes"), [0]
-    if any(n < 0 for n in given):
-        raise Unsupported("tf.split with an open size")
+    if -1 in given:
+        total = tensor(x).shape[axis_in(axis, len(tensor(x).shape))]
+        if total is None or given.count(-1) > 1:
+            raise Unsupported(f"a split of an axis of size {total} in parts of {given}")
+        given[given.index(-1)] = total - sum(given) - 1
     for n in given[:-1]:
         bounds.append(bounds[-1] + n)
     return split(o, x, bounds[1:], axis)
@@ -154,14 +168,17 @@ def swap_axes(o: Ops, x: Operand, first: Any, second: Any) -> Value:
     return o.transpose(value, order)
 
 
-def move_axis(o: Ops, x: Operand, source: Any, destination: Any) -> Value:
-    """One axis put elsewhere."""
+def move_axes(o: Ops, x: Operand, source: Any, destination: Any) -> Value:
+    """Axes put elsewhere, one or several."""
     value = tensor(x)
     rank = len(value.shape)
-    a, b = axis_in(source, rank), axis_in(destination, rank)
-    order = [k for k in range(rank) if k != a]
-    order.insert(b, a)
-    return o.transpose(value, order)
+    come, go = ([axis_in(a, rank) for a in integers(given, "axes")] for given in (source, destination))
+    if len(come) != len(go) or len(set(come)) != len(come) or len(set(go)) != len(go):
+        raise InvalidModel(f"axes {clean(source)} moved to {clean(destination)}")
+    order = [k for k in range(rank) if k not in come]
+    for to, at in sorted(zip(go, come, strict=True)):
+        order.insert(to, at)
+    return o.transpose(value, order) if order != sorted(order) else value
 
 
 def flip(o: Ops, x: Operand, axis: Any = None) -> Value:
@@ -176,9 +193,10 @@ def flip(o: Ops, x: Operand, axis: Any = None) -> Value:
 def repeat(o: Ops, x: Operand, repeats: Any, axis: Any = None) -> Value:
     """Each slice along an axis, several times in place."""
     value, times = tensor(x), one_integer(repeats, "repeats")
-    if axis is None or times < 1:
-        raise Unsupported(f"repeat {times} times over {'all axes' if axis is None else 'an axis'}")
-    at = axis_in(axis, len(value.shape))
+    if times < 1:
+        raise Unsupported(f"repeat {times} times")
+    value = flattened(o, value) if axis is None else value
+    at = 0 if axis is None else axis_in(axis, len(value.shape))
     size = value.shape[at]
     shape = replaced(value.shape, [at], [None if size is None else size * times])
     return o.one(layers.Repeat(at, times), [value], shape, value.dtype)
@@ -187,24 +205,13 @@ def repeat(o: Ops, x: Operand, repeats: Any, axis: Any = None) -> Value:
 def tile(o: Ops, x: Operand, repeats: Any) -> Value:
     """The whole input, several times per axis."""
     value, times = tensor(x), integers(repeats, "repeats")
-    if len(times) > len(value.shape) or any(n < 1 for n in times):
+    if any(n < 1 for n in times):
         raise Unsupported(f"tile of {value.shape} by {times}")
+    for _ in range(len(times) - len(value.shape)):
+        value = o.expand_dims(value, 0)
     times = [1] * (len(value.shape) - len(times)) + times
     shape = tuple(None if n is None else n * t for n, t in zip(value.shape, times, strict=True))
     return o.one(layers.Tile(tuple(times)), [value], shape, value.dtype)
-
-
-def broadcast_to(o: Ops, x: Operand, shape: Any) -> Value:
-    """Axes of size 1 stretched; open sizes stay."""
-    value, target = tensor(x), list(shape) if isinstance(shape, list | tuple) else [shape]
-    for _ in range(len(target) - len(value.shape)):
-        value = o.expand_dims(value, 0)
-    for axis, (have, want) in enumerate(zip(value.shape, target, strict=True)):
-        if have == 1 and want not in (1, None):
-            value = repeat(o, value, want, axis)
-        elif have == 1 and want is None:
-            raise Unsupported("a broadcast to an open size")
-    return value
 
 
 def pad(o: Ops, x: Operand, width: Any, mode: Any = "constant", value: Any = None) -> Value:
@@ -219,6 +226,8 @@ def pad(o: Ops, x: Operand, width: Any, mode: Any = "constant", value: Any = Non
     if len(pads) != len(given.shape) or any(n < 0 for p in pads for n in p):
         raise InvalidModel(f"pad_width {clean(width)} of a tensor with {len(given.shape)} axes")
     name = str(mode).lower()
+    if name == "symmetric":
+        return _mirrored(o, given, pads)
     if name not in {"constant", "reflect", "edge"}:
         raise Unsupported(f"pad with mode {clean(mode)}")
     shape = tuple(None if n is None else n + sum(p) for n, p in zip(given.shape, pads, strict=True))
@@ -226,16 +235,16 @@ def pad(o: Ops, x: Operand, width: Any, mode: Any = "constant", value: Any = Non
     return o.one(layer, [given], shape, given.dtype)
 
 
-def ones_like(o: Ops, x: Operand, dtype: Any = None) -> Value:
-    """Ones in the shape of x."""
-    truth = o.cast(tensor(x), "bool")
-    return o.cast(o.elementwise("or", truth, o.unary("not", truth)), dtype or tensor(x).dtype)
-
-
-def zeros_like(o: Ops, x: Operand, dtype: Any = None) -> Value:
-    """Zeros in the shape of x."""
-    truth = o.cast(tensor(x), "bool")
-    return o.cast(o.elementwise("and", truth, o.unary("not", truth)), dtype or tensor(x).dtype)
+def _mirrored(o: Ops, x: Value, pads: Sequence[tuple[int, int]]) -> Value:
+    """The edges turned outwards, the outermost element repeated."""
+    for axis, (before, after) in enumerate(pads):
+        size = x.shape[axis]
+        if size is not None and max(before, after) > size:
+            raise InvalidModel(f"a symmetric padding of {max(before, after)} on {size} elements")
+        parts = [o.reverse(o.slice(x, axis, None, before), axis)] if before else []
+        parts += [x, *([o.reverse(o.slice(x, axis, -after, None), axis)] if after else [])]
+        x = o.concatenate(parts, axis) if len(parts) > 1 else x
+    return x
 
 
 def copy(o: Ops, x: Operand) -> Value:

@@ -2,47 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from converter.errors import InvalidModel, Unsupported, clean
-from converter.keras.layers.op_sizes import Sizes
+from converter.keras.layers.reshaping import product
 from converter.keras.ops import FLOATS, Ops
 from converter.model import Value
 
 Operand = Any  # a Value, or a constant: a number, nested lists of numbers, a NumPy array
-# keras/src/backend/common/dtypes.py: a pair becomes the one further right; halves of different kinds become float32.
-ORDER = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64")
+# keras/src/backend/common/dtypes.py: a pair becomes the one further right, but for those below, which become a third.
+ORDER = (
+    "bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "int64", "float16", "bfloat16", "float32", "float64",
+)  # fmt: skip
+THIRD = {
+    frozenset(("uint8", "int8")): "int16", frozenset(("uint16", "int8")): "int32",
+    frozenset(("uint16", "int16")): "int32", frozenset(("uint32", "int8")): "int64",
+    frozenset(("uint32", "int16")): "int64", frozenset(("uint32", "int32")): "int64",
+    frozenset(("float16", "bfloat16")): "float32",
+}  # fmt: skip
+LISTS: Mapping[str, str] = {"f": "float32", "i": "int32", "u": "int32", "b": "bool"}
+
+
+@dataclass(frozen=True)
+class Keras3Ops(Ops):
+    """Operators for keras.ops, where lists of numbers have a dtype of their own; TensorFlow's adapt to the tensors."""
 
 
 def promote(a: str, b: str) -> str:
     """The dtype that holds both.
 
     Raises:
-        Unsupported: a dtype that is not in `ORDER`, or two whose common one is a third.
+        Unsupported: a dtype that is not in `ORDER`.
     """
     if a == b:
         return a
-    if {a, b} == {"float16", "bfloat16"}:
-        return "float32"
-    if a not in ORDER or b not in ORDER or {a, b} in ({"uint8", "int8"}, {"uint8", "int16"}):
+    third = THIRD.get(frozenset((a, b)))
+    if third is not None:
+        return third
+    if a not in ORDER or b not in ORDER:
         raise Unsupported(f"an operation on {clean(a)} and {clean(b)}")
     return max(a, b, key=ORDER.index)
 
 
-def common_dtype(operands: Sequence[Operand]) -> str:
+def own_dtype(o: Ops, operand: Operand) -> str:
+    """The dtype an operand has; "" for one that adapts to the others."""
+    if isinstance(operand, Value):
+        return operand.dtype
+    if isinstance(operand, np.ndarray):
+        return str(operand.dtype.name)
+    if isinstance(o, Keras3Ops) and isinstance(operand, list | tuple):
+        return LISTS[array_of(operand).dtype.kind]
+    return ""
+
+
+def common_dtype(o: Ops, operands: Sequence[Operand]) -> str:
     """The dtype an operation on these computes in; Python numbers adapt to the tensors, as far as their kind allows."""
     dtype = ""
+    for own in (own_dtype(o, operand) for operand in operands):
+        dtype = (promote(dtype, own) if dtype else own) if own else dtype
+    dtype = dtype or "bool"
     for operand in operands:
-        if isinstance(operand, Value | np.ndarray):
-            own = operand.dtype if isinstance(operand, Value) else operand.dtype.name
-            dtype = promote(dtype, own) if dtype else own
-    if not dtype:
-        raise Unsupported("an operation on constants alone")
-    for operand in operands:
-        if not isinstance(operand, Value | np.ndarray):
+        if not own_dtype(o, operand):
             kind = array_of(operand).dtype.kind
             if kind == "f" and dtype not in FLOATS:
                 dtype = "float32"
@@ -60,8 +84,19 @@ def to_value(o: Ops, operand: Operand, dtype: str) -> Value:
 
 def together(o: Ops, *operands: Operand) -> list[Value]:
     """Operands as tensors of their common dtype."""
-    dtype = common_dtype(operands)
+    dtype = common_dtype(o, operands)
     return [to_value(o, operand, dtype) for operand in operands]
+
+
+def floats_together(o: Ops, *operands: Operand) -> list[Value]:
+    """Operands as tensors of their common dtype, float32 where that is whole numbers or truth values."""
+    dtype = common_dtype(o, operands)
+    return [to_value(o, operand, dtype if dtype in FLOATS else "float32") for operand in operands]
+
+
+def flattened(o: Ops, x: Value) -> Value:
+    """All elements along one axis."""
+    return o.reshape(x, [-1], (product(x.shape),))
 
 
 def floating(o: Ops, x: Operand) -> Value:
@@ -70,14 +105,20 @@ def floating(o: Ops, x: Operand) -> Value:
     return value if value.dtype in FLOATS else o.cast(value, "float32")
 
 
+def either(o: Ops, x: Operand) -> Value:
+    """A tensor, or a constant in the dtype that it has by itself."""
+    if isinstance(x, Value):
+        return x
+    array = array_of(x)
+    return o.constant(array, array.dtype.name if isinstance(x, np.ndarray) else LISTS[array.dtype.kind])
+
+
 def tensor(x: Operand) -> Value:
     """`x`, which must be a tensor.
 
     Raises:
         Unsupported: it is a constant.
     """
-    if isinstance(x, Sizes):
-        raise Unsupported("arithmetic on sizes that the model computes")
     if not isinstance(x, Value):
         raise Unsupported(f"an operation on the constant {clean(x, 40)}")
     return x
@@ -143,3 +184,15 @@ def axis_in(axis: Any, rank: int) -> int:
     if not -rank <= number < rank:
         raise InvalidModel(f"axis {number} of a tensor with {rank} axes")
     return number % rank
+
+
+def limits(dtype: str) -> tuple[Any, Any]:
+    """The smallest and the greatest finite number of a dtype."""
+    if dtype == "bfloat16":  # which NumPy knows nothing of
+        greatest = (2 - 2**-7) * 2.0**127
+        return -greatest, greatest
+    if dtype in FLOATS:
+        info = np.finfo(dtype)
+        return float(info.min), float(info.max)
+    whole = np.iinfo(dtype)
+    return int(whole.min), int(whole.max)

@@ -15,7 +15,12 @@ import msgspec
 
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.graph import Tensor
-from converter.keras.layers.op_tables import KERAS3, NODE_DEFS, PREFIX, SYNONYMS, TF_FUNCTIONS, Op
+from converter.keras.layers.op_keras3 import KERAS3
+from converter.keras.layers.op_node_defs import INERT_ATTRIBUTES, NODE_DEFS
+from converter.keras.layers.op_rows import PREFIX, Op
+from converter.keras.layers.op_tensorflow import INERT_ARGUMENTS, MODULES, SYNONYMS, TF_FUNCTIONS
+from converter.keras.layers.op_values import Keras3Ops
+from converter.keras.ops import Ops
 from converter.keras.schema import Config
 from converter.keras.spec import Call, LayerType
 from converter.model import Value
@@ -23,37 +28,8 @@ from converter.model import Value
 _ABSENT = msgspec.UNSET
 
 
-class OperationConfig(Config, frozen=True):
-    """Constructor arguments of Keras 3's operations; which of them one may have, its row says."""
-
-    axis: Any = _ABSENT
-    axis1: Any = _ABSENT
-    axis2: Any = _ABSENT
-    axes: Any = _ABSENT
-    keepdims: Any = _ABSENT
-    initial: Any = _ABSENT
-    order: Any = _ABSENT
-    epsilon: Any = _ABSENT
-    subscripts: Any = _ABSENT
-    x_min: Any = _ABSENT
-    x_max: Any = _ABSENT
-    decimals: Any = _ABSENT
-    negative_slope: Any = _ABSENT
-    alpha: Any = _ABSENT
-    threshold: Any = _ABSENT
-    b: Any = _ABSENT
-    approximate: Any = _ABSENT
-    num: Any = _ABSENT
-    indices_or_sections: Any = _ABSENT
-    newshape: Any = _ABSENT
-    source: Any = _ABSENT
-    destination: Any = _ABSENT
-    repeats: Any = _ABSENT
-    shape: Any = _ABSENT
-    pad_width: Any = _ABSENT
-    mode: Any = _ABSENT
-    num_classes: Any = _ABSENT
-    sparse: Any = _ABSENT
+class OperationBase(Config, frozen=True):
+    """What every operation of Keras 3 has."""
 
     @property
     def compute_dtype(self) -> None:
@@ -65,6 +41,14 @@ class OperationConfig(Config, frozen=True):
         own = [n for n in self.__struct_fields__ if n not in Config.__struct_fields__]
         found = {n: getattr(self, n) for n in own if getattr(self, n) is not _ABSENT}
         return found if self.dtype is None else {**found, "dtype": self.dtype}
+
+
+_ARGUMENTS = {name for op in KERAS3.values() for name in (*op.names.split(), *op.fixed)} - {"*", "dtype"}
+# Constructor arguments of Keras 3's operations, all of them; which of them one may have, its row says.
+OperationConfig: type[Any] = msgspec.defstruct(
+    "OperationConfig", [(name, Any, _ABSENT) for name in sorted(_ARGUMENTS)], bases=(OperationBase,),
+    frozen=True, kw_only=True, forbid_unknown_fields=True,
+)  # fmt: skip
 
 
 class FunctionConfig(Config, frozen=True):
@@ -109,14 +93,14 @@ def bind(op: Op, what: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> i
     names = op.names.split()
     signature = inspect.signature(op.function)
     own = dict(zip(names, list(signature.parameters)[1:], strict=False))
-    for name in set(kwargs) - set(names) - {"name"}:
+    for name in set(kwargs) - set(names):
         if name not in op.fixed or kwargs[name] != op.fixed[name]:
             raise Unsupported(f"{what} with {clean(name)}={clean(kwargs[name], 40)}")
     try:
         if "*" in names:
             before = [kwargs[name] for name in names if name in kwargs]
             return signature.bind(None, *before, *args)
-        free = [name for name in names if name not in kwargs]
+        free = [name for name in names if name not in kwargs and name != "_"]
         given = {own[name]: kwargs[name] for name in names if name in kwargs}
         given.update({own[name]: value for name, value in zip(free, args, strict=False)})
         if len(args) > len(free):
@@ -126,10 +110,10 @@ def bind(op: Op, what: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> i
         raise InvalidModel(f"{what} is called with arguments it does not take") from None
 
 
-def run(call: Call, op: Op, what: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Tensor, ...]:
+def run(o: Ops, op: Op, what: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Tensor, ...]:
     """The function applied to the arguments that the operation has in the file."""
     bound = bind(op, what, args, kwargs)
-    result = op.function(call.ops, *bound.args[1:], **bound.kwargs)
+    result = op.function(o, *bound.args[1:], **bound.kwargs)
     made = result if isinstance(result, tuple) else (result,)
     return tuple(Tensor(value) for value in made)
 
@@ -138,22 +122,27 @@ def _keras3(call: Call) -> tuple[Tensor, ...]:
     name = call.spec.class_name.removeprefix(PREFIX)
     op = KERAS3[name]
     kwargs = {**call.config.given(), **{k: values(v) for k, v in call.kwargs.items()}}
-    return run(call, op, f"keras.ops.{name}", values(call.args), kwargs)
+    return run(Keras3Ops(call.graph, call.path), op, f"keras.ops.{name}", values(call.args), kwargs)
 
 
 def _function(call: Call) -> tuple[Tensor, ...]:
     name = call.config.function
-    short = name.rsplit(".", 1)[-1]
-    op = TF_FUNCTIONS.get(short)
+    module, _, short = name.rpartition(".")
+    op = TF_FUNCTIONS.get(name, TF_FUNCTIONS.get(short)) if module in MODULES else None
     if op is None:
         raise Unsupported(f"the TensorFlow function {clean(name)} is not supported")
     names = op.names.split()
     kwargs = {}
     for key, value in call.kwargs.items():
         key = SYNONYMS.get(key, key) if key not in names and key not in op.fixed else key
-        if value is not None or key in {"axis"}:
-            kwargs[key] = values(value)
-    return run(call, op, f"tf.{clean(name)}", values(call.args), kwargs)
+        if (value is not None or key == "axis") and (key in names or key not in INERT_ARGUMENTS):
+            kwargs[key] = _dtype_name(values(value))
+    return run(call.ops, op, f"tf.{clean(name)}", values(call.args), kwargs)
+
+
+def _dtype_name(value: Any) -> Any:
+    """ "tf.int32" as "int32"."""
+    return value.removeprefix("tf.") if isinstance(value, str) else value
 
 
 _SCALARS = {"i": int, "f": float, "b": bool}
@@ -211,11 +200,11 @@ def _node_def(call: Call) -> tuple[Tensor, ...]:
         raise Unsupported(f"the TensorFlow operation {clean(name)} is not supported")
     inputs = node_inputs(values(call.args), config.constants)
     attributes = {k: attribute(v) for k, v in (node.get("attr") or {}).items()}
-    wanted = {k: v for k, v in attributes.items() if k in op.names.split() or k in op.fixed}
+    wanted = {k: v for k, v in attributes.items() if k in op.names.split() or k not in INERT_ATTRIBUTES}
     if "*" in op.names:
-        return run(call, op, f"tf.{clean(name)}", inputs, wanted)
+        return run(call.ops, op, f"tf.{clean(name)}", inputs, wanted)
     numbered = {str(k): item for k, item in enumerate(inputs)}
-    return run(call, op, f"tf.{clean(name)}", (), {**numbered, **wanted})
+    return run(call.ops, op, f"tf.{clean(name)}", (), {**numbered, **wanted})
 
 
 def node_inputs(tensors: Sequence[Any], constants: Mapping[str, Any]) -> list[Value | Any]:
