@@ -91,6 +91,11 @@ SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
         "tf.keras": ((_ALWAYS, True, "semantics measured on TF 1.15, 2.4, 2.21"),),
         "keras3": ((_ALWAYS, False, "keras/src/layers/layer.py: looks for sequences_mask once there are two tensors"),),
     },
+    "explicit_mask_carried": {  # whether a mask passed by keyword, not only the input's own, goes on to the output
+        "keras": ((_ALWAYS, False, "keras 2.3.1, run"),),
+        "tf.keras": ((_ALWAYS, True, "TF 1.15, 2.6 and tf_keras 2.21, run"),),
+        "keras3": ((_ALWAYS, False, "keras 3.3.3, 3.6.0, 3.10.0, run"), ((3, 11, 0), True, "3.11.0, 3.15.1, run")),
+    },
     "stacked_states_last_first": {  # order of the states of RNN([cells])
         "keras": ((_ALWAYS, True, "l3_rnn_stacked_states of 2.0.9, 2.1.6"), ((2, 2, 0), False, "l3 of 2.2.4")),
         "tf.keras": ((_ALWAYS, False, "l3_rnn_stacked_states of TF 1.15"),),

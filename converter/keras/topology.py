@@ -10,9 +10,10 @@ from converter.errors import ConversionError, InvalidModel, Unsupported, clean
 from converter.keras.cutting import placed
 from converter.keras.era import Era
 from converter.keras.graph import Graph, Tensor
+from converter.keras.layers.masks import carried_mask
 from converter.keras.ops import FLOATS, Ops
 from converter.keras.parse import references
-from converter.keras.spec import ALL, Bound, Call, CallSpec, LayerSpec, ModelSpec, Opaque, Ref, flatten
+from converter.keras.spec import ALL, Bound, Call, CallSpec, Keywords, LayerSpec, ModelSpec, Opaque, Ref, flatten
 from converter.model import LayerInfo, Shape, Value
 
 MAX_CALLS = 100_000  # forty nested models that each call the next one twice would make 2**40
@@ -95,16 +96,12 @@ class Topology:
         self, model: ModelSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any], bound: Bound, path: str
     ) -> tuple[Tensor, ...]:
         names = [ref.layer for ref in model.inputs]
-        structure = args[0] if args else kwargs.get("inputs", ())
-        if isinstance(structure, Mapping) and set(structure) == set(names):
-            given = [structure[name] for name in names]
-        else:
-            given = flatten([*args, kwargs.get("inputs", ())])
+        given = flatten(by_name([*args, kwargs.get("inputs", ())], names))
         if len(given) != len(names):
             raise InvalidModel(f"the model has {len(names)} inputs and is called on {len(given)} tensors")
         specs = {layer.name: layer for layer in model.layers}
         inputs = {}
-        for name, tensor in zip(names, given, strict=True):
+        for name, tensor in zip(names, masked(given, by_name([kwargs.get("mask")], names), self.era), strict=True):
             config: Any = specs[name].config
             inputs[name] = self._cast(tensor, config.compute_dtype, path)
         return tuple(t for tensors in self.run(model, bound, inputs, f"{path}/") for t in tensors)
@@ -119,15 +116,15 @@ class Topology:
         config: Any = spec.config
         dtype = config.compute_dtype if spec.class_name != "Embedding" else None
         cast = {id(t): self._cast(t, dtype, path) for t in flatten([*args, *kwargs.values()]) if t.dtype in FLOATS}
-        args, kwargs = swap(args, cast), swap(dict(kwargs), cast)
-        outputs = row.call(Call(spec, path, args, kwargs, bound, self.era, self.graph, self.apply))
-        if row.masking == "own":
-            return outputs
-        mask = None
-        if row.masking == "pass":
-            first = flatten(args)
-            mask = first[0].mask if first else None
-        return tuple(Tensor(t.value, mask) for t in outputs)
+        keywords = Keywords(swap(dict(kwargs), cast))
+        call = Call(spec, path, swap(args, cast), keywords, bound, self.era, self.graph, self.apply)
+        outputs = row.call(call)
+        if row.masking != "own":
+            mask = carried_mask(call) if row.masking == "pass" else None
+            outputs = tuple(Tensor(t.value, mask) for t in outputs)
+        if left := keywords.overlooked():
+            raise Unsupported(f"is called with {left[0]}=, which this program does not know of this layer")
+        return outputs
 
     def _branches(self, merge: LayerSpec, given: list[Tensor], bound: Bound, path: str) -> list[Tensor]:
         """Outputs of the models inside a Keras 1 Merge, each on as many of the tensors as it has inputs."""
@@ -142,6 +139,30 @@ class Topology:
         if dtype is None or tensor.dtype == dtype or dtype not in FLOATS:
             return tensor
         return Tensor(Ops(self.graph, path).cast(tensor.value, dtype), tensor.mask)
+
+
+def by_name(structure: list[Any], names: list[str]) -> list[Any]:
+    """What a nested model is called with; from a dict by the names of its inputs, in their order."""
+    first = structure[0]
+    if isinstance(first, Mapping) and set(first) == set(names):
+        return [first[name] for name in names]
+    return list(first) if isinstance(first, list | tuple) and len(structure) == 1 else structure
+
+
+def masked(tensors: list[Tensor], masks: list[Any], era: Era) -> list[Tensor]:
+    """The inputs of a nested model with the masks it is called with: none, or one for each input.
+
+    A None among several leaves an input its own mask in Keras 3, and takes it away in Keras 2.
+
+    Raises:
+        Unsupported: the masks are given in another form.
+    """
+    if masks == [None]:
+        return tensors
+    if len(masks) != len(tensors) or not all(isinstance(m, Tensor | None) for m in masks):
+        raise Unsupported("a nested model is called with mask= that is not one mask for each input")
+    kept = [t.mask if era.major >= 3 else None for t in tensors]
+    return [Tensor(t.value, m.value if m else k) for t, m, k in zip(tensors, masks, kept, strict=True)]
 
 
 def check_size(root: LayerSpec) -> None:

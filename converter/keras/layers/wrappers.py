@@ -10,6 +10,7 @@ from converter.errors import InvalidModel, Unsupported
 from converter.keras.era import Era
 from converter.keras.graph import Tensor
 from converter.keras.layers.cells import cells_of
+from converter.keras.layers.masks import call_mask, carried_mask
 from converter.keras.layers.passes import Pass, mask_of_steps, run_pass, state_names, state_shapes
 from converter.keras.layers.recurrent import arguments, features, in_caller_order, initial_states, masked_output
 from converter.keras.schema import Config
@@ -184,17 +185,19 @@ STEPWISE = frozenset({
 
 def _time_distributed(call: Call) -> tuple[Tensor, ...]:
     inner, bound = call.spec.children["layer"], call.bound.children["layer"]
-    x = call.x
+    x, carried = Tensor(call.x.value, call_mask(call)), carried_mask(call)
     if len(x.shape) < 3:
         raise InvalidModel(f"needs an input of shape (batch, time, ...), got {x.shape}")
     path = f"{call.path}/{inner.name}"
     if inner.class_name in STEPWISE:
         y = call.apply(inner, (Tensor(x.value),), {}, bound, path)
-        return tuple(Tensor(t.value, x.mask) for t in y)
-    return tuple(_apply_to_steps(call, inner, bound, x, path))
+        return tuple(Tensor(t.value, carried) for t in y)
+    return tuple(_apply_to_steps(call, inner, bound, x, carried, path))
 
 
-def _apply_to_steps(call: Call, inner: LayerSpec, bound: Bound, x: Tensor, path: str) -> list[Tensor]:
+def _apply_to_steps(
+    call: Call, inner: LayerSpec, bound: Bound, x: Tensor, carried: Value | None, path: str
+) -> list[Tensor]:
     """Fold time into the batch, apply, unfold: [batch, time, ...] -> [batch·time, ...] -> [batch, time, ...]."""
     if getattr(inner.config, "stateful", False):
         raise Unsupported("TimeDistributed around a stateful layer")
@@ -203,10 +206,8 @@ def _apply_to_steps(call: Call, inner: LayerSpec, bound: Bound, x: Tensor, path:
     outputs = call.apply(inner, (Tensor(folded, inner_mask),), {}, bound, path)
     result = []
     for tensor in flatten(list(outputs)):
-        mask = x.mask
-        if (
-            tensor.mask is not None and call.era.major < 3
-        ):  # Keras 3 passes on its input's mask, not the wrapped layer's
+        mask = carried
+        if tensor.mask is not None and call.era.major < 3:  # Keras 3 hands on its input's mask, not the wrapped layer's
             mask = unfold(call, tensor.mask, x.value)
         elif mask is not None and call.era.major < 3:
             for _ in range(len(mask.shape) - 2):
