@@ -96,6 +96,11 @@ SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
         "tf.keras": ((_ALWAYS, True, "TF 1.15, 2.6 and tf_keras 2.21, run"),),
         "keras3": ((_ALWAYS, False, "keras 3.3.3, 3.6.0, 3.10.0, run"), ((3, 11, 0), True, "3.11.0, 3.15.1, run")),
     },
+    "states_flow_between_calls": {  # of a stateful layer called twice; in a graph both calls read the old states
+        "keras": ((_ALWAYS, False, "graph mode: K.update runs after all reads"),),
+        "tf.keras": ((_ALWAYS, False, "graph mode"), (_TF2, True, "tf_keras 2.21, random graphs")),
+        "keras3": ((_ALWAYS, True, "keras 3.15.1, random graphs"),),
+    },
     "stacked_states_last_first": {  # order of the states of RNN([cells])
         "keras": ((_ALWAYS, True, "l3_rnn_stacked_states of 2.0.9, 2.1.6"), ((2, 2, 0), False, "l3 of 2.2.4")),
         "tf.keras": ((_ALWAYS, False, "l3_rnn_stacked_states of TF 1.15"),),

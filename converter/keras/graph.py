@@ -81,9 +81,17 @@ class Graph:
         self.nodes.append(Node(name, layer, tuple(inputs), values, path))
         return values
 
-    def carry(self, path: str, suffixes: Sequence[str], shapes: Sequence[Shape], dtype: str) -> tuple[Value, ...]:
-        """What the stateful layer at `path` starts from: model inputs, or the states its call before left."""
+    def carry(
+        self, path: str, suffixes: Sequence[str], shapes: Sequence[Shape], dtype: str, flow: bool
+    ) -> tuple[Value, ...]:
+        """What the stateful layer at `path` starts from: model inputs, or the states its call before left.
+
+        Raises:
+            Unsupported: there was a call before, and states do not `flow` between calls.
+        """
         if path in self._last_state:
+            if not flow:
+                raise Unsupported("a stateful layer that is called twice, in a version that leaves its states open")
             return self._last_state[path]
         base = path.replace("/", "_")
         return tuple(

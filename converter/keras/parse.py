@@ -214,13 +214,9 @@ def _node_offsets(
 def _refs_in(structure: Any) -> list[Ref]:
     if isinstance(structure, Ref):
         return [structure]
-    items = (
-        structure.values()
-        if isinstance(structure, Mapping)
-        else structure
-        if isinstance(structure, list | tuple)
-        else ()
-    )
+    if isinstance(structure, Mapping):
+        structure = [structure[key] for key in sorted(structure)]  # as Keras flattens dicts
+    items = structure if isinstance(structure, list | tuple) else ()
     return [ref for item in items for ref in _refs_in(item)]
 
 

@@ -12,7 +12,7 @@ from converter.keras.era import Era
 from converter.keras.graph import Graph, Tensor
 from converter.keras.layers.masks import carried_mask
 from converter.keras.ops import FLOATS, Ops
-from converter.keras.parse import references
+from converter.keras.ordering import execution_order
 from converter.keras.spec import ALL, Bound, Call, CallSpec, Keywords, LayerSpec, ModelSpec, Opaque, Ref, flatten
 from converter.model import LayerInfo, Shape, Value
 
@@ -59,7 +59,7 @@ class Topology:
         """Inline a model called on `inputs` (by InputLayer name) and give the tensors of each of its outputs."""
         specs = {layer.name: layer for layer in model.layers}
         done: Outputs = {(name, 0): (tensor,) for name, tensor in inputs.items()}
-        for layer, node in order(model, done):
+        for layer, node in execution_order(model, done):
             spec = specs[layer]
             where = f"{path}{layer}"
             try:
@@ -205,38 +205,6 @@ def implied_shape(model: ModelSpec, bound: Bound) -> Shape:
         raise Unsupported("the file does not say the model's input shape", where=f"layer {clean(first.name)!r}")
     last = weights[0].shape[-2] if first.class_name != "Embedding" else None
     return (None,) * (rank - 1) + (last,)
-
-
-def order(model: ModelSpec, done: Outputs) -> list[tuple[str, int]]:
-    """The calls needed for the outputs, each after those it reads. Iterative, so that no depth can overflow a stack.
-
-    Raises:
-        InvalidModel: a cycle, or a call that is not there.
-    """
-    result: list[tuple[str, int]] = []
-    state: dict[tuple[str, int], bool] = dict.fromkeys(done, True)  # False while open, True when finished
-    stack = [(ref.layer, ref.node) for ref in reversed(model.outputs)]
-    while stack:
-        key = stack[-1]
-        if state.get(key):
-            stack.pop()
-            continue
-        call = model.calls.get(key[0], {}).get(key[1])
-        if call is None:
-            raise InvalidModel(f"layer {clean(key[0])!r} has no call {key[1]}")
-        if key in state:
-            state[key] = True
-            result.append(key)
-            stack.pop()
-            continue
-        state[key] = False
-        for ref in reversed(references(call)):
-            below = (ref.layer, ref.node)
-            if state.get(below) is False:
-                raise InvalidModel(f"the graph has a cycle through layer {clean(ref.layer)!r}")
-            if below not in state:
-                stack.append(below)
-    return result
 
 
 def pick(done: Outputs, ref: Ref) -> Tensor:

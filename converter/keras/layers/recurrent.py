@@ -176,7 +176,8 @@ def initial_states(call: Call, cells: Sequence[Cell], given: tuple[Value, ...], 
         return ordered
     if not config.stateful:
         return []
-    return list(call.graph.carry(call.path, suffixes, shapes, call.dtype))
+    flow = call.era.switch("states_flow_between_calls")
+    return list(call.graph.carry(call.path, suffixes, shapes, call.dtype, flow))
 
 
 def check_state(shape: Shape, expected: Shape) -> None:

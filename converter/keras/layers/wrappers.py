@@ -116,7 +116,8 @@ def _carry_both(call: Call, cells: list[Any], x: Shape, configs: list[Any]) -> l
             infix = f"{k}_" if len(stack) > 1 else ""
             suffixes += [f"{side}_{infix}{name}" for name in state_names(cell)]
             shapes += state_shapes(cell, x, config)
-    values = list(call.graph.carry(call.path, suffixes, shapes, call.dtype))
+    flow = call.era.switch("states_flow_between_calls")
+    values = list(call.graph.carry(call.path, suffixes, shapes, call.dtype, flow))
     split = sum(len(state_names(c)) for c in cells[0])
     return [values[:split], values[split:]]
 
