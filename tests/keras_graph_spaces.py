@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 from keras_graphs import Entry, Graph, GraphCase, Step
-from keras_models import KERAS3, TF_KERAS, Layer, cells_in, flat, nested, sides, state_sizes, with_options
+from keras_models import TF_KERAS, Layer, cells_in, flat, nested, sides, state_sizes, with_options
 from keras_spaces import BOOL, RARELY, bidirectional, mask_rows, single
 
 Shape = tuple[int, ...]  # (time, features) of a sequence, (features,) of a vector

@@ -1,4 +1,4 @@
-"""The order in which Keras runs the calls of a model. It decides what a stateful layer that is called twice starts from."""
+"""The order in which Keras runs the calls of a model: what a stateful layer that is called twice starts from."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Key = tuple[str, int]  # layer name, number of the call
 def execution_order(model: ModelSpec, done: Collection[Key]) -> list[Key]:
     """The calls needed for the outputs as Keras runs them: by depth, the farthest from the outputs first.
 
-    A layer's call is at least as deep as its calls nearer to the outputs. Calls of one depth stand in the reverse of the
-    order in which a search from the outputs leaves them (`map_graph` in keras/src/ops/function.py,
+    A layer's call is at least as deep as its calls nearer to the outputs. Calls of one depth stand in the reverse of
+    the order in which a search from the outputs leaves them (`map_graph` in keras/src/ops/function.py,
     `_map_graph_network` in tf_keras).
 
     Raises:
