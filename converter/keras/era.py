@@ -96,6 +96,11 @@ SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
         "tf.keras": ((_ALWAYS, True, "TF 1.15, 2.6 and tf_keras 2.21, run"),),
         "keras3": ((_ALWAYS, False, "keras 3.3.3, 3.6.0, 3.10.0, run"), ((3, 11, 0), True, "3.11.0, 3.15.1, run")),
     },
+    "conforming_drops_masks": {  # where an input of a nested model is cast to the type of its InputLayer
+        "keras": ((_ALWAYS, False, "nothing is cast"),),
+        "tf.keras": ((_ALWAYS, False, "TF 1.15 casts nothing"), ((2, 4, 0), True, "TF 2.6 and tf_keras 2.21, run")),
+        "keras3": ((_ALWAYS, False, "keras 3.15.1: Functional.call sets the masks after"),),
+    },
     "states_flow_between_calls": {  # of a stateful layer called twice; in a graph both calls read the old states
         "keras": ((_ALWAYS, False, "graph mode: K.update runs after all reads"),),
         "tf.keras": ((_ALWAYS, False, "graph mode"), (_TF2, True, "tf_keras 2.21, random graphs")),

@@ -119,8 +119,7 @@ class Topology:
         specs = {layer.name: layer for layer in model.layers}
         inputs = {}
         for name, tensor in zip(names, masked(given, by_name([kwargs.get("mask")], names), self.era), strict=True):
-            config: Any = specs[name].config
-            inputs[name] = self._cast(tensor, config.compute_dtype, path)
+            inputs[name] = self._conformed(tensor, specs[name].config, path)
         return tuple(t for tensors in self.run(model, bound, inputs, f"{path}/") for t in tensors)
 
     def _leaf(
@@ -151,6 +150,18 @@ class Topology:
             taken, given = given[:count], given[count:]
             outputs += self.apply(branch, tuple(taken), {}, bound.children[key], f"{path}/{branch.name}")
         return outputs
+
+    def _conformed(self, tensor: Tensor, config: Any, path: str) -> Tensor:
+        """An input of a nested model in the type of its InputLayer, with a last axis of 1 more or less if need be."""
+        wanted, ops, value = config.batch_input_shape, Ops(self.graph, path), tensor.value
+        if wanted and len(value.shape) == len(wanted) + 1 and value.shape[-1] == 1:
+            value = ops.squeeze(value, -1)
+        elif wanted and len(value.shape) == len(wanted) - 1 and wanted[-1] == 1:
+            value = ops.expand_dims(value, -1)
+        made = self._cast(Tensor(value, tensor.mask), config.compute_dtype, path)
+        if made.value is not tensor.value and self.era.switch("conforming_drops_masks"):
+            return Tensor(made.value)
+        return made
 
     def _cast(self, tensor: Tensor, dtype: str | None, path: str) -> Tensor:
         if dtype is None or tensor.dtype == dtype or dtype not in FLOATS:
