@@ -223,6 +223,9 @@ def cells_of(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: int 
     if spec.class_name == "RNN":
         return cells_of(spec.children["cell"], bound.children["cell"], era, dtype, features)
     if spec.class_name == "StackedRNNCells":
+        config: Any = spec.config
+        if config.reverse_state_order and era.family == "keras":  # tf.keras accepts it and changes nothing
+            raise Unsupported("StackedRNNCells with reverse_state_order")
         found: tuple[Cell, ...] = ()
         for key, child in spec.children.items():
             found += cells_of(child, bound.children[key], era, dtype, features)
