@@ -13,6 +13,7 @@ import keras_models as models
 import keras_spaces as spaces
 import pytest
 from keras_compare import check, over
+from keras_graphs import Entry, Graph, GraphCase, Step
 
 pytestmark = [
     pytest.mark.tensorflow,
@@ -56,12 +57,45 @@ def test_graphs_of_shared_layers_and_nested_models(library_name: str, native: bo
     over(graphs.graph_cases(library_name, native))
 
 
+LSTM = {"class_name": "LSTM", "units": 3, "return_sequences": True}
+GRU = {"class_name": "GRU", "units": 2, "return_sequences": True}
+ROWS = [[False, True, True], [True, False, True], [True, True, False], [False] * 3]
+X, MASK = Entry("floats", (3, 3), ROWS), Entry("mask", (3,), ROWS[::-1])
+MASKING = {"class_name": "Masking", "mask_value": 0.5}
+INNER = {"class_name": "Model", "graph": Graph((Entry("floats", (3, 3)),), (LSTM,), (Step(0, (-1,)),), (0,))}
+# What random graphs once found, and how often and under which policy they are run.
+FOUND_GRAPHS = {
+    "constant states": (
+        Graph((X,), (LSTM,), (Step(0, (-1,), [(0.5, -0.5, 1.0), (1.0, 0.25, -1.0)]),), (0,)), 1, "float32",
+    ),
+    "a mask for a nested model": (Graph((X, MASK), (INNER,), (Step(0, (-1,), mask=-2),), (0,)), 1, "float32"),
+    "a given mask goes on": (
+        Graph((X, MASK), (LSTM, GRU), (Step(0, (-1,), mask=-2), Step(1, (0,))), (1,)), 1, "float32",
+    ),
+    "a stateful layer called twice": (
+        Graph((X,), ({**LSTM, "stateful": True}, GRU), (Step(0, (-1,)), Step(0, (-1,)), Step(1, (0,))), (1, 2)),
+        3, "float32",
+    ),
+    "a cast before a nested model": (
+        Graph((X,), (MASKING, INNER), (Step(0, (-1,)), Step(1, (0,))), (1,)), 1, "mixed_float16",
+    ),
+}  # fmt: skip
+
+
+@LIBRARIES
+@pytest.mark.parametrize("name", FOUND_GRAPHS)
+def test_what_was_found_in_graphs(library_name: str, name: str) -> None:
+    graph, calls, policy = FOUND_GRAPHS[name]
+    for suffix in (".h5", ".keras"):
+        for seed in (4, 5):  # which also says whether a constant has a row for each of the batch
+            check(GraphCase(library_name, suffix, graph, 4, seed, policy=policy, calls=calls))
+
+
 def bidirectional(layer: dict[str, Any], **backward: Any) -> dict[str, Any]:
     other = {**layer, "name": "other_way", "go_backwards": True, **backward}
     return {"class_name": "Bidirectional", "layer": layer, "backward_layer": other, "merge_mode": "concat"}
 
 
-GRU = {"class_name": "GRU", "units": 2, "return_sequences": True}
 CONV = {"class_name": "ConvLSTM1D", "filters": 2, "kernel_size": 3, "padding": "same", "return_sequences": True}
 # What random models once found: a layer, where its initial states come from, the model's input shape and source.
 FOUND = {
