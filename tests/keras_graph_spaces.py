@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 from keras_graphs import Entry, Graph, GraphCase, Step
-from keras_models import TF_KERAS, Layer, cells_in, flat, nested, sides, state_sizes, with_options
+from keras_models import TF_KERAS, Layer, cells_in, flat, nested, sides, state_sizes, takes_states, with_options
 from keras_spaces import BOOL, RARELY, bidirectional, mask_rows, single
 
 Shape = tuple[int, ...]  # (time, features) of a sequence, (features,) of a vector
@@ -99,7 +99,7 @@ def recurrent_layer(draw: Any, d: Draft) -> Layer:
 
 def initial_states(draw: Any, d: Draft, layer: Layer) -> Any:
     """None, or states from what is there, from Dense layers, from new entries, or constants."""
-    if d.stateful or not draw(RARELY):
+    if d.stateful or not takes_states(layer) or not draw(RARELY):
         return None
     constants = draw(RARELY) and not d.depth
 

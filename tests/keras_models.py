@@ -132,6 +132,12 @@ def state_sizes(layer: Layer) -> Any:
     return [[c["units"]] * 2 if c["class_name"] == "LSTMCell" else c["units"] for c in made]
 
 
+def takes_states(layer: Layer) -> bool:
+    """Whether initial states can be passed: Keras splits those of a Bidirectional in the middle."""
+    counts = [len(list(flat(state_sizes(side)))) for side in sides(layer)]
+    return len(set(counts)) == 1
+
+
 def made(keras: Any, layer: Any, policy: str | None) -> Any:
     """The Keras object a dict stands for."""
     if isinstance(layer, list):

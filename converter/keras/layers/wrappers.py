@@ -99,10 +99,16 @@ def fits_one_node(passes: list[Pass], mask: Value | None, merge: str | None) -> 
 
 
 def _states(call: Call, cells: list[Any], given: tuple[Value, ...], configs: list[Any], x: Shape) -> list[list[Value]]:
-    """Initial states of each side."""
+    """Initial states of each side.
+
+    Raises:
+        Unsupported: they are passed to sides of which one has more states. Keras splits them in the middle.
+    """
     if configs[0].stateful and not given:
         return _carry_both(call, cells, x, configs)
-    forward = sum(len(state_names(cell)) for cell in cells[0])
+    forward, backward = (sum(len(state_names(cell)) for cell in stack) for stack in cells)
+    if given and forward != backward:
+        raise Unsupported("initial states for two sides of which one has more states than the other")
     parts = (given[:forward], given[forward:])
     return [initial_states(call, *side, x) for side in zip(cells, parts, configs, strict=True)]
 
