@@ -96,8 +96,8 @@ SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
     },
     "explicit_mask_carried": {  # whether a mask passed by keyword, not only the input's own, goes on to the output
         "keras": ((_ALWAYS, False, "keras 2.3.1, run"),),
-        "tf.keras": ((_ALWAYS, True, "TF 1.15, 2.6 and tf_keras 2.21, run"),),
-        "keras3": ((_ALWAYS, False, "keras 3.3.3, 3.6.0, 3.10.0, run"), ((3, 11, 0), True, "3.11.0, 3.15.1, run")),
+        "tf.keras": ((_ALWAYS, True, "TF 1.15 and tf_keras 2.21, run; tf26_maskgiven"),),
+        "keras3": ((_ALWAYS, False, "3.3.3, 3.10.0, run; k360_maskgiven"), ((3, 11, 0), True, "3.11.0, 3.15.1, run")),
     },
     "conforming_drops_masks": {  # where an input of a nested model is cast to the type of its InputLayer
         "keras": ((_ALWAYS, False, "nothing is cast"),),
