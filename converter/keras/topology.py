@@ -138,7 +138,8 @@ class Topology:
         if row.masking != "own":
             mask = carried_mask(call) if row.masking == "pass" else None
             outputs = tuple(Tensor(t.value, mask) for t in outputs)
-        if left := keywords.overlooked():
+        carries = any(t.mask is not None for t in call.tensors)  # Keras 3 writes that out as mask=, used or not
+        if left := [name for name in keywords.overlooked() if name != "mask" or not carries]:
             raise Unsupported(f"is called with {left[0]}=, which this program does not know of this layer")
         return outputs
 
