@@ -145,15 +145,26 @@ for batch, time in ((0, 5), (2, 0)):
 """
 
 
-@pytest.mark.parametrize("activation", ["tanh", "gelu"])
+@pytest.mark.parametrize("kind", [*CELLS, "scan", "two", "conv"])
 @pytest.mark.parametrize("masked", [False, True])
-def test_empty_batches_and_sequences_are_refused(tmp_path: Path, activation: str, masked: bool) -> None:
+def test_empty_batches_and_sequences_are_refused(tmp_path: Path, kind: str, masked: bool) -> None:
     """onnxruntime ends the process on them, so this runs in one of its own."""
     b = Builder()
-    x = b.input("x", (None, None, 3))
+    x = b.input("x", (None, None, 5, 3) if kind == "conv" else (None, None, 3))
     mask = b.input("mask", (None, None), "bool") if masked else None
-    layer = layers.Recurrent((layers.Direction(b.lstm(3, 4, NAMES[activation])),))
-    y, *_ = b.node("lstm", layer, [x, mask, None, None], (None, 4), (None, 4), (None, 4))
+    if kind == "conv":
+        kernels = b.weight(2, 3, 16), b.weight(2, 4, 16), b.weight(16)
+        directions = [
+            layers.Direction(layers.ConvLSTMCell(1, 4, *kernels, TANH, SIGMOID, (1,), "same", (1,), "channels_last"))
+        ]
+    else:
+        cell = "lstm" if kind in ("scan", "two") else kind
+        made = [cell_of(b, cell, 4, NAMES["gelu"] if kind == "scan" else TANH, SIGMOID, True) for _ in range(2)]
+        directions = [layers.Direction(made[0]), layers.Direction(made[1], True, True)][: 1 + (kind == "two")]
+    states = len(directions) * (1 if kind in ("gru", "gru_before", "simple") else 2)
+    state = (None, 5, 4) if kind == "conv" else (None, 4)
+    layer = layers.Recurrent(tuple(directions), "sum" if kind == "two" else None)
+    y, *_ = b.node("rnn", layer, [x, mask, *[None] * states], state, *[state] * states)
     exported(b.model([y]), tmp_path)
     command = [sys.executable, "-c", RUN_EMPTY, str(tmp_path / "model.onnx")]
     assert subprocess.run(command, capture_output=True, text=True).stdout.split() == ["True", "True"]
