@@ -6,14 +6,18 @@ KERAS_EXAMPLES sets how many models each test draws; those beyond the default ar
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import keras_graph_spaces as graphs
 import keras_models as models
 import keras_spaces as spaces
 import pytest
-from keras_compare import check, over
+from keras_compare import check, library, over
 from keras_graphs import Entry, Graph, GraphCase, Step
+
+from converter.errors import Unsupported
+from converter.readers import load
 
 pytestmark = [
     pytest.mark.tensorflow,
@@ -89,6 +93,28 @@ def test_what_was_found_in_graphs(library_name: str, name: str) -> None:
     for suffix in (".h5", ".keras"):
         for seed in (4, 5):  # which also says whether a constant has a row for each of the batch
             check(GraphCase(library_name, suffix, graph, 4, seed, policy=policy, calls=calls))
+
+
+SIDES = {
+    "class_name": "Bidirectional", "merge_mode": "concat",
+    "layer": {"class_name": "RNN", "cell": [{"class_name": "SimpleRNNCell", "units": 2}] * 2},
+    "backward_layer": {"class_name": "GRU", "units": 2, "go_backwards": True, "name": "other_way"},
+}  # fmt: skip
+STATE = Entry("floats", (2,))
+# What Keras computes by accident: who reads a mask that hangs on a tensor, which side gets which of three states.
+LEFT = Graph((X, MASK), (INNER, GRU), (Step(0, (-1,), mask=-2), Step(1, (-1,))), (1, 0))
+REFUSED_GRAPHS = [
+    (models.KERAS3, LEFT, "read elsewhere"),
+    (models.TF_KERAS, LEFT, "read elsewhere"),
+    (models.KERAS3, Graph((X, STATE), (SIDES,), (Step(0, (-1,), [-2, -2, -2]),), (0,)), "more states than the other"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("library_name", "graph", "message"), REFUSED_GRAPHS)
+def test_what_keras_does_by_accident_is_refused(library_name: str, graph: Graph, message: str, tmp_path: Path) -> None:
+    GraphCase(library_name, ".keras", graph, 4, 1).build(library(library_name)).save(tmp_path / "model.keras")
+    with pytest.raises(Unsupported, match=message):
+        load(tmp_path / "model.keras")
 
 
 def bidirectional(layer: dict[str, Any], **backward: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from converter.keras.era import Era
 from converter.keras.graph import Graph, Tensor
 from converter.keras.layers.masks import carried_mask
 from converter.keras.ops import FLOATS, Ops
-from converter.keras.ordering import Key, execution_order
+from converter.keras.ordering import execution_order
 from converter.keras.parse import references, refs_in
 from converter.keras.spec import ALL, Bound, Call, CallSpec, Keywords, LayerSpec, ModelSpec, Opaque, Ref, flatten
 from converter.model import LayerInfo, Shape, Value
@@ -60,29 +60,29 @@ class Topology:
         """Inline a model called on `inputs` (by InputLayer name) and give the tensors of each of its outputs."""
         specs = {layer.name: layer for layer in model.layers}
         done: Outputs = {(name, 0): (tensor,) for name, tensor in inputs.items()}
-        sequence = execution_order(model, done)
-        for place, (layer, node) in enumerate(sequence):
+        sequence = [(layer, node, model.calls[layer][node]) for layer, node in execution_order(model, done)]
+        last_read = {ref: place for place, (_, _, call) in enumerate(sequence) for ref in references(call)}
+        outer = inputs if path else {}  # who reads these in the model around this one is not known here
+        for place, (layer, node, call) in enumerate(sequence):
             spec = specs[layer]
             where = f"{path}{layer}"
             try:
-                if isinstance(spec.config, ModelSpec) and model.calls[layer][node].kwargs.get("mask") is not None:
-                    self._refuse_left_mask(model, done, sequence[place:], set(inputs) if path else set())
-                done[layer, node] = self._call(spec, model.calls[layer][node], bound.children[layer], done, where)
+                if isinstance(spec.config, ModelSpec) and call.kwargs.get("mask") is not None:
+                    read = refs_in(call.args)
+                    self._refuse_left_mask([r for r in read if last_read[r] > place or r.layer in outer], done)
+                done[layer, node] = self._call(spec, call, bound.children[layer], done, where)
             except ConversionError as problem:
                 raise placed(problem, model, layer, spec.written_as, outermost=not path) from None
         return [done[ref.layer, ref.node] if ref.tensor == ALL else (pick(done, ref),) for ref in model.outputs]
 
-    def _refuse_left_mask(self, model: ModelSpec, done: Outputs, calls: list[Key], entries: set[str]) -> None:
+    def _refuse_left_mask(self, tensors: list[Ref], done: Outputs) -> None:
         """Keras hangs the mask= of a nested model on the tensor itself, where whoever reads it later finds it.
 
         Raises:
-            Unsupported: the first of `calls` passes a mask so, and its tensor is read later, or comes from outside.
+            Unsupported: one of `tensors`, which are read elsewhere, gets a mask so.
         """
-        layer, node = calls[0]
-        later = {ref for name, n in calls[1:] for ref in references(model.calls[name][n])}
-        for ref in refs_in(model.calls[layer][node].args):
-            own = pick(done, ref).mask is not None and self.era.major >= 3  # which Keras 3 writes out as mask=
-            if not own and (ref in later or ref.layer in entries):
+        for ref in tensors:  # Keras 3 writes out their own masks, too
+            if self.era.major < 3 or pick(done, ref).mask is None:
                 raise Unsupported("is called with mask= on a tensor that is read elsewhere, and Keras leaves it there")
 
     def _call(self, spec: LayerSpec, call: CallSpec, bound: Bound, done: Outputs, path: str) -> tuple[Tensor, ...]:
