@@ -80,6 +80,10 @@ FOUND_GRAPHS = {
         Graph((X,), ({**LSTM, "stateful": True}, GRU), (Step(0, (-1,)), Step(0, (-1,)), Step(1, (0,))), (1, 2)),
         3, "float32",
     ),
+    "behind a masked Attention": (
+        Graph((X,), (MASKING, LSTM, {"class_name": "Attention"}, GRU),
+              (Step(0, (-1,)), Step(1, (0,)), Step(2, (1, 1)), Step(3, (2,))), (3,)), 1, "float32",
+    ),
     "a cast before a nested model": (
         Graph((X,), (MASKING, INNER), (Step(0, (-1,)), Step(1, (0,))), (1,)), 1, "mixed_float16",
     ),

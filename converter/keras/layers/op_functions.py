@@ -273,6 +273,11 @@ def cast(o: Ops, x: Operand, dtype: Any) -> Value:
     return o.cast(tensor(x), name)
 
 
+def converted(o: Ops, x: Operand, dtype: Any = None) -> Value:
+    """To another dtype, or none."""
+    return tensor(x) if dtype is None else cast(o, x, dtype)
+
+
 def bias_add(o: Ops, x: Operand, bias: Operand, data_format: Any = None) -> Value:
     """tf.nn.bias_add with the channels last."""
     if data_format not in (None, "NHWC", "channels_last", "N...C"):

@@ -65,6 +65,7 @@ KERAS3: Mapping[str, Op] = {
     "Where": Op(f.where, "condition x1 x2"),
     "Clip": Op(f.clip, "x x_min x_max"),
     "Cast": Op(f.cast, "x dtype"),
+    "ConvertToTensor": Op(f.converted, "x dtype", {"sparse": None, "ragged": None}),  # the mask behind an Attention
     "Round": Op(f.unary("round"), "x", {"decimals": 0}),
     "Softmax": Op(f.softmax, "x axis"),
     "LogSoftmax": Op(f.log_softmax, "x axis"),

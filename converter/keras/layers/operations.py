@@ -54,6 +54,7 @@ class OperationConfig(Config, frozen=True):
     mode: Any = _ABSENT
     num_classes: Any = _ABSENT
     sparse: Any = _ABSENT
+    ragged: Any = _ABSENT
 
     @property
     def compute_dtype(self) -> None:
