@@ -78,7 +78,7 @@ def arguments(call: Call) -> Arguments:
     states = [t.value for t in more] + given_states(call, given, x)
     explicit = call.args[2] if len(call.args) > 2 else call.kwargs.get("mask")
     if isinstance(explicit, list):
-        explicit = explicit[0]
+        explicit = explicit[0] if explicit else None
     if not isinstance(explicit, Tensor | None):
         raise Unsupported("mask= that is no tensor")
     mask = None if explicit is None else explicit.value
@@ -99,7 +99,7 @@ def given_states(call: Call, given: Any, x: Tensor) -> list[Value]:
     if isinstance(given, Tensor):
         return [given.value]
     if isinstance(given, np.ndarray) or depth(given) == len(x.shape) - 1:
-        return [constant_state(call, np.asarray(given), x)]
+        return [constant_state(call, given, x)]
     if not isinstance(given, list | tuple):
         raise Unsupported(f"an initial state that is a {type(given).__name__}")
     return [state for item in given for state in given_states(call, item, x)]
@@ -113,13 +113,17 @@ def depth(given: Any) -> int:
     return 0 if isinstance(given, int | float) else -1
 
 
-def constant_state(call: Call, array: Array, x: Tensor) -> Value:
+def constant_state(call: Call, given: Array | list[Any], x: Tensor) -> Value:
     """A state that is a constant [batch, ...]. Keras 3 uses a single row for the whole batch.
 
     Raises:
-        InvalidModel: it has another number of axes, or states are of different batches.
+        InvalidModel: it holds other things than numbers, has another number of axes, or another batch than others.
     """
-    if array.ndim != len(x.shape) - 1:
+    try:
+        array = np.asarray(given, np.float64)
+    except (TypeError, ValueError):
+        raise InvalidModel("a constant initial state is no array of numbers") from None
+    if array.ndim != len(x.shape) - 1 or not array.size:
         raise InvalidModel(f"a constant initial state has shape {array.shape}, {len(x.shape) - 1} axes are expected")
     state = call.ops.constant(array, call.dtype)
     if len(array) > 1 or call.era.major < 3:
