@@ -50,6 +50,25 @@ class Case:
     calls: int = 1
     native: bool = field(default=True, compare=False)
 
+    def build(self, keras: Any) -> Any:
+        """The Keras model, its weights drawn."""
+        return build(keras, self)
+
+    def arrays(self, model: Any) -> list[np.ndarray[Any, Any]]:
+        """Inputs for one call, in the order of the model's."""
+        return arrays(self, model)
+
+    @property
+    def text(self) -> str:
+        """All its layers, to look for words in."""
+        return str(self.blocks)
+
+    @property
+    def operators(self) -> range:
+        """How many recurrent operators there may be."""
+        least = sum(operators_of(block.layer) for block in self.blocks)
+        return range(least, (2 if self.source != "floats" and misplaced(self.text) else 1) * least + 1)
+
 
 def sides(layer: Layer) -> list[Layer]:
     """The recurrent layers in a layer: itself, or those it wraps."""
@@ -79,6 +98,27 @@ def with_options(layer: Layer, **more: Any) -> Layer:
     return made | more
 
 
+def operators_of(layer: Layer) -> int:
+    """How many operators a layer must become: one a cell, and one for two directions of like cells."""
+    both = [cells_in(side) for side in sides(layer)]
+    if len(both) == 2 and all(len(cells) == 1 for cells in both) and alike(*(cells[0] for cells in both)):
+        return 1
+    return sum(len(cells) for cells in both)
+
+
+def alike(a: Layer, b: Layer) -> bool:
+    """Whether two cells fit into one operator of two directions."""
+    same = ("class_name", "units", "reset_after")
+    return [str(a.get(k, True)).removesuffix("Cell") for k in same] == [
+        str(b.get(k, True)).removesuffix("Cell") for k in same
+    ]
+
+
+def misplaced(text: str) -> bool:
+    """Unrolled masked layers of two directions may need two operators: Keras misplaces the zeros of one of them."""
+    return "'unroll': True" in text
+
+
 def state_sizes(layer: Layer) -> Any:
     """The sizes of a layer's states, nested as Keras nests them."""
     if layer["class_name"] == "Bidirectional":
@@ -92,6 +132,12 @@ def state_sizes(layer: Layer) -> Any:
     return [[c["units"]] * 2 if c["class_name"] == "LSTMCell" else c["units"] for c in made]
 
 
+def takes_states(layer: Layer) -> bool:
+    """Whether initial states can be passed: Keras splits those of a Bidirectional in the middle."""
+    counts = [len(list(flat(state_sizes(side)))) for side in sides(layer)]
+    return len(set(counts)) == 1
+
+
 def made(keras: Any, layer: Any, policy: str | None) -> Any:
     """The Keras object a dict stands for."""
     if isinstance(layer, list):
@@ -102,7 +148,7 @@ def made(keras: Any, layer: Any, policy: str | None) -> Any:
         k: made(keras, v, policy) for k, v in layer.items() if k != "class_name" and (v is not None or k in KEPT)
     }
     if policy is not None:
-        arguments["dtype"] = policy
+        arguments.setdefault("dtype", policy)
     return getattr(keras.layers, layer["class_name"])(**arguments)
 
 

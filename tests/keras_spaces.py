@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import strategies as st
-from keras_models import KERAS3, STATES, TF_KERAS, Block, Case, Layer, sides, state_sizes, with_options
+from keras_models import KERAS3, STATES, TF_KERAS, Block, Case, Layer, sides, state_sizes, takes_states, with_options
 
 NATIVE = ("tanh", "sigmoid", "relu", "linear", None, "hard_sigmoid", "elu", "softsign", "leaky_relu")
 NATIVE_IN_KERAS3 = ("celu", "sparse_sigmoid")
@@ -172,8 +172,8 @@ def recurrent_cases(draw: Any, library: str, native: bool) -> Case:
         layer = with_options(
             layer, return_sequences=draw(BOOL) if last else True, return_state=draw(BOOL), stateful=stateful
         )
-        sources = ["none", "none"] if stateful else ["none", "none", "inputs", "dense"]
-        if blocks and not stateful and state_sizes(blocks[-1].layer) == state_sizes(layer):
+        sources = ["none", "none"] + ["inputs", "dense"] * (not stateful and takes_states(layer))
+        if blocks and len(sources) > 2 and state_sizes(blocks[-1].layer) == state_sizes(layer):
             sources.append("before")
         before = draw(st.sampled_from(BETWEEN)) if draw(RARELY) else None
         blocks.append(Block(layer, draw(st.sampled_from(sources)), before))

@@ -5,27 +5,18 @@ KERAS_EXAMPLES sets how many models each test draws; those beyond the default ar
 
 from __future__ import annotations
 
-import json
-import os
-import warnings
-from collections import Counter
-from functools import cache
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
+import keras_graph_spaces as graphs
 import keras_models as models
 import keras_spaces as spaces
-import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, reject, settings
-from hypothesis import strategies as st
+from keras_compare import check, library, over
+from keras_graphs import Entry, Graph, GraphCase, Step
 
-from converter import interpret
-from converter.exporters.onnx import export
-from converter.model import Model
+from converter.errors import Unsupported
 from converter.readers import load
 
 pytestmark = [
@@ -35,157 +26,6 @@ pytestmark = [
     ),
     pytest.mark.filterwarnings("ignore"),
 ]
-EXAMPLES = int(os.environ.get("KERAS_EXAMPLES", "4"))
-LONG = "KERAS_EXAMPLES" in os.environ
-# Error allowed by policy, and its rounding in units of float32's.
-TOLERANCE = {
-    "float32": (2e-5, 1),
-    "float64": (2e-5, 1),
-    "mixed_float16": (2e-2, 2**13),
-    "mixed_bfloat16": (1e-1, 2**16),
-}
-COUNTS: Counter[str] = Counter()  # of models compared and of those Keras itself refused, for long runs
-
-
-@cache
-def library(name: str) -> Any:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return import_module(name)
-
-
-def truth(model: Any, arrays: list[Any], calls: int) -> list[list[Any]]:
-    """What Keras itself makes of the inputs, call after call."""
-    return [[np.asarray(t, np.float64) for t in models.flat(model(arrays, training=False))] for _ in range(calls)]
-
-
-def interpreted(model: Model, arrays: list[Any], calls: int, dtype: str = "float64") -> list[list[Any]]:
-    feeds = {value.name: array for value, array in zip(model.inputs, arrays, strict=True)}
-    states: dict[str, Any] = {}
-    results = []
-    for _ in range(calls):
-        found = interpret.run(model, feeds, dtype=dtype, states=states)
-        states = {state.input.name: found[state.output.name] for state in model.states}
-        results.append([found[value.name] for value in model.outputs])
-    return results
-
-
-def exported(path: Path, model: Model, arrays: list[Any], calls: int) -> list[list[Any]]:
-    import onnxruntime
-
-    onnxruntime.set_default_logger_severity(3)
-    settings_ = onnxruntime.SessionOptions()
-    settings_.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(path, settings_, providers=["CPUExecutionProvider"])
-    pairs = json.loads(session.get_modelmeta().custom_metadata_map.get("keras.states", "[]"))
-    kinds = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64"}
-    feeds = {value.name: array for value, array in zip(model.inputs, arrays, strict=True)}
-    for entry in session.get_inputs():
-        if entry.name not in feeds:
-            feeds[entry.name] = np.zeros(
-                [len(arrays[0]) if d in (None, "batch") else d for d in entry.shape], kinds[entry.type]
-            )
-    names = [output.name for output in session.get_outputs()]
-    results = []
-    for _ in range(calls):
-        found = dict(zip(names, session.run(None, feeds), strict=True))
-        feeds |= {pair["input"]: found[pair["output"]] for pair in pairs}
-        results.append([found[name] for name in model.output_names])
-    return results
-
-
-def spread(runs: list[list[Any]], others: list[list[Any]]) -> float:
-    """The largest difference, relative to the size of the outputs."""
-    worst = 0.0
-    for mine, theirs in zip(models.flat(runs), models.flat(others), strict=True):
-        assert mine.shape == theirs.shape
-        scale = max(1.0, float(np.abs(theirs).max(initial=0)))
-        worst = max(worst, float(np.abs(np.asarray(mine, np.float64) - theirs).max(initial=0)) / scale)
-    return worst
-
-
-def operators(path: Path) -> Counter[str]:
-    import onnx
-
-    return Counter(node.op_type for node in onnx.load(path, load_external_data=False).graph.node)
-
-
-def recurrent_operators(case: models.Case) -> int:
-    """How many there must be: one a cell, and one for two directions of like cells."""
-    total = 0
-    for block in case.blocks:
-        sides = [models.cells_in(side) for side in models.sides(block.layer)]
-        like = len(sides) == 2 and all(len(cells) == 1 for cells in sides) and alike(*(cells[0] for cells in sides))
-        total += 1 if like else sum(len(cells) for cells in sides)
-    return total
-
-
-def misplaced(case: models.Case) -> bool:
-    """Unrolled masked layers of two directions may need two operators: Keras misplaces the zeros of one of them."""
-    return case.source != "floats" and "'unroll': True" in str(case.blocks)
-
-
-def alike(a: dict[str, Any], b: dict[str, Any]) -> bool:
-    same = ("class_name", "units", "reset_after")
-    return [str(a.get(k, True)).removesuffix("Cell") for k in same] == [
-        str(b.get(k, True)).removesuffix("Cell") for k in same
-    ]
-
-
-def check(case: models.Case) -> None:
-    keras = library(case.library)
-    try:
-        model = models.build(keras, case)
-        arrays = models.arrays(case, model)
-        expected = truth(model, arrays, case.calls)
-        folder = TemporaryDirectory()
-        source = Path(folder.name, f"model{case.suffix}")
-        model.save(source)
-    except Exception as problem:  # noqa: BLE001 (what Keras itself cannot do is no case)
-        COUNTS[f"refused {case.library} {type(problem).__name__} {str(problem)[:160]}"] += 1
-        reject()
-    if not all(np.isfinite(e).all() and np.abs(e).max(initial=0) < 1e3 for e in models.flat(expected)):
-        COUNTS["unbounded"] += 1
-        reject()
-    with folder:
-        neutral = load(source)
-        found = interpreted(neutral, arrays, case.calls)
-        target = source.with_suffix(".onnx")
-        export(neutral, target)
-        made = exported(target, neutral, arrays, case.calls)
-        kinds = operators(target)
-    rounding = spread(interpreted(neutral, arrays, case.calls, "float32"), found)
-    least, units = TOLERANCE[case.policy]
-    # onnxruntime's Sigmoid is off by 2e-7, also where it gives 1e-3, which exponential units then multiply.
-    steep = 100 if "exponential" in str(case.blocks) else 1
-    allowed = max(least, 20 * rounding * units) * steep
-    COUNTS["compared"] += 1
-    COUNTS["ill-conditioned"] += rounding > 1e-4
-    assert (worst := spread(found, expected)) <= allowed, f"the reference differs from Keras by {worst:.2g}"
-    assert (worst := spread(made, expected)) <= allowed, f"onnxruntime differs from Keras by {worst:.2g}"
-    if case.native and "Conv" not in str(case.blocks):
-        assert not {"Loop", "Scan", "If"} & set(kinds)
-        made_of = kinds["LSTM"] + kinds["GRU"] + kinds["RNN"]
-        assert made_of == recurrent_operators(case) or misplaced(case)
-
-
-def over(cases: st.SearchStrategy[models.Case], share: float = 1.0) -> None:
-    """Draw cases and check them."""
-
-    @settings(
-        max_examples=max(1, round(EXAMPLES * share)), deadline=None, database=None, derandomize=not LONG,
-        phases=[Phase.generate, Phase.shrink], suppress_health_check=list(HealthCheck),
-        report_multiple_bugs=False,
-    )  # fmt: skip
-    @given(cases)
-    def run(case: models.Case) -> None:
-        check(case)
-
-    run()
-
-
 LIBRARIES = pytest.mark.parametrize("library_name", [models.KERAS3, models.TF_KERAS])
 
 
@@ -215,12 +55,77 @@ def test_convolutional_layers(library_name: str) -> None:
     over(spaces.convolutional_cases(library_name, native=True), 0.5)
 
 
+@LIBRARIES
+@pytest.mark.parametrize("native", [True, False])
+def test_graphs_of_shared_layers_and_nested_models(library_name: str, native: bool) -> None:
+    over(graphs.graph_cases(library_name, native))
+
+
+LSTM = {"class_name": "LSTM", "units": 3, "return_sequences": True}
+GRU = {"class_name": "GRU", "units": 2, "return_sequences": True}
+ROWS = [[False, True, True], [True, False, True], [True, True, False], [False] * 3]
+X, MASK = Entry("floats", (3, 3), ROWS), Entry("mask", (3,), ROWS[::-1])
+MASKING = {"class_name": "Masking", "mask_value": 0.5}
+INNER = {"class_name": "Model", "graph": Graph((Entry("floats", (3, 3)),), (LSTM,), (Step(0, (-1,)),), (0,))}
+# What random graphs once found, and how often and under which policy they are run.
+FOUND_GRAPHS = {
+    "constant states": (
+        Graph((X,), (LSTM,), (Step(0, (-1,), [(0.5, -0.5, 1.0), (1.0, 0.25, -1.0)]),), (0,)), 1, "float32",
+    ),
+    "a mask for a nested model": (Graph((X, MASK), (INNER,), (Step(0, (-1,), mask=-2),), (0,)), 1, "float32"),
+    "a given mask goes on": (
+        Graph((X, MASK), (LSTM, GRU), (Step(0, (-1,), mask=-2), Step(1, (0,))), (1,)), 1, "float32",
+    ),
+    "a stateful layer called twice": (
+        Graph((X,), ({**LSTM, "stateful": True}, GRU), (Step(0, (-1,)), Step(0, (-1,)), Step(1, (0,))), (1, 2)),
+        3, "float32",
+    ),
+    "behind a masked Attention": (
+        Graph((X,), (MASKING, LSTM, {"class_name": "Attention"}, GRU),
+              (Step(0, (-1,)), Step(1, (0,)), Step(2, (1, 1)), Step(3, (2,))), (3,)), 1, "float32",
+    ),
+    "a cast before a nested model": (
+        Graph((X,), (MASKING, INNER), (Step(0, (-1,)), Step(1, (0,))), (1,)), 1, "mixed_float16",
+    ),
+}  # fmt: skip
+
+
+@LIBRARIES
+@pytest.mark.parametrize("name", FOUND_GRAPHS)
+def test_what_was_found_in_graphs(library_name: str, name: str) -> None:
+    graph, calls, policy = FOUND_GRAPHS[name]
+    for suffix in (".h5", ".keras"):
+        for seed in (4, 5):  # which also says whether a constant has a row for each of the batch
+            check(GraphCase(library_name, suffix, graph, 4, seed, policy=policy, calls=calls))
+
+
+SIDES = {
+    "class_name": "Bidirectional", "merge_mode": "concat",
+    "layer": {"class_name": "RNN", "cell": [{"class_name": "SimpleRNNCell", "units": 2}] * 2},
+    "backward_layer": {"class_name": "GRU", "units": 2, "go_backwards": True, "name": "other_way"},
+}  # fmt: skip
+STATE = Entry("floats", (2,))
+# What Keras computes by accident: who reads a mask that hangs on a tensor, which side gets which of three states.
+LEFT = Graph((X, MASK), (INNER, GRU), (Step(0, (-1,), mask=-2), Step(1, (-1,))), (1, 0))
+REFUSED_GRAPHS = [
+    (models.KERAS3, LEFT, "read elsewhere"),
+    (models.TF_KERAS, LEFT, "read elsewhere"),
+    (models.KERAS3, Graph((X, STATE), (SIDES,), (Step(0, (-1,), [-2, -2, -2]),), (0,)), "more states than the other"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("library_name", "graph", "message"), REFUSED_GRAPHS)
+def test_what_keras_does_by_accident_is_refused(library_name: str, graph: Graph, message: str, tmp_path: Path) -> None:
+    GraphCase(library_name, ".keras", graph, 4, 1).build(library(library_name)).save(tmp_path / "model.keras")
+    with pytest.raises(Unsupported, match=message):
+        load(tmp_path / "model.keras")
+
+
 def bidirectional(layer: dict[str, Any], **backward: Any) -> dict[str, Any]:
     other = {**layer, "name": "other_way", "go_backwards": True, **backward}
     return {"class_name": "Bidirectional", "layer": layer, "backward_layer": other, "merge_mode": "concat"}
 
 
-GRU = {"class_name": "GRU", "units": 2, "return_sequences": True}
 CONV = {"class_name": "ConvLSTM1D", "filters": 2, "kernel_size": 3, "padding": "same", "return_sequences": True}
 # What random models once found: a layer, where its initial states come from, the model's input shape and source.
 FOUND = {

@@ -26,8 +26,10 @@ FILES = [
     for name, fixture in GOOD.items()
     for file in fixture["files"]
 ]
-DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int32)": "int32", "tensor(int64)": "int64",
-          "tensor(string)": "object"}  # fmt: skip
+DTYPES = {
+    "tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int32)": "int32", "tensor(int64)": "int64",
+    "tensor(bool)": "bool", "tensor(string)": "object",
+}  # fmt: skip
 PROCESSES = ("lambda.h5", "kernel_shape.h5", "truncated.keras", "no_shard.index", "page.h5")
 
 

@@ -18,7 +18,7 @@ from converter.keras.signs import era_of
 from converter.keras.source import Source
 from converter.keras.spec import Bound, LayerSpec, LayerType, ModelSpec
 from converter.keras.topology import Topology, check_size
-from converter.model import Model, Provenance
+from converter.model import Model, Provenance, Value
 
 
 def build(source: Source, outputs: tuple[str, ...] = (), plugins: Mapping[str, LayerType] | None = None) -> Model:
@@ -81,7 +81,7 @@ def assemble(root: LayerSpec, bound: Bound, era: Era, provenance: Provenance) ->
     infos = {layer.name: graph.layers.get(layer.name) for layer in spec.layers}
     return Model(
         name=spec.name,
-        inputs=tuple(inputs[ref.layer].value for ref in spec.inputs),
+        inputs=tuple(with_batch(inputs[ref.layer].value, graph.batch) for ref in spec.inputs),
         outputs=tuple(t.value for tensors in made for t in tensors),
         output_names=_unique_names(spec, made, inputs),
         nodes=tuple(graph.nodes),
@@ -90,6 +90,11 @@ def assemble(root: LayerSpec, bound: Bound, era: Era, provenance: Provenance) ->
         source=_described(provenance, era),
         warnings=tuple(graph.warnings),
     )
+
+
+def with_batch(value: Value, batch: int | None) -> Value:
+    """A model input whose batch, if open, is the one that constants fix."""
+    return value if value.shape[0] is not None else replace(value, shape=(batch, *value.shape[1:]))
 
 
 def _described(source: Provenance, era: Era) -> Provenance:

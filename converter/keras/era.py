@@ -72,7 +72,10 @@ SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
         "keras3": ((_ALWAYS, True, "n_gru of 3.15.1"),),
     },
     "masked_output": {  # of a recurrent layer by itself: what a masked step puts out
-        "keras": ((_ALWAYS, "state", "h2_stateful_mask of 1.2.2 and 2.2.4"), ((2, 3, 0), "previous", "2.3.1")),
+        "keras": (
+            (_ALWAYS, "state", "h2_stateful_mask of 1.2.2 and 2.2.4"),
+            ((2, 2, 5), "previous", "keras 2.2.5, run; h2_stateful_mask of 2.3.1"),
+        ),
         "tf.keras": ((_ALWAYS, "previous", "h2_stateful_mask of TF 1.15, 2.6, 2.15"),),
         "keras3": ((_ALWAYS, "previous", "h2_stateful_mask of 3.15.1"),),
     },
@@ -127,16 +130,34 @@ SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
         ),
         "keras3": ((_ALWAYS, False, "UpSampling2D of 3.15.1"),),
     },
+    "explicit_mask_carried": {  # whether a mask passed by keyword, not only the input's own, goes on to the output
+        "keras": ((_ALWAYS, False, "keras 2.3.1, run"),),
+        "tf.keras": ((_ALWAYS, True, "TF 1.15 and tf_keras 2.21, run; tf26_maskgiven"),),
+        "keras3": ((_ALWAYS, False, "3.3.3, 3.10.0, run; k360_maskgiven"), ((3, 11, 0), True, "3.11.0, 3.15.1, run")),
+    },
+    "conforming_drops_masks": {  # where an input of a nested model is cast to the type of its InputLayer
+        "keras": ((_ALWAYS, False, "nothing is cast"),),
+        "tf.keras": ((_ALWAYS, False, "TF 1.15 casts nothing"), ((2, 4, 0), True, "TF 2.6 and tf_keras 2.21, run")),
+        "keras3": ((_ALWAYS, False, "keras 3.15.1: Functional.call sets the masks after"),),
+    },
+    "states_flow_between_calls": {  # of a stateful layer called twice; in a graph both calls read the old states
+        "keras": ((_ALWAYS, False, "graph mode: K.update runs after all reads"),),
+        "tf.keras": ((_ALWAYS, False, "graph mode"), (_TF2, True, "tf_keras 2.21, random graphs")),
+        "keras3": ((_ALWAYS, True, "keras 3.15.1, random graphs"),),
+    },
     "stacked_states_last_first": {  # order of the states of RNN([cells])
-        "keras": ((_ALWAYS, True, "l3_rnn_stacked_states of 2.0.9, 2.1.6"), ((2, 2, 0), False, "l3 of 2.2.4")),
+        "keras": (
+            (_ALWAYS, True, "l3_rnn_stacked_states of 2.0.9, 2.1.6; keras 2.2.2, run"),
+            ((2, 2, 3), False, "keras 2.2.3, run; l3 of 2.2.4"),
+        ),
         "tf.keras": ((_ALWAYS, False, "l3_rnn_stacked_states of TF 1.15"),),
         "keras3": ((_ALWAYS, False, "l3_rnn_stacked_states of 3.15.1"),),
     },
     "stacked_masked_first": {  # masked steps of RNN([cells]) repeat the first cell's h, not the last's
         "keras": (
             (_ALWAYS, False, "l6_rnn_stacked_eq_mask of 2.1.6"),
-            ((2, 2, 0), True, "l6_rnn_stacked_eq_mask of 2.2.4"),
-            ((2, 3, 0), False, "l6_rnn_stacked_eq_mask of 2.3.1"),
+            ((2, 2, 3), True, "keras 2.2.3, run; l6_rnn_stacked_eq_mask of 2.2.4"),
+            ((2, 2, 5), False, "keras 2.2.5, run; l6_rnn_stacked_eq_mask of 2.3.1"),
         ),
         "tf.keras": ((_ALWAYS, False, "l6_rnn_stacked_eq_mask of TF 1.15"),),
         "keras3": ((_ALWAYS, False, "l6_rnn_stacked_eq_mask of 3.15.1"),),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from converter.errors import Unsupported
+from converter.errors import InvalidModel, Unsupported
 from converter.layers import Layer
 from converter.model import LayerInfo, Node, Shape, State, Value
 
@@ -38,6 +38,7 @@ class Graph:
     states: list[State] = field(default_factory=list)
     layers: dict[str, LayerInfo] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    batch: int | None = None  # where constants fix it
     _names: dict[str, int] = field(default_factory=dict)
     _last_state: dict[str, tuple[Value, ...]] = field(default_factory=dict)
 
@@ -52,6 +53,16 @@ class Graph:
         self._names[name] = count + 1
         self._names[f"{name}__{count}"] = 1
         return f"{name}__{count}"
+
+    def fix_batch(self, batch: int) -> None:
+        """Note that the model only runs on a batch of this size.
+
+        Raises:
+            InvalidModel: it needs another one already.
+        """
+        if self.batch not in (None, batch):
+            raise InvalidModel(f"initial states are for batches of {self.batch} and of {batch}")
+        self.batch = batch
 
     def emit(
         self, layer: Layer, inputs: Sequence[Value | None], outputs: Sequence[tuple[Shape, str]], path: str
@@ -70,9 +81,17 @@ class Graph:
         self.nodes.append(Node(name, layer, tuple(inputs), values, path))
         return values
 
-    def carry(self, path: str, suffixes: Sequence[str], shapes: Sequence[Shape], dtype: str) -> tuple[Value, ...]:
-        """What the stateful layer at `path` starts from: model inputs, or the states its call before left."""
+    def carry(
+        self, path: str, suffixes: Sequence[str], shapes: Sequence[Shape], dtype: str, flow: bool
+    ) -> tuple[Value, ...]:
+        """What the stateful layer at `path` starts from: model inputs, or the states its call before left.
+
+        Raises:
+            Unsupported: there was a call before, and states do not `flow` between calls.
+        """
         if path in self._last_state:
+            if not flow:
+                raise Unsupported("a stateful layer that is called twice, in a version that leaves its states open")
             return self._last_state[path]
         base = path.replace("/", "_")
         return tuple(

@@ -202,7 +202,7 @@ def _node_offsets(
     used: dict[str, set[int]] = {}
     for ref in [
         *outputs,
-        *(r for nodes in calls.values() for call in nodes.values() for r in _refs_in([call.args, call.kwargs])),
+        *(r for nodes in calls.values() for call in nodes.values() for r in refs_in([call.args, call.kwargs])),
     ]:
         used.setdefault(ref.layer, set()).add(ref.node)
     return {
@@ -212,22 +212,19 @@ def _node_offsets(
     }
 
 
-def _refs_in(structure: Any) -> list[Ref]:
+def refs_in(structure: Any) -> list[Ref]:
+    """Every tensor in lists and dicts, in Keras' order."""
     if isinstance(structure, Ref):
         return [structure]
-    items = (
-        structure.values()
-        if isinstance(structure, Mapping)
-        else structure
-        if isinstance(structure, list | tuple)
-        else ()
-    )
-    return [ref for item in items for ref in _refs_in(item)]
+    if isinstance(structure, Mapping):
+        structure = [structure[key] for key in sorted(structure)]  # as Keras flattens dicts
+    items = structure if isinstance(structure, list | tuple) else ()
+    return [ref for item in items for ref in refs_in(item)]
 
 
 def references(call: CallSpec) -> list[Ref]:
     """Every tensor a call reads."""
-    return _refs_in([list(call.args), dict(call.kwargs)])
+    return refs_in([list(call.args), dict(call.kwargs)])
 
 
 def is_config(spec: LayerSpec) -> bool:

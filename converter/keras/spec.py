@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -218,6 +218,28 @@ def flatten(structure: Any) -> list[Tensor]:
     if isinstance(structure, list | tuple):
         return [t for item in structure for t in flatten(item)]
     return []
+
+
+class Keywords(Mapping[str, Any]):
+    """Keyword arguments of a call, which remembers those that were looked at."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+        self._asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self._asked.add(name)
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def overlooked(self) -> list[str]:
+        """Those that say something and that nobody looked at."""
+        return [k for k, v in self._values.items() if k not in self._asked and v is not None and v is not False]
 
 
 Masking = Literal["pass", "stop", "own"]

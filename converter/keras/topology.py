@@ -11,9 +11,23 @@ from converter.keras.cutting import placed
 from converter.keras.era import Era
 from converter.keras.graph import Graph, Tensor
 from converter.keras.layers.augmentation import TYPES as AUGMENTATIONS
+from converter.keras.layers.masks import carried_mask
 from converter.keras.ops import FLOATS, Ops
-from converter.keras.parse import references
-from converter.keras.spec import ALL, NO_EFFECT, Bound, Call, CallSpec, LayerSpec, ModelSpec, Opaque, Ref, flatten
+from converter.keras.ordering import execution_order
+from converter.keras.parse import references, refs_in
+from converter.keras.spec import (
+    ALL,
+    NO_EFFECT,
+    Bound,
+    Call,
+    CallSpec,
+    Keywords,
+    LayerSpec,
+    ModelSpec,
+    Opaque,
+    Ref,
+    flatten,
+)
 from converter.model import LayerInfo, Shape, Value
 
 MAX_CALLS = 100_000  # forty nested models that each call the next one twice would make 2**40
@@ -65,15 +79,31 @@ class Topology:
         """Inline a model called on `inputs` (by InputLayer name) and give the tensors of each of its outputs."""
         specs = {layer.name: layer for layer in model.layers}
         done: Outputs = {(name, 0): (tensor,) for name, tensor in inputs.items()}
-        for layer, node in order(model, done):
+        sequence = [(layer, node, model.calls[layer][node]) for layer, node in execution_order(model, done)]
+        last_read = {ref: place for place, (_, _, call) in enumerate(sequence) for ref in references(call)}
+        outer = inputs if path else {}  # who reads these in the model around this one is not known here
+        for place, (layer, node, call) in enumerate(sequence):
             spec = specs[layer]
             where = f"{path}{layer}"
             try:
-                done[layer, node] = self._call(spec, model.calls[layer][node], bound.children[layer], done, where)
+                if isinstance(spec.config, ModelSpec) and call.kwargs.get("mask") is not None:
+                    read = refs_in(call.args)
+                    self._refuse_left_mask([r for r in read if last_read[r] > place or r.layer in outer], done)
+                done[layer, node] = self._call(spec, call, bound.children[layer], done, where)
             except ConversionError as problem:
                 raise placed(problem, model, layer, spec.written_as, outermost=not path) from None
         self.wanted |= {f"{path}{ref.layer}": done[ref.layer, ref.node] for ref in model.wanted}
         return [done[ref.layer, ref.node] if ref.tensor == ALL else (pick(done, ref),) for ref in model.outputs]
+
+    def _refuse_left_mask(self, tensors: list[Ref], done: Outputs) -> None:
+        """Keras hangs the mask= of a nested model on the tensor itself, where whoever reads it later finds it.
+
+        Raises:
+            Unsupported: one of `tensors`, which are read elsewhere, gets a mask so.
+        """
+        for ref in tensors:  # Keras 3 writes out their own masks, too
+            if self.era.major < 3 or pick(done, ref).mask is None:
+                raise Unsupported("is called with mask= on a tensor that is read elsewhere, and Keras leaves it there")
 
     def _call(self, spec: LayerSpec, call: CallSpec, bound: Bound, done: Outputs, path: str) -> tuple[Tensor, ...]:
         args = tuple(resolve(item, done) for item in call.args)
@@ -107,18 +137,13 @@ class Topology:
         self, model: ModelSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any], bound: Bound, path: str
     ) -> tuple[Tensor, ...]:
         names = [ref.layer for ref in model.inputs]
-        structure = args[0] if args else kwargs.get("inputs", ())
-        if isinstance(structure, Mapping) and set(structure) == set(names):
-            given = [structure[name] for name in names]
-        else:
-            given = flatten([*args, kwargs.get("inputs", ())])
+        given = flatten(by_name([*args, kwargs.get("inputs", ())], names))
         if len(given) != len(names):
             raise InvalidModel(f"the model has {len(names)} inputs and is called on {len(given)} tensors")
         specs = {layer.name: layer for layer in model.layers}
         inputs = {}
-        for name, tensor in zip(names, given, strict=True):
-            config: Any = specs[name].config
-            inputs[name] = self._cast(tensor, config.compute_dtype, path)
+        for name, tensor in zip(names, masked(given, by_name([kwargs.get("mask")], names), self.era), strict=True):
+            inputs[name] = self._conformed(tensor, specs[name].config, path)
         return tuple(t for tensors in self.run(model, bound, inputs, f"{path}/") for t in tensors)
 
     def _leaf(
@@ -133,15 +158,16 @@ class Topology:
         config: Any = spec.config
         dtype = config.compute_dtype if spec.class_name != "Embedding" else None
         cast = {id(t): self._cast(t, dtype, path) for t in flatten([*args, *kwargs.values()]) if t.dtype in FLOATS}
-        args, kwargs = swap(args, cast), swap(dict(kwargs), cast)
-        outputs = row.call(Call(spec, path, args, kwargs, bound, self.era, self.graph, self.apply))
-        if row.masking == "own":
-            return outputs
-        mask = None
-        if row.masking == "pass":
-            first = flatten(args)
-            mask = first[0].mask if first else None
-        return tuple(Tensor(t.value, mask) for t in outputs)
+        keywords = Keywords(swap(dict(kwargs), cast))
+        call = Call(spec, path, swap(args, cast), keywords, bound, self.era, self.graph, self.apply)
+        outputs = row.call(call)
+        if row.masking != "own":
+            mask = carried_mask(call) if row.masking == "pass" else None
+            outputs = tuple(Tensor(t.value, mask) for t in outputs)
+        carries = any(t.mask is not None for t in call.tensors)  # Keras 3 writes that out as mask=, used or not
+        if left := [name for name in keywords.overlooked() if name != "mask" or not carries]:
+            raise Unsupported(f"is called with {left[0]}=, which this program does not know of this layer")
+        return outputs
 
     def _branches(self, merge: LayerSpec, given: list[Tensor], bound: Bound, path: str) -> list[Tensor]:
         """Outputs of the models inside a Keras 1 Merge, each on as many of the tensors as it has inputs."""
@@ -152,10 +178,46 @@ class Topology:
             outputs += self.apply(branch, tuple(taken), {}, bound.children[key], f"{path}/{branch.name}")
         return outputs
 
+    def _conformed(self, tensor: Tensor, config: Any, path: str) -> Tensor:
+        """An input of a nested model in the type of its InputLayer, with a last axis of 1 more or less if need be."""
+        wanted, ops, value = config.batch_input_shape, Ops(self.graph, path), tensor.value
+        if wanted and len(value.shape) == len(wanted) + 1 and value.shape[-1] == 1:
+            value = ops.squeeze(value, -1)
+        elif wanted and len(value.shape) == len(wanted) - 1 and wanted[-1] == 1:
+            value = ops.expand_dims(value, -1)
+        made = self._cast(Tensor(value, tensor.mask), config.compute_dtype, path)
+        if made.value is not tensor.value and self.era.switch("conforming_drops_masks"):
+            return Tensor(made.value)
+        return made
+
     def _cast(self, tensor: Tensor, dtype: str | None, path: str) -> Tensor:
         if dtype is None or tensor.dtype == dtype or dtype not in FLOATS:
             return tensor
         return Tensor(Ops(self.graph, path).cast(tensor.value, dtype), tensor.mask)
+
+
+def by_name(structure: list[Any], names: list[str]) -> list[Any]:
+    """What a nested model is called with; from a dict by the names of its inputs, in their order."""
+    first = structure[0]
+    if isinstance(first, Mapping) and set(first) == set(names):
+        return [first[name] for name in names]
+    return list(first) if isinstance(first, list | tuple) and len(structure) == 1 else structure
+
+
+def masked(tensors: list[Tensor], masks: list[Any], era: Era) -> list[Tensor]:
+    """The inputs of a nested model with the masks it is called with: none, or one for each input.
+
+    A None among several leaves an input its own mask in Keras 3, and takes it away in Keras 2.
+
+    Raises:
+        Unsupported: the masks are given in another form.
+    """
+    if masks == [None]:
+        return tensors
+    if len(masks) != len(tensors) or not all(isinstance(m, Tensor | None) for m in masks):
+        raise Unsupported("a nested model is called with mask= that is not one mask for each input")
+    kept = [t.mask if era.major >= 3 else None for t in tensors]
+    return [Tensor(t.value, m.value if m else k) for t, m, k in zip(tensors, masks, kept, strict=True)]
 
 
 def check_size(root: LayerSpec) -> None:
@@ -198,38 +260,6 @@ def implied_shape(model: ModelSpec, bound: Bound) -> Shape:
         raise Unsupported("the file does not say the model's input shape", where=f"layer {clean(first.name)!r}")
     last = weights[0].shape[-2] if first.class_name != "Embedding" else None
     return (None,) * (rank - 1) + (last,)
-
-
-def order(model: ModelSpec, done: Outputs) -> list[tuple[str, int]]:
-    """The calls needed for the outputs, each after those it reads. Iterative, so that no depth can overflow a stack.
-
-    Raises:
-        InvalidModel: a cycle, or a call that is not there.
-    """
-    result: list[tuple[str, int]] = []
-    state: dict[tuple[str, int], bool] = dict.fromkeys(done, True)  # False while open, True when finished
-    stack = [(ref.layer, ref.node) for ref in reversed((*model.wanted, *model.outputs))]
-    while stack:
-        key = stack[-1]
-        if state.get(key):
-            stack.pop()
-            continue
-        call = model.calls.get(key[0], {}).get(key[1])
-        if call is None:
-            raise InvalidModel(f"layer {clean(key[0])!r} has no call {key[1]}")
-        if key in state:
-            state[key] = True
-            result.append(key)
-            stack.pop()
-            continue
-        state[key] = False
-        for ref in reversed(references(call)):
-            below = (ref.layer, ref.node)
-            if state.get(below) is False:
-                raise InvalidModel(f"the graph has a cycle through layer {clean(ref.layer)!r}")
-            if below not in state:
-                stack.append(below)
-    return result
 
 
 def pick(done: Outputs, ref: Ref) -> Tensor:

@@ -164,7 +164,8 @@ def cases_of(model: Model, seed: int = 0, stretch: int = 1) -> list[Case]:
     """
     traits = traits_of(model)
     masked = any(trait.markers for trait in traits.values()) or any(v.dtype == "bool" for v in model.inputs)
-    fixed = next((state.input.shape[0] for state in model.states if state.input.shape[0]), None)
+    entries = [*(state.input for state in model.states), *model.inputs]
+    fixed = next((value.shape[0] for value in entries if value.shape[0]), None)
     batches = (fixed, fixed) if fixed else (1, len(_PATTERNS) if masked else 3)
     calls = 3 if model.states else 1
     cases = []

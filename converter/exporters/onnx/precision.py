@@ -13,10 +13,11 @@ SHOWN = 4
 def notes(model: Model) -> tuple[str, ...]:
     """One line for each kind of layer that onnxruntime has no kernels for in the type the model computes in."""
     found = []
-    names = list(dict.fromkeys(node.keras_layer for node in model.nodes if _narrowed(node)))
-    if names:
-        listed = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
-        found.append(f"computed in float32, not float64, which onnxruntime has no kernels for: {listed}")
+    for dtype in ("float64", "float16"):
+        names = list(dict.fromkeys(node.keras_layer for node in model.nodes if _in_float32(node, dtype)))
+        if names:
+            listed = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+            found.append(f"computed in float32, not {dtype}, which onnxruntime has no kernels for: {listed}")
     values = [value for node in model.nodes for value in (*node.inputs, *node.outputs) if value is not None]
     for dtype, other in COMPUTED_AS.items():
         if any(value.dtype == dtype for value in (*model.inputs, *values)):
@@ -24,11 +25,13 @@ def notes(model: Model) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _narrowed(node: Node) -> bool:
+def _in_float32(node: Node, dtype: str) -> bool:
     layer = node.layer
-    if node.outputs[0].dtype != "float64":
+    if node.outputs[0].dtype != dtype:
         return False
     if isinstance(layer, Recurrent):
         cells = [direction.cell for direction in layer.directions]
+        if dtype == "float16":  # a Scan
+            return not all(is_native(cell) for cell in cells)
         return any(isinstance(cell, ConvLSTMCell) or is_native(cell) for cell in cells)
-    return isinstance(layer, Conv | ConvTranspose)
+    return dtype == "float64" and isinstance(layer, Conv | ConvTranspose)

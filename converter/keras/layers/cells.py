@@ -106,7 +106,9 @@ def lstm_cell(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: int
         bias = bias.map(lambda b: b[: 4 * units] + b[4 * units :], (4 * units,))
     if bias is not None:
         _check(bias, "bias", 4 * units)
-    default = activation_of(era.switch("recurrent_activation"), era)
+    # PeepholeLSTMCell extends TF 1's cell to the last: tf115_peephole, tf26_peephole
+    peephole_cell = spec.class_name == "PeepholeLSTMCell"
+    default = activation_of("hard_sigmoid" if peephole_cell else era.switch("recurrent_activation"), era)
     gate = SIGMOID if spec.class_name == "CuDNNLSTM" else _activation(config.recurrent_activation, default, era)
     parts = tuple(bound.variables[n].astype(dtype) for n in PEEPHOLES if n in bound.variables)
     for part in parts:
@@ -221,6 +223,9 @@ def cells_of(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: int 
     if spec.class_name == "RNN":
         return cells_of(spec.children["cell"], bound.children["cell"], era, dtype, features)
     if spec.class_name == "StackedRNNCells":
+        config: Any = spec.config
+        if config.reverse_state_order and era.family == "keras":  # tf.keras accepts it and changes nothing
+            raise Unsupported("StackedRNNCells with reverse_state_order")
         found: tuple[Cell, ...] = ()
         for key, child in spec.children.items():
             found += cells_of(child, bound.children[key], era, dtype, features)

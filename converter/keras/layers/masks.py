@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from converter.errors import Unsupported
 from converter.keras.graph import Tensor
-from converter.keras.spec import Call
+from converter.keras.spec import Call, flatten
 from converter.model import Value
 
 
@@ -20,6 +20,15 @@ def explicit_mask(call: Call, name: str = "mask") -> Value | None:
     if not isinstance(given, Tensor):
         raise Unsupported(f"{name}= of {call.spec.class_name} is no single tensor")
     return call.ops.cast(given.value, "bool")
+
+
+def carried_mask(call: Call) -> Value | None:
+    """The mask that a layer which passes masks on gives its outputs."""
+    given = explicit_mask(call)
+    if given is not None and call.era.switch("explicit_mask_carried"):
+        return given
+    first = flatten(call.args)
+    return first[0].mask if first else None
 
 
 def call_mask(call: Call) -> Value | None:

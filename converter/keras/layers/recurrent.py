@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from converter.activations import SIGMOID, TANH
 from converter.errors import InvalidModel, Unsupported
@@ -16,7 +17,7 @@ from converter.keras.layers.passes import Pass, mask_of_steps, run_pass, state_n
 from converter.keras.schema import Config
 from converter.keras.spec import Call, LayerSpec, LayerType, flatten
 from converter.layers import Cell, ConvLSTMCell, MaskedOutput
-from converter.model import Shape, Value
+from converter.model import Array, Shape, Value
 
 
 class LSTMConfig(CellConfig, frozen=True):
@@ -73,17 +74,67 @@ def arguments(call: Call) -> Arguments:
     """Sort out x, initial_state and mask: Keras 2 lists the states behind x, Keras 3 passes initial_state."""
     if call.kwargs.get("constants") is not None:
         raise Unsupported("RNN constants")
-    x, *states = flatten(call.args[:1])
+    x, *more = flatten(call.args[:1])
     given = call.args[1] if len(call.args) > 1 else call.kwargs.get("initial_state")
-    states += flatten(given)
+    states = [t.value for t in more] + given_states(call, given, x)
     explicit = call.args[2] if len(call.args) > 2 else call.kwargs.get("mask")
     if isinstance(explicit, list):
-        explicit = explicit[0]
-    mask = explicit.value if isinstance(explicit, Tensor) else None
-    carried = mask if mask is not None else x.mask
+        explicit = explicit[0] if explicit else None
+    if not isinstance(explicit, Tensor | None):
+        raise Unsupported("mask= that is no tensor")
+    mask = None if explicit is None else explicit.value
+    carried = mask if mask is not None and call.era.switch("explicit_mask_carried") else x.mask
     if mask is None and (not states or call.era.switch("mask_with_initial_state")):
         mask = x.mask
-    return Arguments(x, tuple(t.value for t in states), mask, carried)
+    return Arguments(x, tuple(states), mask, carried)
+
+
+def given_states(call: Call, given: Any, x: Tensor) -> list[Value]:
+    """Initial states: tensors, and constants (arrays; lists of numbers in tf.keras), in lists of any depth.
+
+    Raises:
+        Unsupported: something else.
+    """
+    if given is None:
+        return []
+    if isinstance(given, Tensor):
+        return [given.value]
+    if isinstance(given, np.ndarray) or depth(given) == len(x.shape) - 1:
+        return [constant_state(call, given, x)]
+    if not isinstance(given, list | tuple):
+        raise Unsupported(f"an initial state that is a {type(given).__name__}")
+    return [state for item in given for state in given_states(call, item, x)]
+
+
+def depth(given: Any) -> int:
+    """How many lists stand around a number; -1 if it is none."""
+    if isinstance(given, list):
+        below = depth(given[0]) if given else -1
+        return below + 1 if below >= 0 else -1
+    return 0 if isinstance(given, int | float) else -1
+
+
+def constant_state(call: Call, given: Array | list[Any], x: Tensor) -> Value:
+    """A state that is a constant [batch, ...]. Keras 3 uses a single row for the whole batch.
+
+    Raises:
+        InvalidModel: it holds other things than numbers, has another number of axes, or another batch than others.
+    """
+    try:
+        array = np.asarray(given, np.float64)
+    except (TypeError, ValueError):
+        raise InvalidModel("a constant initial state is no array of numbers") from None
+    if array.ndim != len(x.shape) - 1 or not array.size:
+        raise InvalidModel(f"a constant initial state has shape {array.shape}, {len(x.shape) - 1} axes are expected")
+    state = call.ops.constant(array, call.dtype)
+    if len(array) > 1 or call.era.major < 3:
+        call.graph.fix_batch(len(array))
+        return state
+    ops = call.ops
+    rows = ops.squeeze(ops.slice(x.value, 1, 0, 1), 1)
+    for axis in range(1, array.ndim):
+        rows = ops.slice(rows, axis, 0, 1)
+    return ops.where(ops.cast(rows, "bool"), state, state)
 
 
 def masked_output(call: Call, spec: LayerSpec, zero: bool, cells: Sequence[Cell]) -> MaskedOutput:
@@ -132,16 +183,33 @@ def features(x: Tensor, spec: LayerSpec) -> int | None:
 def initial_states(call: Call, cells: Sequence[Cell], given: tuple[Value, ...], config: Any, x: Shape) -> list[Value]:
     """Initial states in the order of the cells: those passed, those carried by a stateful layer, or none (zeros)."""
     suffixes = [f"{k}_{n}" if len(cells) > 1 else n for k, cell in enumerate(cells) for n in state_names(cell)]
+    shapes = [s for cell in cells for s in state_shapes(cell, x, config)]
     if given:
         if config.stateful:
             raise Unsupported("a stateful layer that is also called with initial_state")
         if len(given) != len(suffixes):
             raise InvalidModel(f"{len(given)} initial states are passed, {len(suffixes)} expected")
-        return in_cell_order(call, cells, list(given))
+        ordered = in_cell_order(call, cells, list(given))
+        for state, shape in zip(ordered, shapes, strict=True):
+            check_state(state.shape, shape)
+        return ordered
     if not config.stateful:
         return []
-    shapes = [s for cell in cells for s in state_shapes(cell, x, config)]
-    return list(call.graph.carry(call.path, suffixes, shapes, call.dtype))
+    flow = call.era.switch("states_flow_between_calls")
+    return list(call.graph.carry(call.path, suffixes, shapes, call.dtype, flow))
+
+
+def check_state(shape: Shape, expected: Shape) -> None:
+    """Refuse an initial state of another size.
+
+    Raises:
+        InvalidModel: with both shapes.
+    """
+    fits = len(shape) == len(expected) and all(
+        None in (n, m) or n == m for n, m in zip(shape[1:], expected[1:], strict=True)
+    )
+    if not fits:
+        raise InvalidModel(f"an initial state has shape {shape}, {expected} is expected")
 
 
 def in_cell_order(call: Call, cells: Sequence[Cell], states: list[Value]) -> list[Value]:

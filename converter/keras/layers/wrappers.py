@@ -10,6 +10,7 @@ from converter.errors import InvalidModel, Unsupported
 from converter.keras.era import Era
 from converter.keras.graph import Tensor
 from converter.keras.layers.cells import cells_of
+from converter.keras.layers.masks import call_mask, carried_mask
 from converter.keras.layers.passes import Pass, mask_of_steps, run_pass, state_names, state_shapes
 from converter.keras.layers.recurrent import arguments, features, in_caller_order, initial_states, masked_output
 from converter.keras.schema import Config
@@ -98,10 +99,16 @@ def fits_one_node(passes: list[Pass], mask: Value | None, merge: str | None) -> 
 
 
 def _states(call: Call, cells: list[Any], given: tuple[Value, ...], configs: list[Any], x: Shape) -> list[list[Value]]:
-    """Initial states of each side."""
+    """Initial states of each side.
+
+    Raises:
+        Unsupported: they are passed to sides of which one has more states. Keras splits them in the middle.
+    """
     if configs[0].stateful and not given:
         return _carry_both(call, cells, x, configs)
-    forward = sum(len(state_names(cell)) for cell in cells[0])
+    forward, backward = (sum(len(state_names(cell)) for cell in stack) for stack in cells)
+    if given and forward != backward:
+        raise Unsupported("initial states for two sides of which one has more states than the other")
     parts = (given[:forward], given[forward:])
     return [initial_states(call, *side, x) for side in zip(cells, parts, configs, strict=True)]
 
@@ -115,7 +122,8 @@ def _carry_both(call: Call, cells: list[Any], x: Shape, configs: list[Any]) -> l
             infix = f"{k}_" if len(stack) > 1 else ""
             suffixes += [f"{side}_{infix}{name}" for name in state_names(cell)]
             shapes += state_shapes(cell, x, config)
-    values = list(call.graph.carry(call.path, suffixes, shapes, call.dtype))
+    flow = call.era.switch("states_flow_between_calls")
+    values = list(call.graph.carry(call.path, suffixes, shapes, call.dtype, flow))
     split = sum(len(state_names(c)) for c in cells[0])
     return [values[:split], values[split:]]
 
@@ -185,17 +193,19 @@ STEPWISE = frozenset({
 
 def _time_distributed(call: Call) -> tuple[Tensor, ...]:
     inner, bound = call.spec.children["layer"], call.bound.children["layer"]
-    x = call.x
+    x, carried = Tensor(call.x.value, call_mask(call)), carried_mask(call)
     if len(x.shape) < 3:
         raise InvalidModel(f"needs an input of shape (batch, time, ...), got {x.shape}")
     path = f"{call.path}/{inner.name}"
     if inner.class_name in STEPWISE:
         y = call.apply(inner, (Tensor(x.value),), {}, bound, path)
-        return tuple(Tensor(t.value, x.mask) for t in y)
-    return tuple(_apply_to_steps(call, inner, bound, x, path))
+        return tuple(Tensor(t.value, carried) for t in y)
+    return tuple(_apply_to_steps(call, inner, bound, x, carried, path))
 
 
-def _apply_to_steps(call: Call, inner: LayerSpec, bound: Bound, x: Tensor, path: str) -> list[Tensor]:
+def _apply_to_steps(
+    call: Call, inner: LayerSpec, bound: Bound, x: Tensor, carried: Value | None, path: str
+) -> list[Tensor]:
     """Fold time into the batch, apply, unfold: [batch, time, ...] -> [batch·time, ...] -> [batch, time, ...]."""
     if getattr(inner.config, "stateful", False):
         raise Unsupported("TimeDistributed around a stateful layer")
@@ -205,20 +215,19 @@ def _apply_to_steps(call: Call, inner: LayerSpec, bound: Bound, x: Tensor, path:
     inner_mask = fold(call, x.mask) if x.mask is not None and deep else None
     outputs = call.apply(inner, (Tensor(folded, inner_mask),), {}, bound, path)
     return [
-        Tensor(unfold(call, tensor.value, x.value), _mask_after(call, x, tensor.mask) if masks == "inner" else x.mask)
-        for tensor in flatten(list(outputs))
+        Tensor(unfold(call, t.value, x.value), _mask_after(call, x, t.mask, carried) if masks == "inner" else carried)
+        for t in flatten(list(outputs))
     ]
 
 
-def _mask_after(call: Call, x: Tensor, made: Value | None) -> Value | None:
-    """The wrapped layer's own mask where it gives one, else the input's, true where any of a step is."""
+def _mask_after(call: Call, x: Tensor, made: Value | None, carried: Value | None) -> Value | None:
+    """The wrapped layer's own mask where it gives one, else the one carried, true where any of a step is."""
     if made is not None:
         return unfold(call, made, x.value)
-    mask = x.mask
-    for _ in range(len(mask.shape) - 2 if mask is not None else 0):
-        assert mask is not None
-        mask = call.ops.reduce("any", mask, [-1])
-    return mask
+    for _ in range(len(carried.shape) - 2 if carried is not None else 0):
+        assert carried is not None
+        carried = call.ops.reduce("any", carried, [-1])
+    return carried
 
 
 def fold(call: Call, x: Value) -> Value:
