@@ -34,7 +34,7 @@ def execution_order(model: ModelSpec, done: Collection[Key]) -> list[Key]:
 
 
 def depth_first(model: ModelSpec, done: Collection[Key]) -> list[Key]:
-    """The calls needed for what a model gives, each after those it reads. Iterative, so that no depth can overflow a stack.
+    """The calls needed for what a model gives, each after those it reads. Iterative: no depth can overflow a stack.
 
     Raises:
         InvalidModel: a cycle, or a call that is not there.
