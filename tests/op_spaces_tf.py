@@ -177,7 +177,7 @@ FUNCTIONS: dict[str, Function] = {
     "transpose": Function("transpose", case(In((2, 3)), st.one_of(st.none(), st.permutations([0, 1, 2])))),
     "matrix_transpose": Function("linalg.matrix_transpose", case(DEEPLY)),
     "reverse": Function("reverse", case(DEEPLY, st.sampled_from([[1], [1, 2], [-1]]))),
-    "roll": Function("roll", case(DEEPLY, st.sampled_from([1, -1]), INNER)),
+    "roll": Function("roll", case(DEEPLY, st.sampled_from([1, -1, 5]), INNER)),
     "repeat": Function("repeat", case(DEEPLY, st.sampled_from([2, 3]), axis=INNER)),
     "tile": Function("tile", case(In((4, 3)), st.sampled_from([[1, 2, 1], [2, 1, 2]]))),
     "pad": Function(

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from converter import layers
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.layers.op_indexing import take
+from converter.keras.layers.op_making import positions
 from converter.keras.layers.op_shapes import concatenate, flip, split
 from converter.keras.layers.op_values import Operand, axis_in, flattened, integers, one_integer, tensor, together
 from converter.keras.layers.reshaping import product
@@ -40,11 +42,7 @@ def rot90(o: Ops, x: Operand, times: Any = 1, axes: Any = (0, 1)) -> Value:
 
 
 def roll(o: Ops, x: Operand, shift: Any, axis: Any = None) -> Value:
-    """What leaves at one end comes in at the other.
-
-    Raises:
-        Unsupported: by more than one place along an axis of open size, where it could go round.
-    """
+    """What leaves at one end comes in at the other."""
     value = tensor(x)
     if axis is None:
         size = product(value.shape)
@@ -55,10 +53,12 @@ def roll(o: Ops, x: Operand, shift: Any, axis: Any = None) -> Value:
     for steps, given in zip(integers(shift, "shift"), integers(axis, "axis"), strict=True):
         at = axis_in(given, len(value.shape))
         size = value.shape[at]
-        if size is None and abs(steps) > 1:
-            raise Unsupported(f"roll by {steps} along an axis of open size")
-        steps = steps if size is None else steps % size
-        if steps:
+        if size is None:
+            count = o.one(layers.Size(at), [value], (), "int64")
+            places = o.with_scalar("subtract", positions(o, value, at), steps)
+            value = take(o, value, o.elementwise("mod", places, count), at)
+        elif steps % size:
+            steps %= size
             value = o.concatenate([o.slice(value, at, -steps, None), o.slice(value, at, None, -steps)], at)
     return value
 
