@@ -116,6 +116,17 @@ SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
         "tf.keras": ((_ALWAYS, "inner", "TF 1.15, 2.1, 2.4, 2.15"),),
         "keras3": ((_ALWAYS, "given", "keras/src/layers/rnn/time_distributed.py of 3.3.3, 3.15.1"),),
     },
+    "time_distributed_masks_fixed": {
+        # The same in a model whose inputs have a batch size; "unsure": "passed" for LSTM and GRU, else undecided.
+        "keras": ((_ALWAYS, "passed", "tdfixed of 2.3.1; keras/layers/wrappers.py of 1.2.2, 2.1.6"),),
+        "tf.keras": (
+            (_ALWAYS, "passed", "python/keras/layers/wrappers.py of TF 1.13"),
+            ((2, 2, 4), "unsure", "tdfixed of TF 1.15; 1.13 writes this version, too, and passes it to all layers"),
+            (_TF2, "given", "tdfixed of TF 2.1"),
+            ((2, 3, 1), "inner", "tdfixed of TF 2.2"),
+        ),
+        "keras3": ((_ALWAYS, "given", "keras/src/layers/rnn/time_distributed.py of 3.3.3, 3.15.1"),),
+    },
     "mask_with_initial_state": {  # whether an implicit mask is applied when initial_state is passed
         "keras": ((_ALWAYS, True, "semantics measured on 2.3.1"),),
         "tf.keras": ((_ALWAYS, True, "semantics measured on TF 1.15, 2.4, 2.21"),),

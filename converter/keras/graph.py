@@ -39,6 +39,7 @@ class Graph:
     layers: dict[str, LayerInfo] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     batch: int | None = None  # where constants fix it
+    fixed_inputs: bool = False  # whether the file gives the model's inputs a batch size
     _names: dict[str, int] = field(default_factory=dict)
     _last_state: dict[str, tuple[Value, ...]] = field(default_factory=dict)
 

@@ -72,6 +72,7 @@ class Topology:
             shape = implied_shape(model, bound)
         if not shape or any(n is not None and n < 1 for n in shape):
             raise InvalidModel(f"bad input shape {shape}", where=f"layer {clean(layer.name)!r}")
+        self.graph.fixed_inputs |= shape[0] is not None
         batch = shape[0] if self.fixed_batch else None
         return Value(self.graph.unique(layer.name), (batch, *shape[1:]), config.compute_dtype or "float32")
 

@@ -210,14 +210,32 @@ def _apply_to_steps(
     if getattr(inner.config, "stateful", False):
         raise Unsupported("TimeDistributed around a stateful layer")
     folded = fold(call, x.value)
-    masks = call.era.switch("time_distributed_masks")
-    deep = x.mask is not None and len(x.mask.shape) > 2 and masks != "passed"
+    masks, deep = _masks(call, inner, x)
     inner_mask = fold(call, x.mask) if x.mask is not None and deep else None
     outputs = call.apply(inner, (Tensor(folded, inner_mask),), {}, bound, path)
     return [
         Tensor(unfold(call, t.value, x.value), _mask_after(call, x, t.mask, carried) if masks == "inner" else carried)
         for t in flatten(list(outputs))
     ]
+
+
+def _masks(call: Call, inner: LayerSpec, x: Tensor) -> tuple[str, bool]:
+    """How masks go, by the table of switches, and whether the input has one that the wrapped layer sees.
+
+    Raises:
+        Unsupported: releases of TensorFlow that write the same version differ.
+    """
+    fixed = call.graph.fixed_inputs
+    masks = call.era.switch("time_distributed_masks_fixed" if fixed else "time_distributed_masks")
+    deep = x.mask is not None and len(x.mask.shape) > 2
+    if masks == "unsure":
+        if deep and inner.class_name not in {"LSTM", "GRU"}:
+            what = (
+                f"TimeDistributed around {inner.class_name} with a mask for each step, in a model of a fixed batch size"
+            )
+            raise Unsupported(f"{what}: TF 1.13 and 1.15 treat it in two ways and write the same version")
+        masks = "passed"
+    return masks, deep and masks != "passed"
 
 
 def _mask_after(call: Call, x: Tensor, made: Value | None, carried: Value | None) -> Value | None:
