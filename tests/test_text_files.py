@@ -121,7 +121,7 @@ BROKEN: dict[str, tuple[bytes | None, dict[str, Any], str]] = {
     "too wide": (
         None,
         {"output_mode": "multi_hot", "vocabulary": ["a"], "max_tokens": 2**30, "pad_to_max_tokens": True},
-        "words encoded as vectors of 1073741824 numbers",
+        "vectors of 1073741824 numbers",
     ),
     "Python code": (
         WORDS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ from converter.errors import InvalidModel, Unsupported
 from converter.layers import Layer
 from converter.model import LayerInfo, Node, Shape, State, Value
 
+LARGEST = 1 << 28  # numbers in one row of a batch
 MAX_NODES = 100_000  # of the inlined graph
 
 
@@ -28,6 +30,16 @@ class Tensor:
     def dtype(self) -> str:
         """Of the value."""
         return self.value.dtype
+
+
+def refuse_large(shape: Shape) -> None:
+    """Refuse a declared size that would fill the memory of whoever runs or proves the model.
+
+    Raises:
+        Unsupported: more than LARGEST numbers in one row of a batch.
+    """
+    if math.prod(size for size in shape[1:] if size) > LARGEST:
+        raise Unsupported(f"tensors of shape {tuple(shape)}, larger than any that could be run")
 
 
 @dataclass
@@ -71,10 +83,12 @@ class Graph:
         """Add a node for the Keras layer at `path`; `outputs` are (shape, dtype) of what it makes.
 
         Raises:
-            Unsupported: the graph has grown beyond MAX_NODES.
+            Unsupported: the graph has grown beyond MAX_NODES, or a value beyond LARGEST.
         """
         if len(self.nodes) >= MAX_NODES:
             raise Unsupported(f"the model has more than {MAX_NODES} operations once nested models are inlined")
+        for shape, _ in outputs:
+            refuse_large(shape)
         name = self.unique(path)
         values = tuple(
             Value(self.unique(f"{name}:{k}"), tuple(shape), dtype) for k, (shape, dtype) in enumerate(outputs)

@@ -10,11 +10,12 @@ import numpy as np
 
 from converter import layers
 from converter.activations import Activation
-from converter.errors import InvalidModel
+from converter.errors import InvalidModel, Unsupported
 from converter.keras.graph import Graph
 from converter.layers import ElementwiseOp, Layer, UnaryOp
 from converter.model import Shape, Value, Weight, constant
 
+MAX_DEPTH = 1 << 24
 COMPARISONS = frozenset({"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"})
 FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
 
@@ -56,6 +57,18 @@ class Ops:
         array = np.asarray(values)
         weight = constant(f"{self.path}/constant", array).astype(dtype)
         return self.weight(weight)
+
+    def numbers(self, start: int, stop: int, step: int = 1) -> Value:
+        """range(start, stop, step), int64.
+
+        Raises:
+            Unsupported: more numbers than anybody means. InvalidModel: a step of 0.
+        """
+        if step == 0:
+            raise InvalidModel("a range in steps of 0")
+        if len(range(start, stop, step)) > MAX_DEPTH:
+            raise Unsupported(f"a range of {len(range(start, stop, step))} numbers")
+        return self.constant(np.arange(start, stop, step), "int64")
 
     def weight(self, weight: Weight) -> Value:
         """A weight as a tensor."""
@@ -116,6 +129,16 @@ class Ops:
         """A new axis of size 1 at `axis` of the result (negative counts from its end)."""
         axis %= len(x.shape) + 1
         return self.one(layers.ExpandDims((axis,)), [x], (*x.shape[:axis], 1, *x.shape[axis:]), x.dtype)
+
+    def one_hot(self, x: Value, depth: int, dtype: str) -> Value:
+        """Integers as unit vectors along a new last axis; zeros where they are out of range.
+
+        Raises:
+            Unsupported: longer vectors than anybody means, which would fill the memory.
+        """
+        if depth > MAX_DEPTH:
+            raise Unsupported(f"vectors of {depth} numbers for integers; more than {MAX_DEPTH} are not exported")
+        return self.one(layers.OneHot(depth), [x], (*x.shape, depth), dtype)
 
     def squeeze(self, x: Value, axis: int) -> Value:
         """An axis of size 1 removed."""

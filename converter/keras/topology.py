@@ -9,7 +9,7 @@ from typing import Any
 from converter.errors import ConversionError, InvalidModel, Unsupported, clean
 from converter.keras.cutting import placed
 from converter.keras.era import Era
-from converter.keras.graph import Graph, Tensor
+from converter.keras.graph import Graph, Tensor, refuse_large
 from converter.keras.layers.augmentation import TYPES as AUGMENTATIONS
 from converter.keras.layers.masks import carried_mask
 from converter.keras.ops import FLOATS, Ops
@@ -72,6 +72,7 @@ class Topology:
             shape = implied_shape(model, bound)
         if not shape or any(n is not None and n < 1 for n in shape):
             raise InvalidModel(f"bad input shape {shape}", where=f"layer {clean(layer.name)!r}")
+        refuse_large(shape)
         self.graph.fixed_inputs |= shape[0] is not None
         batch = shape[0] if self.fixed_batch else None
         return Value(self.graph.unique(layer.name), (batch, *shape[1:]), config.compute_dtype or "float32")

@@ -22,7 +22,6 @@ from converter.model import Value, Weight, constant
 
 Word = int | str
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-MAX_DEPTH = 1 << 24  # of vectors that stand for words
 KEEP_WORDS = (
     "save the model as .keras, or as a SavedModel with tf.keras; or give the layer its words when you build it, "
     "vocabulary=[...]"
@@ -156,8 +155,6 @@ def looked_up(call: Call, config: AnyLookup, x: Value) -> Value:
     if config.max_tokens is not None and size > config.max_tokens:
         raise InvalidModel(f"{size} words where max_tokens is {config.max_tokens}")
     depth = config.max_tokens if config.pad_to_max_tokens and config.max_tokens else size
-    if config.output_mode != "int" and depth > MAX_DEPTH:
-        raise Unsupported(f"words encoded as vectors of {depth} numbers; more than {MAX_DEPTH} are not exported")
     index = _index(call, config, x, words, depth)
     if config.output_mode == "int":
         named = config.dtype if call.era.major < 3 and config.dtype == "int32" else "int64"

@@ -219,7 +219,7 @@ def one_hot(o: Ops, x: Operand, classes: Any, axis: Any = -1, dtype: Any = None)
     value, depth = tensor(x), one_integer(classes, "num_classes")
     if value.dtype == "bool" or value.dtype in FLOATS:
         value = o.cast(value, "int64")
-    made = o.one(layers.OneHot(depth), [value], (*value.shape, depth), dtype or "float32")
+    made = o.one_hot(value, depth, dtype or "float32")
     return move_axes(o, made, [-1], [axis])
 
 

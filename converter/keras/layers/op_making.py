@@ -21,7 +21,7 @@ def positions(o: Ops, x: Value, axis: int) -> Value:
     """0, 1, ... along an axis of x, as a vector of int64."""
     size = x.shape[axis]
     if size is not None:
-        return o.constant(np.arange(size), "int64")
+        return o.numbers(0, size)
     return o.one(layers.Range(), [o.one(layers.Size(axis % len(x.shape)), [x], (), "int64")], (None,), "int64")
 
 
@@ -132,7 +132,7 @@ def numbers(o: Ops, start: Any, limit: Any = None, delta: Any = 1, dtype: Any = 
         start, limit = 0, start
     first, step = one_integer(start, "start"), one_integer(delta, "delta")
     if not isinstance(limit, Value):
-        return o.constant(np.arange(first, one_integer(limit, "limit"), step), str(dtype or "int32"))
+        return o.cast(o.numbers(first, one_integer(limit, "limit"), step), str(dtype or "int32"))
     if (first, step) != (0, 1) or limit.shape:
         raise Unsupported(f"a range from {first} by {step} up to what the model computes")
     made = o.one(layers.Range(), [o.cast(limit, "int64")], (None,), "int64")
@@ -182,6 +182,6 @@ def sequence_mask(o: Ops, lengths: Operand, longest: Any = None, dtype: Any = "b
     if isinstance(longest, Value):
         steps = o.one(layers.Range(), [o.cast(longest, "int64")], (None,), "int64")
     else:
-        steps = o.constant(np.arange(one_integer(longest, "maxlen")), "int64")
+        steps = o.numbers(0, one_integer(longest, "maxlen"))
     mask = o.elementwise("less", steps, o.expand_dims(o.cast(value, "int64"), -1))
     return o.cast(mask, str(dtype))

@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from converter import layers
 from converter.errors import InvalidModel, Unsupported
 from converter.keras.era import Era
 from converter.keras.graph import Tensor
@@ -187,10 +186,10 @@ def encode(call: Call, index: Value, mode: OutputMode, depth: int, weights: Valu
     if mode == "one_hot":
         if len(index.shape) > 1 and index.shape[-1] == 1:
             index = ops.squeeze(index, -1)
-        return ops.one(layers.OneHot(depth), [index], (*index.shape, depth), dtype)
+        return ops.one_hot(index, depth, dtype)
     if mode == "tf_idf" or len(index.shape) != 2:
         raise Unsupported(f"output_mode {mode} of an input of shape {index.shape}")
-    vectors = ops.one(layers.OneHot(depth), [index], (*index.shape, depth), dtype)
+    vectors = ops.one_hot(index, depth, dtype)
     if weights is not None:
         vectors = ops.elementwise("multiply", vectors, ops.expand_dims(ops.cast(weights, dtype), -1))
     return ops.reduce("sum" if mode == "count" else "max", vectors, [1])

@@ -43,17 +43,22 @@ class CenterCropConfig(Config, frozen=True, kw_only=True):
     data_format: DataFormat | None = None
 
 
+LARGEST = 1 << 24  # numbers in a matrix of interpolation
+
+
 def resize(
     ops: Ops, x: Value, axes: range, out: Sizes, method: str, *, antialias: bool = False, legacy: bool = False
 ) -> Value:
     """Both spatial axes by one interpolation, in float32 whatever x is, as TensorFlow does; one axis after the other.
 
     Raises:
-        Unsupported: a size is open, or nobody knows the interpolation.
+        Unsupported: a size is open, or beyond all images, or nobody knows the interpolation.
     """
     sizes = known_sizes(x, axes)
     y = x if method == "nearest" else ops.cast(x, "float32")
     for axis, size, wanted in zip(axes, sizes, out, strict=True):
+        if size * wanted > LARGEST:
+            raise Unsupported(f"resizing {size} rows or columns of pixels to {wanted}")
         weights = matrix(method, size, wanted, antialias=antialias, legacy=legacy)
         if weights is None:
             raise Unsupported(f"resizing by {method} interpolation")
