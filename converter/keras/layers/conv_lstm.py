@@ -7,12 +7,12 @@ from typing import ClassVar, Literal
 import msgspec
 
 from converter.keras.layers.cells import INERT, variables
-from converter.keras.layers.recurrent import recurrent
-from converter.keras.schema import ActivationField, Config, DataFormat, Ints, Positive
+from converter.keras.layers.recurrent import SequenceConfig, recurrent
+from converter.keras.schema import ActivationField, DataFormat, Ints, Positive
 from converter.keras.spec import LayerType
 
 
-class ConvLSTMConfig(Config, frozen=True):
+class ConvLSTMConfig(SequenceConfig, frozen=True, kw_only=True):
     """https://keras.io/api/layers/recurrent_layers/conv_lstm2d/"""
 
     inert: ClassVar[frozenset[str]] = INERT | {"rank"}
@@ -29,13 +29,6 @@ class ConvLSTMConfig(Config, frozen=True):
     dropout: float = 0.0
     recurrent_dropout: float = 0.0
     consume_less: str = "cpu"
-    return_sequences: bool = False
-    return_state: bool = False
-    go_backwards: bool = False
-    stateful: bool = False
-    unroll: bool = False
-    time_major: bool = False
-    zero_output_for_mask: bool = False
 
 
 TYPES: dict[str, LayerType] = {

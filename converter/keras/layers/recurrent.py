@@ -39,10 +39,9 @@ class GRUConfig(LSTMConfig, frozen=True):
     reset_after: bool | msgspec.UnsetType = msgspec.UNSET
 
 
-class RNNConfig(Config, frozen=True):
-    """https://keras.io/api/layers/recurrent_layers/rnn/"""
+class SequenceConfig(Config, frozen=True):
+    """The same options for layers whose other arguments are not those of a cell: structs have one base."""
 
-    cell: dict[str, Any] | list[dict[str, Any]]
     return_sequences: bool = False
     return_state: bool = False
     go_backwards: bool = False
@@ -50,6 +49,12 @@ class RNNConfig(Config, frozen=True):
     unroll: bool = False
     time_major: bool = False
     zero_output_for_mask: bool = False
+
+
+class RNNConfig(SequenceConfig, frozen=True, kw_only=True):
+    """https://keras.io/api/layers/recurrent_layers/rnn/"""
+
+    cell: dict[str, Any] | list[dict[str, Any]]
     num_constants: int | None = None
 
 
