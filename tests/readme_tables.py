@@ -16,6 +16,9 @@ from converter import layers as neutral
 from converter.activations import BY_MAJOR, NAMES, native
 from converter.errors import Unsupported
 from converter.keras import layers
+from converter.keras.layers.op_keras3 import KERAS3
+from converter.keras.layers.op_node_defs import NODE_DEFS
+from converter.keras.layers.op_tensorflow import TF_FUNCTIONS
 from converter.keras.layers.versions import versions
 from converter.model import Model
 
@@ -72,9 +75,13 @@ def layer_table() -> str:
 
 
 def operation_table() -> str:
-    """Operations that stand in models as layers."""
-    names = sorted(name.removeprefix("ops.") for name in layers.LAYERS if name.startswith("ops."))
-    return "Operations of Keras 3 (`keras.ops`): " + ", ".join(names) + "."
+    """Operations that stand in models as layers, as each vocabulary calls them."""
+    vocabularies = {
+        "Keras 3 (`keras.ops`)": KERAS3,
+        "tf.keras since 2.4 (TFOpLambda and SlicingOpLambda, by the function's last name)": TF_FUNCTIONS,
+        "TensorFlow 1.15 to 2.3 (TensorFlowOpLayer)": NODE_DEFS,
+    }
+    return "\n".join(f"* {whose}: {', '.join(sorted(rows))}." for whose, rows in vocabularies.items())
 
 
 def neutral_table() -> str:
