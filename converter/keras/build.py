@@ -17,7 +17,8 @@ from converter.keras.parse import MODELS, parse_layer
 from converter.keras.signs import era_of
 from converter.keras.source import Source
 from converter.keras.spec import Bound, LayerSpec, LayerType, ModelSpec
-from converter.keras.topology import Topology, check_size
+from converter.keras.topology import Topology
+from converter.keras.traits import check_size
 from converter.model import Model, Provenance, Value
 
 

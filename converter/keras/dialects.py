@@ -10,9 +10,8 @@ from typing import Any
 
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.era import Era
-from converter.keras.layers.op_keras3 import KERAS3
-from converter.keras.layers.op_rows import PREFIX
 
+PREFIX = "ops."  # before the class of a Keras 3 operation, since layers have the same names (Add, Concatenate, Softmax)
 Raw = Mapping[str, Any]
 
 # Class names that became others.
@@ -126,7 +125,11 @@ def is_operation(raw: Raw) -> bool:
     module, config = raw.get("module"), raw.get("config")
     if isinstance(module, str):
         return module.startswith(("keras.src.ops", "keras.ops"))
-    return raw["class_name"] in KERAS3 and isinstance(config, Mapping) and "trainable" not in config
+    if not isinstance(config, Mapping) or "trainable" in config:
+        return False
+    from converter.keras.layers.op_keras3 import KERAS3  # the operations and what they are made of take time to import
+
+    return raw["class_name"] in KERAS3
 
 
 def is_foreign(raw: Raw) -> bool:

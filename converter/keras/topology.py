@@ -10,7 +10,6 @@ from converter.errors import ConversionError, InvalidModel, Unsupported, clean
 from converter.keras.cutting import placed
 from converter.keras.era import Era
 from converter.keras.graph import Graph, Tensor, refuse_large
-from converter.keras.layers.augmentation import TYPES as AUGMENTATIONS
 from converter.keras.layers.masks import carried_mask
 from converter.keras.ops import FLOATS, Ops
 from converter.keras.ordering import execution_order
@@ -28,9 +27,9 @@ from converter.keras.spec import (
     Ref,
     flatten,
 )
+from converter.keras.traits import acts_if_told
 from converter.model import LayerInfo, Shape, Value
 
-MAX_CALLS = 100_000  # forty nested models that each call the next one twice would make 2**40
 Outputs = dict[tuple[str, int], tuple[Tensor, ...]]
 # Rank of the input a layer class needs, where a Sequential says nothing of its input; the last axis is the kernel's.
 IMPLIED_RANK: Mapping[str, int] = {
@@ -110,10 +109,7 @@ class Topology:
     def _call(self, spec: LayerSpec, call: CallSpec, bound: Bound, done: Outputs, path: str) -> tuple[Tensor, ...]:
         args = tuple(resolve(item, done) for item in call.args)
         kwargs = {k: resolve(v, done) for k, v in call.kwargs.items() if k != "training"}
-        # Keras 3 writes training=True, their default, wherever these layers are called, and `predict` overrides it.
-        by_default = spec.class_name in AUGMENTATIONS or spec.class_name == "Pipeline"
-        acts = self.era.major < 3 if by_default else acts_in_training(spec)
-        if call.kwargs.get("training") is True and acts:
+        if call.kwargs.get("training") is True and acts_if_told(spec, self.era):
             raise Unsupported("is called with training=True: its output is random or depends on the batch")
         return self.apply(spec, args, kwargs, bound, path)
 
@@ -220,34 +216,6 @@ def masked(tensors: list[Tensor], masks: list[Any], era: Era) -> list[Tensor]:
         raise Unsupported("a nested model is called with mask= that is not one mask for each input")
     kept = [t.mask if era.major >= 3 else None for t in tensors]
     return [Tensor(t.value, m.value if m else k) for t, m, k in zip(tensors, masks, kept, strict=True)]
-
-
-def check_size(root: LayerSpec) -> None:
-    """Refuse a model that would grow without bound, before anything is inlined.
-
-    Raises:
-        Unsupported: it calls more than MAX_CALLS layers, needed or not.
-    """
-    if inlined_calls(root) > MAX_CALLS:
-        raise Unsupported(f"the model calls more than {MAX_CALLS} layers once nested models are inlined")
-
-
-def inlined_calls(spec: LayerSpec) -> int:
-    """How many layers are called when a layer or model is called once."""
-    if isinstance(spec.config, ModelSpec):
-        return sum(len(spec.config.calls.get(layer.name, ())) * inlined_calls(layer) for layer in spec.config.layers)
-    return 1 + sum(inlined_calls(child) for child in spec.children.values())
-
-
-def acts_in_training(spec: LayerSpec) -> bool:
-    """Whether training=True could change what a layer computes."""
-    config: Any = spec.config
-    if isinstance(config, ModelSpec):
-        return any(acts_in_training(layer) for layer in config.layers)
-    if spec.class_name in {"BatchNormalization", "GaussianNoise", "SpectralNormalization"}:
-        return True
-    rates = ("rate", "dropout", "recurrent_dropout")
-    return any(getattr(config, name, 0) for name in rates) or any(acts_in_training(c) for c in spec.children.values())
 
 
 def implied_shape(model: ModelSpec, bound: Bound) -> Shape:

@@ -1,68 +1,83 @@
-"""LAYERS: every Keras layer class that can be converted, by its Keras 3 name."""
+"""LAYERS: every Keras layer class that can be converted, by its Keras 3 name; each module is imported when needed."""
 
 from __future__ import annotations
 
-from converter.keras.layers import (
-    activations,
-    adaptive_pooling,
-    attention,
-    augmentation,
-    cells,
-    conv_lstm,
-    convolution,
-    core,
-    dot,
-    einsum_dense,
-    legacy,
-    locally_connected,
-    lookup,
-    merge,
-    multi_head,
-    normalization,
-    normalization_more,
-    operations,
-    pooling,
-    preprocessing,
-    recurrent,
-    reshaping,
-    resizing,
-    reversible,
-    spectrograms,
-    text,
-    transposed,
-    up_sampling,
-    wrappers,
-)
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+
+from converter.keras.dialects import PREFIX
 from converter.keras.spec import LayerType
 
-LAYERS: dict[str, LayerType] = {
-    **core.TYPES,
-    **activations.TYPES,
-    **normalization.TYPES,
-    **normalization_more.TYPES,
-    **multi_head.TYPES,
-    **einsum_dense.TYPES,
-    **attention.TYPES,
-    **convolution.TYPES,
-    **transposed.TYPES,
-    **spectrograms.TYPES,
-    **reversible.TYPES,
-    **pooling.TYPES,
-    **adaptive_pooling.TYPES,
-    **locally_connected.TYPES,
-    **preprocessing.TYPES,
-    **lookup.TYPES,
-    **text.TYPES,
-    **reshaping.TYPES,
-    **up_sampling.TYPES,
-    **resizing.TYPES,
-    **augmentation.TYPES,
-    **merge.TYPES,
-    **dot.TYPES,
-    **legacy.TYPES,
-    **operations.TYPES,
-    **cells.TYPES,
-    **recurrent.TYPES,
-    **conv_lstm.TYPES,
-    **wrappers.TYPES,
+# Module -> the classes that its TYPES explain. Keras 3's operations, "ops.X", stand in `operations`.
+MODULES: Mapping[str, str] = {
+    "core": (
+        "InputLayer Dense Embedding Masking Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D "
+        "GaussianNoise GaussianDropout AlphaDropout ActivityRegularization"
+    ),
+    "activations": "Activation LeakyReLU ELU ThresholdedReLU ReLU Softmax PReLU",
+    "normalization": "BatchNormalization LayerNormalization",
+    "normalization_more": "GroupNormalization RMSNormalization UnitNormalization SpectralNormalization",
+    "multi_head": "MultiHeadAttention GroupQueryAttention GroupedQueryAttention",
+    "einsum_dense": "EinsumDense",
+    "attention": "Attention AdditiveAttention",
+    "convolution": "Conv1D Conv2D Conv3D DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D",
+    "transposed": "Conv1DTranspose Conv2DTranspose Conv3DTranspose",
+    "spectrograms": "STFTSpectrogram MelSpectrogram",
+    "reversible": "ReversibleEmbedding Pipeline",
+    "pooling": (
+        "MaxPooling1D MaxPooling2D MaxPooling3D AveragePooling1D AveragePooling2D AveragePooling3D "
+        "GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D GlobalAveragePooling1D "
+        "GlobalAveragePooling2D GlobalAveragePooling3D"
+    ),
+    "adaptive_pooling": (
+        "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D "
+        "AdaptiveMaxPooling2D AdaptiveMaxPooling3D"
+    ),
+    "locally_connected": "LocallyConnected1D LocallyConnected2D",
+    "preprocessing": "Rescaling Normalization Discretization CategoryEncoding Identity",
+    "lookup": "IntegerLookup StringLookup",
+    "text": "TextVectorization",
+    "reshaping": (
+        "Flatten Reshape Permute RepeatVector Cropping1D Cropping2D Cropping3D ZeroPadding1D ZeroPadding2D "
+        "ZeroPadding3D"
+    ),
+    "up_sampling": "UpSampling1D UpSampling3D UpSampling2D",
+    "resizing": "Resizing CenterCrop",
+    "augmentation": (
+        "AugMix CutMix MaxNumBoundingBoxes MixUp RandAugment RandomBrightness RandomColorDegeneration "
+        "RandomColorJitter RandomContrast RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur "
+        "RandomGrayscale RandomHeight RandomHue RandomInvert RandomPerspective RandomPosterization "
+        "RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation RandomWidth RandomZoom "
+        "Solarization RandomCrop"
+    ),
+    "merge": "Add Subtract Multiply Average Maximum Minimum Concatenate",
+    "dot": "Dot",
+    "legacy": "ParametricSoftplus SReLU Merge Highway MaxoutDense",
+    "cells": "LSTMCell PeepholeLSTMCell GRUCell SimpleRNNCell StackedRNNCells",
+    "recurrent": "LSTM GRU SimpleRNN CuDNNLSTM CuDNNGRU RNN",
+    "conv_lstm": "ConvLSTM1D ConvLSTM2D ConvLSTM3D",
+    "wrappers": "Bidirectional TimeDistributed",
+    "operations": "TFOpLambda SlicingOpLambda TensorFlowOpLayer",
 }
+
+
+_MODULE_OF = {name: module for module, names in MODULES.items() for name in names.split()}
+
+
+class _Layers(Mapping[str, LayerType]):
+    """The rows of all modules, looked up where they stand."""
+
+    def __getitem__(self, name: str) -> LayerType:
+        module = "operations" if name.startswith(PREFIX) else _MODULE_OF[name]
+        row: LayerType = import_module(f"{__name__}.{module}").TYPES[name]
+        return row
+
+    def __iter__(self) -> Iterator[str]:
+        operations = import_module(f"{__name__}.operations").TYPES
+        return iter([*_MODULE_OF, *(name for name in operations if name.startswith(PREFIX))])
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+LAYERS: Mapping[str, LayerType] = _Layers()

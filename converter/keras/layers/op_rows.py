@@ -11,8 +11,6 @@ from converter.keras.layers import op_math as m
 from converter.keras.layers import op_reductions as r
 from converter.keras.layers import op_shapes as s
 
-PREFIX = "ops."  # before a Keras 3 operation's class, since layers have the same names (Add, Concatenate, Softmax)
-
 
 class Op(NamedTuple):
     """A function and the names its arguments have, in the order of its parameters; `_` is one that nobody gives.

@@ -14,10 +14,11 @@ from typing import Any
 import msgspec
 
 from converter.errors import InvalidModel, Unsupported, clean
+from converter.keras.dialects import PREFIX
 from converter.keras.graph import Tensor
 from converter.keras.layers.op_keras3 import KERAS3
 from converter.keras.layers.op_node_defs import INERT_ATTRIBUTES, NODE_DEFS
-from converter.keras.layers.op_rows import PREFIX, Op
+from converter.keras.layers.op_rows import Op
 from converter.keras.layers.op_tensorflow import INERT_ARGUMENTS, MODULES, SYNONYMS, TF_FUNCTIONS
 from converter.keras.layers.op_values import Keras3Ops
 from converter.keras.ops import Ops
