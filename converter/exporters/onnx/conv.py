@@ -59,7 +59,7 @@ def padded(
 
     Pads are explicit wherever the lengths are known or do not matter; else SAME_UPPER, the same rule worked out at run
     time, on what is left when the ends that no window reads are cut off. onnxruntime would pad those by less than
-    nothing: its pools refuse that, its Conv moves the windows.
+    nothing: its pools refuse that, its Conv moves the windows. It has no SAME_UPPER with dilation either.
     """
     if kind == "valid":
         return x, {}
@@ -69,6 +69,8 @@ def padded(
         return x, {"pads": same_pads(window, dilation)}
     reach = [(k - 1) * d + 1 for k, d in zip(window, dilation, strict=True)]
     if any(n is None and s > 1 for n, s in zip(lengths, strides, strict=True)):
+        if any(d > 1 for d in dilation):
+            return _pad(graph, x, reach, strides), {}
         return _cut(graph, x, reach, strides), {"auto_pad": "SAME_UPPER"}
     totals = []
     for k, s, n in zip(reach, strides, lengths, strict=True):
@@ -86,6 +88,17 @@ def _cut(graph: Graph, x: Tensor, reach: list[int], strides: tuple[int, ...]) ->
             stop = graph.op("Reshape", graph.op("Add", start, graph.const(k)), graph.const([1]))
             x = graph.op("Slice", x, graph.const([0]), stop, graph.const([axis]))
     return x
+
+
+def _pad(graph: Graph, x: Tensor, reach: list[int], strides: tuple[int, ...]) -> Tensor:
+    """x [batch, channels, *spatial] with the zeros of "same" around it."""
+    sizes = graph.slice(graph.op("Shape", x, dtype="int64"), 0, 2, 2 + len(reach))
+    steps = graph.op("Div", graph.op("Sub", sizes, graph.const(1)), graph.const(list(strides)))
+    wanted = graph.op("Add", graph.op("Mul", steps, graph.const(list(strides))), graph.const(reach))
+    total = graph.op("Max", graph.op("Sub", wanted, sizes), graph.const(0))
+    before = graph.op("Div", total, graph.const(2))
+    lead = graph.const([0, 0])
+    return graph.op("Pad", x, graph.op("Concat", lead, before, lead, graph.op("Sub", total, before), axis=0))
 
 
 def _lengths(node: Node, rank: int, data_format: str) -> tuple[int | None, ...]:
