@@ -24,6 +24,7 @@ class Space:
     lacks: dict[str, set[str]] = field(default_factory=dict)  # arguments that a library has not, or in part only
     texts: tuple[str, ...] = ()  # inputs are some of these
     opset: int | None = None
+    closed: str = ""  # what the refusal says of sizes that the model leaves open
 
     @property
     def dtype(self) -> str:
@@ -168,6 +169,7 @@ SPACES: dict[str, Space] = {
     "Dot": Space(
         {"axes": st.sampled_from([-1, 1, 2, (1, 1), (2, 1), (1, 2)]), "normalize": BOOL},
         st.sampled_from([[(4,), (4,)], [(3, 4), (4,)], [(4, 4), (4, 4)], [(4, 3), (3, 4)], [(2, 3, 4), (5, 4)]]),
+        closed="too many open sizes",
     ),
     **{f"{kind}Pooling{r}D": Space(pools(r), images(r), lacks=FIRST) for kind in ("Max", "Average") for r in (1, 2, 3)},
     **{
@@ -209,6 +211,7 @@ SPACES: dict[str, Space] = {
                 **({"interpolation": INTERPOLATION} if r == 2 else {}),
             },
             images(r),
+            closed="of open size|open number of channels" if r == 2 else "",
         )
         for r in (2, 3)
     },
@@ -220,11 +223,13 @@ SPACES: dict[str, Space] = {
         },
         images(2),
         lacks={TF_KERAS: {"pad_to_aspect_ratio", "fill_value", "antialias", "data_format"}},
+        closed="of open size",
     ),
     "CenterCrop": Space(
         {"height": st.integers(1, 8), "width": st.integers(1, 8), "data_format": FORMAT},
         images(2),
         lacks=FIRST,
+        closed="of open size",
     ),
     **{
         f"LocallyConnected{r}D": Space(
@@ -240,13 +245,17 @@ SPACES: dict[str, Space] = {
     },
     **{
         f"Adaptive{kind}Pooling{r}D": Space(
-            {"output_size": st.integers(2, 4), "data_format": FORMAT}, CUBES[r], frozenset({KERAS3})
+            {"output_size": st.integers(2, 4), "data_format": FORMAT}, CUBES[r], frozenset({KERAS3}),
+            closed="over an open axis",
         )
         for kind in ("Average", "Max")
         for r in (1, 2, 3)
     },
     **{name: Space(arguments, COLOURS, libraries) for name, (arguments, libraries) in AUGMENTATIONS.items()},
-    "RandomCrop": Space({"height": st.integers(1, 8), "width": st.integers(1, 8)}, images(2), frozenset({TF_KERAS})),
+    "RandomCrop": Space(
+        {"height": st.integers(1, 8), "width": st.integers(1, 8)}, images(2), frozenset({TF_KERAS}),
+        closed="of open size",
+    ),
     "STFTSpectrogram": Space(
         {
             "mode": st.sampled_from(["log", "magnitude", "psd", "real", "imag", "stft"]),
@@ -271,7 +280,8 @@ SPACES: dict[str, Space] = {
         frozenset({KERAS3}),
     ),
     "GroupNormalization": Space(
-        {"groups": st.sampled_from([1, 2, 4, -1]), "axis": st.sampled_from([-1, 1, 2]), **NORMS}, shape(4, 2, 4)
+        {"groups": st.sampled_from([1, 2, 4, -1]), "axis": st.sampled_from([-1, 1, 2]), **NORMS}, shape(4, 2, 4),
+        closed="several open sizes",
     ),
     "RMSNormalization": Space({"axis": axes(2), "epsilon": NORMS["epsilon"]}, WIDE, frozenset({KERAS3})),
     "UnitNormalization": Space({"axis": axes(2)}, WIDE),

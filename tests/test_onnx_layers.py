@@ -90,6 +90,7 @@ LAYERS = [
     (transposed(output_padding=(0,), padding="valid"), (N, 5, 4), (N, 11, 6)),
     (transposed(strides=(1,), dilation=(2,), data_format="channels_first"), (N, 4, 5), (N, 6, 5)),
     (pool("max"), (N, N, 4), (N, N, 4)),
+    (pool("max", strides=(6,)), (N, N, 4), (N, N, 4)),
     (pool("max", padding="valid"), (N, 7, 4), (N, 3, 4)),
     (pool("average"), (N, N, 4), (N, N, 4)),
     (pool("average", strides=(1,)), (N, 7, 4), (N, 7, 4)),

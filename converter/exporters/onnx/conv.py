@@ -46,30 +46,59 @@ def same_pads(window: tuple[int, ...], dilation: tuple[int, ...]) -> list[int]:
     return [n // 2 for n in totals] + [n - n // 2 for n in totals]
 
 
-def padding(
+def padded(
+    graph: Graph,
+    x: Tensor,
     kind: str,
     window: tuple[int, ...],
     strides: tuple[int, ...],
     dilation: tuple[int, ...],
     lengths: tuple[int | None, ...],
-) -> dict[str, Any]:
-    """The attributes of Conv and the pools for Keras' padding.
+) -> tuple[Tensor, dict[str, Any]]:
+    """What Conv or a pool takes, channels first, and its attributes, for Keras' padding.
 
-    Explicit wherever the lengths are known or do not matter; else SAME_UPPER, the same rule worked out at run time.
+    Pads are explicit wherever the lengths are known or do not matter; else SAME_UPPER, the same rule worked out at run
+    time, on what is left when the ends that no window reads are cut off. onnxruntime would pad those by less than
+    nothing: its pools refuse that, its Conv moves the windows. It has no SAME_UPPER with dilation either.
     """
     if kind == "valid":
-        return {}
+        return x, {}
     if kind == "causal":
-        return {"pads": [(window[0] - 1) * dilation[0], 0]}
+        return x, {"pads": [(window[0] - 1) * dilation[0], 0]}
     if all(stride == 1 for stride in strides):
-        return {"pads": same_pads(window, dilation)}
+        return x, {"pads": same_pads(window, dilation)}
+    reach = [(k - 1) * d + 1 for k, d in zip(window, dilation, strict=True)]
+    if any(n is None and s > 1 for n, s in zip(lengths, strides, strict=True)):
+        if any(d > 1 for d in dilation):
+            return _pad(graph, x, reach, strides), {}
+        return _cut(graph, x, reach, strides), {"auto_pad": "SAME_UPPER"}
     totals = []
-    for k, s, d, n in zip(window, strides, dilation, lengths, strict=True):
-        if n is None and s > 1:
-            return {"auto_pad": "SAME_UPPER"}
+    for k, s, n in zip(reach, strides, lengths, strict=True):
         steps = (1 if n is None else -(-n // s)) - 1
-        totals.append(max(steps * s + (k - 1) * d + 1 - (1 if n is None else n), 0))
-    return {"pads": [n // 2 for n in totals] + [n - n // 2 for n in totals]}
+        totals.append(max(steps * s + k - (1 if n is None else n), 0))
+    return x, {"pads": [n // 2 for n in totals] + [n - n // 2 for n in totals]}
+
+
+def _cut(graph: Graph, x: Tensor, reach: list[int], strides: tuple[int, ...]) -> Tensor:
+    """x [batch, channels, *spatial] without what stands behind the last window, where windows leave gaps."""
+    for axis, (k, s) in enumerate(zip(reach, strides, strict=True), 2):
+        if k < s:
+            steps = graph.op("Sub", graph.size(x, axis), graph.const(1))
+            start = graph.op("Mul", graph.op("Div", steps, graph.const(s)), graph.const(s))
+            stop = graph.op("Reshape", graph.op("Add", start, graph.const(k)), graph.const([1]))
+            x = graph.op("Slice", x, graph.const([0]), stop, graph.const([axis]))
+    return x
+
+
+def _pad(graph: Graph, x: Tensor, reach: list[int], strides: tuple[int, ...]) -> Tensor:
+    """x [batch, channels, *spatial] with the zeros of "same" around it."""
+    sizes = graph.slice(graph.op("Shape", x, dtype="int64"), 0, 2, 2 + len(reach))
+    steps = graph.op("Div", graph.op("Sub", sizes, graph.const(1)), graph.const(list(strides)))
+    wanted = graph.op("Add", graph.op("Mul", steps, graph.const(list(strides))), graph.const(reach))
+    total = graph.op("Max", graph.op("Sub", wanted, sizes), graph.const(0))
+    before = graph.op("Div", total, graph.const(2))
+    lead = graph.const([0, 0])
+    return graph.op("Pad", x, graph.op("Concat", lead, before, lead, graph.op("Sub", total, before), axis=0))
 
 
 def _lengths(node: Node, rank: int, data_format: str) -> tuple[int | None, ...]:
@@ -85,6 +114,7 @@ def conv(layer: Conv, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
     x = to_first(graph, graph.cast(present(inputs[0]), single(dtype)), layer.rank, layer.data_format)
     window = layer.kernel.shape[: layer.rank]
     lengths = _lengths(node, layer.rank, layer.data_format)
+    x, pads = padded(graph, x, layer.padding, window, layer.strides, layer.dilation, lengths)
     y = graph.op(
         "Conv",
         x,
@@ -94,7 +124,7 @@ def conv(layer: Conv, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
         strides=list(layer.strides),
         dilations=list(layer.dilation),
         group=layer.groups,
-        **padding(layer.padding, window, layer.strides, layer.dilation, lengths),
+        **pads,
     )
     y = graph.cast(from_first(graph, y, layer.rank, layer.data_format), dtype)
     return (activate(graph, y, layer.activation),)
@@ -147,12 +177,13 @@ def pool(layer: Pool, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
     dtype = result_type(node)
     x = to_first(graph, graph.cast(present(inputs[0]), single(dtype)), layer.rank, layer.data_format)
     lengths = _lengths(node, layer.rank, layer.data_format)
+    x, pads = padded(graph, x, layer.padding, layer.window, layer.strides, (1,) * layer.rank, lengths)
     y = graph.op(
         "MaxPool" if layer.kind == "max" else "AveragePool",
         x,
         kernel_shape=list(layer.window),
         strides=list(layer.strides),
         count_include_pad=0 if layer.kind == "average" else None,
-        **padding(layer.padding, layer.window, layer.strides, (1,) * layer.rank, lengths),
+        **pads,
     )
     return (graph.cast(from_first(graph, y, layer.rank, layer.data_format), dtype),)

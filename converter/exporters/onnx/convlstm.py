@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from converter.activations import FUNCTIONS, Activation
 from converter.exporters.onnx.cells import lstm_step
-from converter.exporters.onnx.conv import LAST, from_first, kernel, padding, same_pads, to_first
+from converter.exporters.onnx.conv import LAST, from_first, kernel, padded, same_pads, to_first
 from converter.exporters.onnx.graph import Graph, Tensor
 from converter.exporters.onnx.sequence import Projected, Sequence
 from converter.layers import ConvLSTMCell
@@ -24,6 +24,7 @@ def project(graph: Graph, sequence: Sequence, cell: ConvLSTMCell) -> Projected:
     shape = graph.op("Shape", x, dtype="int64")
     lead, sizes = graph.slice(shape, 0, 0, 2), graph.slice(shape, 0, 3, 3 + rank)
     flat = graph.op("Reshape", x, graph.op("Concat", graph.const([-1, channels]), sizes, axis=0))
+    flat, padding = padded(graph, flat, cell.padding, window, cell.strides, cell.dilation, spatial)
     made = graph.op(
         "Conv",
         flat,
@@ -32,7 +33,7 @@ def project(graph: Graph, sequence: Sequence, cell: ConvLSTMCell) -> Projected:
         kernel_shape=list(window),
         strides=list(cell.strides),
         dilations=list(cell.dilation),
-        **padding(cell.padding, window, cell.strides, cell.dilation, spatial),
+        **padding,
     )
     inner = graph.slice(graph.op("Shape", made, dtype="int64"), 0, 2, 2 + rank)
     steps = graph.op("Reshape", made, graph.op("Concat", lead, graph.const([4 * filters]), inner, axis=0))

@@ -55,7 +55,7 @@ def batch_dot(ops: Ops, x: Value, y: Value, a: int, b: int) -> Value:
         return ops.squeeze(product, 1 if not rest_x else 2)
     unknown = [k for k, n in enumerate(sizes, 1) if n is None]
     if len(unknown) > 1:
-        raise InvalidModel(f"Dot of inputs {x.shape} and {y.shape}: too many open sizes")
+        raise Unsupported(f"Dot of inputs {x.shape} and {y.shape}: too many open sizes")
     return ops.reshape(product, [0, *(-1 if n is None else n for n in sizes)], shape)
 
 
@@ -73,7 +73,7 @@ def _matrix(ops: Ops, x: Value, order: list[int], rest: int, *, contracted_last:
         size = None if n is None or size is None else size * n
     k = x.shape[-1] if contracted_last else x.shape[1]
     if k is None:
-        raise InvalidModel(f"Dot over an open axis of an input of shape {x.shape}")
+        raise Unsupported(f"Dot over an open axis of an input of shape {x.shape}")
     if contracted_last:
         return ops.reshape(x, [0, -1, k], (x.shape[0], size, k))
     return ops.reshape(x, [0, k, -1], (x.shape[0], k, size))

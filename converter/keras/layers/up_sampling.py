@@ -10,9 +10,9 @@ from converter import layers
 from converter.errors import Unsupported
 from converter.keras.era import Era
 from converter.keras.graph import Tensor
-from converter.keras.layers.convolution import channels_of, rank_of
+from converter.keras.layers.convolution import rank_of
 from converter.keras.layers.resizing import as_before, known_sizes, resize
-from converter.keras.layers.windows import replaced, spatial_axes
+from converter.keras.layers.windows import channel_axis, replaced, spatial_axes
 from converter.keras.schema import Config, DataFormat, Ints, each
 from converter.keras.spec import Call, LayerType
 from converter.model import Value, constant
@@ -55,7 +55,10 @@ def _bilinear(call: Call, axes: range, times: Sequence[int], legacy: bool) -> Va
     """
     config: UpSamplingConfig = call.config
     x = call.ops.cast(call.x.value, "float32")
-    channels, data_format = channels_of(call, x, 2), config.data_format or "channels_last"
+    data_format = config.data_format or "channels_last"
+    channels = x.shape[channel_axis(x.shape, data_format)]
+    if channels is None:
+        raise Unsupported(f"UpSampling2D by interpolation of an open number of channels in {x.shape}")
     y = _repeated(call, x, axes, times)
     means = [np.convolve(np.ones(n), [1.0] if legacy or n % 2 else [0.5, 0.5]) / n for n in times]
     pads = [(0, 0)] * 4
