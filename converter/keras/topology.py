@@ -64,7 +64,8 @@ class Topology:
     def _input(self, layer: LayerSpec, model: ModelSpec, bound: Bound) -> Value:
         config: Any = layer.config
         if layer.class_name != "InputLayer":
-            raise Unsupported("a model input that is no InputLayer", where=f"layer {clean(layer.name)!r}")
+            hint = "build the model on tensors of Input() and save it again"
+            raise Unsupported("a model input that is no InputLayer", where=f"layer {clean(layer.name)!r}", hint=hint)
         if config.sparse or config.ragged:
             raise Unsupported("sparse and ragged inputs cannot be converted", where=f"layer {clean(layer.name)!r}")
         shape = config.batch_input_shape
