@@ -80,7 +80,8 @@ def run_pass(
     if misplaced is not None:
         one = replace(one, masked_output="previous", reverse_output=False)
     first: tuple[Value, Value] | None = None  # outputs and final h of the first cell, for Keras 2.2's masked steps
-    quirk = mask is not None and len(one.cells) > 1 and call.era.switch("stacked_masked_first")
+    looped = mask is not None and not one.config.unroll
+    quirk = looped and len(one.cells) > 1 and call.era.switch("stacked_masked_first")
     last_mask = mask
     for k, cell in enumerate(one.cells):
         last = k == len(one.cells) - 1
