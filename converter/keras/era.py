@@ -137,6 +137,15 @@ SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
         ),
         "keras3": ((_ALWAYS, False, "UpSampling2D of 3.15.1"),),
     },
+    "masks_kept": {  # where a layer gives back its very input, and at the ends of nested models
+        "keras": ((_ALWAYS, True, "keras 1.2.2, 2.1.6, 2.3.1, run"),),
+        "tf.keras": (
+            (_ALWAYS, False, "TF 1.12, 1.13, run: `Layer.__call__` of python/keras/engine/base_layer.py"),
+            ((2, 2, 4), None, "TF 1.13 to 1.15 write this version; 1.14, 1.15, run: kept. See Era.ragged"),
+            (_TF2, True, "TF 2.0 to 2.4, run"),
+        ),
+        "keras3": ((_ALWAYS, True, "keras 3.15.1"),),
+    },
     "explicit_mask_carried": {  # whether a mask passed by keyword, not only the input's own, goes on to the output
         "keras": ((_ALWAYS, False, "keras 2.3.1, run"),),
         "tf.keras": ((_ALWAYS, True, "TF 1.15 and tf_keras 2.21, run; tf26_maskgiven"),),

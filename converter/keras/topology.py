@@ -11,7 +11,7 @@ from converter.keras.cutting import placed
 from converter.keras.era import Era
 from converter.keras.graph import Graph, Tensor
 from converter.keras.layers.augmentation import TYPES as AUGMENTATIONS
-from converter.keras.layers.masks import carried_mask
+from converter.keras.layers.masks import passed_mask, refuse_lost
 from converter.keras.ops import FLOATS, Ops
 from converter.keras.ordering import execution_order
 from converter.keras.parse import references, refs_in
@@ -145,7 +145,9 @@ class Topology:
         inputs = {}
         for name, tensor in zip(names, masked(given, by_name([kwargs.get("mask")], names), self.era), strict=True):
             inputs[name] = self._conformed(tensor, specs[name].config, path)
-        return tuple(t for tensors in self.run(model, bound, inputs, f"{path}/") for t in tensors)
+        outputs = tuple(t for tensors in self.run(model, bound, inputs, f"{path}/") for t in tensors)
+        refuse_lost(self.era, [*given, *outputs], "enters or leaves a nested model")
+        return outputs
 
     def _leaf(
         self, spec: LayerSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any], bound: Bound, path: str
@@ -163,7 +165,7 @@ class Topology:
         call = Call(spec, path, swap(args, cast), keywords, bound, self.era, self.graph, self.apply)
         outputs = row.call(call)
         if row.masking != "own":
-            mask = carried_mask(call) if row.masking == "pass" else None
+            mask = passed_mask(call) if row.masking == "pass" else None
             outputs = tuple(Tensor(t.value, mask) for t in outputs)
         carries = any(t.mask is not None for t in call.tensors)  # Keras 3 writes that out as mask=, used or not
         if left := [name for name in keywords.overlooked() if name != "mask" or not carries]:
