@@ -63,7 +63,7 @@ def refuse_lost(era: Era, tensors: Sequence[Tensor], what: str) -> None:
     """
     kept = era.switch("masks_kept")
     if not (era.ragged if kept is None else kept) and any(t.mask is not None for t in tensors):
-        hint = "files of 1.14 and 1.15 look the same: if the mask is to stay, load the model with TensorFlow 2 and save it there"
+        hint = "files of 1.14 and 1.15 look the same; saved again with TensorFlow 2, the model keeps its masks"
         raise Unsupported(f"a mask {what}, where TensorFlow before 1.14 can lose it", hint=hint)
 
 

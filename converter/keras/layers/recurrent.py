@@ -142,8 +142,8 @@ def masked_output(call: Call, spec: LayerSpec, zero: bool, cells: Sequence[Cell]
     if zero and _heeds_zero_output(call, spec, cells):
         return "zero"
     config: Any = spec.config
-    # Theano's scan starts from zeros, measured on Keras 1.2.2 and 2.1.6, and so does what TensorFlow's backend unrolls:
-    # maskunroll of 1.2.2 and 2.2.4
+    # Theano's scan starts from zeros, measured on Keras 1.2.2 and 2.1.6, and so does what TensorFlow's backend unrolls,
+    # on 1.2.2, 2.1.6 and 2.2.4: k224_maskunroll
     if call.era.backend == "theano" or config.unroll:
         return "previous"
     found: MaskedOutput = call.era.switch("masked_output")
