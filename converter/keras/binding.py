@@ -242,8 +242,8 @@ def _by_name(group: PathWeights, expected: Sequence[Variable]) -> dict[str, Weig
 # --- checkpoints and SavedModels --------------------------------------------------------------------------------------
 
 
-# By class: what TensorFlow leaves out of checkpoints. StackedRNNCells keeps its cells untracked in TF 1.13.
-_MISSING = {"StackedRNNCells": "TF 1.13 leaves stacked cells out of checkpoints: save the weights as .h5"}
+# By class: what TensorFlow leaves out of checkpoints. StackedRNNCells has its cells untracked in TF 1.12, 1.13.
+_MISSING = {"StackedRNNCells": "TF 1.12 and 1.13 leave stacked cells out of checkpoints: save the weights as .h5"}
 
 
 def _bind_objects(spec: LayerSpec, node: ObjectWeights, era: Era) -> Bound:
