@@ -176,7 +176,7 @@ def _s_relu(call: Call) -> tuple[Tensor, ...]:
     x = ops.elementwise("subtract", call.x.value, left)
     middle = ops.activate(x, relu)
     below = ops.elementwise("multiply", slope_left, ops.activate(ops.unary("negative", x), relu))
-    if call.era.backend == "theano":  # caps the line below, too: K.relu of keras/backend/theano_backend.py
+    if call.era.backend == "theano":  # caps the line below, too: k122th_knees
         middle = ops.elementwise("minimum", ops.elementwise("subtract", middle, below), width)
     else:
         middle = ops.elementwise("subtract", ops.elementwise("minimum", middle, width), below)
