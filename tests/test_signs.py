@@ -53,7 +53,7 @@ def test_the_ordering_is_the_one_that_layers_agree_on(stated, found):
 
 
 def test_masks_are_kept_where_the_file_shows_that_no_tensorflow_lost_them(tmp_path):
-    """What TF 1.13 and 1.14 write alike is refused (fixture tf113_masklost); only 1.15 says whether an input is ragged."""
+    """What TF 1.13 and 1.14 write alike is refused (tf113_masklost); 1.15 says whether an input is ragged."""
     path = tmp_path / "model.h5"
     shutil.copy(GOOD / "tf113_masklost" / "model.h5", path)
     with h5py.File(path, "r+") as file:
