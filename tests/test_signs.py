@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
+from converter import load
 from converter.errors import Unsupported
 from converter.keras import dialects
 from converter.keras.era import parse
@@ -46,3 +50,20 @@ def test_what_keras1_left_out_is_taken_from_the_other_layers_or_refused(name):
 def test_the_ordering_is_the_one_that_layers_agree_on(stated, found):
     layers = [{"class_name": "Wrapper", "config": {"layer": {"config": {"dim_ordering": one}}}} for one in stated]
     assert dialects.ordering_of({"config": layers}) == found
+
+
+def test_masks_are_kept_where_the_file_shows_that_no_tensorflow_lost_them(tmp_path):
+    """What TF 1.13 and 1.14 write alike is refused (tf113_masklost); 1.15 says whether an input is ragged."""
+    path = tmp_path / "model.h5"
+    shutil.copy(GOOD / "tf113_masklost" / "model.h5", path)
+    with h5py.File(path, "r+") as file:
+        text = str(np.asarray(file.attrs["model_config"]).astype(str))
+        file.attrs["model_config"] = text.replace('"sparse": false', '"sparse": false, "ragged": false')
+    assert any(value is not None for node in load(path).nodes for value in node.inputs[1:])  # the LSTM has its mask
+
+
+@pytest.mark.parametrize("name", sorted(dialects.SPEECHLESS))
+def test_cells_without_arguments_are_refused(name):
+    assert dialects.config(name, {"units": 2}, parse("2.1.2")) == {"units": 2}
+    with pytest.raises(Unsupported, match="--architecture"):
+        dialects.config(name, {}, parse("2.1.2"))

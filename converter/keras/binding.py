@@ -242,6 +242,10 @@ def _by_name(group: PathWeights, expected: Sequence[Variable]) -> dict[str, Weig
 # --- checkpoints and SavedModels --------------------------------------------------------------------------------------
 
 
+# By class: what TensorFlow leaves out of checkpoints. StackedRNNCells has its cells untracked in TF 1.12, 1.13.
+_MISSING = {"StackedRNNCells": "TF 1.12 and 1.13 leave stacked cells out of checkpoints: save the weights as .h5"}
+
+
 def _bind_objects(spec: LayerSpec, node: ObjectWeights, era: Era) -> Bound:
     if not isinstance(spec.config, ModelSpec):
         return _bind_object_leaf(spec, node, era)
@@ -287,7 +291,7 @@ def _bind_object_leaf(spec: LayerSpec, node: ObjectWeights, era: Era) -> Bound:
         below = node.child(*key.split("/"))
         if below is None:
             if slots(child, era):
-                raise InvalidModel(f"no object {key!r} in the checkpoint")
+                raise InvalidModel(f"no object {key!r} in the checkpoint", hint=_MISSING.get(spec.class_name, ""))
             children[key] = _assemble(child, {})
         else:
             children[key] = _bind_objects(child, below, era)

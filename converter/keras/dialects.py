@@ -94,6 +94,8 @@ RENAMES: Mapping[str, Mapping[str, str]] = {
 _DATA_FORMATS = {"tf": "channels_last", "th": "channels_first"}
 # What Keras 1 writes without dim_ordering (get_config in keras/layers/convolutional.py of 1.0.8 and 1.2.2).
 SILENT = frozenset(f"{kind}{n}D" for kind in ("ZeroPadding", "Cropping", "UpSampling") for n in (2, 3))
+# What Keras 2.0.9 to 2.1.2 write without any argument: no get_config in keras/layers/recurrent.py before 2.1.3.
+SPEECHLESS = frozenset({"SimpleRNNCell", "GRUCell", "LSTMCell"})
 _SIDES = {
     "ZeroPadding1D": ("left_pad", "right_pad"),
     "ZeroPadding2D": ("top_pad", "bottom_pad", "left_pad", "right_pad"),
@@ -157,10 +159,19 @@ def config(name: str, raw: Raw, era: Era, ordering: str = "") -> dict[str, Any]:
     """A layer's configuration in Keras 3's spelling, shapes as `batch_input_shape`.
 
     `ordering` is the dim_ordering of the file's other layers, for those that Keras 1 writes without.
+
+    Raises:
+        Unsupported: what the version left out of the file is nowhere else in it.
     """
     kept = {k: plain(v) for k, v in raw.items()}
     if era.major == 1:
         kept = _from_keras1(name, kept, ordering)
+    if name in SPEECHLESS and "units" not in kept:
+        raise Unsupported(
+            f"{name} stands without its arguments, which Keras 2.0.9 to 2.1.2 do not write",
+            hint='write "units" and all others that the code sets into its configuration and pass the JSON as'
+            " --architecture",
+        )
     return shaped(kept)
 
 

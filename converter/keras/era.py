@@ -76,12 +76,19 @@ SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
             (_ALWAYS, "state", "h2_stateful_mask of 1.2.2 and 2.2.4"),
             ((2, 2, 5), "previous", "keras 2.2.5, run; h2_stateful_mask of 2.3.1"),
         ),
-        "tf.keras": ((_ALWAYS, "previous", "h2_stateful_mask of TF 1.15, 2.6, 2.15"),),
+        "tf.keras": (
+            (_ALWAYS, "state", "TF 1.12, run: python/keras/backend.py"),
+            ((2, 2, 4), "previous", "TF 1.13, run; h2_stateful_mask of TF 1.15, 2.6, 2.15"),
+        ),
         "keras3": ((_ALWAYS, "previous", "h2_stateful_mask of 3.15.1"),),
     },
     "bidirectional_zero_output": {  # whether it sets zero_output_for_mask of the wrapped layers to return_sequences
         "keras": ((_ALWAYS, False, "e4_masking_bi_seq of 1.2.2, 2.2.4, 2.3.1"),),
-        "tf.keras": ((_ALWAYS, True, "e4_masking_bi_seq of TF 1.13, 1.15, 2.3 to 2.15; maskfused of TF 2.0 to 2.2"),),
+        "tf.keras": (
+            (_ALWAYS, False, "TF 1.12, run: no such argument"),
+            ((2, 2, 4), None, "maskbilast of TF 1.13, which sets it to True; of TF 1.14, 1.15: see Era.ragged"),
+            (_TF2, True, "e4_masking_bi_seq of TF 2.3 to 2.15; maskfused of TF 2.0 to 2.2"),
+        ),
         "keras3": ((_ALWAYS, True, "e4_masking_bi_seq of 3.15.1"),),
     },
     "fused_zero_output": {  # whether an LSTM or GRU that a GPU could run fused heeds zero_output_for_mask
@@ -141,6 +148,15 @@ SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
         ),
         "keras3": ((_ALWAYS, False, "UpSampling2D of 3.15.1"),),
     },
+    "masks_kept": {  # where a layer gives back its very input, and at the ends of nested models
+        "keras": ((_ALWAYS, True, "keras 1.2.2, 2.1.6, 2.3.1, run"),),
+        "tf.keras": (
+            (_ALWAYS, False, "TF 1.12, 1.13, run: `Layer.__call__` of python/keras/engine/base_layer.py"),
+            ((2, 2, 4), None, "TF 1.13 to 1.15 write this version; 1.14, 1.15, run: kept. See Era.ragged"),
+            (_TF2, True, "TF 2.0 to 2.4, run"),
+        ),
+        "keras3": ((_ALWAYS, True, "keras 3.15.1"),),
+    },
     "explicit_mask_carried": {  # whether a mask passed by keyword, not only the input's own, goes on to the output
         "keras": ((_ALWAYS, False, "keras 2.3.1, run"),),
         "tf.keras": ((_ALWAYS, True, "TF 1.15 and tf_keras 2.21, run; tf26_maskgiven"),),
@@ -170,7 +186,10 @@ SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
             ((2, 2, 3), True, "keras 2.2.3, run; l6_rnn_stacked_eq_mask of 2.2.4"),
             ((2, 2, 5), False, "keras 2.2.5, run; l6_rnn_stacked_eq_mask of 2.3.1"),
         ),
-        "tf.keras": ((_ALWAYS, False, "l6_rnn_stacked_eq_mask of TF 1.15"),),
+        "tf.keras": (
+            (_ALWAYS, True, "TF 1.12, run"),
+            ((2, 2, 4), False, "TF 1.13, run; l6_rnn_stacked_eq_mask of TF 1.15"),
+        ),
         "keras3": ((_ALWAYS, False, "l6_rnn_stacked_eq_mask of 3.15.1"),),
     },
 }

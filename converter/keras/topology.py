@@ -10,7 +10,7 @@ from converter.errors import ConversionError, InvalidModel, Unsupported, clean
 from converter.keras.cutting import placed
 from converter.keras.era import Era
 from converter.keras.graph import Graph, Tensor, refuse_large
-from converter.keras.layers.masks import carried_mask
+from converter.keras.layers.masks import passed_mask, refuse_lost
 from converter.keras.ops import FLOATS, Ops
 from converter.keras.ordering import execution_order
 from converter.keras.parse import references, refs_in
@@ -63,7 +63,8 @@ class Topology:
     def _input(self, layer: LayerSpec, model: ModelSpec, bound: Bound) -> Value:
         config: Any = layer.config
         if layer.class_name != "InputLayer":
-            raise Unsupported("a model input that is no InputLayer", where=f"layer {clean(layer.name)!r}")
+            hint = "build the model on tensors of Input() and save it again"
+            raise Unsupported("a model input that is no InputLayer", where=f"layer {clean(layer.name)!r}", hint=hint)
         if config.sparse or config.ragged:
             raise Unsupported("sparse and ragged inputs cannot be converted", where=f"layer {clean(layer.name)!r}")
         shape = config.batch_input_shape
@@ -142,7 +143,9 @@ class Topology:
         inputs = {}
         for name, tensor in zip(names, masked(given, by_name([kwargs.get("mask")], names), self.era), strict=True):
             inputs[name] = self._conformed(tensor, specs[name].config, path)
-        return tuple(t for tensors in self.run(model, bound, inputs, f"{path}/") for t in tensors)
+        outputs = tuple(t for tensors in self.run(model, bound, inputs, f"{path}/") for t in tensors)
+        refuse_lost(self.era, [*given, *outputs], "enters or leaves a nested model")
+        return outputs
 
     def _leaf(
         self, spec: LayerSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any], bound: Bound, path: str
@@ -160,7 +163,7 @@ class Topology:
         call = Call(spec, path, swap(args, cast), keywords, bound, self.era, self.graph, self.apply)
         outputs = row.call(call)
         if row.masking != "own":
-            mask = carried_mask(call) if row.masking == "pass" else None
+            mask = passed_mask(call) if row.masking == "pass" else None
             outputs = tuple(Tensor(t.value, mask) for t in outputs)
         carries = any(t.mask is not None for t in call.tensors)  # Keras 3 writes that out as mask=, used or not
         if left := [name for name in keywords.overlooked() if name != "mask" or not carries]:

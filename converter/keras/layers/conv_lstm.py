@@ -31,9 +31,12 @@ class ConvLSTMConfig(SequenceConfig, frozen=True, kw_only=True):
     consume_less: str = "cpu"
 
 
+# ConvLSTM2D.get_config in keras/layers/convolutional_recurrent.py of 1.2.2; loading such a file takes 1 too.
+NOT_WRITTEN = "of Keras 1: with subsample 1, as it does not write others"
+
 TYPES: dict[str, LayerType] = {
     f"ConvLSTM{rank}D": LayerType(
-        ConvLSTMConfig, recurrent, variables("ConvLSTM"), masking="own", variables_under=("cell",)
+        ConvLSTMConfig, recurrent, variables("ConvLSTM"), masking="own", variables_under=("cell",), note=note
     )
-    for rank in (1, 2, 3)
+    for rank, note in ((1, ""), (2, NOT_WRITTEN), (3, ""))
 }

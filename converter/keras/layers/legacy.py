@@ -174,11 +174,14 @@ def _s_relu(call: Call) -> tuple[Tensor, ...]:
     ops, relu = call.ops, activation_of("relu", call.era)
     left, slope_left, width, slope_right = _parameters(call, *S_RELU)
     x = ops.elementwise("subtract", call.x.value, left)
-    middle = ops.elementwise("minimum", ops.activate(x, relu), width)
+    middle = ops.activate(x, relu)
     below = ops.elementwise("multiply", slope_left, ops.activate(ops.unary("negative", x), relu))
+    if call.era.backend == "theano":  # caps the line below, too: k122th_knees
+        middle = ops.elementwise("minimum", ops.elementwise("subtract", middle, below), width)
+    else:
+        middle = ops.elementwise("subtract", ops.elementwise("minimum", middle, width), below)
     above = ops.elementwise("multiply", slope_right, ops.activate(ops.elementwise("subtract", x, width), relu))
-    y = ops.elementwise("add", left, ops.elementwise("subtract", middle, below))
-    return (Tensor(ops.elementwise("add", y, above)),)
+    return (Tensor(ops.elementwise("add", ops.elementwise("add", left, middle), above)),)
 
 
 S_RELU = ("t_left", "a_left", "t_right", "a_right")

@@ -76,11 +76,13 @@ def run_pass(
     `states` are in the order of the cells, or empty. Returns y and the final states in the same order.
     """
     finals: list[Value] = []
-    misplaced, flipped = mask if one.misplaces_zeros else None, one.reverse_output
-    if misplaced is not None:
-        one = replace(one, masked_output="previous", reverse_output=False)
+    misplaced = mask if one.misplaces_zeros else None
     first: tuple[Value, Value] | None = None  # outputs and final h of the first cell, for Keras 2.2's masked steps
-    quirk = mask is not None and len(one.cells) > 1 and call.era.switch("stacked_masked_first")
+    looped = mask is not None and not one.config.unroll
+    quirk = looped and len(one.cells) > 1 and call.era.switch("stacked_masked_first")
+    flipped = one.reverse_output and one.return_sequences and (quirk or misplaced is not None)
+    one = replace(one, masked_output="previous") if misplaced is not None else one
+    one = replace(one, reverse_output=False) if flipped else one  # turned when all is done
     last_mask = mask
     for k, cell in enumerate(one.cells):
         last = k == len(one.cells) - 1
@@ -101,8 +103,7 @@ def run_pass(
         x = _repeat_first(call, one, x, last_mask, first)
     if misplaced is not None:
         x = _zeroed(call, x, misplaced)
-        x = call.ops.reverse(x, time_axis(one.config)) if flipped else x
-    return x, finals
+    return call.ops.reverse(x, time_axis(one.config)) if flipped else x, finals
 
 
 def mask_of_steps(call: Call, mask: Value | None, x: Shape, cells: Sequence[Cell]) -> Value | None:

@@ -146,7 +146,10 @@ def masked_output(call: Call, spec: LayerSpec, zero: bool, cells: Sequence[Cell]
     """What a masked step of the layer `spec` puts out, by era; `zero` is zero_output_for_mask."""
     if zero and _heeds_zero_output(call, spec, cells):
         return "zero"
-    if call.era.backend == "theano":  # its scan starts from zeros, measured on Keras 1.2.2 and 2.1.6
+    config: Any = spec.config
+    # Theano's scan starts from zeros, measured on Keras 1.2.2 and 2.1.6, and so does what TensorFlow's backend unrolls,
+    # on 1.2.2, 2.1.6 and 2.2.4: k224_maskunroll
+    if call.era.backend == "theano" or config.unroll:
         return "previous"
     found: MaskedOutput = call.era.switch("masked_output")
     return found

@@ -129,9 +129,14 @@ def _carry_both(call: Call, cells: list[Any], x: Shape, configs: list[Any]) -> l
 
 
 def _masked_output(call: Call, side: LayerSpec, cells: Sequence[Cell]) -> MaskedOutput:
-    """Most versions zero the masked steps if return_sequences, and then only, whatever the wrapped layer says."""
+    """Most versions zero the masked steps if return_sequences, and then only, whatever the wrapped layer says.
+
+    TF 1.13 makes the wrapped layer say yes. In files of 1.14 and 1.15 it says so only if the user made it.
+    """
     config: Any = side.config
     forced = call.era.switch("bidirectional_zero_output")
+    if forced is None:
+        forced = bool(call.era.ragged) or not config.zero_output_for_mask
     return masked_output(call, side, config.return_sequences if forced else config.zero_output_for_mask, cells)
 
 
