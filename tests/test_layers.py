@@ -163,11 +163,10 @@ def test_windows_that_leave_gaps(name: str, kind: str) -> None:
             assert_equal(model, [rng.normal(size=(BATCH, time, 2)).astype("float32")], SUFFIX[name])
 
 
-@pytest.mark.parametrize("name", ["keras", "tf_keras"])
-def test_strides_and_dilation_over_an_open_time(name: str) -> None:
-    """Of which onnxruntime has no SAME_UPPER."""
-    keras, rng = library(name), np.random.default_rng(4)
+def test_strides_and_dilation_over_an_open_time() -> None:
+    """Of which onnxruntime has no SAME_UPPER; tf_keras does not take the two together."""
+    keras, rng = library("keras"), np.random.default_rng(4)
     arguments = {"filters": 2, "kernel_size": 3, "strides": 2, "dilation_rate": 2, "padding": "same"}
     for time in range(3, 8):
         model = single(keras, "SeparableConv1D", arguments, [(time, 2)], "float32", frozenset({0}))
-        assert_equal(model, [rng.normal(size=(BATCH, time, 2)).astype("float32")], SUFFIX[name])
+        assert_equal(model, [rng.normal(size=(BATCH, time, 2)).astype("float32")], SUFFIX["keras"])
