@@ -25,6 +25,8 @@ class Space:
     texts: tuple[str, ...] = ()  # inputs are some of these
     opset: int | None = None
     closed: str = ""  # what the refusal says of sizes that the model leaves open
+    values: tuple[float, ...] = ()  # inputs are some of these
+    apart: bool = False  # called on its inputs one by one, not on a list
 
     @property
     def dtype(self) -> str:

@@ -68,7 +68,7 @@ def test_a_bias_that_keras_3_adds_to_another_axis_on_tensorflow(tmp_path: Path) 
     def convolution(layers: Any) -> Any:
         return layers.Conv2D(4, 1, data_format="channels_first")
 
-    refused("keras", model_of("keras", convolution, (2, 3, 4)), tmp_path, "the bias of 4")
+    refused("keras", model_of("keras", convolution, (2, 3, 4)), tmp_path, "the bias of shape")
     assert_equal(model_of("keras", convolution, (2, 4, 3)), [np.ones((2, 2, 4, 3), "float32")], ".keras")
 
 

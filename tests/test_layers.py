@@ -18,7 +18,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, reject, seed, settings
 from hypothesis import strategies as st
-from layer_spaces import SPACES, TF_KERAS, Space
+from layer_spaces import SPACES as PLAIN
+from layer_spaces import TF_KERAS, Space
+from layer_spaces_more import SPACES as MORE
 
 from converter import interpret
 from converter.errors import Unsupported
@@ -32,6 +34,7 @@ pytestmark = [
     ),
     pytest.mark.filterwarnings("ignore"),
 ]
+SPACES = PLAIN | MORE
 EXAMPLES = int(os.environ.get("LAYER_EXAMPLES", "3"))
 BATCH = 3
 SUFFIX = {"keras": ".keras", "tf_keras": ".h5"}
@@ -60,17 +63,34 @@ def examples(space: Space, rng: np.random.Generator, shapes: list[tuple[int, ...
         return [rng.choice(np.array(space.texts, object), (BATCH, *s)) for s in shapes]
     if space.integers:
         return [rng.integers(0, space.integers, (BATCH, *s)).astype("int32") for s in shapes]
+    if space.values:
+        return [rng.choice(np.array(space.values, "float32"), (BATCH, *s)) for s in shapes]
     return [rng.normal(size=(BATCH, *s)).astype("float32") for s in shapes]
 
 
+def made_of(keras: Any, argument: Any) -> Any:
+    """Layers in place of their descriptions {"class_name": ...}."""
+    if isinstance(argument, list):
+        return [made_of(keras, item) for item in argument]
+    if isinstance(argument, dict) and "class_name" in argument:
+        return getattr(keras.layers, argument["class_name"])(**{k: v for k, v in argument.items() if k != "class_name"})
+    return argument
+
+
 def single(
-    keras: Any, kind: str, arguments: dict[str, Any], shapes: list[tuple[int, ...]], dtype: str, opened: frozenset[int]
+    keras: Any,
+    kind: str,
+    arguments: dict[str, Any],
+    shapes: list[tuple[int, ...]],
+    space: Space,
+    opened: frozenset[int] = frozenset(),
 ) -> Any:
     """A model of one layer, which leaves some axes of its inputs open. What Keras itself refuses is not tried."""
     axes = [[None if k in opened and k < len(s) - 1 else n for k, n in enumerate(s)] for s in shapes]
-    inputs = [keras.layers.Input(s, dtype=dtype) for s in axes]
+    inputs = [keras.layers.Input(s, dtype=space.dtype) for s in axes]
     given = inputs[0] if len(inputs) == 1 else inputs
-    return keras.Model(given, getattr(keras.layers, kind)(**arguments)(given))
+    layer = getattr(keras.layers, kind)(**{k: made_of(keras, v) for k, v in arguments.items()})
+    return keras.Model(given, layer(*inputs) if space.apart else layer(given))
 
 
 def converted(model: Any, arrays: list[Any], suffix: str, opset: int | None = None) -> tuple[list[Any], list[Any]]:
@@ -131,7 +151,7 @@ def test_layer(name: str, kind: str) -> None:
         arrays = examples(space, rng, shapes)
         arguments = {rename.get(k, k): v for k, v in arguments.items()}
         try:
-            model = single(keras, kind, arguments, shapes, space.dtype, opened)
+            model = single(keras, kind, arguments, shapes, space, opened)
             made = model(tensors(arrays))
         except Exception:  # noqa: BLE001 - whatever Keras or TensorFlow cannot do is no case
             reject()

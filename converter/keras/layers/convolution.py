@@ -9,9 +9,10 @@ from typing import Any, Literal
 import numpy as np
 
 from converter import layers
-from converter.errors import InvalidModel, Unsupported
+from converter.errors import InvalidModel
 from converter.keras.era import Era
 from converter.keras.graph import Tensor
+from converter.keras.layers.biases import refuse_misplaced
 from converter.keras.layers.core import bias_variables
 from converter.keras.layers.windows import channel_axis, replaced, spatial_axes, window_length
 from converter.keras.layers.wrappers import fold, unfold
@@ -20,7 +21,6 @@ from converter.keras.spec import Call, LayerType, Variable
 from converter.model import Value, Weight
 
 Padding = Literal["valid", "same", "causal"]
-ADDS_TO_CHANNELS = (3, 3, 3)  # the last version known to add every bias to the channels
 RANKS = {"1D": 1, "2D": 2, "3D": 3}
 
 
@@ -152,16 +152,11 @@ def finish(call: Call, y: Value) -> tuple[Tensor, ...]:
     """The activation; softmax and its kin work along the last axis, whatever the data format.
 
     Raises:
-        Unsupported: a bias that Keras 3 adds to another axis on TensorFlow: its `add` takes a vector as long as the
-            last axis for that axis's (keras/src/backend/tensorflow/numpy.py, in 3.10 and 3.15, not in 3.3).
+        Unsupported: a bias that Keras 3 adds to another axis on TensorFlow.
     """
     config: WindowConfig = call.config
-    misplaced = config.use_bias and config.data_format == "channels_first" and 1 != y.shape[1] == y.shape[-1]
-    if misplaced and call.era.version > ADDS_TO_CHANNELS and call.era.backend in {"", "tensorflow"}:
-        hint = (
-            "Keras 3 adds it along the last axis on TensorFlow, and to the channels elsewhere; files do not say which"
-        )
-        raise Unsupported(f"the bias of {y.shape[1]} channels_first channels with a last axis of that size", hint=hint)
+    if config.use_bias and config.data_format == "channels_first":
+        refuse_misplaced(call, y.shape, (1, y.shape[1], *[1] * (len(y.shape) - 2)))
     return (Tensor(call.ops.activate(y, activation_of(call.config.activation, call.era))),)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from converter.errors import InvalidModel
 from converter.keras.era import Era
 from converter.keras.graph import Tensor
+from converter.keras.layers.biases import refuse_misplaced
 from converter.keras.layers.einsum import einsum
 from converter.keras.schema import ActivationField, Config, activation_of
 from converter.keras.spec import Call, LayerType, Variable
@@ -33,6 +34,7 @@ def _einsum_dense(call: Call) -> tuple[Tensor, ...]:
     if bias is not None:
         if len(bias.shape) > len(y.shape):
             raise InvalidModel(f"a bias of shape {bias.shape} for an output of shape {y.shape}")
+        refuse_misplaced(call, y.shape, bias.shape)
         y = ops.elementwise("add", y, ops.weight(bias))
     return (Tensor(ops.activate(y, activation_of(config.activation, call.era))),)
 

@@ -13,6 +13,7 @@ from converter.keras.era import Era
 from converter.keras.graph import Tensor
 from converter.keras.layers.activations import masked_softmax
 from converter.keras.layers.attention import flag, lower_triangle, positions
+from converter.keras.layers.biases import refuse_misplaced
 from converter.keras.layers.einsum import einsum
 from converter.keras.layers.masks import explicit_mask
 from converter.keras.ops import Ops
@@ -89,6 +90,7 @@ def project(call: Call, key: str, x: Value, inner: tuple[int, ...], outer: tuple
     if bias is None:
         return y
     call.check(bias, f"{key} bias", *outer)
+    refuse_misplaced(call, y.shape, bias.shape)
     return ops.elementwise("add", y, ops.weight(bias.astype(call.dtype)))
 
 

@@ -12,10 +12,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.dialects import PREFIX
 from converter.keras.graph import Tensor
+from converter.keras.layers.biases import refuse_misplaced
 from converter.keras.layers.op_keras3 import KERAS3
 from converter.keras.layers.op_node_defs import INERT_ATTRIBUTES, NODE_DEFS
 from converter.keras.layers.op_rows import Op
@@ -123,7 +125,11 @@ def _keras3(call: Call) -> tuple[Tensor, ...]:
     name = call.spec.class_name.removeprefix(PREFIX)
     op = KERAS3[name]
     kwargs = {**call.config.given(), **{k: values(v) for k, v in call.kwargs.items()}}
-    return run(Keras3Ops(call.graph, call.path), op, f"keras.ops.{name}", values(call.args), kwargs)
+    args = values(call.args)
+    if name == "Add" and len(args) == 2:
+        x, y = (a.shape if isinstance(a, Value) else np.shape(a) for a in args)
+        refuse_misplaced(call, x, y)
+    return run(Keras3Ops(call.graph, call.path), op, f"keras.ops.{name}", args, kwargs)
 
 
 def _function(call: Call) -> tuple[Tensor, ...]:
