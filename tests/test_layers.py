@@ -179,7 +179,7 @@ def test_windows_that_leave_gaps(name: str, kind: str) -> None:
         size = {"pool_size" if "Pooling" in kind else "kernel_size": window}
         arguments = {**given, **size, "strides": stride, "padding": "same"}
         for time in range(stride, 2 * stride + 1):
-            model = single(keras, kind, arguments, [(time, 2)], "float32", frozenset({0}))
+            model = single(keras, kind, arguments, [(time, 2)], SPACES[kind], frozenset({0}))
             assert_equal(model, [rng.normal(size=(BATCH, time, 2)).astype("float32")], SUFFIX[name])
 
 
@@ -188,5 +188,5 @@ def test_strides_and_dilation_over_an_open_time() -> None:
     keras, rng = library("keras"), np.random.default_rng(4)
     arguments = {"filters": 2, "kernel_size": 3, "strides": 2, "dilation_rate": 2, "padding": "same"}
     for time in range(3, 8):
-        model = single(keras, "SeparableConv1D", arguments, [(time, 2)], "float32", frozenset({0}))
+        model = single(keras, "SeparableConv1D", arguments, [(time, 2)], SPACES["SeparableConv1D"], frozenset({0}))
         assert_equal(model, [rng.normal(size=(BATCH, time, 2)).astype("float32")], SUFFIX["keras"])
