@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, reject, seed, settings
 from hypothesis import strategies as st
+from keras_compare import library
 from layer_spaces import SPACES as PLAIN
 from layer_spaces import TF_KERAS, Space
 from layer_spaces_more import SPACES as MORE
@@ -38,15 +38,6 @@ SPACES = PLAIN | MORE
 EXAMPLES = int(os.environ.get("LAYER_EXAMPLES", "3"))
 BATCH = 3
 SUFFIX = {"keras": ".keras", "tf_keras": ".h5"}
-
-
-@cache
-def library(name: str) -> Any:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return import_module(name)
 
 
 def randomise(model: Any, rng: np.random.Generator) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import warnings
 from collections.abc import Callable
-from functools import cache
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from keras_compare import library
 
 from converter.api import load
 from converter.errors import InvalidModel, Unsupported
@@ -31,15 +28,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),
 ]
 Build = Callable[[Any], Any]
-
-
-@cache
-def library(name: str) -> Any:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return import_module(name)
 
 
 # --- models -----------------------------------------------------------------------------------------------------------
