@@ -22,7 +22,7 @@ import numpy as np
 import reference_lstm
 from benchmarks.measure import CONVERT, HERE, LEGACY, cpu_times, ratios, run, spread, table, verdict
 from converter import interpret, load
-from converter.layers import Recurrent
+from converter.model.layers import Recurrent
 
 FEATURES = 64
 BATCHES, UNITS = (1, 32), (32, 128, 512)

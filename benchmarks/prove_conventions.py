@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.convention_runners import FEATURES, RUNNERS, UNITS, X
-from converter.conventions import ORDERS
 from converter.gates import CONVENTIONS, Cell, pack
-from converter.layout import parse
+from converter.gates.conventions import ORDERS
+from converter.gates.notation import parse
 from reference_lstm import cell as reference
 
 

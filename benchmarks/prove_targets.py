@@ -20,8 +20,8 @@ import numpy as np
 
 from converter.errors import ConversionError
 from converter.exporters import EXPORTERS, module
+from converter.model.prune import prune
 from converter.readers import load
-from converter.simplify import prune
 
 TOLERANCE = 2e-5
 HALF = 2e-2  # float16 and bfloat16

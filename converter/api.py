@@ -82,11 +82,11 @@ def load(
         OSError: it cannot be opened.
     """
     from converter import readers
-    from converter.simplify import prune
+    from converter.model.prune import prune
 
     rows = {}
     if plugins:
-        from converter.keras.plugins import load_plugins
+        from converter.keras.architecture.plugins import load_plugins
 
         rows = load_plugins([Path(plugin) for plugin in plugins])
     return prune(readers.load(Path(path), Path(architecture) if architecture else None, tuple(outputs), rows))
@@ -189,7 +189,7 @@ def convert(
         OSError: something cannot be read or written.
     """
     from converter import exporters
-    from converter.weights import non_finite
+    from converter.model.non_finite import non_finite
 
     if to not in PROVED and (opset is not None or against):
         raise Unsupported(f"opset and against are for {' and '.join(PROVED)}, not for {to}")

@@ -6,8 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from converter.layers import Cell, ConvLSTMCell, GRUCell, LSTMCell, Recurrent, SimpleRNNCell
 from converter.model import LayerInfo, Model, Node, Shape
+from converter.model.layers import Cell, ConvLSTMCell, GRUCell, LSTMCell, Recurrent, SimpleRNNCell
 
 # How the gates of each cell stand in the neutral model, whatever the file has.
 GATES = {

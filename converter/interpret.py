@@ -1,6 +1,6 @@
 """Runs a neutral model on `reference_lstm`: what the model means, in float64 or float32, step by step.
 
-One rule per layer type of `converter.layers`. Weights are read when their node runs and let go afterwards; values
+One rule per layer type of `converter.model.layers`. Weights are read when their node runs and let go afterwards; values
 that no later node reads are dropped.
 """
 
@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 import reference_lstm
-from converter import layers
-from converter.activations import Activation
-from converter.model import Array, Model, Node, Value, Weight, dtype_of
+from converter.model import Array, Model, Node, Value, Weight, dtype_of, layers
+from converter.model.activations import Activation
 from reference_lstm import conv, ops, text
 from reference_lstm import layers as reference
 

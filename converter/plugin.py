@@ -33,15 +33,15 @@ plugin says. Whether the plugin says what your layer computes only your Keras kn
 
 from __future__ import annotations
 
-from converter import layers
-from converter.activations import Activation
 from converter.errors import InvalidModel, Unsupported
-from converter.keras.era import Era
-from converter.keras.graph import Tensor
-from converter.keras.ops import Ops
-from converter.keras.schema import ActivationField, Config, Count, Positive, activation_of
+from converter.keras.activation_argument import activation_of
+from converter.keras.building.graph import Tensor
+from converter.keras.building.ops import Ops
+from converter.keras.eras.switches import Era
+from converter.keras.schema import ActivationField, Config, Count, Positive
 from converter.keras.spec import Call, LayerType, Variable
-from converter.model import Shape, Value, Weight
+from converter.model import Shape, Value, Weight, layers
+from converter.model.activations import Activation
 
 __all__ = [
     "Activation",

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from converter import layers
-from converter.activations import SIGMOID, TANH, Activation
-from converter.model import Array, Model, Node, Provenance, Shape, State, Value, Weight, constant
+from converter.model import Array, Model, Node, Provenance, Shape, State, Value, Weight, constant, layers
+from converter.model.activations import SIGMOID, TANH, Activation
 
 SOURCE = Provenance("model.h5", "HDF5 whole model", "2.4.0", "tf.keras 2.4", "tensorflow", "00" * 32)
 

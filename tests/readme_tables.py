@@ -12,15 +12,15 @@ from types import ModuleType
 from layer_samples import sample
 
 from converter import exporters, readers
-from converter import layers as neutral
-from converter.activations import BY_MAJOR, NAMES, native
 from converter.errors import Unsupported
 from converter.keras import layers
-from converter.keras.layers.op_keras3 import KERAS3
-from converter.keras.layers.op_node_defs import NODE_DEFS
-from converter.keras.layers.op_tensorflow import TF_FUNCTIONS
 from converter.keras.layers.versions import versions
+from converter.keras.operations.keras3 import KERAS3
+from converter.keras.operations.node_defs import NODE_DEFS
+from converter.keras.operations.tensorflow import TF_FUNCTIONS
 from converter.model import Model
+from converter.model import layers as neutral
+from converter.model.activations import BY_MAJOR, NAMES, native
 
 README = Path(__file__).parents[1] / "README.md"
 

@@ -254,7 +254,7 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path, number: signal.Signals) -> 
         "import sys, time, converter.exporters.onnx as o; real = o.export\n"
         "def slow(*a, **k): real(*a, **k); print('writing', flush=True); time.sleep(30)\n"
         "o.export = slow\n"
-        "from converter.cli import main; sys.exit(main(sys.argv[1:]))"
+        "from converter.cli.main import main; sys.exit(main(sys.argv[1:]))"
     )
     child = subprocess.Popen(
         [sys.executable, "-c", code, MODEL, "-o", "out.onnx"], cwd=tmp_path, stdout=subprocess.PIPE,

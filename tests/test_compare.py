@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from converter.compare import compare, compare_parts
-from converter.conventions import CONVENTIONS, ORDERS
+from converter.comparing.compare import compare, compare_parts
+from converter.comparing.misreadings import misreadings
+from converter.comparing.parts import Part
 from converter.errors import ConversionError
 from converter.formats import safetensors
 from converter.gates import Cell, pack
-from converter.layout import parse
-from converter.misreadings import misreadings
+from converter.gates.conventions import CONVENTIONS, ORDERS
+from converter.gates.notation import parse
 from converter.model import constant
-from converter.parts import Part
 
 G = {"LSTM": 4, "GRU": 3, "RNN": 1}
 

@@ -14,16 +14,16 @@ import pytest
 from neutral_models import Builder, feed, lstm_model
 from safetensors.numpy import load_file
 
-from converter import interpret, layers
-from converter.activations import Activation
-from converter.compare import compare
+from converter import interpret
+from converter.comparing.compare import compare
 from converter.errors import ConversionError, Unsupported
 from converter.exporters import EXPORTERS, flax, keras, module, npz, safetensors, torch
 from converter.gates import unpack
-from converter.layers import Direction, Recurrent
-from converter.model import Model, Value
+from converter.model import Model, Value, layers
+from converter.model.activations import Activation
+from converter.model.layers import Direction, Recurrent
+from converter.model.prune import prune
 from converter.readers import load, state_dict
-from converter.simplify import prune
 
 GOOD = Path(__file__).parents[1] / "fixtures" / "good"
 BROKEN = {Path(name).parts[-2:] for name in json.loads((GOOD.parent / "index.json").read_text())["broken"]}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from converter.errors import InvalidModel, Unsupported
 from converter.gates import CONVENTIONS, Cell, convert, pack, repack, unpack
-from converter.layout import parse
+from converter.gates.notation import parse
 
 G = {"LSTM": 4, "GRU": 3, "RNN": 1}
 FIXED_FORGET_BIAS = [row.name for row in CONVENTIONS.values() if row.forget_bias and not row.forget_bias_setting]

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import reference_lstm
-from converter import interpret, layers
-from converter.activations import LINEAR, SIGMOID, TANH
-from converter.model import Model, Node, Provenance, State, Value, constant
+from converter import interpret
+from converter.model import Model, Node, Provenance, State, Value, constant, layers
+from converter.model.activations import LINEAR, SIGMOID, TANH
 
 RNG = np.random.default_rng(0)
 X = Value("x", (None, None, 2), "float32")

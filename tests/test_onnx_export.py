@@ -11,12 +11,12 @@ import pytest
 from neutral_models import Builder, feed, lstm_model, one_layer
 from onnx_files import check, exported, operators, run_onnx
 
-from converter import interpret, layers
-from converter.activations import NAMES
+from converter import interpret
 from converter.errors import InvalidModel, Unsupported
 from converter.exporters.onnx import export
 from converter.exporters.onnx.graph import Graph, Store, Tensor
-from converter.model import Array, State, Value, Weight
+from converter.model import Array, State, Value, Weight, layers
+from converter.model.activations import NAMES
 
 
 def test_interface_and_metadata(tmp_path: Path) -> None:

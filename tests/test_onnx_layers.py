@@ -10,10 +10,10 @@ import pytest
 from neutral_models import Builder, one_layer
 from onnx_files import check, exported, run_onnx
 
-from converter import interpret, layers
-from converter.activations import FUNCTIONS, NAMES, Activation
+from converter import interpret
 from converter.exporters.onnx import OPSETS
-from converter.model import constant
+from converter.model import constant, layers
+from converter.model.activations import FUNCTIONS, NAMES, Activation
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from neutral_models import Builder, feed, lstm_model
 from onnx_files import check, exported, operators, run_onnx
 
-from converter import interpret, layers
-from converter.activations import NAMES, SIGMOID, TANH, Activation
+from converter import interpret
 from converter.exporters.onnx import OPSETS, notes
-from converter.model import Array, Model
+from converter.model import Array, Model, layers
+from converter.model.activations import NAMES, SIGMOID, TANH, Activation
 
 LOOPS = {"Loop", "Scan", "If"}
 NATIVE = {"LSTM", "GRU", "RNN"}

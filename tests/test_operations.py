@@ -22,10 +22,10 @@ from op_spaces_node import NODES
 from op_spaces_tf import FUNCTIONS
 from test_layers import SUFFIX, converted, library, pytestmark
 
-from converter.keras.layers.op_keras3 import KERAS3
-from converter.keras.layers.op_node_defs import NODE_DEFS
-from converter.keras.layers.op_tensorflow import MODULES as TF_MODULES
-from converter.keras.layers.op_tensorflow import TF_FUNCTIONS
+from converter.keras.operations.keras3 import KERAS3
+from converter.keras.operations.node_defs import NODE_DEFS
+from converter.keras.operations.tensorflow import MODULES as TF_MODULES
+from converter.keras.operations.tensorflow import TF_FUNCTIONS
 
 __all__ = ["pytestmark"]  # the marks of test_layers hold here too
 EXAMPLES = int(os.environ.get("OP_EXAMPLES", "1"))

@@ -14,7 +14,7 @@ import pytest
 from converter import Unsupported, convert, load
 from converter.errors import InvalidPlugin
 from converter.interpret import run
-from converter.keras.plugins import load_plugins
+from converter.keras.architecture.plugins import load_plugins
 
 ROOT = Path(__file__).parents[1]
 FIXTURES = ROOT / "fixtures" / "plugin"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from converter.keras.dialects import PREFIX
 from converter.keras.layers import MODULES
+from converter.keras.spec import PREFIX
 
 ROOT = Path(__file__).parents[1]
 CODE = sorted(path for folder in ("converter", "reference_lstm") for path in (ROOT / folder).rglob("*.py"))
@@ -62,7 +62,7 @@ def test_onnx_stays_where_it_belongs() -> None:
 
 
 def test_only_the_command_line_prints() -> None:
-    assert [relative(path) for path in CODE if "print" in calls(path)] == ["converter/cli.py"]
+    assert [relative(path) for path in CODE if "print" in calls(path)] == ["converter/cli/main.py"]
 
 
 def test_the_oracle_imports_numpy_alone() -> None:
@@ -71,7 +71,7 @@ def test_the_oracle_imports_numpy_alone() -> None:
             assert imports(path) <= {"numpy", "reference_lstm"} | set(sys.stdlib_module_names), relative(path)
 
 
-@pytest.mark.parametrize("statement", ["import converter", "import converter.cli, converter.exporters"])
+@pytest.mark.parametrize("statement", ["import converter", "import converter.cli.main, converter.exporters"])
 def test_start_up_loads_nothing_heavy(statement: str) -> None:
     heavy = ["numpy", "onnx", "onnxruntime", "h5py", "msgspec", "tqdm", "asyncio", "importlib.metadata"]
     code = f"import sys; {statement}; print([m for m in {heavy} if m in sys.modules])"
@@ -99,7 +99,7 @@ def test_every_layer_is_listed_under_its_module() -> None:
 def test_only_the_modules_of_a_files_layers_are_imported() -> None:
     code = (
         "import sys, converter; converter.load('fixtures/good/tf215_stack/model.h5');"
-        "print([m for m in sys.modules if m.startswith('converter.keras.layers.op')])"
+        "print([m for m in sys.modules if m.startswith('converter.keras.operations')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"

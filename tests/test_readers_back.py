@@ -17,16 +17,17 @@ from hypothesis import strategies as st
 from neutral_models import Builder, feed
 from onnx import helper, numpy_helper
 
-from converter import interpret, layers
-from converter.activations import Activation
+from converter import interpret
 from converter.errors import ConversionError, InvalidModel, Unsupported
 from converter.exporters.onnx import export
 from converter.formats import pytorch
 from converter.formats.archive import open_zip
-from converter.layers import Direction, Recurrent
-from converter.model import Model
-from converter.readers import load, onnx_file, state_dict
-from converter.simplify import prune
+from converter.model import Model, layers
+from converter.model.activations import Activation
+from converter.model.layers import Direction, Recurrent
+from converter.model.prune import prune
+from converter.readers import load, state_dict
+from converter.readers.onnx import file as onnx_file
 
 ACTIVATIONS = [
     Activation("tanh"), Activation("sigmoid"), Activation("linear"), Activation("hard_sigmoid", (0.2, 0.5)),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from converter.activations import FUNCTIONS as NEUTRAL
+from converter.model.activations import FUNCTIONS as NEUTRAL
 from reference_lstm import conv, layers, ops
 from reference_lstm.activations import FUNCTIONS, erf
 

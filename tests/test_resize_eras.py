@@ -13,7 +13,7 @@ import pytest
 from converter import load
 from converter.errors import Unsupported
 from converter.interpret import run
-from converter.keras.era import parse
+from converter.keras.eras.switches import parse
 from converter.keras.layers.up_sampling import legacy_resize
 
 GOOD = Path(__file__).parents[1] / "fixtures" / "good"

@@ -11,9 +11,9 @@ import pytest
 
 from converter import load
 from converter.errors import Unsupported
-from converter.keras import dialects
-from converter.keras.era import parse
-from converter.keras.signs import era_of
+from converter.keras.architecture import dialects
+from converter.keras.eras.signs import era_of
+from converter.keras.eras.switches import parse
 from converter.readers import read_source
 
 GOOD = Path(__file__).parents[1] / "fixtures" / "good"

@@ -15,14 +15,14 @@ from neutral_models import Builder
 from onnx_files import run_onnx
 from test_cli import refused, run
 
-from converter import interpret, layers
+from converter import interpret
 from converter.errors import ConversionError
 from converter.exporters import keras, torch
 from converter.exporters.onnx import export
 from converter.formats import safetensors
 from converter.formats.protobuf import parse
 from converter.formats.text import MAX_BYTES
-from converter.model import Model
+from converter.model import Model, layers
 from converter.readers import load
 from converter.readers.saved_tables import words_at
 from converter.verification.words import Words

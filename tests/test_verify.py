@@ -12,12 +12,12 @@ import pytest
 from msgspec import structs
 from neutral_models import Builder
 
-from converter import api, layers
-from converter.activations import LINEAR, SIGMOID, TANH, Activation
+from converter import api
 from converter.errors import InvalidModel
 from converter.exporters.onnx import export
-from converter.layers import Direction, Recurrent
-from converter.model import Model, constant
+from converter.model import Model, constant, layers
+from converter.model.activations import LINEAR, SIGMOID, TANH, Activation
+from converter.model.layers import Direction, Recurrent
 from converter.verification import Report, verify
 from converter.verification.inputs import cases_of, traits_of
 

@@ -20,8 +20,8 @@ import numpy as np
 from converter.against_tensorflow.layers import compute
 from converter.against_tensorflow.stage import Stage
 from converter.errors import Unsupported
-from converter.layers import Recurrent
 from converter.model import Array, Model
+from converter.model.layers import Recurrent
 from converter.verification import Truth
 
 __all__ = ["engine"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import Any
 
-from converter import layers as neutral
 from converter.against_tensorflow.operators import OPERATORS
 from converter.against_tensorflow.stage import Stage, Tensor
 from converter.errors import Unsupported
 from converter.model import Weight
+from converter.model import layers as neutral
 
 
 @singledispatch

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any
 
-from converter import layers as neutral
 from converter.against_tensorflow.stage import Stage, Tensor
+from converter.model import layers as neutral
 
 ELEMENTWISE: Mapping[str, str] = {
     "add": "add", "subtract": "subtract", "multiply": "multiply", "divide": "truediv", "maximum": "maximum",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from converter.activations import Activation
 from converter.model import Array, Weight
+from converter.model.activations import Activation
 
 Tensor = Any
 FLOAT = "float64"

@@ -16,12 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from converter import layers
 from converter.errors import Unsupported
 from converter.exporters.weights import cells, describe, gate_cell, owned
 from converter.formats import safetensors
 from converter.gates import CONVENTIONS, Cell, pack
-from converter.model import Array, Model, Node, Weight
+from converter.model import Array, Model, Node, Weight, layers
 
 CONVENTION = {layers.LSTMCell: "flax/LSTMCell", layers.GRUCell: "flax/GRUCell", layers.SimpleRNNCell: "flax/SimpleCell"}
 # Neutral field -> collection and name in linen, for layers whose arrays lie as Keras' do.

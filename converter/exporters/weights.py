@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
-from converter import gates, layers
+from converter import gates
 from converter.errors import Unsupported
-from converter.model import Array, Model, Node, Weight
+from converter.model import Array, Model, Node, Weight, layers
 
 DIRECTIONS = ("forward", "backward")
 CONVENTION = {layers.LSTMCell: "keras/LSTM", layers.SimpleRNNCell: "keras/SimpleRNN"}

@@ -7,18 +7,18 @@ from dataclasses import replace
 from typing import Any
 
 from converter.errors import InvalidModel, Unsupported, clean
-from converter.keras.binding import bind
-from converter.keras.context import Context
-from converter.keras.cutting import cut, refuse_opaque
-from converter.keras.dialects import class_name, is_foreign, ordering_of
-from converter.keras.era import Era
-from converter.keras.graph import Graph, Tensor
-from converter.keras.parse import MODELS, parse_layer
-from converter.keras.signs import era_of
+from converter.keras.architecture.context import Context
+from converter.keras.architecture.dialects import class_name, is_foreign, ordering_of
+from converter.keras.architecture.parse import MODELS, parse_layer
+from converter.keras.arrays.binding import bind
+from converter.keras.building.graph import Graph, Tensor
+from converter.keras.eras.signs import era_of
+from converter.keras.eras.switches import Era
+from converter.keras.graph.partial_models import cut, refuse_opaque
+from converter.keras.graph.topology import Topology
+from converter.keras.graph.traits import check_size
 from converter.keras.source import Source
 from converter.keras.spec import Bound, LayerSpec, LayerType, ModelSpec
-from converter.keras.topology import Topology
-from converter.keras.traits import check_size
 from converter.model import Model, Provenance, Value
 
 

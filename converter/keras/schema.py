@@ -10,9 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import msgspec
 
-from converter.activations import Activation, by_name
 from converter.errors import InvalidModel, Unsupported, clean
-from converter.keras.era import Era
 
 Positive = Annotated[int, msgspec.Meta(gt=0, lt=2**31)]
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
@@ -107,23 +105,3 @@ def each(value: Ints, rank: int, what: str) -> tuple[int, ...]:
     if len(numbers) != rank or any(n < 1 for n in numbers):
         raise InvalidModel(f"{what} must be {rank} positive numbers, got {value}")
     return numbers
-
-
-def activation_of(value: ActivationField, era: Era) -> Activation:
-    """The activation an argument names: a string, None, or a serialised function or layer.
-
-    Raises:
-        Unsupported: custom code, or a name no Keras has.
-    """
-    if value is None or isinstance(value, str):
-        return by_name(value, era.major)
-    kind, config = value.get("class_name"), value.get("config")
-    module = str(value.get("module") or "keras")
-    if kind == "function" and isinstance(config, str) and module.split(".")[0] in {"keras", "builtins", "tf_keras"}:
-        return by_name(config, era.major)
-    if isinstance(config, Mapping) and module.split(".")[0] in {"keras", "tf_keras"}:
-        from converter.keras.layers.activations import layer_activation  # a layer used as an activation
-
-        return layer_activation(str(kind), config, era)
-    raise Unsupported(f"activation {clean(kind)} {clean(config, 60)} of module {clean(module)} is custom code",
-                      hint="only Keras' own activations can be converted")  # fmt: skip

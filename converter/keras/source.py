@@ -1,6 +1,6 @@
 """What a reader hands over: an architecture as Keras wrote it, and its weights as the container stores them.
 
-Three ways of storing exist, each a class here; `converter.keras.binding` matches them with the layers.
+Three ways of storing exist, each a class here; `converter.keras.arrays.binding` matches them with the layers.
 """
 
 from __future__ import annotations

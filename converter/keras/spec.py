@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from converter.errors import ConversionError, InvalidModel, Unsupported
-from converter.keras.era import Era
-from converter.keras.graph import Graph, Tensor
-from converter.keras.ops import FLOATS, Ops
+from converter.keras.building.graph import Graph, Tensor
+from converter.keras.building.ops import FLOATS, Ops
+from converter.keras.eras.switches import Era
 from converter.model import Value, Weight
 
 if TYPE_CHECKING:
     from converter.keras.schema import Config
+
+PREFIX = "ops."  # before the class of a Keras 3 operation, since layers have the same names (Add, Concatenate, Softmax)
 
 
 @dataclass(frozen=True)

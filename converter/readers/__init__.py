@@ -27,7 +27,7 @@ READERS = {
 """Kind of container -> module that reads it, in the order they are asked."""
 
 OTHERS = {
-    "converter.formats.onnx_tensor": "converter.readers.onnx_file",
+    "converter.formats.onnx_tensor": "converter.readers.onnx.file",
     "converter.formats.safetensors": "converter.readers.state_dict",
     "converter.formats.pytorch": "converter.readers.state_dict",
 }
@@ -124,7 +124,7 @@ def load(
         if importlib.import_module(format_name).sniff(path):
             return _loaded(importlib.import_module(name), path)
     from converter.keras import build
-    from converter.keras.infer import completed
+    from converter.keras.arrays.infer import completed
     from converter.readers.common import NoArchitecture
 
     try:

@@ -16,13 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from converter import layers
-from converter.activations import SIGMOID, TANH
 from converter.errors import InvalidModel, Unsupported
 from converter.formats import pytorch, safetensors
 from converter.gates import unpack
-from converter.layers import Direction, Recurrent
-from converter.model import Array, LayerInfo, Model, Node, Provenance, Value, Weight
+from converter.model import Array, LayerInfo, Model, Node, Provenance, Value, Weight, layers
+from converter.model.activations import SIGMOID, TANH
+from converter.model.layers import Direction, Recurrent
 
 RECURRENT = re.compile(r"(?:(.*)\.)?(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)(?:_l(\d{1,3})(_reverse)?)?")
 _KINDS = {4: "LSTM", 3: "GRU", 1: "RNN"}

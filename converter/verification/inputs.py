@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from converter.layers import (
+from converter.model import Array, Model, Node, Value, dtype_of
+from converter.model.layers import (
     Cast,
     Concatenate,
     Constant,
@@ -32,7 +33,6 @@ from converter.layers import (
     Tile,
     Transpose,
 )  # fmt: skip
-from converter.model import Array, Model, Node, Value, dtype_of
 from converter.verification.words import Words
 
 # Their output holds values of their first input, unchanged (Concatenate: of all inputs).

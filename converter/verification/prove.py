@@ -11,8 +11,8 @@ import onnxruntime
 
 from converter import interpret
 from converter.errors import ConversionError
-from converter.layers import Recurrent
 from converter.model import Array, Model, State
+from converter.model.layers import Recurrent
 from converter.verification.inputs import Case, cases_of
 from converter.verification.report import FACTOR, LayerResidual, OutputError, Report
 from converter.verification.residual import residuals

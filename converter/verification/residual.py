@@ -17,8 +17,8 @@ import numpy as np
 
 from converter.errors import clean
 from converter.interpret import cell_of
-from converter.layers import Cell, ConvLSTMCell, Direction, LSTMCell, Recurrent
 from converter.model import Array, Model
+from converter.model.layers import Cell, ConvLSTMCell, Direction, LSTMCell, Recurrent
 from converter.verification.probes import STATE_NAMES, Probe
 from converter.verification.report import FACTOR, LayerResidual
 from converter.verification.runtime import Exported, Stepper

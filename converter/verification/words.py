@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from converter.layers import Lookup, SplitWords
 from converter.model import Array
+from converter.model.layers import Lookup, SplitWords
 
 _AT_ENDS = 4  # words taken from either end of a vocabulary: what is special stands first
 _STRANGE: dict[type, tuple[Any, ...]] = {

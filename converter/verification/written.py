@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from converter import interpret, readers
-from converter.compare import Pair, compare_parts
+from converter.comparing.compare import Pair, compare_parts
+from converter.comparing.parts import parts_of, parts_of_model
 from converter.formats import pytorch, safetensors
 from converter.model import Array, Model
-from converter.parts import parts_of, parts_of_model
 from converter.verification.inputs import Case, cases_of
 from converter.verification.report import OutputError, Report
 

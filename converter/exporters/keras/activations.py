@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from converter.activations import BY_MAJOR, LINEAR, NAMES, Activation
 from converter.errors import Unsupported
 from converter.exporters.keras.graph import HINT, Graph, Ref
 from converter.model import Array, Weight
+from converter.model.activations import BY_MAJOR, LINEAR, NAMES, Activation
 
 _NAMED = {activation: name for name, activation in (*NAMES.items(), *BY_MAJOR[3].items())}
 _ALONG_LAST = ("softmax", "log_softmax", "sparsemax", "glu")

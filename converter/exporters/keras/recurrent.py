@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from functools import singledispatch
 from typing import Any
 
-from converter import layers
 from converter.errors import Unsupported
 from converter.exporters.keras.activations import scale, scaled
 from converter.exporters.keras.graph import HINT, Graph, Ref, policy, rule
 from converter.exporters.weights import DIRECTIONS
-from converter.layers import Recurrent
-from converter.model import Node, Weight
+from converter.model import Node, Weight, layers
+from converter.model.layers import Recurrent
 
 _MERGES = {"sum": "Add", "mul": "Multiply", "ave": "Add"}
 

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from converter import layers
-from converter.activations import LINEAR
 from converter.errors import Unsupported
 from converter.exporters.keras.activations import apply, name_of, scale, scaled
 from converter.exporters.keras.graph import HINT, Graph, Ref, policy, rule
-from converter.model import Node, Value, Weight
+from converter.model import Node, Value, Weight, layers
 from converter.model import constant as weight
+from converter.model.activations import LINEAR
 
 _BINARY = {
     "add": "Add", "subtract": "Subtract", "multiply": "Multiply", "divide": "Divide", "maximum": "Maximum",

@@ -6,15 +6,15 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from converter.activations import Activation
 from converter.exporters.onnx.graph import Graph, Tensor
+from converter.model.activations import Activation
 
 # SELU's constants, Klambauer et al. 2017; TensorFlow's selu uses the same.
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
 
 def activate(graph: Graph, x: Tensor, activation: Activation) -> Tensor:
-    """activation(x), of x's type; see `converter.activations.FUNCTIONS`."""
+    """activation(x), of x's type; see `converter.model.activations.FUNCTIONS`."""
     return FUNCTIONS[activation.name](graph, x, *activation.parameters)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from converter.activations import Activation
 from converter.exporters.onnx.activations import activate
 from converter.exporters.onnx.graph import Graph, Tensor
 from converter.exporters.onnx.sequence import Projected, Sequence, Step
-from converter.layers import GRUCell, LSTMCell, SimpleRNNCell
+from converter.model.activations import Activation
+from converter.model.layers import GRUCell, LSTMCell, SimpleRNNCell
 
 
 def _project(

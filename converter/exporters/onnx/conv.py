@@ -9,8 +9,8 @@ import numpy as np
 from converter.exporters.onnx.activations import activate
 from converter.exporters.onnx.graph import Graph, Tensor
 from converter.exporters.onnx.lower import Inputs, Outputs, lower, present, result_type
-from converter.layers import Conv, ConvTranspose, Pool
 from converter.model import Node, Weight
+from converter.model.layers import Conv, ConvTranspose, Pool
 
 LAST = "channels_last"
 

@@ -5,12 +5,12 @@ Inside, everything is channels first, as ONNX' Conv wants it.
 
 from __future__ import annotations
 
-from converter.activations import FUNCTIONS, Activation
 from converter.exporters.onnx.cells import lstm_step
 from converter.exporters.onnx.conv import LAST, from_first, kernel, padded, same_pads, to_first
 from converter.exporters.onnx.graph import Graph, Tensor
 from converter.exporters.onnx.sequence import Projected, Sequence
-from converter.layers import ConvLSTMCell
+from converter.model.activations import FUNCTIONS, Activation
+from converter.model.layers import ConvLSTMCell
 
 
 def project(graph: Graph, sequence: Sequence, cell: ConvLSTMCell) -> Projected:

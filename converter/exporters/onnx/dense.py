@@ -7,8 +7,8 @@ import numpy as np
 from converter.exporters.onnx.activations import activate
 from converter.exporters.onnx.graph import Graph, Tensor
 from converter.exporters.onnx.lower import Inputs, Outputs, lower, present, rank, result_type
-from converter.layers import BatchNormalization, Constant, Dense, Embedding, LayerNormalization
 from converter.model import Array, Node, Weight
+from converter.model.layers import BatchNormalization, Constant, Dense, Embedding, LayerNormalization
 
 
 @lower.register

@@ -10,7 +10,8 @@ from converter.exporters.onnx import functions
 from converter.exporters.onnx.activations import activate
 from converter.exporters.onnx.graph import WIDER, Graph, Tensor, computed
 from converter.exporters.onnx.lower import Inputs, Outputs, lower, present, rank, result_type
-from converter.layers import (
+from converter.model import Node
+from converter.model.layers import (
     Activate,
     Cast,
     CumSum,
@@ -22,7 +23,6 @@ from converter.layers import (
     Unary,
     Where,
 )
-from converter.model import Node
 
 ARITHMETIC = {
     "add": "Add", "subtract": "Sub", "multiply": "Mul", "divide": "Div", "maximum": "Max", "minimum": "Min",

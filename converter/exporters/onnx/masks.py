@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from converter.exporters.onnx.graph import Graph, Tensor
-from converter.layers import Direction, MaskedOutput
+from converter.model.layers import Direction, MaskedOutput
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from functools import partial
 
 import numpy as np
 
-from converter.activations import Activation, native
 from converter.exporters.onnx.graph import Graph, Tensor
 from converter.exporters.onnx.masks import Compaction
 from converter.exporters.onnx.sequence import Pass, Sequence
-from converter.layers import Cell, Direction, GRUCell, LSTMCell, SimpleRNNCell
 from converter.model import Array, Weight, dtype_of
+from converter.model.activations import Activation, native
+from converter.model.layers import Cell, Direction, GRUCell, LSTMCell, SimpleRNNCell
 
 NativeCell = LSTMCell | GRUCell | SimpleRNNCell
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from converter.exporters.onnx.graph import COMPUTED_AS
 from converter.exporters.onnx.native import is_native
-from converter.layers import Conv, ConvLSTMCell, ConvTranspose, Recurrent
 from converter.model import Model, Node
+from converter.model.layers import Conv, ConvLSTMCell, ConvTranspose, Recurrent
 
 SHOWN = 4
 

@@ -6,8 +6,8 @@ from converter.exporters.onnx import native, scan
 from converter.exporters.onnx.graph import Graph, Tensor
 from converter.exporters.onnx.lower import Inputs, Outputs, lower, rank
 from converter.exporters.onnx.sequence import Pass, Sequence
-from converter.layers import ConvLSTMCell, Recurrent
 from converter.model import Node
+from converter.model.layers import ConvLSTMCell, Recurrent
 
 MERGES = {"sum": "Add", "mul": "Mul", "ave": "Add"}
 # onnxruntime 1.32 on the CPU has no float64 kernels of the operators, and crashes on loading a Scan in float16.
@@ -17,7 +17,7 @@ SCAN_AS = {"float16": "float32"}
 
 @lower.register
 def recurrent(layer: Recurrent, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
-    """See `converter.layers.Recurrent`."""
+    """See `converter.model.layers.Recurrent`."""
     sequence = Sequence.of(graph, layer, node, inputs)
     passes, joined = _passes(graph, sequence)
     states = [state for one in passes for state in one.states]

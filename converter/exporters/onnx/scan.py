@@ -11,7 +11,7 @@ from converter.exporters.onnx import cells, convlstm
 from converter.exporters.onnx.graph import Graph, Tensor, value_info
 from converter.exporters.onnx.masks import last_taken
 from converter.exporters.onnx.sequence import Pass, Projected, Sequence
-from converter.layers import ConvLSTMCell, Direction, MaskedOutput
+from converter.model.layers import ConvLSTMCell, Direction, MaskedOutput
 
 CELLS: Mapping[type, Callable[..., Projected]] = {**cells.CELLS, ConvLSTMCell: convlstm.project}
 

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from converter.exporters.onnx.graph import Graph, Tensor, computed
 from converter.exporters.onnx.lower import Inputs, present
-from converter.layers import ConvLSTMCell, Direction, LSTMCell, MaskedOutput, Recurrent
 from converter.model import Node, Shape
+from converter.model.layers import ConvLSTMCell, Direction, LSTMCell, MaskedOutput, Recurrent
 
 T = TypeVar("T")
 # In a Scan's body: the projected input of one step and the states, [h] or [h, c], give the new states.

@@ -6,7 +6,8 @@ import numpy as np
 
 from converter.exporters.onnx.graph import WIDER, Graph, Tensor
 from converter.exporters.onnx.lower import Inputs, Outputs, lower, present, rank, result_type
-from converter.layers import (
+from converter.model import Node
+from converter.model.layers import (
     ArgSort,
     Concatenate,
     ExpandDims,
@@ -25,7 +26,6 @@ from converter.layers import (
     Transpose,
     UnfoldTime,
 )
-from converter.model import Node
 
 INT64 = np.iinfo(np.int64)
 

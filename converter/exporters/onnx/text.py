@@ -8,8 +8,8 @@ from onnx import helper
 from converter.errors import Unsupported
 from converter.exporters.onnx.graph import Graph, Tensor, element_type, value_info
 from converter.exporters.onnx.lower import Inputs, Outputs, lower, present, rank
-from converter.layers import NO_INDEX, Lookup, LowerCase, RemoveCharacters, SplitWords
 from converter.model import Node
+from converter.model.layers import NO_INDEX, Lookup, LowerCase, RemoveCharacters, SplitWords
 
 SPLITS_SINCE = 20  # StringSplit, StringConcat
 BLANKS = "\t\n\v\f\r"  # with " " itself all that TensorFlow splits at; onnxruntime splits at " " only

@@ -8,14 +8,13 @@ from functools import partial
 
 import numpy as np
 
-from converter import layers
-from converter.activations import NAMES, SIGMOID, TANH
 from converter.errors import Unsupported
 from converter.exporters.torch.source import HINT, Writer, rule
 from converter.exporters.weights import gate_cell
 from converter.gates import pack
-from converter.layers import Direction, Recurrent
-from converter.model import Model, Node, Weight
+from converter.model import Model, Node, Weight, layers
+from converter.model.activations import NAMES, SIGMOID, TANH
+from converter.model.layers import Direction, Recurrent
 
 _FORWARD, _BACKWARD = (False, False), (True, True)
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}

@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from converter import layers
-from converter.activations import LINEAR, Activation
 from converter.errors import Unsupported
 from converter.exporters.torch.source import HINT, Writer, rule
-from converter.model import Node, Weight, constant
+from converter.model import Node, Weight, constant, layers
+from converter.model.activations import LINEAR, Activation
 
 # {x} is the input; parameters go by the names of `activations.FUNCTIONS`.
 ACTIVATIONS: Mapping[str, str] = {

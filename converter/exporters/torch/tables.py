@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from converter import layers
 from converter.errors import Unsupported
 from converter.exporters.torch.source import HINT, Writer, rule
-from converter.model import Node, constant
+from converter.model import Node, constant, layers
 
 
 @rule.register

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 
-from converter.keras.dialects import PREFIX
-from converter.keras.spec import LayerType
+from converter.keras.spec import PREFIX, LayerType
 
-# Module -> the classes that its TYPES explain. Keras 3's operations, "ops.X", stand in `operations`.
+# Module -> the classes that its TYPES explain. Keras 3's operations, "ops.X", stand in `_OPERATIONS`.
 MODULES: Mapping[str, str] = {
     "core": (
         "InputLayer Dense Embedding Masking Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D "
@@ -16,7 +15,7 @@ MODULES: Mapping[str, str] = {
     ),
     "activations": "Activation LeakyReLU ELU ThresholdedReLU ReLU Softmax PReLU",
     "normalization": "BatchNormalization LayerNormalization",
-    "normalization_more": "GroupNormalization RMSNormalization UnitNormalization SpectralNormalization",
+    "group_unit_normalization": "GroupNormalization RMSNormalization UnitNormalization SpectralNormalization",
     "multi_head": "MultiHeadAttention GroupQueryAttention GroupedQueryAttention",
     "einsum_dense": "EinsumDense",
     "attention": "Attention AdditiveAttention",
@@ -57,23 +56,28 @@ MODULES: Mapping[str, str] = {
     "recurrent": "LSTM GRU SimpleRNN CuDNNLSTM CuDNNGRU RNN",
     "conv_lstm": "ConvLSTM1D ConvLSTM2D ConvLSTM3D",
     "wrappers": "Bidirectional TimeDistributed",
-    "operations": "TFOpLambda SlicingOpLambda TensorFlowOpLayer",
+    "converter.keras.operations.nodes": "TFOpLambda SlicingOpLambda TensorFlowOpLayer",
 }
 
 
-_MODULE_OF = {name: module for module, names in MODULES.items() for name in names.split()}
+_OPERATIONS = "converter.keras.operations.nodes"
+_MODULE_OF = {
+    name: module if "." in module else f"{__name__}.{module}"
+    for module, names in MODULES.items()
+    for name in names.split()
+}
 
 
 class _Layers(Mapping[str, LayerType]):
     """The rows of all modules, looked up where they stand."""
 
     def __getitem__(self, name: str) -> LayerType:
-        module = "operations" if name.startswith(PREFIX) else _MODULE_OF[name]
-        row: LayerType = import_module(f"{__name__}.{module}").TYPES[name]
+        module = _OPERATIONS if name.startswith(PREFIX) else _MODULE_OF[name]
+        row: LayerType = import_module(module).TYPES[name]
         return row
 
     def __iter__(self) -> Iterator[str]:
-        operations = import_module(f"{__name__}.operations").TYPES
+        operations = import_module(_OPERATIONS).TYPES
         return iter([*_MODULE_OF, *(name for name in operations if name.startswith(PREFIX))])
 
     def __len__(self) -> int:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
-from converter.activations import Activation, by_name
-from converter.errors import InvalidModel, Unsupported, clean
-from converter.keras.era import Era
-from converter.keras.graph import Tensor
-from converter.keras.layers.masks import call_mask
-from converter.keras.schema import ActivationField, Config, Ints, activation_of, validate
+from converter.errors import InvalidModel, Unsupported
+from converter.keras.activation_argument import FUNCTIONS, ActivationConfig, ReLUConfig, SoftmaxConfig, activation_of
+from converter.keras.building.graph import Tensor
+from converter.keras.schema import Config, Ints
+from converter.keras.shared.masks import call_mask
 from converter.keras.spec import Call, LayerType, Variable
 from converter.model import Value
+from converter.model.activations import Activation, by_name
 
 LARGE_NEGATIVE = -1e9  # what Keras adds to, or puts for, masked scores
 # keras/src/layers/activations/softmax.py, by release.
@@ -21,92 +18,10 @@ SOFTMAX_TAKES_MASK = (2, 5, 0)  # before TensorFlow 2.4 masks passed by
 SOFTMAX_SETS_MASKED = (3, 13, 0)  # masked scores are set to -1e9, no longer lowered by it
 
 
-class ActivationConfig(Config, frozen=True):
-    """https://keras.io/api/layers/core_layers/activation/"""
-
-    activation: ActivationField = None
-
-
-class ReLUConfig(Config, frozen=True):
-    """https://keras.io/api/layers/activation_layers/relu/"""
-
-    max_value: float | None = None
-    negative_slope: float | None = 0.0
-    threshold: float | None = 0.0
-
-
-class LeakyReLUConfig(Config, frozen=True):
-    """https://keras.io/api/layers/activation_layers/leaky_relu/; the slope is `alpha` before Keras 3."""
-
-    alpha: float | None = None
-    negative_slope: float | None = None
-
-
-class ELUConfig(Config, frozen=True):
-    """https://keras.io/api/layers/activation_layers/elu/"""
-
-    alpha: float = 1.0
-
-
-class ThresholdedReLUConfig(Config, frozen=True):
-    """Keras 1 and 2: x where x > theta, else 0."""
-
-    theta: float = 1.0
-
-
-class SoftmaxConfig(Config, frozen=True):
-    """https://keras.io/api/layers/activation_layers/softmax/"""
-
-    axis: Ints = -1
-    robust_masking: bool = False
-
-
 class PReLUConfig(Config, frozen=True):
     """https://keras.io/api/layers/activation_layers/prelu/"""
 
     shared_axes: Ints | None = None
-
-
-def _relu(config: ReLUConfig) -> Activation:
-    maximum = float("inf") if config.max_value is None else config.max_value
-    return Activation("relu", (config.negative_slope or 0.0, maximum, config.threshold or 0.0))
-
-
-def _leaky_relu(config: LeakyReLUConfig) -> Activation:
-    given = [slope for slope in (config.negative_slope, config.alpha) if slope is not None]
-    return Activation("leaky_relu", (given[0] if given else 0.3,))
-
-
-def _softmax(config: SoftmaxConfig) -> Activation:
-    axes = [config.axis] if isinstance(config.axis, int) else config.axis
-    if len(axes) != 1:
-        raise Unsupported("a Softmax over several axes is no activation function")
-    return Activation("softmax", (axes[0],))
-
-
-# Layers that are one function of their input: the configuration, and the function it means.
-FUNCTIONS: Mapping[str, tuple[type[Config], Callable[[Any], Activation]]] = {
-    "ReLU": (ReLUConfig, _relu),
-    "LeakyReLU": (LeakyReLUConfig, _leaky_relu),
-    "ELU": (ELUConfig, lambda config: Activation("elu", (config.alpha,))),
-    "ThresholdedReLU": (ThresholdedReLUConfig, lambda config: Activation("thresholded_relu", (config.theta,))),
-    "Softmax": (SoftmaxConfig, _softmax),
-}
-
-
-def layer_activation(class_name: str, config: Mapping[str, Any], era: Era) -> Activation:
-    """The function of an activation layer that stands as another layer's activation argument.
-
-    Raises:
-        Unsupported: it is no activation layer, or keeps weights. InvalidModel: its configuration is broken.
-    """
-    if class_name == "Activation":
-        return activation_of(validate(ActivationConfig, config).activation, era)
-    row = FUNCTIONS.get(class_name)
-    if row is None:
-        raise Unsupported(f"a {clean(class_name)} layer as an activation is not supported")
-    kind, meaning = row
-    return meaning(validate(kind, config))
 
 
 def _activation(call: Call) -> tuple[Tensor, ...]:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from converter.errors import Unsupported
-from converter.keras.graph import Tensor
+from converter.keras.building.graph import Tensor
+from converter.keras.building.ops import Ops
 from converter.keras.layers.convolution import RANKS, rank_of
-from converter.keras.layers.windows import spatial_axes
-from converter.keras.ops import Ops
 from converter.keras.schema import Config, DataFormat, Ints, each
+from converter.keras.shared.windows import spatial_axes
 from converter.keras.spec import Call, LayerType
 from converter.model import Value
 

@@ -7,17 +7,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from converter import layers
-from converter.activations import TANH, Activation
 from converter.errors import InvalidModel, Unsupported
-from converter.keras.era import Era
-from converter.keras.graph import Tensor
+from converter.keras.building.graph import Tensor
+from converter.keras.building.ops import Ops
+from converter.keras.eras.switches import Era
 from converter.keras.layers.activations import LARGE_NEGATIVE
 from converter.keras.layers.merge import lists_end_masks
-from converter.keras.ops import Ops
 from converter.keras.schema import Config
 from converter.keras.spec import Call, LayerType, Variable, flatten
-from converter.model import Value
+from converter.model import Value, layers
+from converter.model.activations import TANH, Activation
 
 
 class AttentionConfig(Config, frozen=True):

@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from converter.errors import Unsupported
-from converter.keras.graph import Tensor
+from converter.keras.building.graph import Tensor
+from converter.keras.building.ops import FLOATS
 from converter.keras.layers.resizing import crop_to, known_sizes, resize
-from converter.keras.layers.windows import spatial_axes
-from converter.keras.ops import FLOATS
 from converter.keras.schema import Config, DataFormat, Positive
+from converter.keras.shared.windows import spatial_axes
 from converter.keras.spec import NO_EFFECT, Call, LayerType
 
 

@@ -13,13 +13,14 @@ from typing import Any, ClassVar
 import msgspec
 import numpy as np
 
-from converter.activations import SIGMOID, TANH, Activation
 from converter.errors import InvalidModel, Unsupported
-from converter.keras.era import Era
-from converter.keras.schema import ActivationField, Config, Positive, activation_of, each
+from converter.keras.activation_argument import activation_of
+from converter.keras.eras.switches import Era
+from converter.keras.schema import ActivationField, Config, Positive, each
 from converter.keras.spec import Bound, Call, LayerSpec, LayerType, Variable
-from converter.layers import Cell, ConvLSTMCell, GRUCell, LSTMCell, SimpleRNNCell
 from converter.model import Array, Weight, join
+from converter.model.activations import SIGMOID, TANH, Activation
+from converter.model.layers import Cell, ConvLSTMCell, GRUCell, LSTMCell, SimpleRNNCell
 
 INERT = frozenset({"unit_forget_bias", "implementation", "use_cudnn", "seed", "return_runtime"})
 

@@ -8,17 +8,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from converter import layers
 from converter.errors import InvalidModel
-from converter.keras.era import Era
-from converter.keras.graph import Tensor
-from converter.keras.layers.biases import refuse_misplaced
+from converter.keras.activation_argument import activation_of
+from converter.keras.building.graph import Tensor
+from converter.keras.eras.switches import Era
 from converter.keras.layers.core import bias_variables
-from converter.keras.layers.windows import channel_axis, replaced, spatial_axes, window_length
 from converter.keras.layers.wrappers import fold, unfold
-from converter.keras.schema import ActivationField, Config, DataFormat, Ints, Positive, activation_of, each
+from converter.keras.schema import ActivationField, Config, DataFormat, Ints, Positive, each
+from converter.keras.shared.biases import refuse_misplaced
+from converter.keras.shared.windows import channel_axis, replaced, spatial_axes, window_length
 from converter.keras.spec import Call, LayerType, Variable
-from converter.model import Value, Weight
+from converter.model import Value, Weight, layers
 
 Padding = Literal["valid", "same", "causal"]
 RANKS = {"1D": 1, "2D": 2, "3D": 3}

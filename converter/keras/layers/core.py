@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from converter import layers
 from converter.errors import InvalidModel
-from converter.keras.era import Era
-from converter.keras.graph import Tensor
-from converter.keras.schema import ActivationField, Config, Positive, activation_of
+from converter.keras.activation_argument import activation_of
+from converter.keras.building.graph import Tensor
+from converter.keras.eras.switches import Era
+from converter.keras.schema import ActivationField, Config, Positive
 from converter.keras.spec import NO_EFFECT, Call, LayerType, Variable
+from converter.model import layers
 
 
 class InputConfig(Config, frozen=True):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from converter.errors import InvalidModel, Unsupported
-from converter.keras.graph import Tensor
-from converter.keras.ops import Ops
+from converter.keras.building.graph import Tensor
+from converter.keras.building.ops import Ops
 from converter.keras.schema import Config, Ints
 from converter.keras.spec import Call, LayerType
 from converter.model import Shape, Value

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from converter.errors import InvalidModel
-from converter.keras.era import Era
-from converter.keras.graph import Tensor
-from converter.keras.layers.biases import refuse_misplaced
-from converter.keras.layers.einsum import einsum
-from converter.keras.schema import ActivationField, Config, activation_of
+from converter.keras.activation_argument import activation_of
+from converter.keras.building.graph import Tensor
+from converter.keras.eras.switches import Era
+from converter.keras.schema import ActivationField, Config
+from converter.keras.shared.biases import refuse_misplaced
+from converter.keras.shared.einsum import einsum
 from converter.keras.spec import Call, LayerType, Variable
 
 

@@ -7,17 +7,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from converter import layers
 from converter.errors import InvalidModel, Unsupported, clean
-from converter.keras.era import Era
-from converter.keras.graph import Tensor
+from converter.keras.activation_argument import activation_of
+from converter.keras.building.graph import Tensor
+from converter.keras.building.ops import Ops
+from converter.keras.eras.switches import Era
 from converter.keras.layers.core import bias_variables
 from converter.keras.layers.dot import batch_dot, dot_axes
 from converter.keras.layers.merge import concatenated_mask, merge_masks, merge_values
-from converter.keras.ops import Ops
-from converter.keras.schema import ActivationField, Config, Ints, Positive, activation_of
+from converter.keras.schema import ActivationField, Config, Ints, Positive
 from converter.keras.spec import Call, LayerType, Variable
-from converter.model import Value, Weight
+from converter.model import Value, Weight, layers
 
 EPSILON = 1e-7  # of keras.backend.epsilon(), below which a cosine's denominator never falls
 

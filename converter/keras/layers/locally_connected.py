@@ -13,17 +13,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from converter import layers
 from converter.errors import InvalidModel, Unsupported
-from converter.keras.graph import Tensor
+from converter.keras.activation_argument import activation_of
+from converter.keras.building.graph import Tensor
+from converter.keras.building.ops import Ops
 from converter.keras.layers.convolution import rank_of
 from converter.keras.layers.core import bias_variables
-from converter.keras.layers.einsum import einsum
-from converter.keras.layers.windows import spatial_axes, window_length
-from converter.keras.ops import Ops
-from converter.keras.schema import ActivationField, Config, DataFormat, Ints, Positive, activation_of, each
+from converter.keras.schema import ActivationField, Config, DataFormat, Ints, Positive, each
+from converter.keras.shared.einsum import einsum
+from converter.keras.shared.windows import spatial_axes, window_length
 from converter.keras.spec import Call, LayerType
-from converter.model import Value, Weight
+from converter.model import Value, Weight, layers
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

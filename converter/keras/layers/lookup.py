@@ -11,14 +11,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 
-from converter import layers
 from converter.errors import InvalidModel, Unsupported, clean
-from converter.keras.era import Era
-from converter.keras.graph import Tensor
+from converter.keras.building.graph import Tensor
+from converter.keras.eras.switches import Era
 from converter.keras.layers.preprocessing import OutputMode, encode
 from converter.keras.schema import Config, Count, Positive
 from converter.keras.spec import Call, LayerType, Variable
-from converter.model import Value, Weight, constant
+from converter.model import Value, Weight, constant, layers
 
 Word = int | str
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 
 from converter.errors import InvalidModel, Unsupported
-from converter.keras.era import Era
-from converter.keras.graph import Tensor
-from converter.keras.ops import Ops
+from converter.keras.building.graph import Tensor
+from converter.keras.building.ops import Ops
+from converter.keras.eras.switches import Era
 from converter.keras.schema import Config
 from converter.keras.spec import Call, LayerType
-from converter.layers import ElementwiseOp
 from converter.model import Value
+from converter.model.layers import ElementwiseOp
 
 MASKS_JOIN_BY_OR = (3, 4, 0)
 

@@ -6,20 +6,19 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from converter import layers
-from converter.activations import SIGMOID, Activation
 from converter.errors import InvalidModel, Unsupported
-from converter.keras.era import Era
-from converter.keras.graph import Tensor
+from converter.keras.building.graph import Tensor
+from converter.keras.building.ops import Ops
+from converter.keras.eras.switches import Era
 from converter.keras.layers.activations import masked_softmax
 from converter.keras.layers.attention import flag, lower_triangle, positions
-from converter.keras.layers.biases import refuse_misplaced
-from converter.keras.layers.einsum import einsum
-from converter.keras.layers.masks import explicit_mask
-from converter.keras.ops import Ops
 from converter.keras.schema import Config, Ints, Positive
+from converter.keras.shared.biases import refuse_misplaced
+from converter.keras.shared.einsum import einsum
+from converter.keras.shared.masks import explicit_mask
 from converter.keras.spec import Call, LayerType
-from converter.model import Value
+from converter.model import Value, layers
+from converter.model.activations import SIGMOID, Activation
 
 MASKS_TAKEN = (2, 10, 0)  # tf.keras from here on reads the masks that query, value and key carry
 FUSED = (3, 7, 0)  # Keras 3 from here on calls dot_product_attention, where rows masked throughout become means

@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from converter import layers
 from converter.errors import InvalidModel, Unsupported
-from converter.keras.era import Era
-from converter.keras.graph import Tensor
+from converter.keras.building.graph import Tensor
+from converter.keras.eras.switches import Era
 from converter.keras.schema import Config, Ints
 from converter.keras.spec import Call, LayerType, Variable
-from converter.model import Value, Weight
+from converter.model import Value, Weight, layers
 
 HALVES = frozenset({"float16", "bfloat16"})
 

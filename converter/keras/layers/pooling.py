@@ -6,15 +6,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from converter import layers
 from converter.errors import Unsupported
-from converter.keras.graph import Tensor
+from converter.keras.building.graph import Tensor
 from converter.keras.layers.convolution import RANKS, rank_of
-from converter.keras.layers.masks import call_mask
-from converter.keras.layers.windows import replaced, spatial_axes, window_length
 from converter.keras.schema import Config, DataFormat, Ints, each
+from converter.keras.shared.masks import call_mask
+from converter.keras.shared.windows import replaced, spatial_axes, window_length
 from converter.keras.spec import Call, LayerType
-from converter.model import Shape, Value
+from converter.model import Shape, Value, layers
 
 Kind = Literal["max", "average"]
 

@@ -7,11 +7,11 @@ from typing import Any, Literal
 import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
-from converter.keras.era import Era
-from converter.keras.graph import Tensor
+from converter.keras.building.graph import Tensor
+from converter.keras.building.ops import FLOATS
+from converter.keras.eras.switches import Era
 from converter.keras.layers.core import identity
 from converter.keras.layers.normalization import along, axis_of
-from converter.keras.ops import FLOATS
 from converter.keras.schema import Config, Positive
 from converter.keras.spec import NO_EFFECT, Call, LayerType, Variable
 from converter.model import Array, Value, Weight, constant

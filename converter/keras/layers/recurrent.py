@@ -9,15 +9,15 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from converter.activations import SIGMOID, TANH
 from converter.errors import InvalidModel, Unsupported
-from converter.keras.graph import Tensor
+from converter.keras.building.graph import Tensor
 from converter.keras.layers.cells import CellConfig, cells_of, variables
-from converter.keras.layers.passes import Pass, mask_of_steps, run_pass, state_names, state_shapes
 from converter.keras.schema import Config
+from converter.keras.shared.passes import Pass, mask_of_steps, run_pass, state_names, state_shapes
 from converter.keras.spec import Call, LayerSpec, LayerType, flatten
-from converter.layers import Cell, ConvLSTMCell, MaskedOutput
 from converter.model import Array, Shape, Value
+from converter.model.activations import SIGMOID, TANH
+from converter.model.layers import Cell, ConvLSTMCell, MaskedOutput
 
 
 class LSTMConfig(CellConfig, frozen=True):

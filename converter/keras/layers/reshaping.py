@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from converter import layers
 from converter.errors import InvalidModel
-from converter.keras.graph import Tensor
+from converter.keras.building.graph import Tensor, product
 from converter.keras.layers.convolution import rank_of
-from converter.keras.layers.windows import replaced, spatial_axes
 from converter.keras.schema import Config, DataFormat, Positive
+from converter.keras.shared.windows import replaced, spatial_axes
 from converter.keras.spec import Call, LayerType
-from converter.model import Shape
+from converter.model import Shape, layers
 
 
 class FlattenConfig(Config, frozen=True):
@@ -48,16 +47,6 @@ class ZeroPaddingConfig(Config, frozen=True):
 
     padding: int | list[int | list[int]] | None = None
     data_format: DataFormat | None = None
-
-
-def product(sizes: Shape) -> int | None:
-    """How many values; None if a size is open."""
-    total = 1
-    for size in sizes:
-        if size is None:
-            return None
-        total *= size
-    return total
 
 
 def _flatten(call: Call) -> tuple[Tensor, ...]:

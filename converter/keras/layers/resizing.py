@@ -6,16 +6,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from converter import layers
 from converter.errors import Unsupported
-from converter.keras.graph import Tensor
-from converter.keras.layers.einsum import einsum
-from converter.keras.layers.interpolation import matrix
-from converter.keras.layers.windows import spatial_axes
-from converter.keras.ops import FLOATS, Ops
+from converter.keras.building.graph import Tensor
+from converter.keras.building.ops import FLOATS, Ops
 from converter.keras.schema import Config, DataFormat, Positive
+from converter.keras.shared.einsum import einsum
+from converter.keras.shared.interpolation import matrix
+from converter.keras.shared.windows import spatial_axes
 from converter.keras.spec import Call, LayerType
-from converter.model import Value
+from converter.model import Value, layers
 
 Sizes = tuple[int, int]
 LETTERS = "bijk"

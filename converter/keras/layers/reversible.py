@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from converter import layers
-from converter.activations import Activation
 from converter.errors import Unsupported
-from converter.keras.era import Era
-from converter.keras.graph import Tensor
+from converter.keras.building.graph import Tensor
+from converter.keras.eras.switches import Era
 from converter.keras.layers.core import EmbeddingConfig, embedding
 from converter.keras.schema import Config
 from converter.keras.spec import Call, LayerType, Variable, flatten
-from converter.model import Weight
+from converter.model import Weight, layers
+from converter.model.activations import Activation
 
 
 class ReversibleEmbeddingConfig(EmbeddingConfig, frozen=True):

@@ -6,15 +6,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from converter import layers
 from converter.errors import InvalidModel, Unsupported
-from converter.keras.era import Era
-from converter.keras.graph import Tensor
-from converter.keras.layers.windows import window_length
+from converter.keras.building.graph import Tensor
+from converter.keras.eras.switches import Era
 from converter.keras.layers.wrappers import fold, unfold
 from converter.keras.schema import Config, DataFormat, Positive
+from converter.keras.shared.windows import window_length
 from converter.keras.spec import Call, LayerType, Variable
-from converter.model import Value, Weight, constant
+from converter.model import Value, Weight, constant, layers
 
 Array = np.ndarray[Any, np.dtype[Any]]
 EPSILON = 1e-7  # keras.backend.epsilon()

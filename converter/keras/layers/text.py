@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from converter import layers
 from converter.errors import InvalidModel, Unsupported, clean
-from converter.keras.era import Era
-from converter.keras.graph import Tensor
+from converter.keras.building.graph import Tensor
+from converter.keras.eras.switches import Era
 from converter.keras.layers.lookup import LEARNT, StringLookupConfig, looked_up, lookup_variables
 from converter.keras.layers.preprocessing import OutputMode
 from converter.keras.schema import Config, Positive
 from converter.keras.spec import Call, LayerType, Variable
-from converter.model import Value
+from converter.model import Value, layers
 
 PUNCTUATION = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
 # What `standardize` does: whether to lower case, and which characters to remove.

@@ -7,9 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from converter import layers
 from converter.errors import InvalidModel, Unsupported
-from converter.keras.graph import Tensor
+from converter.keras.building.graph import Tensor
 from converter.keras.layers.convolution import (
     RANKS,
     WindowConfig,
@@ -20,10 +19,10 @@ from converter.keras.layers.convolution import (
     windows_of,
 )
 from converter.keras.layers.core import bias_variables
-from converter.keras.layers.windows import channel_axis, replaced, spatial_axes, transposed_length
 from converter.keras.schema import Ints, Positive
+from converter.keras.shared.windows import channel_axis, replaced, spatial_axes, transposed_length
 from converter.keras.spec import Call, LayerType
-from converter.model import Value, Weight
+from converter.model import Value, Weight, layers
 
 Spans = Sequence[tuple[int, int, int]]  # (size, stride, dilation) of each spatial axis
 

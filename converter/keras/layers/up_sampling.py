@@ -6,16 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from converter import layers
 from converter.errors import Unsupported
-from converter.keras.era import Era
-from converter.keras.graph import Tensor
+from converter.keras.building.graph import Tensor
+from converter.keras.eras.switches import Era
 from converter.keras.layers.convolution import rank_of
 from converter.keras.layers.resizing import as_before, known_sizes, resize
-from converter.keras.layers.windows import channel_axis, replaced, spatial_axes
 from converter.keras.schema import Config, DataFormat, Ints, each
+from converter.keras.shared.windows import channel_axis, replaced, spatial_axes
 from converter.keras.spec import Call, LayerType
-from converter.model import Value, constant
+from converter.model import Value, constant, layers
 
 
 class UpSamplingConfig(Config, frozen=True):

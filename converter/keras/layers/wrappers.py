@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from converter import layers
 from converter.errors import InvalidModel, Unsupported
-from converter.keras.era import Era
-from converter.keras.graph import Tensor
+from converter.keras.building.graph import Tensor
+from converter.keras.eras.switches import Era
 from converter.keras.layers.cells import cells_of
-from converter.keras.layers.masks import call_mask, carried_mask
-from converter.keras.layers.passes import Pass, mask_of_steps, run_pass, state_names, state_shapes
 from converter.keras.layers.recurrent import arguments, features, in_caller_order, initial_states, masked_output
 from converter.keras.schema import Config
+from converter.keras.shared.masks import call_mask, carried_mask
+from converter.keras.shared.passes import Pass, mask_of_steps, run_pass, state_names, state_shapes
 from converter.keras.spec import Bound, Call, LayerSpec, LayerType, flatten
-from converter.layers import Cell, ConvLSTMCell, Direction, MaskedOutput, Recurrent
-from converter.model import Shape, Value
+from converter.model import Shape, Value, layers
+from converter.model.layers import Cell, ConvLSTMCell, Direction, MaskedOutput, Recurrent
 
 
 class BidirectionalConfig(Config, frozen=True):

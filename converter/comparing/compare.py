@@ -1,0 +1,255 @@
+"""Compares the weights of two files, gate by gate, whatever their conventions.
+
+Layers are paired by structure (kind, sizes, place in order), brought to Keras' packing, and compared matrix by matrix:
+"equal" (bit for bit), "rounding" (within a few ULPs), or "different". Where a whole cell differs, the conventions of
+`converter.gates` are tried: if one framework's order read as another's explains the difference, it is "permuted" and
+the two are named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from converter.comparing.misreadings import misreadings
+from converter.comparing.parts import Part, parts_of
+from converter.errors import ConversionError, InvalidModel
+from converter.gates import Cell
+from converter.model import Array
+
+ROUNDING_ULPS = 8
+GATES = {"LSTM": "ifco", "GRU": "zrh", "RNN": "h"}
+Verdict = Literal["equal", "rounding", "permuted", "different"]
+_RANK = {"equal": 0, "rounding": 1, "permuted": 2, "different": 3}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One matrix, or one gate of it.
+
+    Attributes:
+        matrix: "kernel", "recurrent_kernel", "bias", ...
+        gate: "i", "f", "c", "o", "z", "r", "h", or "" where there are none.
+        verdict: see the module.
+        ulps: largest difference in units in the last place of the coarser type (for biases: of their largest value).
+        difference: largest absolute difference.
+        count, of: how many values differ, of how many.
+        where: index of the largest difference, within the gate.
+        values: the two values there.
+    """
+
+    matrix: str
+    gate: str
+    verdict: Verdict
+    ulps: float = 0.0
+    difference: float = 0.0
+    count: int = 0
+    of: int = 0
+    where: tuple[int, ...] = ()
+    values: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two layers that stand in the same place.
+
+    Attributes:
+        a, b: their names in the two files.
+        kind: "LSTM", "Dense", ...
+        findings: per matrix and gate.
+        explanation: why it is "permuted", or "".
+    """
+
+    a: str
+    b: str
+    kind: str
+    findings: tuple[Finding, ...]
+    explanation: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of its findings."""
+        if self.explanation:
+            return "permuted"
+        return max((finding.verdict for finding in self.findings), key=_RANK.__getitem__, default="equal")
+
+
+@dataclass(frozen=True)
+class Report:
+    """The comparison of two files.
+
+    Attributes:
+        pairs: layers with a counterpart.
+        only_a, only_b: layers without one.
+    """
+
+    pairs: tuple[Pair, ...]
+    only_a: tuple[str, ...]
+    only_b: tuple[str, ...]
+
+    @property
+    def equal(self) -> bool:
+        """Whether all weights are the same, up to rounding, and there are any."""
+        same = all(pair.verdict in ("equal", "rounding") for pair in self.pairs)
+        return bool(self.pairs) and same and not self.only_a and not self.only_b
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        pairs = [{**asdict(pair), "verdict": pair.verdict} for pair in self.pairs]
+        return {"equal": self.equal, "pairs": pairs, "only_a": list(self.only_a), "only_b": list(self.only_b)}
+
+    def lines(self) -> list[str]:
+        """A table: one row per gate that differs, one per layer that does not."""
+        rows = [("layer", "in the other", "kind", "matrix", "verdict")]
+        for pair in self.pairs:
+            rows += _rows(pair)
+        rows += [(name, "-", "", "", "only in the first file") for name in self.only_a]
+        rows += [("-", name, "", "", "only in the second file") for name in self.only_b]
+        widths = [max(len(row[k]) for row in rows) for k in range(4)]
+        shown = [[*(cell.ljust(w) for cell, w in zip(row[:4], widths, strict=True)), row[4]] for row in rows]
+        return ["  ".join(cells).rstrip() for cells in shown] + ["equal" if self.equal else "NOT equal"]
+
+
+def _rows(pair: Pair) -> Iterable[tuple[str, str, str, str, str]]:
+    if pair.explanation:
+        return [(pair.a, pair.b, pair.kind, "all", f"permuted: {pair.explanation}")]
+    bad = [finding for finding in pair.findings if finding.verdict == "different"]
+    if not bad:
+        ulps = max((finding.ulps for finding in pair.findings), default=0.0)
+        text = "bit-equal" if pair.verdict == "equal" else f"equal up to rounding ({ulps:.3g} ULP)"
+        return [(pair.a, pair.b, pair.kind, "all", text)]
+    return [(pair.a, pair.b, pair.kind, f"{f.matrix} {f.gate}".strip(), _told(f)) for f in bad]
+
+
+def _told(finding: Finding) -> str:
+    if not finding.of:
+        return "only one of the two has it"
+    first, second = finding.values
+    return (
+        f"different: {finding.count} of {finding.of} values, by up to {finding.difference:.3g} "
+        f"at {list(finding.where)}: {first:.6g} and {second:.6g}"
+    )
+
+
+def compare(a: Path | str, b: Path | str) -> Report:
+    """Compares the weights of two readable files.
+
+    Raises:
+        InvalidModel, Unsupported, OSError: one of them cannot be read, or holds no weights.
+    """
+    sides = []
+    for path in (Path(a), Path(b)):
+        try:
+            parts = parts_of(path)
+        except ConversionError as error:
+            raise (error if path.name in error.where else error.at(path.name)) from error
+        if not parts:
+            raise InvalidModel("it holds no weights", where=path.name)
+        sides.append(parts)
+    return compare_parts(*sides)
+
+
+def compare_parts(a: list[Part], b: list[Part]) -> Report:
+    """Compares two lists of layers."""
+    waiting: dict[tuple[object, ...], list[Part]] = {}
+    for part in b:
+        waiting.setdefault(part.signature, []).append(part)
+    pairs, only_a = [], []
+    for part in a:
+        candidates = waiting.get(part.signature)
+        if candidates:
+            pairs.append(_pair(part, candidates.pop(0)))
+        else:
+            only_a.append(part.name)
+    left = {id(part) for parts in waiting.values() for part in parts}
+    return Report(tuple(pairs), tuple(only_a), tuple(part.name for part in b if id(part) in left))
+
+
+def _pair(a: Part, b: Part) -> Pair:
+    first, second = a.read(), b.read()
+    if not isinstance(first, Cell) or not isinstance(second, Cell):
+        assert isinstance(first, Mapping) and isinstance(second, Mapping)
+        found = [_finding(name, "", first.get(name), second.get(name)) for name in {**first, **second}]
+        return Pair(a.name, b.name, a.kind, tuple(found))
+    findings = tuple(_gate_findings(first, second))
+    explanation = ""
+    if any(finding.verdict == "different" for finding in findings):
+        explanation = _explain(first, second)
+    return Pair(a.name, b.name, a.kind, findings, explanation)
+
+
+def _matrices(cell: Cell) -> dict[str, Array | None]:
+    """The arrays to compare; the biases as one where that says the same."""
+    out: dict[str, Array | None] = {"kernel": cell.kernel, "recurrent_kernel": cell.recurrent_kernel}
+    if cell.kind == "GRU" and cell.reset_after:
+        g = cell.kernel.shape[1]
+        zeros = np.zeros(g, cell.kernel.dtype)
+        if cell.bias is None and cell.recurrent_bias is None:
+            return out
+        first = zeros if cell.bias is None else cell.bias
+        second = (zeros if cell.recurrent_bias is None else cell.recurrent_bias).copy()
+        edge = 2 * cell.units  # gates z and r only see the sum
+        first = np.concatenate([first[:edge] + second[:edge], first[edge:]])
+        second[:edge] = 0
+        return {**out, "bias": first, "recurrent_bias": second}
+    bias = cell.single_bias
+    # No bias is a bias of zeros.
+    return {**out, "bias": np.zeros(cell.kernel.shape[1], cell.kernel.dtype) if bias is None else bias}
+
+
+def _gate_findings(a: Cell, b: Cell) -> Iterable[Finding]:
+    first, second = _matrices(a), _matrices(b)
+    order = GATES[a.kind]
+    if a.reset_after != b.reset_after:
+        yield Finding("reset_after", "", "different")
+    for matrix in {**first, **second}:
+        x, y = first.get(matrix), second.get(matrix)
+        if x is None or y is None:
+            present = x if x is not None else y
+            zero = present is not None and not np.any(present)
+            yield Finding(matrix, "", "equal" if zero else "different")
+            continue
+        for k, gate in enumerate(order):
+            picked = (..., slice(k * a.units, (k + 1) * a.units))
+            yield _finding(matrix, gate if len(order) > 1 else "", x[picked], y[picked])
+
+
+def _finding(matrix: str, gate: str, a: Array | None, b: Array | None) -> Finding:
+    if a is None or b is None or a.shape != b.shape:
+        return Finding(matrix, gate, "different")
+    if a.dtype == b.dtype and a.tobytes() == b.tobytes():
+        return Finding(matrix, gate, "equal", of=a.size)
+    wide_a, wide_b = (np.asarray(v).astype(np.float64) for v in (a, b))
+    same_nan = np.isnan(wide_a) & np.isnan(wide_b)
+    with np.errstate(invalid="ignore"):
+        gap = np.where(same_nan | (wide_a == wide_b), 0.0, np.abs(wide_a - wide_b))
+    gap = np.where(np.isnan(gap), np.inf, gap)
+    where = tuple(int(i) for i in np.unravel_index(int(np.argmax(gap)), gap.shape)) if gap.size else ()
+    ulps = float((gap / _ulp(a, b, wide_a, wide_b, whole="bias" in matrix)).max(initial=0.0))
+    worst = float(gap.max(initial=0.0))
+    verdict: Verdict = "rounding" if ulps <= ROUNDING_ULPS else "different"
+    verdict = "equal" if worst == 0 and a.dtype == b.dtype else verdict
+    values = (float(wide_a[where]), float(wide_b[where])) if gap.size else (0.0, 0.0)
+    return Finding(matrix, gate, verdict, ulps, worst, int(np.count_nonzero(gap)), gap.size, where, values)
+
+
+def _ulp(a: Array, b: Array, wide_a: Array, wide_b: Array, whole: bool) -> Array:
+    """The unit in the last place of the coarser of two types, for each value, or of the largest value of all."""
+    digits = {"float64": 52, "float32": 23, "float16": 10, "bfloat16": 7}
+    bits = min(digits.get(a.dtype.name, 23), digits.get(b.dtype.name, 23))
+    size = np.maximum(np.abs(wide_a), np.abs(wide_b))
+    size = np.where(np.isfinite(size), size, 0.0)
+    size = np.full_like(size, size.max(initial=0.0)) if whole else size
+    return np.asarray(np.exp2(np.floor(np.log2(np.maximum(size, 2.0**-126))) - bits))
+
+
+def _explain(a: Cell, b: Cell) -> str:
+    """The misreading of one convention as another that turns the first cell into the second, or ""."""
+    for wrong, names in misreadings(a):
+        if all(finding.verdict != "different" for finding in _gate_findings(wrong, b)):
+            return names
+    return ""

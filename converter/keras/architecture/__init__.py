@@ -1,0 +1,1 @@
+"""How an architecture is written: dialects by version, calls of layers, plugins."""

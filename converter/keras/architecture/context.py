@@ -1,0 +1,41 @@
+"""What a configuration is read by: the era of the file, and the layers that the user supplies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from converter.keras.architecture.dialects import is_foreign
+from converter.keras.eras.switches import Era
+from converter.keras.spec import LayerType
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """An era, and plugins: rows like those of `converter.keras.layers.LAYERS`, by the names of `plugin_for`.
+
+    `ordering` is the dim_ordering that the file's layers agree on ("" if they don't), see `dialects.ordering_of`.
+    """
+
+    era: Era
+    plugins: Mapping[str, LayerType] = field(default_factory=dict)
+    ordering: str = ""
+
+    def plugin_for(self, raw: Mapping[str, Any], own: str) -> str:
+        """The key of the plugin that explains the serialised layer `raw` called `own`, or "".
+
+        A class is looked up as "Package>Class", as registered, then as "Class"; a Lambda as "Lambda:name_of_the_layer".
+        What the file says to be Keras' own is never looked up. Where it does not say (legacy HDF5), a plugin that
+        bears the name of a layer of Keras comes first.
+        """
+        if not self.plugins:
+            return ""
+        name = str(raw.get("class_name"))
+        if name == "Lambda":
+            names = [f"Lambda:{own}"]
+        elif isinstance(raw.get("module"), str) and not is_foreign(raw):
+            return ""
+        else:
+            names = [str(raw.get("registered_name")), name, name.rpartition(">")[2]]
+        return next((key for key in names if key in self.plugins), "")

@@ -1,0 +1,243 @@
+"""Keras 1 and 2 spellings turned into Keras 3's, as tables. Only names change here, never a meaning.
+
+Sources: keras-team/keras at 1.2.2 and 2.2.4 (`keras/legacy/interfaces.py` lists most of the renames).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from converter.errors import InvalidModel, Unsupported, clean
+from converter.keras.eras.switches import Era
+from converter.keras.spec import PREFIX
+
+Raw = Mapping[str, Any]
+
+# Class names that became others.
+CLASSES: Mapping[str, str] = {
+    "TimeDistributedDense": "Dense",  # of 3-D inputs, which Dense takes today
+    "Convolution1D": "Conv1D",
+    "Convolution2D": "Conv2D",
+    "Convolution3D": "Conv3D",
+    "AtrousConvolution1D": "Conv1D",
+    "AtrousConvolution2D": "Conv2D",
+    "AtrousConv1D": "Conv1D",
+    "AtrousConv2D": "Conv2D",
+    "SeparableConvolution1D": "SeparableConv1D",
+    "SeparableConvolution2D": "SeparableConv2D",
+    "Deconvolution2D": "Conv2DTranspose",
+    "Deconvolution3D": "Conv3DTranspose",
+    "Convolution2DTranspose": "Conv2DTranspose",
+    "MaxPool1D": "MaxPooling1D",
+    "MaxPool2D": "MaxPooling2D",
+    "MaxPool3D": "MaxPooling3D",
+    "AvgPool1D": "AveragePooling1D",
+    "AvgPool2D": "AveragePooling2D",
+    "AvgPool3D": "AveragePooling3D",
+    "GlobalMaxPool1D": "GlobalMaxPooling1D",
+    "GlobalAvgPool1D": "GlobalAveragePooling1D",
+    "BatchNormalizationV1": "BatchNormalization",
+    "BatchNormalizationV2": "BatchNormalization",
+    "SyncBatchNormalization": "BatchNormalization",
+    "UnifiedLSTM": "LSTM",
+    "UnifiedGRU": "GRU",
+    "LSTMV1": "LSTM",
+    "LSTMV2": "LSTM",
+    "GRUV1": "GRU",
+    "GRUV2": "GRU",
+}
+
+_TRAINING = (
+    "init", "inner_init", "forget_bias_init", "W_regularizer", "U_regularizer", "b_regularizer", "W_constraint",
+    "U_constraint", "b_constraint", "gamma_init", "beta_init", "weights", "W_learning_rate_multiplier",
+    "b_learning_rate_multiplier", "depthwise_init", "pointwise_init", "input_dtype",
+)  # fmt: skip
+_CONV = {"nb_filter": "filters", "filter_length": "kernel_size", "subsample_length": "strides", "subsample": "strides",
+         "border_mode": "padding", "dim_ordering": "data_format", "bias": "use_bias", "atrous_rate": "dilation_rate",
+         "depth_multiplier": "depth_multiplier"}  # fmt: skip
+_POOL = {"pool_length": "pool_size", "stride": "strides", "border_mode": "padding", "dim_ordering": "data_format"}
+_RECURRENT = {"output_dim": "units", "inner_activation": "recurrent_activation", "dropout_W": "dropout",
+              "dropout_U": "recurrent_dropout", "consume_less": "consume_less"}  # fmt: skip
+_DENSE = {"output_dim": "units", "bias": "use_bias"}
+
+# Keras 1 argument names by (new) class.
+RENAMES: Mapping[str, Mapping[str, str]] = {
+    "Dense": _DENSE,
+    "Highway": {"bias": "use_bias"},
+    "MaxoutDense": {"bias": "use_bias"},
+    "LSTM": _RECURRENT,
+    "GRU": _RECURRENT,
+    "SimpleRNN": _RECURRENT,
+    "ConvLSTM2D": _CONV | _RECURRENT,
+    "Dropout": {"p": "rate"},
+    "SpatialDropout1D": {"p": "rate"},
+    "SpatialDropout2D": {"p": "rate", "dim_ordering": "data_format"},
+    "SpatialDropout3D": {"p": "rate", "dim_ordering": "data_format"},
+    "GaussianDropout": {"p": "rate"},
+    "GaussianNoise": {"sigma": "stddev"},
+    "Embedding": {"dropout": "rate"},
+    "UpSampling1D": {"length": "size"},
+    "RepeatVector": {},
+    **{f"{kind}{n}D": _CONV for kind in ("Conv", "SeparableConv", "DepthwiseConv") for n in (1, 2, 3)},
+    **{f"Conv{n}DTranspose": _CONV for n in (2, 3)},
+    **{f"LocallyConnected{n}D": _CONV for n in (1, 2)},
+    **{f"{kind}Pooling{n}D": _POOL for kind in ("Max", "Average") for n in (1, 2, 3)},
+    **{
+        f"{kind}{n}D": {"dim_ordering": "data_format"}
+        for kind in ("ZeroPadding", "Cropping", "UpSampling", "GlobalMaxPooling", "GlobalAveragePooling")
+        for n in (1, 2, 3)
+        if (kind, n) != ("UpSampling", 1)
+    },
+    "Flatten": {},
+}
+_DATA_FORMATS = {"tf": "channels_last", "th": "channels_first"}
+# What Keras 1 writes without dim_ordering (get_config in keras/layers/convolutional.py of 1.0.8 and 1.2.2).
+SILENT = frozenset(f"{kind}{n}D" for kind in ("ZeroPadding", "Cropping", "UpSampling") for n in (2, 3))
+# What Keras 2.0.9 to 2.1.2 write without any argument: no get_config in keras/layers/recurrent.py before 2.1.3.
+SPEECHLESS = frozenset({"SimpleRNNCell", "GRUCell", "LSTMCell"})
+_SIDES = {
+    "ZeroPadding1D": ("left_pad", "right_pad"),
+    "ZeroPadding2D": ("top_pad", "bottom_pad", "left_pad", "right_pad"),
+}
+_WINDOWS = {"kernel_size": ("nb_row", "nb_col"), "kernel_size3": ("kernel_dim1", "kernel_dim2", "kernel_dim3")}
+
+
+def class_name(raw: Raw, era: Era) -> str:
+    """The class of a serialised layer in Keras 3's spelling.
+
+    Raises:
+        InvalidModel: there is none. Unsupported: the class is registered by somebody else than Keras.
+    """
+    name = raw.get("class_name")
+    if not isinstance(name, str):
+        raise InvalidModel("a layer without class_name")
+    if is_foreign(raw):
+        raise custom(raw)
+    if era.major >= 3 and is_operation(raw):
+        return PREFIX + name
+    return CLASSES.get(name, name)
+
+
+def is_operation(raw: Raw) -> bool:
+    """Whether Keras 3 means one of keras.ops, some of which are called like layers (Add, Concatenate, Softmax).
+
+    Archives name the module; HDF5 files don't, but only layers have `trainable` in their configuration.
+    """
+    module, config = raw.get("module"), raw.get("config")
+    if isinstance(module, str):
+        return module.startswith(("keras.src.ops", "keras.ops"))
+    if not isinstance(config, Mapping) or "trainable" in config:
+        return False
+    from converter.keras.operations.keras3 import KERAS3  # the operations and what they are made of take time to import
+
+    return raw["class_name"] in KERAS3
+
+
+def is_foreign(raw: Raw) -> bool:
+    """Whether the file itself says that a class is not Keras' own."""
+    module, registered = raw.get("module"), raw.get("registered_name")
+    stranger = isinstance(module, str) and module.split(".")[0] not in {"keras", "tf_keras", "tensorflow", "builtins"}
+    return stranger or any(isinstance(name, str) and ">" in name for name in (registered, raw.get("class_name")))
+
+
+def custom(raw: Raw) -> Unsupported:
+    """The refusal of a class that is not Keras' own, or a Lambda."""
+    name, told = raw.get("class_name"), raw.get("registered_name") or raw.get("module")
+    if name == "Lambda":
+        own = raw["config"].get("name") if isinstance(raw.get("config"), Mapping) else None
+        hint = f'{SUPPLY} that says "Lambda:{clean(own or raw.get("name"), 60)}"'
+        return Unsupported("a Lambda holds Python code, which is never run", hint=hint)
+    of = f" of {clean(told)}" if is_foreign(raw) and told and told != name else ""
+    return Unsupported(f"the class {clean(name)}{of} is not Keras' own, and its code is not in the file", hint=SUPPLY)
+
+
+SUPPLY = "supply the layer with --plugin FILE"
+
+
+def config(name: str, raw: Raw, era: Era, ordering: str = "") -> dict[str, Any]:
+    """A layer's configuration in Keras 3's spelling, shapes as `batch_input_shape`.
+
+    `ordering` is the dim_ordering of the file's other layers, for those that Keras 1 writes without.
+
+    Raises:
+        Unsupported: what the version left out of the file is nowhere else in it.
+    """
+    kept = {k: plain(v) for k, v in raw.items()}
+    if era.major == 1:
+        kept = _from_keras1(name, kept, ordering)
+    if name in SPEECHLESS and "units" not in kept:
+        raise Unsupported(
+            f"{name} stands without its arguments, which Keras 2.0.9 to 2.1.2 do not write",
+            hint='write "units" and all others that the code sets into its configuration and pass the JSON as'
+            " --architecture",
+        )
+    return shaped(kept)
+
+
+def ordering_of(structure: Any) -> str:
+    """The one dim_ordering that the layers anywhere in a raw architecture state; "" if none does or they differ."""
+    found, waiting = set(), [structure]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Mapping):
+            found |= {item["dim_ordering"]} & {*_DATA_FORMATS} if isinstance(item.get("dim_ordering"), str) else set()
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item
+    return found.pop() if len(found) == 1 else ""
+
+
+def shaped(raw: Raw) -> dict[str, Any]:
+    """A configuration with every spelling of its input's shape as `batch_input_shape`."""
+    kept = {k: plain(v) for k, v in raw.items()}
+    shape = kept.pop("batch_shape", None) or kept.get("batch_input_shape")
+    if shape is None and isinstance(kept.get("input_shape"), list):
+        shape = [None, *kept["input_shape"]]
+    kept.pop("input_shape", None)
+    if shape is not None:
+        kept["batch_input_shape"] = shape
+    return kept
+
+
+def plain(value: Any) -> Any:
+    """Tuples and shapes that SavedModel metadata and YAML wrap, as plain lists."""
+    if isinstance(value, Mapping) and value.get("class_name") in {"__tuple__", "TensorShape"}:
+        return [plain(item) for item in value.get("items", ())]
+    if isinstance(value, tuple):
+        return list(value)
+    return value
+
+
+def _from_keras1(name: str, raw: dict[str, Any], ordering: str) -> dict[str, Any]:
+    renames = RENAMES.get(name, {})
+    kept = {renames.get(k, k): v for k, v in raw.items() if k not in _TRAINING}
+    if name == "Embedding":
+        kept.pop("rate", None)  # of the dropout of Keras 1's Embedding
+    else:
+        kept.pop("input_dim", None)
+        kept.pop("input_length", None)
+    for parts in _WINDOWS.values():
+        if parts[0] in kept:
+            kept["kernel_size"] = [kept.pop(part) for part in parts]
+    if name in SILENT and "data_format" not in kept:
+        if not ordering:
+            raise Unsupported(
+                f"Keras 1 does not write the dim_ordering of {name}, and the other layers do not show it",
+                hint='write "dim_ordering": "tf" or "th" into its configuration and pass the JSON as --architecture',
+            )
+        kept["data_format"] = ordering
+    if "data_format" in kept:
+        kept["data_format"] = _DATA_FORMATS.get(kept["data_format"], kept["data_format"])
+    if name in _SIDES and "padding" in kept:
+        kept["padding"] = _paired(kept["padding"], _SIDES[name])
+    return kept
+
+
+def _paired(padding: Any, sides: tuple[str, ...]) -> Any:
+    """Keras 1's amounts by side, by name or one after the other, as pairs; the other forms are Keras 2's too."""
+    if isinstance(padding, Mapping) and set(padding) <= set(sides):
+        padding = [padding.get(side, 0) for side in sides]
+    if not isinstance(padding, list) or len(padding) != len(sides) or len(sides) == 2:
+        return padding
+    return [padding[:2], padding[2:]]

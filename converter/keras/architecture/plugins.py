@@ -1,0 +1,113 @@
+"""Layers that the user supplies: Python files named on the command line are run, and their LAYERS taken.
+
+This is the only code from outside that the program runs, and only because the user names it. See `converter.plugin`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from converter.errors import ConversionError, InvalidPlugin
+from converter.keras.building.graph import Tensor
+from converter.keras.schema import Config
+from converter.keras.spec import LayerType, Variable
+
+
+def load_plugins(paths: Sequence[Path]) -> dict[str, LayerType]:
+    """The layers of plugin files, by the names of `converter.keras.architecture.context.Context.plugin_for`.
+
+    Raises:
+        InvalidPlugin: a file cannot be run, has no LAYERS, or two of them explain the same layer.
+    """
+    found: dict[str, LayerType] = {}
+    for number, path in enumerate(path.resolve() for path in paths):
+        for name, row in _layers(_module(path, number), path).items():
+            if name in found:
+                raise InvalidPlugin(f"another plugin has {name!r}, too", where=_where(path))
+            found[name] = _guarded_row(row, name, path)
+    return found
+
+
+def _where(path: Path, line: int | None = None) -> str:
+    return f"plugin {path.name}" + (f", line {line}" if line else "")
+
+
+def _module(path: Path, number: int) -> ModuleType:
+    name = f"_converter_plugin_{number}"
+    spec = importlib.util.spec_from_file_location(name, path) if path.suffix == ".py" else None
+    if spec is None or spec.loader is None:
+        raise InvalidPlugin("not a Python file (.py)", where=_where(path))
+    if not path.is_file():
+        raise InvalidPlugin("there is no such file", where=_where(path))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where msgspec looks up the annotations of configurations
+    _guarded(spec.loader.exec_module, path)(module)
+    return module
+
+
+def _layers(module: ModuleType, path: Path) -> Mapping[str, LayerType]:
+    layers = getattr(module, "LAYERS", None)
+    if not isinstance(layers, Mapping) or not layers:
+        raise InvalidPlugin("defines no LAYERS, a dict of LayerTypes by class name", where=_where(path))
+    for name, row in layers.items():
+        if not isinstance(name, str) or not isinstance(row, LayerType):
+            raise InvalidPlugin(f"LAYERS[{name!r}] is no LayerType under the name of a class", where=_where(path))
+        if not (isinstance(row.config, type) and issubclass(row.config, Config)):
+            raise InvalidPlugin(f"LAYERS[{name!r}].config is no subclass of Config", where=_where(path))
+    return layers
+
+
+def _guarded(function: Callable[..., Any], path: Path) -> Callable[..., Any]:
+    """The function, whose errors come out as one line that says where in the plugin they arose."""
+
+    def guarded(*args: Any) -> Any:
+        try:
+            return function(*args)
+        except ConversionError:
+            raise
+        except Exception as error:
+            told = error.msg if isinstance(error, SyntaxError) else error
+            raise InvalidPlugin(f"{type(error).__name__}: {told}", where=_where(path, _line(error, path))) from error
+
+    return guarded
+
+
+def _line(error: Exception, path: Path) -> int | None:
+    """Where in the plugin an error arose."""
+    if isinstance(error, SyntaxError):
+        return error.lineno
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path]
+    return frames[-1].lineno if frames else None
+
+
+def _guarded_row(row: LayerType, name: str, path: Path) -> LayerType:
+    def checked(
+        part: str, function: Callable[..., Any], fits: Callable[[Any], bool], wanted: str
+    ) -> Callable[..., Any]:
+        guarded = _guarded(function, path)
+
+        def run(*args: Any) -> Any:
+            result = guarded(*args)
+            if not fits(result):
+                raise InvalidPlugin(f"{part} of {name!r} must return {wanted}", where=_where(path))
+            return result
+
+        return run
+
+    return replace(
+        row,
+        call=checked("call", row.call, lambda made: _all(made, Tensor), "a tuple of Tensors"),
+        variables=checked("variables", row.variables, lambda made: _all(made, Variable), "a tuple of Variables"),
+        children=checked("children", row.children, lambda made: isinstance(made, Mapping), "a dict of layers"),
+    )
+
+
+def _all(made: Any, kind: type) -> bool:
+    return isinstance(made, tuple) and all(isinstance(item, kind) for item in made)

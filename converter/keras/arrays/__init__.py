@@ -1,0 +1,1 @@
+"""Which array belongs to which layer: by name, order, path or shape."""

@@ -1,0 +1,1 @@
+"""What rules build with: the graph of neutral nodes, and operators on its values."""

@@ -1,0 +1,136 @@
+"""The neutral graph while it is being built: tensors that carry their Keras mask, and the nodes emitted so far."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from converter.errors import InvalidModel, Unsupported
+from converter.model import LayerInfo, Node, Shape, State, Value
+from converter.model.layers import Layer
+
+LARGEST = 1 << 28  # numbers in one row of a batch
+MAX_NODES = 100_000  # of the inlined graph
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A Keras tensor: its value and the mask Keras keeps beside it ([batch, time] of bool, or None)."""
+
+    value: Value
+    mask: Value | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """Of the value."""
+        return self.value.shape
+
+    @property
+    def dtype(self) -> str:
+        """Of the value."""
+        return self.value.dtype
+
+
+def product(sizes: Shape) -> int | None:
+    """How many values; None if a size is open."""
+    total = 1
+    for size in sizes:
+        if size is None:
+            return None
+        total *= size
+    return total
+
+
+def refuse_large(shape: Shape) -> None:
+    """Refuse a declared size that would fill the memory of whoever runs or proves the model.
+
+    Raises:
+        Unsupported: more than LARGEST numbers in one row of a batch.
+    """
+    if math.prod(size for size in shape[1:] if size) > LARGEST:
+        raise Unsupported(f"tensors of shape {tuple(shape)}, larger than any that could be run")
+
+
+@dataclass
+class Graph:
+    """Nodes in the order emitted, which is a topological order."""
+
+    nodes: list[Node] = field(default_factory=list)
+    states: list[State] = field(default_factory=list)
+    layers: dict[str, LayerInfo] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    batch: int | None = None  # where constants fix it
+    fixed_inputs: bool = False  # whether the file gives the model's inputs a batch size
+    _names: dict[str, int] = field(default_factory=dict)
+    _last_state: dict[str, tuple[Value, ...]] = field(default_factory=dict)
+
+    def unique(self, name: str) -> str:
+        """`name`, or `name` with a number that makes it new."""
+        count = self._names.get(name)
+        if count is None:
+            self._names[name] = 1
+            return name
+        while f"{name}__{count}" in self._names:
+            count += 1
+        self._names[name] = count + 1
+        self._names[f"{name}__{count}"] = 1
+        return f"{name}__{count}"
+
+    def fix_batch(self, batch: int) -> None:
+        """Note that the model only runs on a batch of this size.
+
+        Raises:
+            InvalidModel: it needs another one already.
+        """
+        if self.batch not in (None, batch):
+            raise InvalidModel(f"initial states are for batches of {self.batch} and of {batch}")
+        self.batch = batch
+
+    def emit(
+        self, layer: Layer, inputs: Sequence[Value | None], outputs: Sequence[tuple[Shape, str]], path: str
+    ) -> tuple[Value, ...]:
+        """Add a node for the Keras layer at `path`; `outputs` are (shape, dtype) of what it makes.
+
+        Raises:
+            Unsupported: the graph has grown beyond MAX_NODES, or a value beyond LARGEST.
+        """
+        if len(self.nodes) >= MAX_NODES:
+            raise Unsupported(f"the model has more than {MAX_NODES} operations once nested models are inlined")
+        for shape, _ in outputs:
+            refuse_large(shape)
+        name = self.unique(path)
+        values = tuple(
+            Value(self.unique(f"{name}:{k}"), tuple(shape), dtype) for k, (shape, dtype) in enumerate(outputs)
+        )
+        self.nodes.append(Node(name, layer, tuple(inputs), values, path))
+        return values
+
+    def carry(
+        self, path: str, suffixes: Sequence[str], shapes: Sequence[Shape], dtype: str, flow: bool
+    ) -> tuple[Value, ...]:
+        """What the stateful layer at `path` starts from: model inputs, or the states its call before left.
+
+        Raises:
+            Unsupported: there was a call before, and states do not `flow` between calls.
+        """
+        if path in self._last_state:
+            if not flow:
+                raise Unsupported("a stateful layer that is called twice, in a version that leaves its states open")
+            return self._last_state[path]
+        base = path.replace("/", "_")
+        return tuple(
+            Value(self.unique(f"{base}_{suffix}_in"), shape, dtype)
+            for suffix, shape in zip(suffixes, shapes, strict=True)
+        )
+
+    def carried(self, path: str, before: Sequence[Value], after: Sequence[Value]) -> None:
+        """Note that a stateful layer's states `before` have become `after`."""
+        if path in self._last_state:
+            old = {state.output.name: k for k, state in enumerate(self.states)}
+            for source, target in zip(before, after, strict=True):
+                k = old[source.name]
+                self.states[k] = State(self.states[k].input, target)
+        else:
+            self.states += [State(source, target) for source, target in zip(before, after, strict=True)]
+        self._last_state[path] = tuple(after)

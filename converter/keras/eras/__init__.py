@@ -1,0 +1,1 @@
+"""What changed from version to version, each switch with its evidence, and the signs that tell a file's version."""

@@ -1,0 +1,267 @@
+"""Sequential, Functional and nested models -> one flat graph. Masks and states become ordinary edges here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from converter.errors import ConversionError, InvalidModel, Unsupported, clean
+from converter.keras.architecture.parse import references, refs_in
+from converter.keras.building.graph import Graph, Tensor, refuse_large
+from converter.keras.building.ops import FLOATS, Ops
+from converter.keras.eras.switches import Era
+from converter.keras.graph.ordering import execution_order
+from converter.keras.graph.partial_models import placed
+from converter.keras.graph.traits import acts_if_told
+from converter.keras.shared.masks import passed_mask, refuse_lost
+from converter.keras.spec import (
+    ALL,
+    NO_EFFECT,
+    Bound,
+    Call,
+    CallSpec,
+    Keywords,
+    LayerSpec,
+    ModelSpec,
+    Opaque,
+    Ref,
+    flatten,
+)
+from converter.model import LayerInfo, Shape, Value
+
+Outputs = dict[tuple[str, int], tuple[Tensor, ...]]
+# Rank of the input a layer class needs, where a Sequential says nothing of its input; the last axis is the kernel's.
+IMPLIED_RANK: Mapping[str, int] = {
+    "Dense": 2, "Embedding": 2, "LSTM": 3, "GRU": 3, "SimpleRNN": 3, "RNN": 3, "CuDNNLSTM": 3, "CuDNNGRU": 3,
+    "Bidirectional": 3, "Conv1D": 3, "Conv2D": 4, "Conv3D": 5,
+}  # fmt: skip
+
+
+@dataclass
+class Topology:
+    """Builds a graph from a parsed, bound model.
+
+    Attributes:
+        fixed_batch: keeps the batch size of the file (stateful models).
+        wanted: what the calls that a model's `wanted` names gave, by the path of their layer.
+    """
+
+    graph: Graph
+    era: Era
+    fixed_batch: bool
+    wanted: dict[str, tuple[Tensor, ...]] = field(default_factory=dict)
+
+    def inputs(self, model: ModelSpec, bound: Bound) -> dict[str, Tensor]:
+        """Model inputs, one for each InputLayer, by layer name."""
+        made = {}
+        for ref in model.inputs:
+            layer = next(layer for layer in model.layers if layer.name == ref.layer)
+            made[ref.layer] = Tensor(self._input(layer, model, bound))
+        return made
+
+    def _input(self, layer: LayerSpec, model: ModelSpec, bound: Bound) -> Value:
+        config: Any = layer.config
+        if layer.class_name != "InputLayer":
+            hint = "build the model on tensors of Input() and save it again"
+            raise Unsupported("a model input that is no InputLayer", where=f"layer {clean(layer.name)!r}", hint=hint)
+        if config.sparse or config.ragged:
+            raise Unsupported("sparse and ragged inputs cannot be converted", where=f"layer {clean(layer.name)!r}")
+        shape = config.batch_input_shape
+        if shape is None:
+            shape = implied_shape(model, bound)
+        if not shape or any(n is not None and n < 1 for n in shape):
+            raise InvalidModel(f"bad input shape {shape}", where=f"layer {clean(layer.name)!r}")
+        refuse_large(shape)
+        self.graph.fixed_inputs |= shape[0] is not None
+        batch = shape[0] if self.fixed_batch else None
+        return Value(self.graph.unique(layer.name), (batch, *shape[1:]), config.compute_dtype or "float32")
+
+    def run(self, model: ModelSpec, bound: Bound, inputs: Mapping[str, Tensor], path: str) -> list[tuple[Tensor, ...]]:
+        """Inline a model called on `inputs` (by InputLayer name) and give the tensors of each of its outputs."""
+        specs = {layer.name: layer for layer in model.layers}
+        done: Outputs = {(name, 0): (tensor,) for name, tensor in inputs.items()}
+        sequence = [(layer, node, model.calls[layer][node]) for layer, node in execution_order(model, done)]
+        last_read = {ref: place for place, (_, _, call) in enumerate(sequence) for ref in references(call)}
+        outer = inputs if path else {}  # who reads these in the model around this one is not known here
+        for place, (layer, node, call) in enumerate(sequence):
+            spec = specs[layer]
+            where = f"{path}{layer}"
+            try:
+                if isinstance(spec.config, ModelSpec) and call.kwargs.get("mask") is not None:
+                    read = refs_in(call.args)
+                    self._refuse_left_mask([r for r in read if last_read[r] > place or r.layer in outer], done)
+                done[layer, node] = self._call(spec, call, bound.children[layer], done, where)
+            except ConversionError as problem:
+                raise placed(problem, model, layer, spec.written_as, outermost=not path) from None
+        self.wanted |= {f"{path}{ref.layer}": done[ref.layer, ref.node] for ref in model.wanted}
+        return [done[ref.layer, ref.node] if ref.tensor == ALL else (pick(done, ref),) for ref in model.outputs]
+
+    def _refuse_left_mask(self, tensors: list[Ref], done: Outputs) -> None:
+        """Keras hangs the mask= of a nested model on the tensor itself, where whoever reads it later finds it.
+
+        Raises:
+            Unsupported: one of `tensors`, which are read elsewhere, gets a mask so.
+        """
+        for ref in tensors:  # Keras 3 writes out their own masks, too
+            if self.era.major < 3 or pick(done, ref).mask is None:
+                raise Unsupported("is called with mask= on a tensor that is read elsewhere, and Keras leaves it there")
+
+    def _call(self, spec: LayerSpec, call: CallSpec, bound: Bound, done: Outputs, path: str) -> tuple[Tensor, ...]:
+        args = tuple(resolve(item, done) for item in call.args)
+        kwargs = {k: resolve(v, done) for k, v in call.kwargs.items() if k != "training"}
+        if call.kwargs.get("training") is True and acts_if_told(spec, self.era):
+            raise Unsupported("is called with training=True: its output is random or depends on the batch")
+        return self.apply(spec, args, kwargs, bound, path)
+
+    def apply(
+        self, spec: LayerSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any], bound: Bound, path: str
+    ) -> tuple[Tensor, ...]:
+        """Call one layer or nested model on tensors."""
+        if isinstance(spec.config, Opaque):
+            raise spec.config.problem
+        count = len(self.graph.nodes)
+        if isinstance(spec.config, ModelSpec):
+            outputs = self._nested(spec.config, args, kwargs, bound, path)
+        else:
+            outputs = self._leaf(spec, args, kwargs, bound, path)
+        if path not in self.graph.layers and spec.row is not None:
+            effect = NO_EFFECT if spec.row.note == NO_EFFECT and len(self.graph.nodes) == count else ""
+            shapes = tuple(t.shape for t in outputs)
+            weights = tuple(weight for weight in bound.all() if weight.dtype != "string")
+            self.graph.layers[path] = LayerInfo(path, spec.written_as, shapes, weights, effect)
+        return outputs
+
+    def _nested(
+        self, model: ModelSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any], bound: Bound, path: str
+    ) -> tuple[Tensor, ...]:
+        names = [ref.layer for ref in model.inputs]
+        given = flatten(by_name([*args, kwargs.get("inputs", ())], names))
+        if len(given) != len(names):
+            raise InvalidModel(f"the model has {len(names)} inputs and is called on {len(given)} tensors")
+        specs = {layer.name: layer for layer in model.layers}
+        inputs = {}
+        for name, tensor in zip(names, masked(given, by_name([kwargs.get("mask")], names), self.era), strict=True):
+            inputs[name] = self._conformed(tensor, specs[name].config, path)
+        outputs = tuple(t for tensors in self.run(model, bound, inputs, f"{path}/") for t in tensors)
+        refuse_lost(self.era, [*given, *outputs], "enters or leaves a nested model")
+        return outputs
+
+    def _leaf(
+        self, spec: LayerSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any], bound: Bound, path: str
+    ) -> tuple[Tensor, ...]:
+        if spec.class_name == "Merge" and spec.children:
+            args = ([t for t in self._branches(spec, flatten(args), bound, path)],)
+        row = spec.row
+        assert row is not None
+        if not row.takes_text and any(t.dtype == "string" for t in flatten([*args, *kwargs.values()])):
+            raise Unsupported("is called on text")
+        config: Any = spec.config
+        dtype = config.compute_dtype if spec.class_name != "Embedding" else None
+        cast = {id(t): self._cast(t, dtype, path) for t in flatten([*args, *kwargs.values()]) if t.dtype in FLOATS}
+        keywords = Keywords(swap(dict(kwargs), cast))
+        call = Call(spec, path, swap(args, cast), keywords, bound, self.era, self.graph, self.apply)
+        outputs = row.call(call)
+        if row.masking != "own":
+            mask = passed_mask(call) if row.masking == "pass" else None
+            outputs = tuple(Tensor(t.value, mask) for t in outputs)
+        carries = any(t.mask is not None for t in call.tensors)  # Keras 3 writes that out as mask=, used or not
+        if left := [name for name in keywords.overlooked() if name != "mask" or not carries]:
+            raise Unsupported(f"is called with {left[0]}=, which this program does not know of this layer")
+        return outputs
+
+    def _branches(self, merge: LayerSpec, given: list[Tensor], bound: Bound, path: str) -> list[Tensor]:
+        """Outputs of the models inside a Keras 1 Merge, each on as many of the tensors as it has inputs."""
+        outputs: list[Tensor] = []
+        for key, branch in merge.children.items():
+            count = len(branch.config.inputs) if isinstance(branch.config, ModelSpec) else 1
+            taken, given = given[:count], given[count:]
+            outputs += self.apply(branch, tuple(taken), {}, bound.children[key], f"{path}/{branch.name}")
+        return outputs
+
+    def _conformed(self, tensor: Tensor, config: Any, path: str) -> Tensor:
+        """An input of a nested model in the type of its InputLayer, with a last axis of 1 more or less if need be."""
+        wanted, ops, value = config.batch_input_shape, Ops(self.graph, path), tensor.value
+        if wanted and len(value.shape) == len(wanted) + 1 and value.shape[-1] == 1:
+            value = ops.squeeze(value, -1)
+        elif wanted and len(value.shape) == len(wanted) - 1 and wanted[-1] == 1:
+            value = ops.expand_dims(value, -1)
+        made = self._cast(Tensor(value, tensor.mask), config.compute_dtype, path)
+        if made.value is not tensor.value and self.era.switch("conforming_drops_masks"):
+            return Tensor(made.value)
+        return made
+
+    def _cast(self, tensor: Tensor, dtype: str | None, path: str) -> Tensor:
+        if dtype is None or tensor.dtype == dtype or dtype not in FLOATS:
+            return tensor
+        return Tensor(Ops(self.graph, path).cast(tensor.value, dtype), tensor.mask)
+
+
+def by_name(structure: list[Any], names: list[str]) -> list[Any]:
+    """What a nested model is called with; from a dict by the names of its inputs, in their order."""
+    first = structure[0]
+    if isinstance(first, Mapping) and set(first) == set(names):
+        return [first[name] for name in names]
+    return list(first) if isinstance(first, list | tuple) and len(structure) == 1 else structure
+
+
+def masked(tensors: list[Tensor], masks: list[Any], era: Era) -> list[Tensor]:
+    """The inputs of a nested model with the masks it is called with: none, or one for each input.
+
+    A None among several leaves an input its own mask in Keras 3, and takes it away in Keras 2.
+
+    Raises:
+        Unsupported: the masks are given in another form.
+    """
+    if masks == [None]:
+        return tensors
+    if len(masks) != len(tensors) or not all(isinstance(m, Tensor | None) for m in masks):
+        raise Unsupported("a nested model is called with mask= that is not one mask for each input")
+    kept = [t.mask if era.major >= 3 else None for t in tensors]
+    return [Tensor(t.value, m.value if m else k) for t, m, k in zip(tensors, masks, kept, strict=True)]
+
+
+def implied_shape(model: ModelSpec, bound: Bound) -> Shape:
+    """The input shape of a Sequential that states none: rank by the first layer's class, features by its kernel.
+
+    Raises:
+        Unsupported: the first layer does not settle it.
+    """
+    first = model.layers[1]
+    rank, weights = IMPLIED_RANK.get(first.class_name), bound.children[first.name].all()
+    if rank is None or not weights:
+        raise Unsupported("the file does not say the model's input shape", where=f"layer {clean(first.name)!r}")
+    last = weights[0].shape[-2] if first.class_name != "Embedding" else None
+    return (None,) * (rank - 1) + (last,)
+
+
+def pick(done: Outputs, ref: Ref) -> Tensor:
+    """One output of a call.
+
+    Raises:
+        InvalidModel: the call has fewer outputs.
+    """
+    outputs = done[ref.layer, ref.node]
+    if ref.tensor >= len(outputs):
+        raise InvalidModel(f"layer {clean(ref.layer)!r} has {len(outputs)} outputs, number {ref.tensor} is asked for")
+    return outputs[ref.tensor]
+
+
+def resolve(structure: Any, done: Outputs) -> Any:
+    """References replaced by the tensors they name."""
+    if isinstance(structure, Ref):
+        return pick(done, structure)
+    if isinstance(structure, Mapping):
+        return {k: resolve(v, done) for k, v in structure.items()}
+    return [resolve(item, done) for item in structure] if isinstance(structure, list) else structure
+
+
+def swap(structure: Any, tensors: Mapping[int, Tensor]) -> Any:
+    """Tensors replaced by their casts."""
+    if isinstance(structure, Tensor):
+        return tensors.get(id(structure), structure)
+    if isinstance(structure, Mapping):
+        return {k: swap(v, tensors) for k, v in structure.items()}
+    if isinstance(structure, list | tuple):
+        return type(structure)(swap(item, tensors) for item in structure)
+    return structure

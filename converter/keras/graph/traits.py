@@ -1,0 +1,47 @@
+"""What can be told of a layer or model before it is called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from converter.errors import Unsupported
+from converter.keras.eras.switches import Era
+from converter.keras.layers import MODULES
+from converter.keras.spec import LayerSpec, ModelSpec
+
+MAX_CALLS = 100_000  # forty nested models that each call the next one twice would make 2**40
+
+
+def check_size(root: LayerSpec) -> None:
+    """Refuse a model that would grow without bound, before anything is inlined.
+
+    Raises:
+        Unsupported: it calls more than MAX_CALLS layers, needed or not.
+    """
+    if inlined_calls(root) > MAX_CALLS:
+        raise Unsupported(f"the model calls more than {MAX_CALLS} layers once nested models are inlined")
+
+
+def inlined_calls(spec: LayerSpec) -> int:
+    """How many layers are called when a layer or model is called once."""
+    if isinstance(spec.config, ModelSpec):
+        return sum(len(spec.config.calls.get(layer.name, ())) * inlined_calls(layer) for layer in spec.config.layers)
+    return 1 + sum(inlined_calls(child) for child in spec.children.values())
+
+
+def acts_if_told(spec: LayerSpec, era: Era) -> bool:
+    """Whether a call with training=True computes something else than `predict`."""
+    # Keras 3 writes training=True, their default, wherever these layers are called, and `predict` overrides it.
+    by_default = spec.class_name in {*MODULES["augmentation"].split(), "Pipeline"}
+    return era.major < 3 if by_default else acts_in_training(spec)
+
+
+def acts_in_training(spec: LayerSpec) -> bool:
+    """Whether training=True could change what a layer computes."""
+    config: Any = spec.config
+    if isinstance(config, ModelSpec):
+        return any(acts_in_training(layer) for layer in config.layers)
+    if spec.class_name in {"BatchNormalization", "GaussianNoise", "SpectralNormalization"}:
+        return True
+    rates = ("rate", "dropout", "recurrent_dropout")
+    return any(getattr(config, name, 0) for name in rates) or any(acts_in_training(c) for c in spec.children.values())

@@ -1,0 +1,1 @@
+"""What layers and operations have in common: masks, windows, einsum, interpolation, recurrent directions."""

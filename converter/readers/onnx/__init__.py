@@ -1,0 +1,1 @@
+"""ONNX files as neutral models: recurrent nodes and what stands around them."""

@@ -1,0 +1,133 @@
+"""ONNX files that hold LSTM, GRU and RNN nodes, as neutral models: stacks of recurrent and Dense layers.
+
+Read are our own files and those of tf2onnx, keras2onnx and PyTorch, as far as their operators are known; every other
+operator is refused by name. onnx_values.py says what stands for an ONNX tensor, onnx_ops.py and onnx_recurrent.py hold
+the rules. The onnx package is not needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from msgspec import structs
+
+from converter.errors import ConversionError, InvalidModel, Unsupported
+from converter.formats.onnx_tensor import DTYPES, weight
+from converter.formats.protobuf import parse
+from converter.model import LayerInfo, Model, Node, Provenance, Value, Weight
+from converter.model.layers import Concatenate, Recurrent
+from converter.readers.onnx.ops import RULES
+from converter.readers.onnx.values import Builder, Call, Tensor, Val
+
+MAX_BYTES = (1 << 31) - 1
+_DOMAINS = ("", "ai.onnx")
+
+
+def load(path: Path) -> Model:
+    """The neutral model of an ONNX file.
+
+    Raises:
+        InvalidModel: the file is broken, or its external data lies where it must not.
+        Unsupported: an operator, or a use of one, that is not read back.
+    """
+    if path.stat().st_size > MAX_BYTES:
+        raise InvalidModel("larger than an ONNX file can be")
+    data = path.read_bytes()
+    proto = parse("OnnxModel", data)
+    if not proto.HasField("graph"):
+        raise InvalidModel("an ONNX file without a graph")
+    builder = Builder(_opset(proto))
+    for tensor in proto.graph.initializer:
+        builder.tensors[tensor.name] = builder.constant(weight(tensor, path.parent))
+    inputs = tuple(_input(info, builder) for info in proto.graph.input if info.name not in builder.tensors)
+    for k, node in enumerate(proto.graph.node):
+        _run(node, k, builder, path.parent)
+    outputs = tuple(builder.value(_made(builder, info.name), info.name) for info in proto.graph.output)
+    names = tuple(info.name for info in proto.graph.output)
+    metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    if "keras.states" in metadata:
+        raise Unsupported("a stateful ONNX model is not read back")
+    nodes = _joined(builder.nodes, outputs)
+    title = f"ONNX by {proto.producer_name or 'an unknown program'}"
+    source = Provenance(str(path), title, sha256=hashlib.sha256(data).hexdigest())
+    infos = tuple(_info(node) for node in nodes if _weights(node))
+    return Model(proto.graph.name or path.stem, inputs, outputs, names, nodes, (), infos, source)
+
+
+def _opset(proto: Any) -> int:
+    versions = [entry.version for entry in proto.opset_import if entry.domain in _DOMAINS]
+    if len(versions) != 1 or not 7 <= versions[0] <= 64:
+        raise Unsupported(f"ONNX operator set {versions}", hint="7 and later are read")
+    return int(versions[0])
+
+
+def _made(builder: Builder, name: str) -> Tensor:
+    if name not in builder.tensors:
+        raise InvalidModel("nothing makes this tensor", where=name)
+    return builder.tensors[name]
+
+
+def _input(info: Any, builder: Builder) -> Value:
+    kind = info.type.tensor_type
+    if not info.type.HasField("tensor_type") or kind.elem_type not in DTYPES or not kind.HasField("shape"):
+        raise Unsupported("an input without a known type and shape", where=info.name)
+    sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim]
+    value = Value(info.name, tuple(size if size and size > 0 else None for size in sizes), DTYPES[kind.elem_type][0])
+    builder.tensors[info.name] = Val(value)
+    return value
+
+
+def _run(node: Any, index: int, builder: Builder, folder: Path) -> None:
+    """Translates one operator."""
+    name = node.name or f"{node.op_type}_{index}"
+    rule = RULES.get(node.op_type)
+    if rule is None or node.domain not in _DOMAINS:
+        raise Unsupported(f"operator {node.op_type} is not read back from ONNX", where=name)
+    call = Call(
+        name, node.op_type, [_made(builder, i) if i else None for i in node.input], list(node.output),
+        {a.name: a for a in node.attribute}, folder,
+    )  # fmt: skip
+    try:
+        made = rule(builder, call)
+    except ConversionError as error:
+        raise error.at(name) from error
+    for output, tensor in zip(node.output, made, strict=False):
+        if output:
+            builder.tensors[output] = tensor
+
+
+def _joined(nodes: list[Node], outputs: tuple[Value, ...]) -> tuple[Node, ...]:
+    """The nodes, where a pair of directions that is only ever concatenated becomes one output."""
+    readers: dict[str, list[Node | None]] = {value.name: [None] for value in outputs}
+    for node in nodes:
+        for value in node.inputs:
+            if value is not None:
+                readers.setdefault(value.name, []).append(node)
+    swap: dict[int, Node] = {}
+    gone: set[int] = set()
+    for node in nodes:
+        if isinstance(node.layer, Recurrent) and len(node.layer.directions) == 2:
+            used = [readers.get(value.name, []) for value in node.outputs[:2]]
+            only = used[0][0] if len(used[0]) == len(used[1]) == 1 and used[0][0] is used[1][0] else None
+            if only is not None and only.layer == Concatenate(2) and only.inputs == node.outputs[:2]:
+                layer = structs.replace(node.layer, merge="concat")
+                swap[id(node)] = replace(node, layer=layer, outputs=(only.outputs[0], *node.outputs[2:]))
+                gone.add(id(only))
+    return tuple(swap.get(id(node), node) for node in nodes if id(node) not in gone)
+
+
+def _weights(node: Node) -> tuple[Weight, ...]:
+    owners = [d.cell for d in node.layer.directions] if isinstance(node.layer, Recurrent) else [node.layer]
+    fields = (getattr(owner, name) for owner in owners for name in owner.__struct_fields__)
+    return tuple(field for field in fields if isinstance(field, Weight))
+
+
+def _info(node: Node) -> LayerInfo:
+    kind = type(node.layer).__name__
+    if isinstance(node.layer, Recurrent):
+        kind = type(node.layer.directions[0].cell).__name__.removesuffix("Cell")
+        kind = f"Bidirectional({kind})" if len(node.layer.directions) == 2 else kind
+    return LayerInfo(node.name, kind, (node.outputs[0].shape,), _weights(node))
