@@ -62,7 +62,8 @@ def test_onnx_stays_where_it_belongs() -> None:
 
 
 def test_only_the_command_line_prints() -> None:
-    assert [relative(path) for path in CODE if "print" in calls(path)] == ["converter/cli/main.py"]
+    printing = [relative(path) for path in CODE if "print" in calls(path)]
+    assert [name for name in printing if not name.startswith("converter/cli/")] == []
 
 
 def test_the_oracle_imports_numpy_alone() -> None:

@@ -1,31 +1,19 @@
-"""The commands `compare` and `conventions`: what they take, and what they have to say. Prints nothing."""
+"""`convert compare A B` and `convert conventions`."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from converter.cli import lines
-
-EQUAL, NOT_EQUAL = 0, 3
-
-
-class Said(NamedTuple):
-    """What a command has to say: as JSON, as lines, and its exit code."""
-
-    json: Any
-    lines: list[str]
-    code: int
+from converter.cli.command import DONE, NOT_PROVED, Command, print_json
 
 
-class More(NamedTuple):
-    """One command: its help, how its arguments are declared, what it does."""
-
-    summary: str
-    examples: str
-    declare: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], Said]
+def _say(arguments: argparse.Namespace, value: Any, said: list[str]) -> None:
+    if arguments.json:
+        print_json(value)
+    else:
+        print("\n".join(said))
 
 
 def _declare_compare(parser: argparse.ArgumentParser) -> None:
@@ -33,37 +21,37 @@ def _declare_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("other", metavar="B", help="another")
 
 
-def _compare(arguments: argparse.Namespace) -> Said:
+def _compare(arguments: argparse.Namespace) -> int:
     from converter.comparing.compare import compare
 
     report = compare(arguments.model, arguments.other)
     said = [lines.line(line) for line in report.lines()]
-    return Said(report.as_json(), said, EQUAL if report.equal else NOT_EQUAL)
+    _say(arguments, report.as_json(), said)
+    return DONE if report.equal else NOT_PROVED
 
 
 def _declare_conventions(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(model="conventions")
 
 
-def _conventions(arguments: argparse.Namespace) -> Said:
+def _conventions(arguments: argparse.Namespace) -> int:
     from converter.gates import table
     from converter.gates.conventions import CONVENTIONS
 
     rows = table(tuple(CONVENTIONS.values()))
-    return Said(rows, lines.of_rows(rows), EQUAL)
+    _say(arguments, rows, lines.of_rows(rows))
+    return DONE
 
 
-COMMANDS: Mapping[str, More] = {
-    "compare": More(
-        "Compares the weights of two files, gate by gate. Exit code 0 only if they are equal, up to rounding.",
-        "examples:\n  convert compare model.h5 state_dict.safetensors\n  convert compare old.h5 new.keras --json\n",
-        _declare_compare,
-        _compare,
-    ),
-    "conventions": More(
-        "Prints how every framework packs the weights of LSTM, GRU and RNN layers.",
-        "examples:\n  convert conventions\n  convert conventions --json\n",
-        _declare_conventions,
-        _conventions,
-    ),
-}
+COMPARE = Command(
+    "Compares the weights of two files, gate by gate. Exit code 0 only if they are equal, up to rounding.",
+    "examples:\n  convert compare model.h5 state_dict.safetensors\n  convert compare old.h5 new.keras --json\n",
+    _declare_compare,
+    _compare,
+)
+CONVENTIONS = Command(
+    "Prints how every framework packs the weights of LSTM, GRU and RNN layers.",
+    "examples:\n  convert conventions\n  convert conventions --json\n",
+    _declare_conventions,
+    _conventions,
+)

@@ -1,0 +1,77 @@
+"""What a subcommand is, and what several of them share: options, warnings, JSON, progress."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from converter.api import ENGINES
+from converter.cli import lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DONE, REFUSED, USAGE, NOT_PROVED = 0, 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Command:
+    """One subcommand: how its arguments are declared, and what runs it (returning an exit code)."""
+
+    summary: str
+    examples: str
+    declare: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def declare_reading(parser: argparse.ArgumentParser) -> None:
+    """Options of every command that reads a model."""
+    parser.add_argument("--architecture", metavar="FILE", help="JSON or YAML, for files that hold weights alone")
+    outputs = "layers whose outputs become the model's; MODEL/LAYER in a nested one"
+    parser.add_argument("--outputs", metavar="L1,L2", default="", help=outputs)
+    parser.add_argument(
+        "--plugin", metavar="FILE", action="append", default=[], help="Python file with layers of your own; it is run"
+    )
+
+
+def declare_against(parser: argparse.ArgumentParser) -> None:
+    """--against."""
+    parser.add_argument("--against", choices=sorted(ENGINES), help="prove it with TensorFlow's own layers as well")
+
+
+def warn(warnings: Sequence[str]) -> None:
+    """Warnings, one line each, to stderr."""
+    for warning in warnings:
+        print(f"warning: {lines.line(warning)}", file=sys.stderr)
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """A list of names as an option gives it: L1,L2."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def print_json(value: Any) -> None:
+    """A result as JSON, to stdout."""
+    print(json.dumps(lines.finite(value), indent=2))
+
+
+@contextmanager
+def progress_shown() -> Iterator[Callable[[str], None]]:
+    """A bar on a terminal, shown once the work takes longer than a second."""
+    if not sys.stderr.isatty():
+        yield lambda what: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(delay=1, leave=False, file=sys.stderr, bar_format="{desc} [{elapsed}]") as bar:
+
+        def show(what: str) -> None:
+            bar.set_description_str(what, refresh=False)
+            bar.update()
+
+        yield show

@@ -1,0 +1,99 @@
+"""`convert MODEL`: writes a model for another runtime and proves it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from converter.cli import lines
+from converter.cli.command import (
+    DONE,
+    NOT_PROVED,
+    Command,
+    declare_against,
+    declare_reading,
+    names_in,
+    print_json,
+    progress_shown,
+    warn,
+)
+from converter.exporters import EXPORTERS
+
+if TYPE_CHECKING:
+    from converter.api import VerificationFailed
+
+EXAMPLES = """\
+other commands:
+  convert inspect MODEL            what is in a file, and what a conversion does with each layer
+  convert verify MODEL EXPORTED    compare an exported file with the model it was made from
+  convert compare A B              the weights of two files, gate by gate, whatever their conventions
+  convert conventions              which order the gates are in, for every framework
+  (a model that is called like a command is reached as ./inspect)
+
+examples:
+  convert model.h5                              writes model.onnx beside it, and proves it
+  convert model.keras -o out/model.onnx --force
+  convert weights.h5 --architecture model.json
+  convert model.h5 --outputs encoder --json     the part of the model that ends with the layer "encoder"
+  convert model.h5 --plugin my_attention.py     with a layer of your own, see README.md
+"""
+
+
+def _declare_convert(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="a Keras file or folder; its kind is found from its content")
+    parser.add_argument("--to", choices=sorted(EXPORTERS), default="onnx", help="what to write (default: onnx)")
+    parser.add_argument("-o", "--output", metavar="OUT", help="where to (default: beside the model)")
+    declare_reading(parser)
+    parser.add_argument("--opset", type=int, metavar="N", help="ONNX operator set (default: 13, or what is needed)")
+    parser.add_argument("--force", action="store_true", help="write over an existing file")
+    parser.add_argument("--strict", action="store_true", help="refuse where there would be a warning")
+    parser.add_argument("--no-verify", action="store_true", help="skip the proof")
+    parser.add_argument("--keep", action="store_true", help="keep the file even if the proof fails")
+    declare_against(parser)
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    from converter import api
+
+    with progress_shown() as progress:
+        try:
+            done = api.convert(
+                arguments.model, arguments.output, to=arguments.to, architecture=arguments.architecture,
+                outputs=names_in(arguments.outputs), plugins=arguments.plugin, opset=arguments.opset,
+                force=arguments.force, check=not arguments.no_verify, keep=arguments.keep, strict=arguments.strict,
+                against=arguments.against or "", progress=progress,
+            )  # fmt: skip
+        except api.VerificationFailed as failed:
+            return _not_proved(arguments, failed)
+    warn(done.warnings)
+    names = [str(file) for file in done.files]
+    sizes = sum(file.stat().st_size for file in done.files)
+    if arguments.json:
+        shown = [report.as_json() for report in done.reports]
+        print_json({"files": names, "bytes": sizes, "verification": shown, "warnings": list(done.warnings)})
+        return DONE
+    print(f"wrote {lines.line(', '.join(names))} ({lines.size(sizes)})")
+    for report in done.reports:
+        print("\n".join(lines.of_report(report)))
+    return DONE
+
+
+def _not_proved(arguments: argparse.Namespace, failed: VerificationFailed) -> int:
+    kept = f"kept {', '.join(map(str, failed.files))}" if failed.files else "the file was removed"
+    first, *others = failed.report.failures
+    more = f", and {len(others)} more" if others else ""
+    if arguments.json:
+        files = [str(file) for file in failed.files]
+        print_json({"files": files, "verification": [failed.report.as_json()], "exit_code": NOT_PROVED})
+    line = f"{arguments.model}: not proved against {failed.report.against}: {first}{more} ({kept})"
+    print(f"error: {lines.line(line)}", file=sys.stderr)
+    return NOT_PROVED
+
+
+CONVERT = Command(
+    "Converts a Keras model for use without TensorFlow, and proves that both compute the same.",
+    EXAMPLES,
+    _declare_convert,
+    _convert,
+)

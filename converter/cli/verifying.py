@@ -1,0 +1,56 @@
+"""`convert verify MODEL EXPORTED`: an exported file beside the model it was made from."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from converter.cli import lines
+from converter.cli.command import (
+    DONE,
+    NOT_PROVED,
+    Command,
+    declare_against,
+    declare_reading,
+    names_in,
+    print_json,
+    progress_shown,
+    warn,
+)
+
+EXAMPLES = """\
+examples:
+  convert verify model.h5 model.onnx
+  convert verify model.h5 model.onnx --against tensorflow
+"""
+
+
+def _declare_verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="the Keras file or folder")
+    parser.add_argument("exported", metavar="EXPORTED", help="the ONNX file made from it")
+    declare_reading(parser)
+    parser.add_argument("--seed", type=int, default=0, help="of the inputs (default: 0)")
+    declare_against(parser)
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from converter import api
+
+    with progress_shown() as progress:
+        progress("reading")
+        model = api.load(arguments.model, arguments.architecture, names_in(arguments.outputs), arguments.plugin)
+        against = arguments.against or ""
+        report = api.verify(model, Path(arguments.exported), against=against, seed=arguments.seed, progress=progress)
+    warn(model.warnings)
+    if arguments.json:
+        print_json(report.as_json())
+    else:
+        print(f"{'equal' if report.passed else 'NOT equal'}: {lines.line(arguments.exported)}")
+        print("\n".join(lines.of_report(report)))
+    for failure in report.failures[:3]:
+        print(f"error: {lines.line(failure)}", file=sys.stderr)
+    return DONE if report.passed else NOT_PROVED
+
+
+VERIFY = Command("Compares an exported file with the model it was made from.", EXAMPLES, _declare_verify, _verify)
