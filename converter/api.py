@@ -12,14 +12,11 @@ from typing import TYPE_CHECKING
 from converter.errors import InvalidModel, Unsupported
 
 if TYPE_CHECKING:
+    from converter.exporters import Proof
     from converter.inspection import Inspection
     from converter.model import Model
     from converter.verification import Report
 
-# Targets that are run to be proved; of the others what was written is read back.
-PROVED = ("onnx",)
-# Targets that are arrays and nothing else: they need no architecture.
-ARRAYS = ("npz", "safetensors")
 # Engines to prove a conversion against, besides reference_lstm: modules with `engine(model) -> Engine`.
 ENGINES = {"tensorflow": "converter.against_tensorflow"}
 
@@ -135,19 +132,27 @@ def verify(
     Raises:
         InvalidModel, Unsupported, OSError: as `load`, and where `exported` cannot be read.
     """
+    from converter.exporters import row_of
     from converter.model import Model
-    from converter.verification import kinds
-    from converter.verification import verify as prove
 
     neutral = model if isinstance(model, Model) else load(model)
-    if kinds.knows(Path(exported)):
-        from converter.verification import written
+    row = row_of(Path(exported))
+    return _proved(neutral, Path(exported), row.proof if row else "read back", against, seed, progress)
 
-        if against:
-            raise Unsupported(f"only ONNX files are run against {against}")
-        return written.verify(neutral, Path(exported), seed)
-    truth = import_module(ENGINES[against]).engine(neutral) if against else None
-    return prove(neutral, Path(exported), seed=seed, progress=progress, truth=truth)
+
+def _proved(model: Model, exported: Path, proof: Proof, against: str, seed: int, progress: Progress) -> Report:
+    """As `verify`, by a proof that is known."""
+    from converter.verification import verify as run
+    from converter.verification import written
+
+    if against and proof != "run":
+        raise Unsupported(f"only files that are run are proved against {against}")
+    if proof == "arrays":
+        return written.arrays(model, exported)
+    if proof == "read back":
+        return written.read_back(model, exported, seed)
+    truth = import_module(ENGINES[against]).engine(model) if against else None
+    return run(model, exported, seed=seed, progress=progress, truth=truth)
 
 
 def convert(
@@ -188,28 +193,28 @@ def convert(
         VerificationFailed: the written file does not do the same.
         OSError: something cannot be read or written.
     """
-    from converter import exporters
+    from converter.exporters import EXPORTERS
     from converter.model.non_finite import non_finite
 
-    if to not in PROVED and (opset is not None or against):
-        raise Unsupported(f"opset and against are for {' and '.join(PROVED)}, not for {to}")
+    row, options = EXPORTERS[to], {} if opset is None else {"opset": opset}
+    if not set(options) <= set(row.options) or (against and row.proof != "run"):
+        raise Unsupported(f"{'against' if against else 'opset'} is not for {to}")
     goal = Path(target) if target is not None else default_target(Path(source), to)
     _guard(Path(source), goal, force)
     progress("reading")
-    model = (load_or_arrays if to in ARRAYS else load)(source, architecture, outputs, plugins)
+    model = (load if row.architecture else load_or_arrays)(source, architecture, outputs, plugins)
     poisoned = non_finite(model)
-    notes = exporters.module(to).notes(model) if to == "onnx" else ()
-    warnings = (*model.warnings, *poisoned, *notes)
+    warnings = (*model.warnings, *poisoned, *row.warnings(model))
     if strict and warnings:
         raise InvalidModel(warnings[0], hint="accepted without --strict")
     with tempfile.TemporaryDirectory(prefix=f".{goal.name[:64]}.", dir=goal.parent) as folder:
         progress("writing")
         written = Path(folder) / goal.name
-        exporters.module(to).export(model, written, **({} if opset is None else {"opset": opset}))
+        row.export(model, written, **options)
         engines = ["", *([against] if against else [])] if check and model.nodes and not poisoned else []
         if check and poisoned:
             warnings = (*warnings, "not verified: what is not a number cannot be compared")
-        reports = tuple(verify(model, written, against=engine, progress=progress) for engine in engines)
+        reports = tuple(_proved(model, written, row.proof, engine, 0, progress) for engine in engines)
         failed = next((report for report in reports if not report.passed), None)
         if failed is not None and not keep:
             raise VerificationFailed(failed, ())

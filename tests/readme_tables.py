@@ -56,7 +56,8 @@ def can_be_written(model: Model, target: str) -> bool:
     """Whether a target says a model."""
     with TemporaryDirectory() as folder:
         try:
-            exporters.module(target).export(model, Path(folder, f"model{exporters.EXPORTERS[target].suffix}"))
+            row = exporters.EXPORTERS[target]
+            row.export(model, Path(folder, f"model{row.suffix}"))
         except Unsupported:
             return False
         return True
@@ -92,7 +93,7 @@ def neutral_table() -> str:
 
     kinds = dict(zip(MODELS, (onnx_rule, keras_rule, torch_rule), strict=True))
     for name in kinds:
-        exporters.module(name)  # brings its rules
+        importlib.import_module(exporters.EXPORTERS[name].module)  # brings its rules
     rows = [
         (kind.__name__, *("x" if rule.dispatch(kind) is not rule.dispatch(object) else "" for rule in kinds.values()))
         for kind in typing.get_args(neutral.Layer)

@@ -186,7 +186,7 @@ def test_verify_tells_a_right_file_from_a_wrong_one(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert "lstm: one-step residual" in done.stderr
     (tmp_path / "text.onnx").write_text("hello")
-    refused(run("verify", MODEL, "text.onnx", folder=tmp_path), 1, "no ONNX file")
+    refused(run("verify", MODEL, "text.onnx", folder=tmp_path), 1, "a text file, not a model")
 
 
 def test_verify_takes_every_target(tmp_path: Path) -> None:

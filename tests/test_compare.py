@@ -11,7 +11,7 @@ import pytest
 
 from converter.comparing.compare import compare, compare_parts
 from converter.comparing.misreadings import misreadings
-from converter.comparing.parts import Part
+from converter.comparing.part import Part
 from converter.errors import ConversionError
 from converter.formats import safetensors
 from converter.gates import Cell, pack

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 from converter import interpret
 from converter.comparing.compare import compare
 from converter.errors import ConversionError, Unsupported
-from converter.exporters import EXPORTERS, flax, keras, module, npz, safetensors, torch
+from converter.exporters import EXPORTERS, flax, keras, npz, safetensors, torch
 from converter.gates import unpack
 from converter.model import Model, Value, layers
 from converter.model.activations import Activation
@@ -233,7 +233,7 @@ def test_the_same_model_gives_the_same_bytes(target: str, tmp_path: Path) -> Non
         folder = tmp_path / str(k)
         folder.mkdir()
         path = folder / f"m{EXPORTERS[target].suffix}"
-        module(target).export(lstm_model(Builder()), path)
+        EXPORTERS[target].export(lstm_model(Builder()), path)
         written.append(path.read_bytes())
     assert written[0] == written[1]
 
@@ -242,7 +242,7 @@ def test_the_same_model_gives_the_same_bytes(target: str, tmp_path: Path) -> Non
 def test_weights_are_equal_after_any_conversion(target: str, tmp_path: Path) -> None:
     source = GOOD / "k3151_stack" / "model.keras"
     path = tmp_path / f"m{EXPORTERS[target].suffix}"
-    module(target).export(prune(load(source)), path)
+    EXPORTERS[target].export(prune(load(source)), path)
     report = compare(source, path)
     assert report.equal, report.lines()
     assert all(pair.verdict == "equal" for pair in report.pairs)

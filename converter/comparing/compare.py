@@ -16,7 +16,8 @@ from typing import Any, Literal
 import numpy as np
 
 from converter.comparing.misreadings import misreadings
-from converter.comparing.parts import Part, parts_of
+from converter.comparing.part import Part
+from converter.comparing.parts import parts_of
 from converter.errors import ConversionError, InvalidModel
 from converter.gates import Cell
 from converter.model import Array

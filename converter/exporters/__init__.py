@@ -1,36 +1,86 @@
-"""Targets, one module each, with `export(model, path, ...)`. Imported when used: `module(name).export(...)`."""
+"""Targets: one row of `EXPORTERS` and one module with `export(model, path)` each. Imported when used."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from types import ModuleType
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from converter.model import Model
+
+# How a written file is proved: it is run in its runtime; it is read back as a model, and both are run by the
+# reference; its arrays are compared, gate by gate.
+Proof = Literal["run", "read back", "arrays"]
 
 
 @dataclass(frozen=True)
 class Exporter:
-    """One row: the module that exports, the suffix of its files, and what users call it."""
+    """One target. Modules are named, not imported: most runs need one of them.
+
+    Attributes:
+        module: offers `export(model, path)`, which may write further files beside `path`.
+        suffix: of the files written.
+        title: what users call it.
+        proof: how a file of this target is proved.
+        files: offers `sniff(path)`, whether a file is of this target, by content; where `proof` is "arrays" also
+            `parts(path)`, its layers as `comparing.part.Part`.
+        architecture: whether a model is needed; the others take arrays of which no architecture is known.
+        options: further keyword arguments of `export`.
+        notes: offers `notes(model)`, warnings that are due before anything is written; "" for none.
+    """
 
     module: str
     suffix: str
     title: str
+    proof: Proof
+    files: str
+    architecture: bool = True
+    options: tuple[str, ...] = ()
+    notes: str = ""
+
+    def export(self, model: Model, path: Path, **options: Any) -> None:
+        """Writes `model` at `path`, over an existing file.
+
+        Raises:
+            Unsupported, InvalidModel: as the target's module says.
+        """
+        import_module(self.module).export(model, path, **options)
+
+    def warnings(self, model: Model) -> tuple[str, ...]:
+        """What is to be said of `model` in this target."""
+        return tuple(import_module(self.notes).notes(model)) if self.notes else ()
 
 
 EXPORTERS: Mapping[str, Exporter] = {
-    "onnx": Exporter("converter.exporters.onnx", ".onnx", "ONNX"),
-    "keras": Exporter("converter.exporters.keras", ".keras", "Keras 3 archive"),
-    "torch": Exporter("converter.exporters.torch", ".safetensors", "PyTorch state_dict and module"),
-    "flax": Exporter("converter.exporters.flax", ".safetensors", "Flax variables"),
-    "npz": Exporter("converter.exporters.npz", ".npz", "NumPy arrays in Keras' packing"),
-    "safetensors": Exporter("converter.exporters.safetensors", ".safetensors", "arrays in Keras' packing"),
-}
+    "onnx": Exporter(
+        "converter.exporters.onnx", ".onnx", "ONNX", "run", "converter.formats.onnx_tensor",
+        options=("opset",), notes="converter.exporters.onnx.precision",
+    ),
+    "torch": Exporter(
+        "converter.exporters.torch", ".safetensors", "PyTorch state_dict and module", "arrays",
+        "converter.comparing.files.torch",
+    ),
+    "flax": Exporter(
+        "converter.exporters.flax", ".safetensors", "Flax variables", "arrays", "converter.comparing.files.flax"
+    ),
+    "npz": Exporter(
+        "converter.exporters.npz", ".npz", "NumPy arrays in Keras' packing", "arrays",
+        "converter.comparing.files.npz", architecture=False,
+    ),
+    "safetensors": Exporter(
+        "converter.exporters.safetensors", ".safetensors", "arrays in Keras' packing", "arrays",
+        "converter.comparing.files.neutral", architecture=False,
+    ),
+    "keras": Exporter(
+        "converter.exporters.keras", ".keras", "Keras 3 archive", "read back", "converter.readers.keras_zip"
+    ),
+}  # fmt: skip
+"""Asked in this order whose a file is: any ZIP file may be a Keras archive, so that one comes last."""
 
 
-def module(name: str) -> ModuleType:
-    """The exporter's module, imported now.
-
-    Raises:
-        KeyError: no such target.
-    """
-    return import_module(EXPORTERS[name].module)
+def row_of(path: Path) -> Exporter | None:
+    """The target that writes files like `path`, by content; None where there is none."""
+    return next((row for row in EXPORTERS.values() if import_module(row.files).sniff(path)), None)

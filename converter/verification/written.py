@@ -1,12 +1,11 @@
-"""Proofs of files that are not ONNX: what can be read back is run, of the others the weights are compared.
+"""Proofs of files that are not run themselves, one for each word of `exporters.Proof` but "run".
 
-A Keras archive is read again, as the file of a stranger, and both models are run by the float64 reference. Files of
-weights (PyTorch, Flax, NumPy, safetensors) are brought back to Keras' packing and compared gate by gate.
+What is read back is taken as the file of a stranger, and both models are run by the float64 reference. Arrays are
+brought to Keras' packing and compared gate by gate.
 """
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ import numpy as np
 from converter import interpret, readers
 from converter.comparing.compare import Pair, compare_parts
 from converter.comparing.parts import parts_of, parts_of_model
-from converter.formats import pytorch, safetensors
 from converter.model import Array, Model
 from converter.verification.inputs import Case, cases_of
 from converter.verification.report import OutputError, Report
@@ -23,24 +21,12 @@ FLOOR = 1e-7  # of the scale: what float32 rounding alone explains
 FACTOR = 10.0
 
 
-def holds_weights(path: Path) -> bool:
-    """Whether a file holds weights alone: safetensors, a PyTorch archive or a NumPy one."""
-    if safetensors.sniff(path) or pytorch.sniff(path):
-        return True
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return "metadata.npy" in archive.namelist()
-
-
-def verify(model: Model, exported: Path, seed: int = 0) -> Report:
-    """Compares a written file with the model it was made from.
+def read_back(model: Model, exported: Path, seed: int = 0) -> Report:
+    """Compares a file that holds a whole model with the model it was made from.
 
     Raises:
         InvalidModel, Unsupported, OSError: the file cannot be read back.
     """
-    if holds_weights(exported):
-        return _weights(model, exported)
     again = readers.load(exported)
     runtime = f"reference_lstm, on {again.source.format} read back"
     if len(again.inputs) != len(model.inputs) or len(again.outputs) != len(model.outputs):
@@ -84,7 +70,12 @@ def _outputs(model: Model, again: Model, cases: list[Case]) -> list[OutputError]
     return found
 
 
-def _weights(model: Model, exported: Path) -> Report:
+def arrays(model: Model, exported: Path) -> Report:
+    """Compares a file of weights with the model it was made from; nothing is run.
+
+    Raises:
+        InvalidModel, Unsupported, OSError: the file cannot be read.
+    """
     compared = compare_parts(parts_of_model(model), parts_of(exported))
     outputs = tuple(_pair(pair) for pair in compared.pairs)
     failures = [f"{one.name}: {one.note}" for one in outputs if not one.passed]

@@ -1,31 +1,55 @@
-"""The layers of PyTorch state_dicts and of Flax variables, for comparing files."""
+"""PyTorch state_dicts, those of others and our own, in safetensors files and in what torch.save writes."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
-from converter.errors import InvalidModel
+from converter.comparing.files.metadata import types
+from converter.comparing.part import Part, plain, unpacked
+from converter.formats import pytorch, safetensors
 from converter.model import Weight
-from converter.readers.state_dict import RECURRENT, Block
+from converter.readers.state_dict import RECURRENT, Block, checked
 
 Layer = tuple[str, str, Mapping[str, Weight]]  # name, kind, arrays by neutral field
 
 
-def types(metadata: Mapping[str, str]) -> Mapping[str, str]:
-    """What the layers are, by name, as our own files say; empty for files of others.
+def sniff(path: Path) -> bool:
+    """Whether it is one; a safetensors file that names no convention is taken for PyTorch's."""
+    if safetensors.sniff(path):
+        return safetensors.read(path).metadata.get("conventions", "torch") == "torch"
+    return pytorch.sniff(path)
+
+
+def parts(path: Path) -> list[Part]:
+    """The layers with weights of a file, in order.
 
     Raises:
-        InvalidModel: the metadata is not what we write.
+        InvalidModel, Unsupported, OSError: it cannot be read.
     """
-    try:
-        found = json.loads(metadata.get("layers", "{}"))
-    except json.JSONDecodeError as error:
-        raise InvalidModel("its metadata is not JSON", where="layers") from error
-    return {re.sub(r"[^a-z0-9]+", "_", str(k).lower()).strip("_"): str(v) for k, v in dict(found).items()}
+    if pytorch.sniff(path):
+        return _parts(pytorch.read(path), {})
+    contents = safetensors.read(path)
+    return _parts(contents.tensors, contents.metadata)
+
+
+def _parts(arrays: Mapping[str, Weight], metadata: Mapping[str, str]) -> list[Part]:
+    found, kinds = [], types(metadata)
+    for block in torch_blocks(arrays):
+        if not block.recurrent:
+            found.append(plain(*torch_layer(block, kinds)))
+            continue
+        checked(block)
+        for side, given in (("forward" if block.reverse else "", block.arrays), ("backward", block.reverse)):
+            if given:
+                rows, features = given["weight_ih"].shape
+                kind = {4: "LSTM", 3: "GRU", 1: "RNN"}[rows // given["weight_hh"].shape[1]]
+                read = partial(unpacked, given, f"torch/{kind}")
+                found.append(Part(" ".join(p for p in (block.name, side) if p), kind, (features, rows), read))
+    return found
 
 
 def torch_blocks(arrays: Mapping[str, Weight]) -> Iterator[Block]:
@@ -67,28 +91,3 @@ def torch_layer(block: Block, kinds: Mapping[str, str]) -> Layer:
 
 def _present(fields: Mapping[str, Weight | None]) -> dict[str, Weight]:
     return {name: weight for name, weight in fields.items() if weight is not None}
-
-
-_FLAX = {"kernel": "kernel", "bias": "bias", "embedding": "table", "scale": "gamma", "mean": "mean", "var": "variance"}
-
-
-def flax_layers(
-    arrays: Mapping[str, Weight], kinds: Mapping[str, str]
-) -> tuple[dict[str, dict[str, Weight]], list[Layer]]:
-    """Cells by place, their arrays by their names in linen; and the other layers."""
-    cells: dict[str, dict[str, Weight]] = {}
-    others: dict[str, dict[str, Weight]] = {}
-    for key, weight in arrays.items():
-        place, inside, part = key.partition("/cell/")
-        if inside:
-            cells.setdefault(place.removeprefix("params/"), {})[part] = weight
-            continue
-        _, name, part = key.split("/") if key.count("/") == 2 else ("", key, "?")
-        others.setdefault(name, {})[_FLAX.get(part, part)] = weight
-    out: list[Layer] = []
-    for name, fields in others.items():
-        kind = kinds.get(re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_"), "Dense")
-        if kind.endswith("Normalization"):
-            fields = {"beta" if field == "bias" else field: weight for field, weight in fields.items()}
-        out.append((name, kind, fields))
-    return cells, out

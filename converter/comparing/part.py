@@ -1,0 +1,42 @@
+"""One layer of a file as far as its weights go, whatever kind of file it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from converter.gates import Cell, unpack
+from converter.model import Array, Weight
+
+
+@dataclass(frozen=True)
+class Part:
+    """One layer, or one direction of a recurrent layer.
+
+    Attributes:
+        name: in its file.
+        kind: "LSTM", "GRU", "RNN", "Dense", ...
+        sizes: what tells it from others of its kind: features and units, or the shapes of its arrays.
+        read: reads its weights: a cell, or arrays by field.
+    """
+
+    name: str
+    kind: str
+    sizes: tuple[object, ...]
+    read: Callable[[], Cell | Mapping[str, Array]]
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        """Equal for layers that may be counterparts."""
+        return self.kind, self.sizes
+
+
+def plain(name: str, kind: str, weights: Mapping[str, Weight]) -> Part:
+    """A layer that is no cell: its arrays by the neutral names of their fields."""
+    sizes = tuple(sorted((field, weight.shape) for field, weight in weights.items()))
+    return Part(name, kind, sizes, lambda: {field: weight.read() for field, weight in weights.items()})
+
+
+def unpacked(arrays: Mapping[str, Weight], convention: str) -> Cell:
+    """The values of a cell whose arrays lie as a row of `gates.CONVENTIONS` says."""
+    return unpack({name: weight.read() for name, weight in arrays.items()}, convention)

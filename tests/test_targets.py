@@ -1,0 +1,88 @@
+"""A target is one module and one row of `EXPORTERS`: a toy one is written, proved, verified and compared."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from converter import api
+from converter.cli.main import main
+from converter.comparing.compare import compare
+from converter.exporters import EXPORTERS, Exporter
+
+LSTM = Path(__file__).parents[1] / "fixtures" / "good" / "tf215_stack" / "model.h5"
+
+TOY = '''
+"""Toy: the magic word TOY, then every weight under its neutral name, as NumPy writes them."""
+import json
+import numpy as np
+from converter.comparing.files.neutral import neutral_parts
+from converter.exporters.weights import describe, named
+from converter.model import constant
+
+scale = 1
+
+def export(model, path):
+    with path.open("wb") as file:
+        file.write(b"TOY")
+        np.savez(file, metadata=json.dumps(describe(model)), **{k: w.read() * scale for k, w in named(model).items()})
+
+def notes(model):
+    return ("a toy",)
+
+def sniff(path):
+    return path.is_file() and path.read_bytes()[:3] == b"TOY"
+
+def parts(path):
+    with path.open("rb") as file:
+        file.seek(3)
+        arrays = dict(np.load(file))
+    metadata = json.loads(str(arrays.pop("metadata")))
+    return neutral_parts({name: constant(name, array) for name, array in arrays.items()}, metadata)
+'''
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    made = ModuleType("toy_target")
+    exec(TOY, made.__dict__)
+    monkeypatch.setitem(sys.modules, "toy_target", made)
+    row = Exporter("toy_target", ".toy", "a toy", "arrays", "toy_target", notes="toy_target")
+    monkeypatch.setitem(EXPORTERS, "toy", row)  # type: ignore[arg-type]
+    return made
+
+
+def test_a_target_needs_one_module_and_one_row(toy: ModuleType, tmp_path: Path) -> None:
+    goal = tmp_path / "model.toy"
+    done = api.convert(LSTM, goal, to="toy")
+    assert done.files == (goal,)
+    assert done.reports[0].passed
+    assert "a toy" in done.warnings
+    assert api.verify(LSTM, goal).passed
+    assert compare(LSTM, goal).equal
+
+
+def test_the_command_line_knows_it(toy: ModuleType, tmp_path: Path) -> None:
+    assert main([str(LSTM), "--to", "toy", "-o", str(tmp_path / "a.toy")]) == 0
+    assert main(["verify", str(LSTM), str(tmp_path / "a.toy")]) == 0
+    assert main([str(LSTM), "--to", "toy", "-o", str(tmp_path / "b.toy"), "--opset", "13"]) == 1
+
+
+def test_it_is_held_to_its_proof(toy: ModuleType, tmp_path: Path) -> None:
+    toy.scale = np.float32(1.01)  # type: ignore[attr-defined]
+    with pytest.raises(api.VerificationFailed, match="different weights"):
+        api.convert(LSTM, tmp_path / "model.toy", to="toy")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_files_of_a_target_are_recognised_by_content(name: str, tmp_path: Path) -> None:
+    from converter.exporters import row_of
+
+    path = tmp_path / "anything"
+    EXPORTERS[name].export(api.load(LSTM), path)
+    assert row_of(path) is EXPORTERS[name]
