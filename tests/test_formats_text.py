@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from converter.errors import InvalidModel, Unsupported
 from converter.formats import hdf5
 from converter.formats.archive import Folder, open_zip, sha256
-from converter.formats.text import MAX_DEPTH, decode, parse_json, parse_yaml
+from converter.formats.text import decode, parse_json, parse_yaml
+from converter.limits import TEXT_DEPTH
 
 # --- ZIP --------------------------------------------------------------------------------------------------------------
 
@@ -117,7 +118,7 @@ def test_json_reads_what_json_writes(tree):
     "text",
     [
         "NaN", "[Infinity]", "1" * 20, "-" + "1" * 20, "1e999", '{"a":1,"a":2}', '{"a":{"b":1,"b":1}}', "{", "", "[1,]",
-        '"\\ud800"', "[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), '{"a":' * 5000, '"' + "\\" * 99_999, "'a'",
+        '"\\ud800"', "[" * (TEXT_DEPTH + 1) + "]" * (TEXT_DEPTH + 1), '{"a":' * 5000, '"' + "\\" * 99_999, "'a'",
     ],
 )  # fmt: skip
 def test_json_that_is_refused(text):
@@ -128,7 +129,7 @@ def test_json_that_is_refused(text):
 
 def test_brackets_in_texts_are_no_depth():
     assert parse_json(json.dumps(['["\\' * 1000]), "") == ['["\\' * 1000]
-    assert parse_json("[" * MAX_DEPTH + "]" * MAX_DEPTH, "")
+    assert parse_json("[" * TEXT_DEPTH + "]" * TEXT_DEPTH, "")
 
 
 def test_text_is_utf8():

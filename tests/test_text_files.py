@@ -21,7 +21,7 @@ from converter.exporters import keras, torch
 from converter.exporters.onnx import export
 from converter.formats import safetensors
 from converter.formats.protobuf import parse
-from converter.formats.text import MAX_BYTES
+from converter.limits import TEXT_BYTES
 from converter.model import Model, layers
 from converter.readers import load
 from converter.readers.saved_tables import words_at
@@ -159,7 +159,7 @@ def test_one_line_and_exit_code(tmp_path: Path, fault: str) -> None:
 def test_a_huge_file_is_not_inflated(tmp_path: Path) -> None:
     path = archive(tmp_path / "m.keras", None)
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("assets/layers/string_lookup/vocabulary.txt", bytes(MAX_BYTES + 1))
+        file.writestr("assets/layers/string_lookup/vocabulary.txt", bytes(TEXT_BYTES + 1))
     with pytest.raises(ConversionError, match="more than the 67108864"):
         load(path)
 

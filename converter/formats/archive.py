@@ -17,14 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from converter import limits
 from converter.errors import InvalidModel, Unsupported
 from converter.formats.stored_bytes import read_file
-
-MAX_MEMBERS = 10_000
-MAX_INFLATED = 256 << 20
-"""Members that must be inflated are held in memory, so larger ones are refused; Keras stores them as they are."""
-SMALL_BYTES = 64 << 20
-MAX_RATIO = 100
 
 _BLOCK = 1 << 20
 _ENCRYPTED = 0x1
@@ -93,6 +88,7 @@ class Zip:
         info = self._member(name)
         if info.file_size > limit:
             raise InvalidModel(f"{info.file_size} bytes, more than the {limit} that such a member has", where=name)
+        _check_ratio(info)
         with _guarded(name), zipfile.ZipFile(self.path) as file, file.open(info) as stream:
             return stream.read(info.file_size + 1)
 
@@ -107,11 +103,10 @@ class Zip:
         if info.compress_type == zipfile.ZIP_STORED:
             with _guarded(name):
                 return self._window(info), info.file_size
-        if info.file_size > SMALL_BYTES and info.file_size > MAX_RATIO * info.compress_size:
-            raise InvalidModel(f"inflates from {info.compress_size} to {info.file_size} bytes", where=name)
-        if info.file_size > MAX_INFLATED:
+        if info.file_size > limits.ZIP_INFLATED:
+            _check_ratio(info)
             raise Unsupported("too large to read compressed", where=name, hint="unzip it and give the folder")
-        return io.BytesIO(self.read(name, MAX_INFLATED)), info.file_size
+        return io.BytesIO(self.read(name, limits.ZIP_INFLATED)), info.file_size
 
     def _member(self, name: str) -> zipfile.ZipInfo:
         info = self._members[name]
@@ -140,6 +135,11 @@ class Zip:
             raise InvalidModel("damaged: its checksum is wrong", where=info.filename)
         window.seek(0)
         return io.BufferedReader(window)
+
+
+def _check_ratio(info: zipfile.ZipInfo) -> None:
+    if info.file_size > limits.ZIP_FREE and info.file_size > limits.ZIP_RATIO * info.compress_size:
+        raise InvalidModel(f"inflates from {info.compress_size} to {info.file_size} bytes", where=info.filename)
 
 
 class _Window(io.RawIOBase):
@@ -179,7 +179,7 @@ def open_zip(path: Path) -> Zip:
     """
     with _guarded(""), zipfile.ZipFile(path) as file:
         infos = file.infolist()
-    if len(infos) > MAX_MEMBERS:
+    if len(infos) > limits.ZIP_MEMBERS:
         raise InvalidModel(f"a ZIP file of {len(infos)} members")
     members = {info.filename: info for info in infos}
     if len(members) != len(infos):

@@ -17,12 +17,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from converter import limits
 from converter.errors import InvalidModel
 from converter.formats.hdf5_array import describe, guarded
 from converter.model import Weight
+from converter.watchdog import little_memory
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-MAX_LINKS = 100_000
 
 
 def is_hdf5(path: Path) -> bool:
@@ -112,7 +113,7 @@ class Group:
     def names(self) -> tuple[str, ...]:
         """Names of all that is linked directly below."""
         with guarded(self.path):
-            if len(self._group) > MAX_LINKS:
+            if len(self._group) > limits.HDF5_LINKS:
                 raise InvalidModel(f"{len(self._group)} entries in one group", where=self.path)
             return tuple(self._group)
 
@@ -203,6 +204,8 @@ class Group:
 
     def _parts(self, attribute: str) -> list[str]:
         with guarded(self.path):
+            if len(self._group.attrs) > limits.HDF5_PARTS:
+                raise InvalidModel(f"{len(self._group.attrs)} attributes", where=self.path)
             names = set(self._group.attrs)
         if attribute in names:
             return [attribute]
@@ -214,6 +217,8 @@ class Group:
         return parts
 
     def _attribute(self, name: str) -> Any:
+        import h5py
+
         place = self._place_of(name)
         with guarded(place):
             if name not in self._group.attrs:
@@ -221,7 +226,10 @@ class Group:
             header = self._group.attrs.get_id(name)
             if header.dtype.itemsize * math.prod(header.shape or ()) > self._file.size:
                 raise InvalidModel("larger than the file", where=place)
-            return self._group.attrs[name]
+            if h5py.check_string_dtype(header.dtype) is None or header.dtype.kind == "S":
+                return self._group.attrs[name]
+            with little_memory(limits.HDF5_TEXTS):  # texts of variable length may all lie at one place
+                return self._group.attrs[name]
 
 
 def _texts(value: Any, place: str) -> tuple[str, ...]:

@@ -15,14 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from converter import limits
 from converter.errors import InvalidModel, Unsupported
 from converter.model import Array, Weight, dtype_of
-
-MAX_RANK = 8
-MAX_CHUNKS = 1_000_000
-SMALL_BYTES = 64 << 20
-"""Arrays up to this size may be compressed as far as deflate goes; larger ones, which hold real numbers, much less."""
-MAX_RATIO_SMALL, MAX_RATIO = 1100, 100
+from converter.watchdog import watched
 
 _DTYPES = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1")
 _DEFLATE, _SHUFFLE, _FLETCHER32 = 1, 2, 3
@@ -35,10 +31,12 @@ _FAILURES = (OSError, KeyError, RuntimeError, ValueError, TypeError, IndexError,
 
 
 @contextmanager
-def guarded(place: str) -> Iterator[None]:
-    """Turns whatever HDF5 raises into InvalidModel at `place`."""
+def guarded(place: str, size: int = 0) -> Iterator[None]:
+    """Turns whatever HDF5 raises into InvalidModel at `place`, and bounds its time for an array of `size` bytes."""
+    seconds = limits.HDF5_SECONDS + size / limits.HDF5_BYTES_PER_SECOND
     try:
-        yield
+        with watched(f"reading {place or 'the file'} with HDF5", seconds):
+            yield
     except _FAILURES as error:
         inner = re.search(r"\((.*)\)", str(error), re.DOTALL)
         reason = (inner[1] if inner else str(error)).strip("'\"") or type(error).__name__
@@ -53,7 +51,7 @@ def describe(dataset: Any, file_size: int, place: str, name: str) -> Weight:
         Unsupported: an element type or a filter that is not read.
     """
     shape = dataset.shape
-    if shape is None or len(shape) > MAX_RANK:
+    if shape is None or len(shape) > limits.HDF5_RANK:
         raise InvalidModel("an array without a usable shape", where=place)
     stored_as, dtype = _dtype(dataset, place)
     declared = math.prod(shape) * stored_as.itemsize
@@ -61,7 +59,7 @@ def describe(dataset: Any, file_size: int, place: str, name: str) -> Weight:
     filters = _filters(dataset, place)
 
     def read() -> Array:
-        with guarded(place):
+        with guarded(place, declared):
             if filters:
                 _check_inflation(dataset, place)
             values = np.empty(shape, stored_as)
@@ -70,7 +68,7 @@ def describe(dataset: Any, file_size: int, place: str, name: str) -> Weight:
             return values.view(dtype_of(dtype)) if dtype == "bfloat16" else values
 
     def read_rows(start: int, stop: int) -> Array:
-        with guarded(place):
+        with guarded(place, declared):
             values = np.ascontiguousarray(dataset[start:stop]).astype(stored_as, copy=False)
             return values.view(dtype_of(dtype)) if dtype == "bfloat16" else values
 
@@ -118,7 +116,7 @@ def _check_storage(dataset: Any, declared: int, file_size: int, place: str) -> N
         raise InvalidModel("its values are stored outside this file, which is never opened", where=place)
     stored = dataset.id.get_storage_size()
     if layout == h5py.h5d.CHUNKED:
-        ratio = MAX_RATIO_SMALL if declared <= SMALL_BYTES else MAX_RATIO
+        ratio = limits.HDF5_RATIO_FREE if declared <= limits.HDF5_FREE else limits.HDF5_RATIO
         if declared > ratio * stored:
             raise InvalidModel(f"{declared} bytes declared, {stored} stored", where=place)
         _check_chunks(dataset, declared, place)
@@ -132,7 +130,7 @@ def _check_storage(dataset: Any, declared: int, file_size: int, place: str) -> N
 def _check_chunks(dataset: Any, declared: int, place: str) -> None:
     grid = [-(-size // chunk) for size, chunk in zip(dataset.shape, dataset.chunks, strict=True)]
     expected, found = math.prod(grid), dataset.id.get_num_chunks()
-    if expected > MAX_CHUNKS or found != expected:
+    if expected > limits.HDF5_CHUNKS or found != expected:
         raise InvalidModel(f"{found} of {expected} chunks are stored", where=place)
     size = math.prod(dataset.chunks) * dataset.dtype.itemsize
     if size > max(4 * declared, 1 << 20):

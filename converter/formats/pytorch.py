@@ -1,14 +1,11 @@
 """PyTorch's `.pt` files (ZIP form, torch >= 1.6) as named arrays. No code of the file is run.
 
-data.pkl is a pickle, a program: it is run by an unpickler that admits a handful of names, all of them replaced by
-functions of this file, and refuses every other one by name (after torch/_weights_only_unpickler.py).
+data.pkl is a pickle, a program: it is run by a machine of our own that admits a handful of names, all of them replaced
+by functions of this file, and refuses every other one by name (after torch/_weights_only_unpickler.py).
 """
 
 from __future__ import annotations
 
-import io
-import pickle
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -17,18 +14,17 @@ from typing import Any
 
 import numpy as np
 
+from converter import limits
 from converter.errors import ConversionError, InvalidModel, Unsupported
+from converter.formats import pickle_machine
 from converter.formats.archive import Zip, open_zip
 from converter.model import Array, Weight, dtype_of
 
-MAX_PICKLE = 16 << 20
 _STORAGES = {
     "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16", "BFloat16Storage": "bfloat16",
     "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16", "CharStorage": "int8",
     "ByteStorage": "uint8", "BoolStorage": "bool",
 }  # fmt: skip
-_BROKEN = (pickle.UnpicklingError, ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError,
-           RecursionError, OverflowError, MemoryError, ImportError)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,53 +74,62 @@ def read(path: Path) -> Mapping[str, Weight]:
     folder = name.removesuffix("data.pkl")
     if f"{folder}byteorder" in archive.names() and archive.read(f"{folder}byteorder", 16) != b"little":
         raise Unsupported("a big-endian PyTorch file")
-    unpickler = _Unpickler(io.BytesIO(archive.read(name, MAX_PICKLE)))
     try:
-        tree = unpickler.load()
-    except _BROKEN as error:
-        raise InvalidModel(f"the pickle is broken: {type(error).__name__}", where=name) from error
+        tree = pickle_machine.load(archive.read(name, limits.PICKLE_BYTES), _FUNCTIONS, _stored)
+    except InvalidModel as error:
+        raise (error if error.where == name else error.at(name)) from None
     if isinstance(tree, dict) and isinstance(tree.get("state_dict"), dict):
         tree = tree["state_dict"]
     if not isinstance(tree, dict) or not all(isinstance(k, str) and isinstance(v, _Tensor) for k, v in tree.items()):
         raise Unsupported("no state_dict: not a dictionary of tensors", hint="torch.save(model.state_dict(), ...)")
-    return {key: _weight(archive, folder, key, tensor) for key, tensor in tree.items()}
+    weights = {key: _weight(archive, folder, key, tensor) for key, tensor in tree.items()}
+    _check_sharing(sum(weight.nbytes for weight in weights.values()), path.stat().st_size)
+    return weights
 
 
-class _Unpickler(pickle.Unpickler):
-    """Runs a pickle that may only build dictionaries of tensors."""
+def _check_sharing(described: int, stored: int) -> None:
+    if described > limits.SHARED_FREE + limits.SHARED_RATIO * stored:
+        raise InvalidModel(f"its arrays share storages: {described} bytes of values in a file of {stored}")
 
-    def find_class(self, module: str, name: str) -> Any:
-        """Only names of this list; each is ours but OrderedDict."""
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
-        if (module, name) in (("torch._utils", "_rebuild_tensor_v2"), ("torch._utils", "_rebuild_parameter")):
-            return _rebuild if name == "_rebuild_tensor_v2" else _parameter
-        if module in ("torch", "torch.storage") and name in _STORAGES:
-            return _STORAGES[name]
-        raise Unsupported(
-            f"the pickle asks for {module}.{name}, which is not run",
-            hint="save the weights alone: torch.save(model.state_dict(), ...) or safetensors",
-        )
 
-    def persistent_load(self, pid: Any) -> _Storage:
-        """A storage: ("storage", type, key, location, number of values)."""
-        kind, dtype, key, _, size = pid
-        if kind != "storage" or dtype not in _STORAGES.values() or not isinstance(key, str) or type(size) is not int:
-            raise pickle.UnpicklingError("no storage")
-        return _Storage(key, dtype, size)
+def _stored(pid: Any) -> _Storage:
+    """A storage by its persistent id: ("storage", type, key, location, number of values)."""
+    if type(pid) is not tuple or len(pid) != 5:
+        raise InvalidModel("no storage")
+    kind, dtype, key, _, size = pid
+    known = type(dtype) is str and dtype in _STORAGES.values()
+    if kind != "storage" or not known or type(key) is not str or type(size) is not int or not 0 <= size < limits.VALUES:
+        raise InvalidModel("no storage")
+    return _Storage(key, dtype, size)
 
 
 def _rebuild(storage: Any, offset: Any, shape: Any, stride: Any, *_: Any) -> _Tensor:
     if not isinstance(storage, _Storage) or not isinstance(shape, tuple) or not isinstance(stride, tuple):
-        raise pickle.UnpicklingError("no tensor")
-    numbers = (offset, *shape, *stride)
-    if len(shape) != len(stride) or not all(type(n) is int and 0 <= n < 1 << 48 for n in numbers):
-        raise pickle.UnpicklingError("no tensor")
+        raise InvalidModel("no tensor")
+    if len(shape) != len(stride) or len(shape) > limits.RANK:
+        raise InvalidModel(f"a tensor of {len(shape)} axes")
+    if not all(type(n) is int and 0 <= n < limits.VALUES for n in (offset, *shape, *stride)):
+        raise InvalidModel("no tensor")
     return _Tensor(storage, offset, shape, stride)
 
 
-def _parameter(tensor: Any, *_: Any) -> Any:
+def _parameter(tensor: Any = None, *_: Any) -> Any:
     return tensor
+
+
+def _ordered(pairs: Any = (), *_: Any) -> Any:
+    if pairs not in ((), []):
+        raise InvalidModel("an OrderedDict of given pairs")
+    return {}
+
+
+# What the names of the pickle stand for.
+_FUNCTIONS: dict[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): _ordered,
+    ("torch._utils", "_rebuild_tensor_v2"): _rebuild,
+    ("torch._utils", "_rebuild_parameter"): _parameter,
+    **{(module, name): dtype for module in ("torch", "torch.storage") for name, dtype in _STORAGES.items()},
+}
 
 
 def _weight(archive: Zip, folder: str, name: str, tensor: _Tensor) -> Weight:

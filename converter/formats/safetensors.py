@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from converter import limits
 from converter.errors import InvalidModel, Unsupported
 from converter.formats.text import decode, parse_json
 from converter.model import Array, Weight, dtype_of
 
-MAX_HEADER = 32 << 20
 _DTYPES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",
     "I16": "int16", "I8": "int8", "U64": "uint64", "U32": "uint32", "U16": "uint16", "U8": "uint8", "BOOL": "bool",
@@ -45,7 +45,7 @@ def sniff(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         start = file.read(9)
-    return len(start) == 9 and start[8:] == b"{" and 2 <= struct.unpack("<Q", start[:8])[0] <= MAX_HEADER
+    return len(start) == 9 and start[8:] == b"{" and 2 <= struct.unpack("<Q", start[:8])[0] <= limits.SAFETENSORS_HEADER
 
 
 def read(path: Path) -> Contents:
@@ -58,7 +58,7 @@ def read(path: Path) -> Contents:
     size = path.stat().st_size
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8).ljust(8, b"\xff"))
-        if length > min(MAX_HEADER, size - 8):
+        if length > min(limits.SAFETENSORS_HEADER, size - 8):
             raise InvalidModel(f"a header of {length} bytes in a file of {size}")
         header = parse_json(decode(file.read(length), "safetensors header"), "safetensors header")
     if not isinstance(header, dict):

@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from converter import limits
 from converter.errors import InvalidModel
 from converter.formats.crc32c import crc32c, masked
 from converter.formats.snappy import decompress
@@ -17,10 +18,7 @@ from converter.formats.snappy import decompress
 MAGIC = 0xDB4775248B80FB57.to_bytes(8, "little")
 FOOTER = 48  # handles of the metaindex and of the index block, padded to 40 bytes; the magic number
 TRAILER = 5  # after each block: kind of compression, masked CRC-32C of block and kind
-MAX_FILE = 1 << 28
-MAX_BLOCK = 1 << 26
-MAX_ENTRIES = 1_000_000  # blocks counted too
-MAX_KEY = 1 << 16
+
 
 Handle = tuple[int, int]
 
@@ -48,17 +46,17 @@ def read_table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         raise InvalidModel("not the index of a TensorFlow checkpoint, or cut off: the magic number is missing")
     _, position = _handle(footer, 0)  # the metaindex, which is empty
     index, _ = _handle(footer, position)
-    blocks = _block(data, index, MAX_BLOCK)
+    blocks = _block(data, index, limits.TABLE_BLOCK)
     previous: bytes | None = None
-    budget, count = MAX_FILE, 0
+    budget, count = limits.TABLE_FILE, 0
     for _, value in _entries(blocks):
-        block = _block(data, _handle(value, 0)[0], min(budget, MAX_BLOCK))
+        block = _block(data, _handle(value, 0)[0], min(budget, limits.TABLE_BLOCK))
         budget, count = budget - len(block), count + 1
         for key, content in _entries(block):
             budget, count = budget - len(key), count + 1
             if previous is not None and key <= previous:
                 raise InvalidModel("keys are out of order or repeated")
-            if budget < 0 or count > MAX_ENTRIES:
+            if budget < 0 or count > limits.TABLE_ENTRIES:
                 raise InvalidModel("more keys than any real index holds")
             previous = key
             yield key, content
@@ -119,7 +117,7 @@ def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
         unshared, position = varint(block, position)
         length, position = varint(block, position)
         stop = position + unshared + length
-        if shared > len(key) or stop > end or shared + unshared > MAX_KEY:
+        if shared > len(key) or stop > end or shared + unshared > limits.TABLE_KEY:
             raise InvalidModel("an entry of the index reaches over its block")
         key = key[:shared] + block[position : position + unshared]
         yield key, block[position + unshared : stop]

@@ -17,18 +17,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from converter import limits
 from converter.errors import ConversionError, InvalidModel, Unsupported
 from converter.formats.crc32c import crc32c, masked
 from converter.formats.protobuf import parse
-from converter.formats.sorted_table import MAX_FILE, read_table, varint
+from converter.formats.sorted_table import read_table, varint
 from converter.formats.stored_bytes import Region, open_region, read_file
 from converter.formats.tensor_slices import Box, assemble, read_boxes, resolve, slice_key
 from converter.model import Array, Weight
-
-MAX_SHARDS = 100_000
-MAX_RANK = 32  # NumPy's, before version 2
-MAX_VALUES = 1 << 48  # empty axes not counted, for NumPy's sake
-MAX_STRINGS = 1 << 28  # bytes of one tensor of strings
 
 STRING = 7
 
@@ -132,7 +128,7 @@ class Bundle:
         """
         with _located(key):
             entry = self._entry(key)
-            if entry.dtype != STRING or entry.slices or entry.size > MAX_STRINGS:
+            if entry.dtype != STRING or entry.slices or entry.size > limits.BUNDLE_STRINGS:
                 raise InvalidModel("not a tensor of strings, or too large for one")
             return _strings(self._region(entry).unchecked(), math.prod(entry.shape), entry.crc, self.byte_order)
 
@@ -187,7 +183,7 @@ def open_bundle(prefix: Path) -> Bundle:
         InvalidModel: there is none, or any number in it cannot be right.
     """
     index = prefix.with_name(prefix.name + ".index")
-    data = read_file(index, MAX_FILE)
+    data = read_file(index, limits.TABLE_FILE)
     with _located(index.name):
         return _bundle(prefix, dict(read_table(data)))
 
@@ -205,7 +201,7 @@ def _bundle(prefix: Path, table: dict[bytes, bytes]) -> Bundle:
     if b"" not in table:
         raise InvalidModel("the header of the index is missing")
     header = parse("BundleHeader", table.pop(b""))
-    if not 0 < header.num_shards <= MAX_SHARDS or header.endianness not in (0, 1):
+    if not 0 < header.num_shards <= limits.BUNDLE_SHARDS or header.endianness not in (0, 1):
         raise InvalidModel(f"{header.num_shards} shards of byte order {header.endianness}")
     if header.version.min_consumer > 1:
         raise Unsupported(f"version {header.version.min_consumer} of the checkpoint format")
@@ -222,10 +218,10 @@ def _bundle(prefix: Path, table: dict[bytes, bytes]) -> Bundle:
 
 
 def _read_entry(key: str, proto: Any, shards: int) -> Entry:
-    if proto.shape.unknown_rank or len(proto.shape.dim) > MAX_RANK:
+    if proto.shape.unknown_rank or len(proto.shape.dim) > limits.RANK:
         raise InvalidModel(f"a tensor of unknown rank, or of {len(proto.shape.dim)} axes")
     shape = tuple(dim.size for dim in proto.shape.dim)
-    if any(n < 0 for n in shape) or math.prod(max(n, 1) for n in shape) > MAX_VALUES:
+    if any(n < 0 for n in shape) or math.prod(max(n, 1) for n in shape) > limits.VALUES:
         raise InvalidModel(f"shape {list(shape)}")
     if proto.offset < 0 or proto.size < 0 or not 0 <= proto.shard_id < shards:
         raise InvalidModel(f"shard {proto.shard_id}, offset {proto.offset}, size {proto.size}")

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from converter import limits
 from converter.errors import InvalidModel
 from converter.model import Array, Weight
 
-MAX_SLICES = 4096
 WHOLE = -1  # length of a piece along an axis that it takes as a whole
 
 Box = tuple[tuple[int, int], ...]
@@ -27,7 +27,7 @@ def read_boxes(protos: Sequence[Any], shape: tuple[int, ...]) -> tuple[Box, ...]
     Raises:
         InvalidModel: they do not cover the shape exactly once.
     """
-    if not shape or len(protos) > MAX_SLICES or any(len(p.extent) != len(shape) for p in protos):
+    if not shape or len(protos) > limits.BUNDLE_SLICES or any(len(p.extent) != len(shape) for p in protos):
         raise InvalidModel(f"{len(protos)} slices do not fit shape {list(shape)}")
     boxes = tuple(tuple((e.start, e.length if e.HasField("length") else WHOLE) for e in p.extent) for p in protos)
     whole = [resolve(box, shape) for box in boxes]

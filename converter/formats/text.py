@@ -8,15 +8,13 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
+from functools import partial
+from itertools import islice
 from typing import Any, NoReturn
 
-from converter.errors import InvalidModel, Unsupported
-
-MAX_BYTES = 64 << 20
-MAX_YAML_BYTES = 4 << 20
-MAX_DEPTH = 200
-MAX_DIGITS = 19
-MAX_NODES = 300_000
+from converter import limits
+from converter.errors import InvalidModel, Unsupported, clean
 
 _PYTHON = "tag:yaml.org,2002:python/"
 _TRACKING = "object/apply:tensorflow.python.training.tracking.data_structures."
@@ -32,9 +30,9 @@ def decode(data: bytes, place: str) -> str:
     """UTF-8, with or without a byte order mark.
 
     Raises:
-        InvalidModel: it is something else, or larger than MAX_BYTES.
+        InvalidModel: it is something else, or larger than limits.TEXT_BYTES.
     """
-    if len(data) > MAX_BYTES:
+    if len(data) > limits.TEXT_BYTES:
         raise InvalidModel(f"{len(data)} bytes of text", where=place)
     try:
         return data.decode("utf-8-sig")
@@ -48,6 +46,9 @@ def parse_json(text: str, place: str) -> Any:
     Raises:
         InvalidModel: not JSON, too deep, a number out of range, NaN or infinity, a key that stands twice.
     """
+    nodes = sum(map(text.count, "[{,"))
+    if nodes > limits.TEXT_NODES:
+        raise InvalidModel(f"{nodes} brackets and commas, more than any architecture has", where=place)
     _check_depth(text, place)
     try:
         tree = _decoder().decode(text)
@@ -69,8 +70,8 @@ def _check_depth(text: str, place: str) -> None:
         first = text[token.start()]
         if first in "[{":
             depth += 1
-            if depth > MAX_DEPTH:
-                raise InvalidModel(f"nested more than {MAX_DEPTH} levels deep", where=place)
+            if depth > limits.TEXT_DEPTH:
+                raise InvalidModel(f"nested more than {limits.TEXT_DEPTH} levels deep", where=place)
         elif first in "]}":
             depth -= 1
 
@@ -84,14 +85,13 @@ def _decoder() -> json.JSONDecoder:
 def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     tree = dict(pairs)
     if len(tree) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in tree if keys.count(key) > 1)
-        raise InvalidModel(f"the key {twice!r} stands twice")
+        twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        raise InvalidModel(f"the key {clean(twice)!r} stands twice")
     return tree
 
 
 def _integer(digits: str) -> int:
-    if len(digits.lstrip("-")) > MAX_DIGITS:
+    if len(digits.lstrip("-")) > limits.DIGITS:
         raise InvalidModel(f"an integer of {len(digits)} digits")
     return int(digits)
 
@@ -105,6 +105,10 @@ def _number(digits: str) -> float:
 
 def _no_constant(name: str) -> NoReturn:
     raise InvalidModel(f"{name} is not a JSON number")
+
+
+# What PyYAML's constructors raise for `!!bool x`, `!!timestamp x`, `!!int ''`.
+_YAML_FAILURES = (ValueError, TypeError, OverflowError, KeyError, IndexError, AttributeError)
 
 
 def parse_yaml(text: str, place: str) -> Any:
@@ -121,22 +125,35 @@ def parse_yaml(text: str, place: str) -> Any:
     except ModuleNotFoundError as error:
         hint = "pip install pyyaml, or give the architecture as JSON"
         raise Unsupported("a YAML architecture needs PyYAML", where=place, hint=hint) from error
-    if len(text) > MAX_YAML_BYTES:
+    if len(text) > limits.YAML_CHARACTERS:
         raise InvalidModel(f"{len(text)} characters of YAML", where=place)
 
-    class Loader(yaml.SafeLoader):  # type: ignore[misc]
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
         """Builds plain values only."""
 
+    for kind in ("int", "float"):
+        Loader.add_constructor(f"tag:yaml.org,2002:{kind}", partial(_yaml_number, f"construct_yaml_{kind}"))
+    Loader.flatten_mapping = lambda self, node: None  # "<<" would copy mappings into mappings, to any size
     Loader.add_constructor(_PYTHON + "tuple", lambda loader, node: loader.construct_sequence(node, deep=True))
     Loader.add_constructor(_PYTHON + "unicode", lambda loader, node: loader.construct_scalar(node))
     for tag in _WRAPPERS:
         Loader.add_constructor(_PYTHON + tag, _unwrap)
     try:
-        return _plain(yaml.load(text, Loader), [MAX_NODES], place)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, ValueError, TypeError) as error:
-        raise InvalidModel(f"not YAML of plain values: {str(error).splitlines()[0]}", where=place) from error
+        if sum(1 for _ in islice(yaml.parse(text, Loader), limits.YAML_NODES)) == limits.YAML_NODES:
+            raise InvalidModel(f"more than {limits.YAML_NODES} nodes", where=place)
+        return _plain(yaml.load(text, Loader), [limits.YAML_NODES], place)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, *_YAML_FAILURES) as error:
+        raise InvalidModel(f"not YAML of plain values: {clean(error)}", where=place) from error
     except RecursionError as error:
         raise InvalidModel("nested too deeply", where=place) from error
+
+
+def _yaml_number(method: str, loader: Any, node: Any) -> Any:
+    """A number; not YAML's 1:30:00 to the base 60, which Keras never writes and Python is slow to read."""
+    digits = loader.construct_scalar(node)
+    if len(digits) > limits.YAML_DIGITS or ":" in digits:
+        raise ValueError(f"the number {clean(digits, 40)!r}")
+    return getattr(loader, method)(node)
 
 
 def _unwrap(loader: Any, node: Any) -> Any:
@@ -148,7 +165,7 @@ def _unwrap(loader: Any, node: Any) -> Any:
 def _plain(tree: Any, budget: list[int], place: str, depth: int = 0) -> Any:
     """A copy without shared parts: aliases are written out, within a budget of nodes."""
     budget[0] -= 1
-    if budget[0] < 0 or depth > MAX_DEPTH:
+    if budget[0] < 0 or depth > limits.TEXT_DEPTH:
         raise InvalidModel("nested too deeply, or too many nodes", where=place)
     if isinstance(tree, dict):
         if not all(isinstance(key, str) for key in tree):
@@ -156,7 +173,7 @@ def _plain(tree: Any, budget: list[int], place: str, depth: int = 0) -> Any:
         return {key: _plain(value, budget, place, depth + 1) for key, value in tree.items()}
     if isinstance(tree, list):
         return [_plain(value, budget, place, depth + 1) for value in tree]
-    if isinstance(tree, (int, float)) and not abs(tree) < (10**MAX_DIGITS if isinstance(tree, int) else math.inf):
+    if isinstance(tree, (int, float)) and not abs(tree) < (10**limits.DIGITS if isinstance(tree, int) else math.inf):
         raise InvalidModel("a number out of range", where=place)
     if tree is not None and not isinstance(tree, (str, int, float)):
         raise InvalidModel(f"a value of type {type(tree).__name__}", where=place)

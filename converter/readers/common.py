@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from converter import limits
 from converter.errors import InvalidModel, Unsupported
-from converter.formats.text import MAX_BYTES, decode, parse_json, parse_yaml
+from converter.formats.text import decode, parse_json, parse_yaml
 from converter.model import Provenance
 
 NEEDS_ARCHITECTURE = "give the architecture with --architecture model.json, as model.to_json() writes it"
@@ -37,7 +38,7 @@ def read_architecture(path: Path) -> Mapping[str, Any]:
     place = path.name
     if not path.is_file():
         raise InvalidModel("there is no such file", where=place)
-    if path.stat().st_size > MAX_BYTES:
+    if path.stat().st_size > limits.TEXT_BYTES:
         raise InvalidModel(f"{path.stat().st_size} bytes are too many for an architecture", where=place)
     text = decode(path.read_bytes(), place)
     if text.lstrip()[:1] in ("{", '"'):

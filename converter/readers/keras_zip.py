@@ -9,10 +9,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from converter import limits
 from converter.errors import InvalidModel, Unsupported
 from converter.formats import hdf5
 from converter.formats.archive import Folder, Zip, open_zip, sha256
-from converter.formats.text import MAX_BYTES, decode, parse_json
+from converter.formats.text import decode, parse_json
 from converter.keras.source import PathWeights, Source
 from converter.readers.common import NEEDS_ARCHITECTURE, chosen, parse_architecture, provenance
 from converter.readers.path_weights import VOCABULARY, StoredPaths
@@ -20,7 +21,6 @@ from converter.readers.path_weights import VOCABULARY, StoredPaths
 ASSETS = "assets"
 CONFIG, METADATA = "config.json", "metadata.json"
 WEIGHTS, SHARDS, PICKLED = "model.weights.h5", "model.weights.json", "model.weights.npz"
-MAX_SHARDS = 10_000
 
 
 def sniff(path: Path) -> bool:
@@ -116,7 +116,7 @@ def _other_zip(names: frozenset[str]) -> Unsupported | InvalidModel:
 
 
 def _text(archive: Folder | Zip, name: str) -> str:
-    return decode(archive.read(name, MAX_BYTES), name)
+    return decode(archive.read(name, limits.TEXT_BYTES), name)
 
 
 def _weights(archive: Folder | Zip) -> PathWeights:
@@ -151,8 +151,8 @@ def _assets(archive: Folder | Zip, names: Collection[str]) -> Callable[[tuple[st
     def read(path: tuple[str, ...]) -> bytes | None:
         name = "/".join((ASSETS, *path))
         if isinstance(archive, Folder):
-            return archive.read_below(name, MAX_BYTES)
-        return archive.read(name, MAX_BYTES) if name in names else None
+            return archive.read_below(name, limits.TEXT_BYTES)
+        return archive.read(name, limits.TEXT_BYTES) if name in names else None
 
     return read
 
@@ -174,6 +174,6 @@ def _shard_names(archive: Folder | Zip, index: str) -> tuple[str, ...]:
                 raise InvalidModel(f"{name!r} is not a plain file name", where=index)
             listed[name] = None
     missing = sorted(listed.keys() - archive.names())
-    if missing or not listed or len(listed) > MAX_SHARDS:
+    if missing or not listed or len(listed) > limits.KERAS_SHARDS:
         raise InvalidModel(f"the shard {missing[0]!r} is missing" if missing else "no usable shards", where=index)
     return tuple(listed)

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from converter import limits
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.formats.archive import sha256
 from converter.formats.protobuf import parse
@@ -34,7 +35,7 @@ PROTO = "saved_model.pb"
 METADATA = "keras_metadata.pb"
 EXPORTED = Path("assets", "saved_model.json")
 VARIABLES = Path("variables", "variables")
-MAX_PROTO = 1 << 28
+
 
 _OTHER_FORMS = {"saved_model.cpb": "split into chunks", "saved_model.pbtxt": "written as text"}
 _STATES = "/keras_api/states/"
@@ -152,7 +153,7 @@ def _meta_graph(folder: Path) -> Any:
             if (folder / name).exists():
                 hint = "load it with TensorFlow and save it again, as .keras or .h5"
                 raise Unsupported(f"a SavedModel {form} is not read", where=name, hint=hint)
-    data = read_file(folder / PROTO, MAX_PROTO)
+    data = read_file(folder / PROTO, limits.PROTO_BYTES)
     try:
         graphs = parse("SavedModel", data).meta_graphs
     except InvalidModel as error:
@@ -172,9 +173,9 @@ def _configuration(folder: Path, graph: Any) -> dict[str, Any] | None:
     if nodes and nodes[0].user_object.metadata:
         return _root(nodes[0].user_object.identifier, nodes[0].user_object.metadata, PROTO)
     if (folder / METADATA).exists():
-        return _from_metadata(read_file(folder / METADATA, MAX_PROTO), nodes)
+        return _from_metadata(read_file(folder / METADATA, limits.PROTO_BYTES), nodes)
     if not nodes and (folder / EXPORTED).exists():
-        text = decode(read_file(folder / EXPORTED, MAX_PROTO), str(EXPORTED))
+        text = decode(read_file(folder / EXPORTED, limits.PROTO_BYTES), str(EXPORTED))
         return _checked(parse_json(text, str(EXPORTED)), str(EXPORTED))
     return None
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from converter import limits
 from converter.errors import InvalidModel, Unsupported
 from converter.formats.protobuf import parse
 from converter.formats.tensor_bundle import STRING
@@ -20,7 +21,7 @@ from converter.model import Weight
 from converter.readers.vocabulary import text_weight
 
 INT64 = 9  # of types.proto
-MAX_WORDS = 10_000_000
+
 PLACE = "saved_model.pb"
 # Where a layer keeps its table: itself, or, a TextVectorization, in the layer inside, which older ones call otherwise.
 HOLDERS = ((), ("_lookup_layer",), ("_index_lookup_layer",))
@@ -82,7 +83,7 @@ def _values(tensor: Any) -> list[int] | list[str]:
     count = math.prod(shape)
     if tensor.dtype not in (STRING, INT64):
         raise Unsupported(f"a vocabulary of TensorFlow's type {tensor.dtype}, not of text or int64", where=PLACE)
-    if len(shape) != 1 or not 0 < count <= MAX_WORDS:
+    if len(shape) != 1 or not 0 < count <= limits.WORDS:
         raise InvalidModel(f"a vocabulary of shape {shape}", where=PLACE)
     listed: list[Any] = list(tensor.string_val if tensor.dtype == STRING else tensor.int64_val)
     if tensor.dtype == INT64 and tensor.tensor_content:
@@ -100,6 +101,6 @@ def _values(tensor: Any) -> list[int] | list[str]:
 
 def _ordered(indices: list[Any], words: list[Any]) -> list[str | None]:
     first = indices[0]
-    if not isinstance(first, int) or not 0 <= first <= MAX_WORDS or indices != [*range(first, first + len(words))]:
+    if not isinstance(first, int) or not 0 <= first <= limits.WORDS or indices != [*range(first, first + len(words))]:
         raise InvalidModel("the indices of a table do not count up by one", where=PLACE)
     return [None] * first + [str(word) for word in words]

@@ -19,6 +19,7 @@ import numpy as np
 from converter.errors import InvalidModel, Unsupported
 from converter.formats import pytorch, safetensors
 from converter.gates import unpack
+from converter.keras.arrays.chains import orders
 from converter.model import Array, LayerInfo, Model, Node, Provenance, Value, Weight, layers
 from converter.model.activations import SIGMOID, TANH
 from converter.model.layers import Direction, Recurrent
@@ -144,24 +145,12 @@ def _in_a_row(blocks: list[Block]) -> list[Block]:
     """The layers one after the other: file order where it fits, else the only order their sizes allow."""
     if all(a.sizes[1] == b.sizes[0] for a, b in pairwise(blocks)):
         return blocks
-    chains = _orders([], blocks)
-    if len(chains) == 1:
-        return chains[0]
-    found = "no order" if not chains else "more than one order"
+    order, alone = orders([block.sizes for block in blocks])
+    if alone:
+        return [blocks[index] for index in order]
+    found = "more than one order" if order else "no order"
     listed = ", ".join(f"{b.name} {b.sizes[0]}→{b.sizes[1]}" for b in blocks[:8])
     raise Unsupported(f"the sizes of its layers allow {found}: {listed}")
-
-
-def _orders(done: list[Block], rest: list[Block]) -> list[list[Block]]:
-    if not rest:
-        return [done]
-    fitting = [block for block in rest if not done or done[-1].sizes[1] == block.sizes[0]]
-    found: list[list[Block]] = []
-    for block in fitting:
-        found += _orders([*done, block], [b for b in rest if b is not block])
-        if len(found) > 1:
-            break
-    return found
 
 
 def _model(path: Path, title: str, chain: list[Block]) -> Model:

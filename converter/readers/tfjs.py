@@ -14,17 +14,16 @@ from typing import Any
 
 import numpy as np
 
+from converter import limits
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.formats.archive import sha256
 from converter.formats.stored_bytes import Region, file_size, open_region, read_file
-from converter.formats.tensor_bundle import MAX_VALUES
-from converter.formats.text import MAX_BYTES, decode, parse_json
+from converter.formats.text import decode, parse_json
 from converter.keras.source import FlatWeights, Source
 from converter.model import Array, Weight
 from converter.readers.common import as_architecture, chosen, provenance
 from converter.readers.grouping import by_first_name, by_layer
 
-MAX_FILES = 10_000
 _HEAD = 1 << 16
 _SOURCE = "convert the Keras model that it was made from"
 _MARKS = (b'"modelTopology"', b'"weightsManifest"')
@@ -39,7 +38,7 @@ def sniff(path: Path) -> bool:
     """Whether the file is a tfjs model.json, or the folder holds one."""
     file = _json_file(path)
     try:
-        if not file.is_file() or file.stat().st_size > MAX_BYTES:
+        if not file.is_file() or file.stat().st_size > limits.TEXT_BYTES:
             return False
         with file.open("rb") as stream:
             head = stream.read(_HEAD)
@@ -83,7 +82,7 @@ def _json_file(path: Path) -> Path:
 
 
 def _tree(file: Path) -> dict[str, Any]:
-    tree = parse_json(decode(read_file(file, MAX_BYTES), ""), "")
+    tree = parse_json(decode(read_file(file, limits.TEXT_BYTES), ""), "")
     if not isinstance(tree, dict):
         raise InvalidModel("not a tfjs model")
     return tree
@@ -129,7 +128,7 @@ def _groups(tree: Mapping[str, Any], file: Path) -> Iterator[tuple[Chain, list[A
     for group in manifest:
         paths = group.get("paths") if isinstance(group, dict) else None
         entries = group.get("weights") if isinstance(group, dict) else None
-        if not isinstance(paths, list) or not isinstance(entries, list) or len(paths) > MAX_FILES:
+        if not isinstance(paths, list) or not isinstance(entries, list) or len(paths) > limits.TFJS_FILES:
             raise InvalidModel("a group without a list of paths and one of weights", where="weightsManifest")
         yield Chain([_beside(file, name) for name in paths]), entries
 
@@ -170,7 +169,7 @@ def _weight(entry: Any, chain: Chain, start: int) -> tuple[Weight, int]:
     name, shape = (entry.get("name"), entry.get("shape")) if isinstance(entry, dict) else (None, None)
     if not isinstance(name, str) or not isinstance(shape, list) or len(shape) > 32:
         raise InvalidModel("a weight has no name or no shape", where="weightsManifest")
-    if any(type(n) is not int or n < 0 for n in shape) or math.prod(max(n, 1) for n in shape) > MAX_VALUES:
+    if any(type(n) is not int or n < 0 for n in shape) or math.prod(max(n, 1) for n in shape) > limits.VALUES:
         raise InvalidModel(f"shape {shape}", where=name)
     stored, dtype, decoded = _encoding(entry, name)
     count = math.prod(shape)

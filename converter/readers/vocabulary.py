@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
-from converter.formats.text import MAX_BYTES
+from converter.limits import TEXT_BYTES
 from converter.model import Weight
 
 
@@ -22,7 +22,7 @@ def words_of(data: bytes, place: str) -> Weight:
         InvalidModel: too large, or not UTF-8.
         Unsupported: a word holds a carriage return, so that words cannot be told from line ends.
     """
-    if len(data) > MAX_BYTES:
+    if len(data) > TEXT_BYTES:
         raise InvalidModel(f"{len(data)} bytes of words", where=place)
     try:
         text = data.decode("utf-8")

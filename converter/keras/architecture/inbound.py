@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from converter import limits
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.spec import CallSpec, Ref
-
-MAX_NODE = 1_000_000
 
 
 def call_specs(nodes: Any, known: Collection[str]) -> list[CallSpec]:
@@ -46,7 +45,7 @@ def _ref(item: Any, known: Collection[str]) -> Ref:
     layer, node, tensor = item[:3]
     if layer not in known:
         raise InvalidModel(f"a tensor of layer {clean(layer)!r}, which is not in the model")
-    if type(node) is not int or type(tensor) is not int or not (0 <= node < MAX_NODE and 0 <= tensor < MAX_NODE):
+    if not all(type(n) is int and 0 <= n < limits.NODE_INDEX for n in (node, tensor)):
         raise InvalidModel(f"layer {clean(layer)!r} has no call {clean(node)} with output {clean(tensor)}")
     return Ref(layer, node, tensor)
 

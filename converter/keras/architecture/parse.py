@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from converter import limits
 from converter.errors import ConversionError, InvalidModel, Unsupported, clean
 from converter.keras.architecture import dialects
 from converter.keras.architecture.context import Context
@@ -19,15 +20,14 @@ from converter.keras.schema import Config, validate
 from converter.keras.spec import CallSpec, LayerSpec, LayerType, ModelSpec, Opaque, Ref
 
 MODELS = frozenset({"Sequential", "Functional", "Model"})
-MAX_DEPTH = 64  # of models in models and wrappers in wrappers
 
 
 def parse_layer(raw: Any, context: Context, depth: int = 0, position: int = 0) -> LayerSpec:
     """A serialised layer or model {"class_name", "config"}; `position` names it where Keras 1 left out the name."""
     if not isinstance(raw, Mapping) or not isinstance(raw.get("config"), Mapping | list):
         raise InvalidModel("a layer must be an object with class_name and config")
-    if depth > MAX_DEPTH:
-        raise Unsupported(f"layers are nested more than {MAX_DEPTH} deep")
+    if depth > limits.MODEL_DEPTH:
+        raise Unsupported(f"layers are nested more than {limits.MODEL_DEPTH} deep")
     own = layer_name(raw) or f"{str(raw.get('class_name')).lower()}_{position + 1}"
     try:
         key = context.plugin_for(raw, own)

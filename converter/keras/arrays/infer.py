@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from converter.errors import Unsupported, clean
+from converter.keras.arrays.chains import orders
 from converter.keras.source import FlatWeights, ObjectWeights, PathWeights, Source
 from converter.model import Weight
 
 HINT = "give the architecture with --architecture model.json, as model.to_json() writes it"
 RECURRENT = frozenset({"LSTM", "GRU", "SimpleRNN"})
-MAX_LAYERS = 12  # whose order is searched; Keras 3 does not store it
 # Below an object of a checkpoint: where a layer keeps its arrays.
 OBJECT_ARRAYS = (
     ("embeddings",), ("cell", "kernel"), ("cell", "recurrent_kernel"), ("cell", "bias"), ("kernel",),
@@ -179,22 +179,10 @@ def _only_chain(guesses: Sequence[Guess]) -> list[Guess]:
     Raises:
         Unsupported: there is none, or more than one.
     """
-    if len(guesses) > MAX_LAYERS:
-        raise _refuse(f"the order of its {len(guesses)} layers is not stored")
-    found = list(_chains([], list(guesses)))
-    if len(found) != 1:
-        raise _refuse(
-            "its layers fit together in no order" if not found else "its layers fit together in several orders"
-        )
-    return found[0]
-
-
-def _chains(done: list[Guess], rest: list[Guess]) -> Iterator[list[Guess]]:
-    if not rest:
-        yield done
-    for k, candidate in enumerate(rest):
-        if not done or candidate.features == done[-1].units:
-            yield from _chains([*done, candidate], [*rest[:k], *rest[k + 1 :]])
+    order, alone = orders([(one.features, one.units) for one in guesses])
+    if not alone:
+        raise _refuse("its layers fit together in several orders" if order else "its layers fit together in no order")
+    return [guesses[index] for index in order]
 
 
 def _check_chain(chain: Sequence[Guess]) -> None:

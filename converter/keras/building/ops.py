@@ -8,13 +8,13 @@ from typing import Any, cast
 
 import numpy as np
 
+from converter import limits
 from converter.errors import InvalidModel, Unsupported
 from converter.keras.building.graph import Graph
 from converter.model import Shape, Value, Weight, constant, layers
 from converter.model.activations import Activation
 from converter.model.layers import ElementwiseOp, Layer, UnaryOp
 
-MAX_DEPTH = 1 << 24
 COMPARISONS = frozenset({"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"})
 FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
 
@@ -65,7 +65,7 @@ class Ops:
         """
         if step == 0:
             raise InvalidModel("a range in steps of 0")
-        if len(range(start, stop, step)) > MAX_DEPTH:
+        if len(range(start, stop, step)) > limits.ONE_HOT:
             raise Unsupported(f"a range of {len(range(start, stop, step))} numbers")
         return self.constant(np.arange(start, stop, step), "int64")
 
@@ -135,8 +135,8 @@ class Ops:
         Raises:
             Unsupported: longer vectors than anybody means, which would fill the memory.
         """
-        if depth > MAX_DEPTH:
-            raise Unsupported(f"vectors of {depth} numbers for integers; more than {MAX_DEPTH} are not exported")
+        if depth > limits.ONE_HOT:
+            raise Unsupported(f"vectors of {depth} numbers for integers; more than {limits.ONE_HOT} are not exported")
         return self.one(layers.OneHot(depth), [x], (*x.shape, depth), dtype)
 
     def squeeze(self, x: Value, axis: int) -> Value:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from converter import limits
 from converter.errors import Unsupported
 from converter.keras.eras.switches import Era
 from converter.keras.layers import MODULES
 from converter.keras.spec import LayerSpec, ModelSpec
-
-MAX_CALLS = 100_000  # forty nested models that each call the next one twice would make 2**40
 
 
 def check_size(root: LayerSpec) -> None:
     """Refuse a model that would grow without bound, before anything is inlined.
 
     Raises:
-        Unsupported: it calls more than MAX_CALLS layers, needed or not.
+        Unsupported: it calls more than limits.MODEL_NODES layers, needed or not.
     """
-    if inlined_calls(root) > MAX_CALLS:
-        raise Unsupported(f"the model calls more than {MAX_CALLS} layers once nested models are inlined")
+    if inlined_calls(root) > limits.MODEL_NODES:
+        raise Unsupported(f"the model calls more than {limits.MODEL_NODES} layers once nested models are inlined")
 
 
 def inlined_calls(spec: LayerSpec) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 
 from msgspec import structs
 
+from converter import limits
 from converter.errors import ConversionError, InvalidModel, Unsupported
 from converter.formats.onnx_tensor import DTYPES, weight
 from converter.formats.protobuf import parse
@@ -22,7 +23,6 @@ from converter.model.layers import Concatenate, Recurrent
 from converter.readers.onnx.ops import RULES
 from converter.readers.onnx.values import Builder, Call, Tensor, Val
 
-MAX_BYTES = (1 << 31) - 1
 _DOMAINS = ("", "ai.onnx")
 
 
@@ -33,7 +33,7 @@ def load(path: Path) -> Model:
         InvalidModel: the file is broken, or its external data lies where it must not.
         Unsupported: an operator, or a use of one, that is not read back.
     """
-    if path.stat().st_size > MAX_BYTES:
+    if path.stat().st_size > limits.ONNX_BYTES:
         raise InvalidModel("larger than an ONNX file can be")
     data = path.read_bytes()
     proto = parse("OnnxModel", data)
