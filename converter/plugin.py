@@ -38,8 +38,9 @@ from converter.keras.activation_argument import activation_of
 from converter.keras.building.graph import Tensor
 from converter.keras.building.ops import Ops
 from converter.keras.eras.switches import Era
+from converter.keras.layer_type import LayerType, Variable
 from converter.keras.schema import ActivationField, Config, Count, Positive
-from converter.keras.spec import Call, LayerType, Variable
+from converter.keras.spec import Call
 from converter.model import Shape, Value, Weight, layers
 from converter.model.activations import Activation
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 
+import layer_index
 import pytest
-
-from converter.keras.layers import MODULES
-from converter.keras.spec import PREFIX
 
 ROOT = Path(__file__).parents[1]
 CODE = sorted(path for folder in ("converter", "reference_lstm") for path in (ROOT / folder).rglob("*.py"))
@@ -90,11 +87,11 @@ def test_public_names_resolve_and_unknown_ones_do_not() -> None:
         _ = converter.nothing
 
 
-def test_every_layer_is_listed_under_its_module() -> None:
-    for path in sorted((ROOT / "converter/keras/layers").glob("*.py")):
-        module = import_module(f"converter.keras.layers.{path.stem}") if path.stem != "__init__" else None
-        types = {name for name in getattr(module, "TYPES", {}) if not name.startswith(PREFIX)}
-        assert types == set(MODULES.get(path.stem, "").split()), path.stem
+def test_the_index_of_layers_is_the_one_of_their_rows() -> None:
+    assert layer_index.INDEX.read_text(encoding="utf-8") == layer_index.page(), "run `python tests/layer_index.py`"
+    names = [name for types in layer_index.rows().values() for name in types]
+    aliases = [alias for types in layer_index.rows().values() for row in types.values() for alias in row.aliases]
+    assert len({*names, *aliases}) == len([*names, *aliases])
 
 
 def test_only_the_modules_of_a_files_layers_are_imported() -> None:

@@ -17,8 +17,9 @@ from converter.keras.eras.switches import Era
 from converter.keras.graph.partial_models import cut, refuse_opaque
 from converter.keras.graph.topology import Topology
 from converter.keras.graph.traits import check_size
+from converter.keras.layer_type import LayerType
 from converter.keras.source import Source
-from converter.keras.spec import Bound, LayerSpec, LayerType, ModelSpec
+from converter.keras.spec import Bound, LayerSpec, ModelSpec
 from converter.model import Model, Provenance, Value
 
 

@@ -39,9 +39,15 @@ POLICIES: Mapping[str, str] = {
 
 
 class Config(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """Fields that any layer may carry."""
+    """Fields that any layer may carry.
+
+    Attributes:
+        inert: further fields that a class writes and that have no effect at inference.
+        absent: fields of the struct it extends that a class does not have.
+    """
 
     inert: ClassVar[frozenset[str]] = frozenset()
+    absent: ClassVar[frozenset[str]] = frozenset()
 
     name: str = ""
     trainable: bool = True
@@ -82,7 +88,7 @@ def validate(kind: type[ConfigType], raw: Mapping[str, Any]) -> ConfigType:
         Unsupported: a field nobody knows. InvalidModel: a field of the wrong type or range.
     """
     kept = {k: v for k, v in raw.items() if k not in INERT and k not in kind.inert}
-    unknown = sorted(set(kept) - set(kind.__struct_fields__))
+    unknown = sorted(set(kept) - (set(kind.__struct_fields__) - kind.absent))
     if unknown:
         fields = ", ".join(f"{name}={clean(kept[name], 40)}" for name in unknown[:3])
         raise Unsupported(

@@ -1,10 +1,10 @@
-"""What the rest of `converter.keras` agrees on: the description of a layer class, of a layer, and of one call of it."""
+"""What the rest of `converter.keras` agrees on: the description of a layer, of a model, and of one call."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from converter.errors import ConversionError, InvalidModel, Unsupported
 from converter.keras.building.graph import Graph, Tensor
@@ -13,26 +13,10 @@ from converter.keras.eras.switches import Era
 from converter.model import Value, Weight
 
 if TYPE_CHECKING:
+    from converter.keras.layer_type import LayerType
     from converter.keras.schema import Config
 
 PREFIX = "ops."  # before the class of a Keras 3 operation, since layers have the same names (Add, Concatenate, Softmax)
-
-
-@dataclass(frozen=True)
-class Variable:
-    """One array a layer keeps: its attribute name in Keras, whether training changes it, whether it holds floats.
-
-    Attributes:
-        kind: "text": words, by their index (None where the container leaves one out), which containers keep beside the
-            arrays or not at all; binding leaves out what is not there. "named": an array that Keras 3's layouts store
-            under its own name, and Keras 3 not in legacy HDF5. "alias": an array of the layer that this one wraps;
-            archives store it twice, lists of arrays hold it once.
-    """
-
-    name: str
-    trainable: bool = True
-    floating: bool = True
-    kind: Literal["alias", "array", "named", "text"] = "array"
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,19 +171,8 @@ class Call:
         return found
 
     def check(self, weight: Weight | None, name: str, *shape: int | None) -> None:
-        """Refuse a weight whose shape is not `shape` (None matches any size).
-
-        Raises:
-            InvalidModel: naming the array, its shape and the one expected.
-        """
-        if weight is None:
-            return
-        fits = len(weight.shape) == len(shape) and all(
-            want is None or have == want for have, want in zip(weight.shape, shape, strict=True)
-        )
-        if not fits:
-            wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
-            raise InvalidModel(f"{name} has shape {weight.shape}, expected {wanted}")
+        """See `check_shape`."""
+        check_shape(weight, name, *shape)
 
     def wrapped(self, name: str, *args: Any) -> tuple[Tensor, ...]:
         """Call the layer that this one keeps under an attribute name, on tensors or lists of them."""
@@ -209,6 +182,22 @@ class Call:
     def emit(self, layer: Any, inputs: list[Value | None], shape: tuple[int | None, ...], dtype: str = "") -> Value:
         """Emit the layer's main node: one output, in the compute dtype unless said otherwise."""
         return self.ops.one(layer, inputs, shape, dtype or self.dtype)
+
+
+def check_shape(weight: Weight | None, name: str, *shape: int | None) -> None:
+    """Refuse a weight whose shape is not `shape` (None matches any size).
+
+    Raises:
+        InvalidModel: naming the array, its shape and the one expected.
+    """
+    if weight is None:
+        return
+    fits = len(weight.shape) == len(shape) and all(
+        want is None or have == want for have, want in zip(weight.shape, shape, strict=True)
+    )
+    if not fits:
+        wanted = ", ".join("any" if n is None else str(n) for n in shape)
+        raise InvalidModel(f"{name} has shape {weight.shape}, expected ({wanted})")
 
 
 def flatten(structure: Any) -> list[Tensor]:
@@ -242,32 +231,3 @@ class Keywords(Mapping[str, Any]):
     def overlooked(self) -> list[str]:
         """Those that say something and that nobody looked at."""
         return [k for k, v in self._values.items() if k not in self._asked and v is not None and v is not False]
-
-
-Masking = Literal["pass", "stop", "own"]
-NO_EFFECT = "no effect at inference"  # the note of layers that no node stands for
-
-
-@dataclass(frozen=True, eq=False)
-class LayerType:
-    """How one Keras layer class is understood: a row of `LAYERS`.
-
-    Attributes:
-        config: the strict struct of its configuration.
-        call: emits neutral nodes for one call and returns the output tensors.
-        variables: the arrays it keeps, in Keras' order, from its configuration and era.
-        children: raw configurations ({"class_name", "config"}) of the layers it wraps, by attribute name.
-        masking: "pass": the first input's mask goes on to the outputs; "stop": it ends here; "own": `call` says.
-        variables_under: attribute below which the arrays are tracked ("cell" for LSTM, which keeps a cell).
-        note: restriction, for the table in the README.
-        takes_text: whether it may be called on strings.
-    """
-
-    config: type[Config]
-    call: Callable[[Call], tuple[Tensor, ...]]
-    variables: Callable[[Any, Era], tuple[Variable, ...]] = lambda config, era: ()
-    children: Callable[[Any, Era], Mapping[str, Mapping[str, Any]]] = lambda config, era: {}
-    masking: Masking = "stop"
-    variables_under: tuple[str, ...] = ()
-    note: str = ""
-    takes_text: bool = False

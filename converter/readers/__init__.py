@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from converter.errors import ConversionError, InvalidModel
 
 if TYPE_CHECKING:
+    from converter.keras.layer_type import LayerType
     from converter.keras.source import FlatWeights, ObjectWeights, PathWeights, Source
-    from converter.keras.spec import LayerType
     from converter.model import Model
 
 READERS = {

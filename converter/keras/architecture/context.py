@@ -8,7 +8,9 @@ from typing import Any
 
 from converter.keras.architecture.dialects import is_foreign
 from converter.keras.eras.switches import Era
-from converter.keras.spec import LayerType
+from converter.keras.layer_type import LayerType
+from converter.keras.layers import LAYERS
+from converter.keras.layers.index import ALIASES
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,16 +28,22 @@ class Context:
         """The key of the plugin that explains the serialised layer `raw` called `own`, or "".
 
         A class is looked up as "Package>Class", as registered, then as "Class"; a Lambda as "Lambda:name_of_the_layer".
-        What the file says to be Keras' own is never looked up. Where it does not say (legacy HDF5), a plugin that
-        bears the name of a layer of Keras comes first.
+        What the file says to be Keras' own is looked up only where the program refuses that class. Where the file does
+        not say (legacy HDF5), a plugin that bears the name of a layer of Keras comes first.
         """
         if not self.plugins:
             return ""
         name = str(raw.get("class_name"))
         if name == "Lambda":
             names = [f"Lambda:{own}"]
-        elif isinstance(raw.get("module"), str) and not is_foreign(raw):
+        elif isinstance(raw.get("module"), str) and not is_foreign(raw) and not is_refused(name):
             return ""
         else:
             names = [str(raw.get("registered_name")), name, name.rpartition(">")[2]]
         return next((key for key in names if key in self.plugins), "")
+
+
+def is_refused(class_name: str) -> bool:
+    """Whether a class of Keras' own is one that this program cannot convert."""
+    row = LAYERS.get(ALIASES.get(class_name, class_name))
+    return row is not None and bool(row.refused)

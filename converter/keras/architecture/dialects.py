@@ -1,6 +1,4 @@
-"""Keras 1 and 2 spellings turned into Keras 3's, as tables. Only names change here, never a meaning.
-
-Sources: keras-team/keras at 1.2.2 and 2.2.4 (`keras/legacy/interfaces.py` lists most of the renames).
+"""Keras 1 and 2 spellings turned into Keras 3's, by the rows of the classes. Only names change here, never a meaning.
 """
 
 from __future__ import annotations
@@ -8,98 +6,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import fields
+
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.eras.switches import Era
+from converter.keras.layer_type import Keras1, LayerType
+from converter.keras.layers.index import ALIASES
 from converter.keras.spec import PREFIX
 
 Raw = Mapping[str, Any]
-
-# Class names that became others.
-CLASSES: Mapping[str, str] = {
-    "TimeDistributedDense": "Dense",  # of 3-D inputs, which Dense takes today
-    "Convolution1D": "Conv1D",
-    "Convolution2D": "Conv2D",
-    "Convolution3D": "Conv3D",
-    "AtrousConvolution1D": "Conv1D",
-    "AtrousConvolution2D": "Conv2D",
-    "AtrousConv1D": "Conv1D",
-    "AtrousConv2D": "Conv2D",
-    "SeparableConvolution1D": "SeparableConv1D",
-    "SeparableConvolution2D": "SeparableConv2D",
-    "Deconvolution2D": "Conv2DTranspose",
-    "Deconvolution3D": "Conv3DTranspose",
-    "Convolution2DTranspose": "Conv2DTranspose",
-    "MaxPool1D": "MaxPooling1D",
-    "MaxPool2D": "MaxPooling2D",
-    "MaxPool3D": "MaxPooling3D",
-    "AvgPool1D": "AveragePooling1D",
-    "AvgPool2D": "AveragePooling2D",
-    "AvgPool3D": "AveragePooling3D",
-    "GlobalMaxPool1D": "GlobalMaxPooling1D",
-    "GlobalAvgPool1D": "GlobalAveragePooling1D",
-    "BatchNormalizationV1": "BatchNormalization",
-    "BatchNormalizationV2": "BatchNormalization",
-    "SyncBatchNormalization": "BatchNormalization",
-    "UnifiedLSTM": "LSTM",
-    "UnifiedGRU": "GRU",
-    "LSTMV1": "LSTM",
-    "LSTMV2": "LSTM",
-    "GRUV1": "GRU",
-    "GRUV2": "GRU",
-}
 
 _TRAINING = (
     "init", "inner_init", "forget_bias_init", "W_regularizer", "U_regularizer", "b_regularizer", "W_constraint",
     "U_constraint", "b_constraint", "gamma_init", "beta_init", "weights", "W_learning_rate_multiplier",
     "b_learning_rate_multiplier", "depthwise_init", "pointwise_init", "input_dtype",
 )  # fmt: skip
-_CONV = {"nb_filter": "filters", "filter_length": "kernel_size", "subsample_length": "strides", "subsample": "strides",
-         "border_mode": "padding", "dim_ordering": "data_format", "bias": "use_bias", "atrous_rate": "dilation_rate",
-         "depth_multiplier": "depth_multiplier"}  # fmt: skip
-_POOL = {"pool_length": "pool_size", "stride": "strides", "border_mode": "padding", "dim_ordering": "data_format"}
-_RECURRENT = {"output_dim": "units", "inner_activation": "recurrent_activation", "dropout_W": "dropout",
-              "dropout_U": "recurrent_dropout", "consume_less": "consume_less"}  # fmt: skip
-_DENSE = {"output_dim": "units", "bias": "use_bias"}
-
-# Keras 1 argument names by (new) class.
-RENAMES: Mapping[str, Mapping[str, str]] = {
-    "Dense": _DENSE,
-    "Highway": {"bias": "use_bias"},
-    "MaxoutDense": {"bias": "use_bias"},
-    "LSTM": _RECURRENT,
-    "GRU": _RECURRENT,
-    "SimpleRNN": _RECURRENT,
-    "ConvLSTM2D": _CONV | _RECURRENT,
-    "Dropout": {"p": "rate"},
-    "SpatialDropout1D": {"p": "rate"},
-    "SpatialDropout2D": {"p": "rate", "dim_ordering": "data_format"},
-    "SpatialDropout3D": {"p": "rate", "dim_ordering": "data_format"},
-    "GaussianDropout": {"p": "rate"},
-    "GaussianNoise": {"sigma": "stddev"},
-    "Embedding": {"dropout": "rate"},
-    "UpSampling1D": {"length": "size"},
-    "RepeatVector": {},
-    **{f"{kind}{n}D": _CONV for kind in ("Conv", "SeparableConv", "DepthwiseConv") for n in (1, 2, 3)},
-    **{f"Conv{n}DTranspose": _CONV for n in (2, 3)},
-    **{f"LocallyConnected{n}D": _CONV for n in (1, 2)},
-    **{f"{kind}Pooling{n}D": _POOL for kind in ("Max", "Average") for n in (1, 2, 3)},
-    **{
-        f"{kind}{n}D": {"dim_ordering": "data_format"}
-        for kind in ("ZeroPadding", "Cropping", "UpSampling", "GlobalMaxPooling", "GlobalAveragePooling")
-        for n in (1, 2, 3)
-        if (kind, n) != ("UpSampling", 1)
-    },
-    "Flatten": {},
-}
 _DATA_FORMATS = {"tf": "channels_last", "th": "channels_first"}
-# What Keras 1 writes without dim_ordering (get_config in keras/layers/convolutional.py of 1.0.8 and 1.2.2).
-SILENT = frozenset(f"{kind}{n}D" for kind in ("ZeroPadding", "Cropping", "UpSampling") for n in (2, 3))
-# What Keras 2.0.9 to 2.1.2 write without any argument: no get_config in keras/layers/recurrent.py before 2.1.3.
-SPEECHLESS = frozenset({"SimpleRNNCell", "GRUCell", "LSTMCell"})
-_SIDES = {
-    "ZeroPadding1D": ("left_pad", "right_pad"),
-    "ZeroPadding2D": ("top_pad", "bottom_pad", "left_pad", "right_pad"),
-}
 _WINDOWS = {"kernel_size": ("nb_row", "nb_col"), "kernel_size3": ("kernel_dim1", "kernel_dim2", "kernel_dim3")}
 
 
@@ -116,7 +38,7 @@ def class_name(raw: Raw, era: Era) -> str:
         raise custom(raw)
     if era.major >= 3 and is_operation(raw):
         return PREFIX + name
-    return CLASSES.get(name, name)
+    return ALIASES.get(name, name)
 
 
 def is_operation(raw: Raw) -> bool:
@@ -155,8 +77,8 @@ def custom(raw: Raw) -> Unsupported:
 SUPPLY = "supply the layer with --plugin FILE"
 
 
-def config(name: str, raw: Raw, era: Era, ordering: str = "") -> dict[str, Any]:
-    """A layer's configuration in Keras 3's spelling, shapes as `batch_input_shape`.
+def config(name: str, row: LayerType, raw: Raw, era: Era, ordering: str = "") -> dict[str, Any]:
+    """The configuration of a layer of class `name` in Keras 3's spelling, shapes as `batch_input_shape`.
 
     `ordering` is the dim_ordering of the file's other layers, for those that Keras 1 writes without.
 
@@ -165,11 +87,12 @@ def config(name: str, raw: Raw, era: Era, ordering: str = "") -> dict[str, Any]:
     """
     kept = {k: plain(v) for k, v in raw.items()}
     if era.major == 1:
-        kept = _from_keras1(name, kept, ordering)
-    if name in SPEECHLESS and "units" not in kept:
+        kept = _from_keras1(name, row.keras1, kept, ordering)
+    missing = [field.name for field in fields(row.config) if field.required and field.name not in kept]
+    if row.unwritten and missing:
         raise Unsupported(
-            f"{name} stands without its arguments, which Keras 2.0.9 to 2.1.2 do not write",
-            hint='write "units" and all others that the code sets into its configuration and pass the JSON as'
+            f"{name} stands without its arguments, which {row.unwritten} do not write",
+            hint=f'write "{missing[0]}" and all others that the code sets into its configuration and pass the JSON as'
             " --architecture",
         )
     return shaped(kept)
@@ -209,18 +132,13 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _from_keras1(name: str, raw: dict[str, Any], ordering: str) -> dict[str, Any]:
-    renames = RENAMES.get(name, {})
-    kept = {renames.get(k, k): v for k, v in raw.items() if k not in _TRAINING}
-    if name == "Embedding":
-        kept.pop("rate", None)  # of the dropout of Keras 1's Embedding
-    else:
-        kept.pop("input_dim", None)
-        kept.pop("input_length", None)
+def _from_keras1(name: str, keras1: Keras1, raw: dict[str, Any], ordering: str) -> dict[str, Any]:
+    kept = {keras1.arguments.get(k, k): v for k, v in raw.items() if k not in _TRAINING}
+    kept = {k: v for k, v in kept.items() if k not in keras1.inert}
     for parts in _WINDOWS.values():
         if parts[0] in kept:
             kept["kernel_size"] = [kept.pop(part) for part in parts]
-    if name in SILENT and "data_format" not in kept:
+    if not keras1.writes_ordering and "data_format" not in kept:
         if not ordering:
             raise Unsupported(
                 f"Keras 1 does not write the dim_ordering of {name}, and the other layers do not show it",
@@ -229,8 +147,8 @@ def _from_keras1(name: str, raw: dict[str, Any], ordering: str) -> dict[str, Any
         kept["data_format"] = ordering
     if "data_format" in kept:
         kept["data_format"] = _DATA_FORMATS.get(kept["data_format"], kept["data_format"])
-    if name in _SIDES and "padding" in kept:
-        kept["padding"] = _paired(kept["padding"], _SIDES[name])
+    if keras1.sides and "padding" in kept:
+        kept["padding"] = _paired(kept["padding"], keras1.sides)
     return kept
 
 

@@ -15,11 +15,13 @@ from converter.keras.architecture import dialects
 from converter.keras.architecture.context import Context
 from converter.keras.architecture.inbound import call_specs, refs
 from converter.keras.eras.switches import Era
+from converter.keras.layer_type import LayerType
 from converter.keras.layers import LAYERS
 from converter.keras.schema import Config, validate
-from converter.keras.spec import CallSpec, LayerSpec, LayerType, ModelSpec, Opaque, Ref
+from converter.keras.spec import CallSpec, LayerSpec, ModelSpec, Opaque, Ref
 
-MODELS = frozenset({"Sequential", "Functional", "Model"})
+# Classes of models, and what Keras calls them today.
+MODELS: Mapping[str, str] = {"Sequential": "Sequential", "Functional": "Functional", "Model": "Functional"}
 
 
 def parse_layer(raw: Any, context: Context, depth: int = 0, position: int = 0) -> LayerSpec:
@@ -55,8 +57,10 @@ def layer_name(raw: Mapping[str, Any]) -> str:
 def _parse_leaf(raw: Mapping[str, Any], context: Context, name: str, own: str, depth: int) -> LayerSpec:
     row = LAYERS.get(name)
     if row is None:
-        raise dialects.custom(raw) if name not in KNOWN else Unsupported(f"{clean(name)} cannot be converted")
-    told = dialects.config(name, raw["config"], context.era, context.ordering)
+        raise dialects.custom(raw)
+    if row.refused:
+        raise Unsupported(f"{name}, a class of Keras' own, {row.refused}", hint=dialects.SUPPLY)
+    told = dialects.config(name, row, raw["config"], context.era, context.ordering)
     config = validate(row.config, told | {"name": own})
     return _leaf(row, config, context, name, str(raw["class_name"]), depth)
 
@@ -91,8 +95,6 @@ LAMBDA_CODE = frozenset({
     "function", "function_type", "module", "output_shape", "output_shape_type", "output_shape_module", "mask",
     "mask_type", "mask_module",
 })  # fmt: skip
-# Classes of Keras itself that are refused: the message should not call them custom.
-KNOWN = frozenset({"TextVectorization", "StringLookup", "Hashing", "TFSMLayer", "TorchModuleWrapper", "JaxLayer"})
 
 
 def _parse_model(raw: Mapping[str, Any], context: Context, name: str, own: str, depth: int) -> LayerSpec:
@@ -135,7 +137,7 @@ def _sequential(name: str, layers: tuple[LayerSpec, ...], build_shape: Any) -> M
 
 def _brings_input(layer: LayerSpec) -> bool:
     """Whether a layer holds its own inputs: the Merge of whole models that starts a Keras 1 Sequential."""
-    return layer.class_name == "Merge" and bool(layer.children)
+    return layer.row is not None and layer.row.joins_models and bool(layer.children)
 
 
 def branch_inputs(merge: LayerSpec) -> tuple[LayerSpec, ...]:
@@ -158,7 +160,8 @@ def implied_input(first: LayerSpec, build_shape: Any) -> LayerSpec:
         shape, dtype = inner.batch_input_shape, inner.dtype
     elif isinstance(config, Config):
         shape, dtype = config.batch_input_shape, config.compute_dtype
-        dtype = "int32" if first.class_name == "Embedding" and dtype is None else dtype
+        takes_indices = first.row is not None and first.row.takes == "indices"
+        dtype = "int32" if takes_indices and dtype is None else dtype
     if shape is None and isinstance(build_shape, Sequence) and not isinstance(build_shape, str):
         shape = list(build_shape)
     name = f"{first.name}_input"
@@ -225,8 +228,3 @@ def refs_in(structure: Any) -> list[Ref]:
 def references(call: CallSpec) -> list[Ref]:
     """Every tensor a call reads."""
     return refs_in([list(call.args), dict(call.kwargs)])
-
-
-def is_config(spec: LayerSpec) -> bool:
-    """Whether a layer is a plain one and not a model."""
-    return isinstance(spec.config, Config)

@@ -16,8 +16,8 @@ from typing import Any
 
 from converter.errors import ConversionError, InvalidPlugin
 from converter.keras.building.graph import Tensor
+from converter.keras.layer_type import LayerType, Variable
 from converter.keras.schema import Config
-from converter.keras.spec import LayerType, Variable
 
 
 def load_plugins(paths: Sequence[Path]) -> dict[str, LayerType]:

@@ -11,11 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from converter.errors import ConversionError, InvalidModel, clean
+from converter.keras.architecture.parse import MODELS
 from converter.keras.building.ops import FLOATS
 from converter.keras.eras.switches import Era
 from converter.keras.graph.partial_models import opaque_layers
+from converter.keras.layer_type import Variable
 from converter.keras.source import FlatWeights, ObjectWeights, PathWeights
-from converter.keras.spec import Bound, LayerSpec, ModelSpec, Opaque, Variable
+from converter.keras.spec import Bound, LayerSpec, ModelSpec, Opaque
 from converter.model import Weight
 
 KERAS1 = Era("keras", (1, 2, 2))
@@ -74,7 +76,7 @@ def _assemble(
 
 def _bind_flat(model: LayerSpec, weights: FlatWeights, era: Era) -> Bound:
     groups = {name: arrays for name, arrays in weights.layers.items() if arrays}
-    for merge in (layer for layer in model.children.values() if layer.class_name == "Merge"):
+    for merge in (layer for layer in model.children.values() if layer.row is not None and layer.row.joins_models):
         inner = [name for branch in merge.children.values() for name in branch.children if name in groups]
         if inner:  # Keras 1 lists the layers of the branches, not the Merge that holds them
             groups[merge.name] = tuple(weight for name in inner for weight in groups.pop(name))
@@ -159,8 +161,9 @@ def _names_fit(order: Sequence[Slot], arrays: Sequence[Weight]) -> bool:
 # --- Keras 3 ----------------------------------------------------------------------------------------------------------
 
 
-# Classes that are written under another name than their own.
-OWN_NAMES = {"Model": "Functional", "GroupQueryAttention": "GroupedQueryAttention"}
+def stored_as(layer: LayerSpec) -> str:
+    """The class that Keras 3 names a layer's or model's group of arrays after."""
+    return (layer.row is not None and layer.row.stored_as) or MODELS.get(layer.written_as, layer.written_as)
 
 
 def snake_case(name: str) -> str:
@@ -183,7 +186,7 @@ def _bind_paths(spec: LayerSpec, group: PathWeights, era: Era) -> Bound:
     counts: dict[str, int] = {}
     children: dict[str, Bound] = {}
     for layer in spec.config.layers:
-        base = snake_case(OWN_NAMES.get(layer.written_as, layer.written_as))
+        base = snake_case(stored_as(layer))
         index = counts.get(base, 0)
         has_weights = bool(slots(layer, era))
         counts[base] = index + (step if has_weights else 1)
@@ -242,10 +245,6 @@ def _by_name(group: PathWeights, expected: Sequence[Variable]) -> dict[str, Weig
 # --- checkpoints and SavedModels --------------------------------------------------------------------------------------
 
 
-# By class: what TensorFlow leaves out of checkpoints. StackedRNNCells has its cells untracked in TF 1.12, 1.13.
-_MISSING = {"StackedRNNCells": "TF 1.12 and 1.13 leave stacked cells out of checkpoints: save the weights as .h5"}
-
-
 def _bind_objects(spec: LayerSpec, node: ObjectWeights, era: Era) -> Bound:
     if not isinstance(spec.config, ModelSpec):
         return _bind_object_leaf(spec, node, era)
@@ -291,7 +290,8 @@ def _bind_object_leaf(spec: LayerSpec, node: ObjectWeights, era: Era) -> Bound:
         below = node.child(*key.split("/"))
         if below is None:
             if slots(child, era):
-                raise InvalidModel(f"no object {key!r} in the checkpoint", hint=_MISSING.get(spec.class_name, ""))
+                hint = "" if spec.row is None else spec.row.untracked
+                raise InvalidModel(f"no object {key!r} in the checkpoint", hint=hint)
             children[key] = _assemble(child, {})
         else:
             children[key] = _bind_objects(child, below, era)

@@ -14,28 +14,12 @@ from converter.keras.eras.switches import Era
 from converter.keras.graph.ordering import execution_order
 from converter.keras.graph.partial_models import placed
 from converter.keras.graph.traits import acts_if_told
+from converter.keras.layer_type import NO_EFFECT
 from converter.keras.shared.masks import passed_mask, refuse_lost
-from converter.keras.spec import (
-    ALL,
-    NO_EFFECT,
-    Bound,
-    Call,
-    CallSpec,
-    Keywords,
-    LayerSpec,
-    ModelSpec,
-    Opaque,
-    Ref,
-    flatten,
-)
+from converter.keras.spec import ALL, Bound, Call, CallSpec, Keywords, LayerSpec, ModelSpec, Opaque, Ref, flatten
 from converter.model import LayerInfo, Shape, Value
 
 Outputs = dict[tuple[str, int], tuple[Tensor, ...]]
-# Rank of the input a layer class needs, where a Sequential says nothing of its input; the last axis is the kernel's.
-IMPLIED_RANK: Mapping[str, int] = {
-    "Dense": 2, "Embedding": 2, "LSTM": 3, "GRU": 3, "SimpleRNN": 3, "RNN": 3, "CuDNNLSTM": 3, "CuDNNGRU": 3,
-    "Bidirectional": 3, "Conv1D": 3, "Conv2D": 4, "Conv3D": 5,
-}  # fmt: skip
 
 
 @dataclass
@@ -150,14 +134,14 @@ class Topology:
     def _leaf(
         self, spec: LayerSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any], bound: Bound, path: str
     ) -> tuple[Tensor, ...]:
-        if spec.class_name == "Merge" and spec.children:
-            args = ([t for t in self._branches(spec, flatten(args), bound, path)],)
         row = spec.row
         assert row is not None
-        if not row.takes_text and any(t.dtype == "string" for t in flatten([*args, *kwargs.values()])):
+        if row.joins_models and spec.children:
+            args = ([t for t in self._branches(spec, flatten(args), bound, path)],)
+        if row.takes != "text" and any(t.dtype == "string" for t in flatten([*args, *kwargs.values()])):
             raise Unsupported("is called on text")
         config: Any = spec.config
-        dtype = config.compute_dtype if spec.class_name != "Embedding" else None
+        dtype = None if row.takes == "indices" else config.compute_dtype
         cast = {id(t): self._cast(t, dtype, path) for t in flatten([*args, *kwargs.values()]) if t.dtype in FLOATS}
         keywords = Keywords(swap(dict(kwargs), cast))
         call = Call(spec, path, swap(args, cast), keywords, bound, self.era, self.graph, self.apply)
@@ -228,11 +212,14 @@ def implied_shape(model: ModelSpec, bound: Bound) -> Shape:
         Unsupported: the first layer does not settle it.
     """
     first = model.layers[1]
-    rank, weights = IMPLIED_RANK.get(first.class_name), bound.children[first.name].all()
-    if rank is None or not weights:
+    row, weights = first.row, bound.children[first.name].all()
+    if row is None or row.input_rank is None or not weights:
         raise Unsupported("the file does not say the model's input shape", where=f"layer {clean(first.name)!r}")
-    last = weights[0].shape[-2] if first.class_name != "Embedding" else None
-    return (None,) * (rank - 1) + (last,)
+    features = None if row.takes == "indices" else weights[0].shape[-2]
+    axis = 1 - row.input_rank if getattr(first.config, "data_format", None) == "channels_first" else -1
+    shape: list[int | None] = [None] * row.input_rank
+    shape[axis] = features
+    return tuple(shape)
 
 
 def pick(done: Outputs, ref: Ref) -> Tensor:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from converter import limits
 from converter.errors import Unsupported
 from converter.keras.eras.switches import Era
-from converter.keras.layers import MODULES
 from converter.keras.spec import LayerSpec, ModelSpec
 
 
@@ -31,16 +28,13 @@ def inlined_calls(spec: LayerSpec) -> int:
 def acts_if_told(spec: LayerSpec, era: Era) -> bool:
     """Whether a call with training=True computes something else than `predict`."""
     # Keras 3 writes training=True, their default, wherever these layers are called, and `predict` overrides it.
-    by_default = spec.class_name in {*MODULES["augmentation"].split(), "Pipeline"}
+    by_default = spec.row is not None and spec.row.trains_by_default
     return era.major < 3 if by_default else acts_in_training(spec)
 
 
 def acts_in_training(spec: LayerSpec) -> bool:
     """Whether training=True could change what a layer computes."""
-    config: Any = spec.config
-    if isinstance(config, ModelSpec):
-        return any(acts_in_training(layer) for layer in config.layers)
-    if spec.class_name in {"BatchNormalization", "GaussianNoise", "SpectralNormalization"}:
-        return True
-    rates = ("rate", "dropout", "recurrent_dropout")
-    return any(getattr(config, name, 0) for name in rates) or any(acts_in_training(c) for c in spec.children.values())
+    if isinstance(spec.config, ModelSpec):
+        return any(acts_in_training(layer) for layer in spec.config.layers)
+    by_itself = spec.row is not None and spec.row.acts_in_training(spec.config)
+    return by_itself or any(acts_in_training(child) for child in spec.children.values())

@@ -5,9 +5,10 @@ from __future__ import annotations
 from converter.errors import InvalidModel, Unsupported
 from converter.keras.activation_argument import FUNCTIONS, ActivationConfig, ReLUConfig, SoftmaxConfig, activation_of
 from converter.keras.building.graph import Tensor
+from converter.keras.layer_type import LayerType, Variable
 from converter.keras.schema import Config, Ints
 from converter.keras.shared.masks import call_mask
-from converter.keras.spec import Call, LayerType, Variable
+from converter.keras.spec import Call
 from converter.model import Value
 from converter.model.activations import Activation, by_name
 
@@ -99,14 +100,17 @@ def _prelu(call: Call) -> tuple[Tensor, ...]:
     return (Tensor(call.ops.elementwise("subtract", positive, scaled)),)
 
 
+def _linear(config: ActivationConfig) -> bool:
+    return config.activation in (None, "linear")
+
+
 TYPES: dict[str, LayerType] = {
-    "Activation": LayerType(ActivationConfig, _activation, masking="pass"),
+    "Activation": LayerType(ActivationConfig, _activation, masking="pass", returns_input=_linear, stepwise=True),
     **{
-        name: LayerType(kind, _function, masking="pass")
-        for name, (kind, _) in FUNCTIONS.items()
-        if name not in {"Softmax", "ReLU"}
+        name: LayerType(FUNCTIONS[name][0], _function, masking="pass", stepwise=True)
+        for name in ("LeakyReLU", "ELU", "ThresholdedReLU")
     },
-    "ReLU": LayerType(ReLUConfig, _relu_layer, masking="own"),
+    "ReLU": LayerType(ReLUConfig, _relu_layer, masking="own", stepwise=True),
     "Softmax": LayerType(SoftmaxConfig, _softmax_layer, masking="pass"),
     "PReLU": LayerType(PReLUConfig, _prelu, lambda config, era: (Variable("alpha"),), masking="pass"),
-}  # fmt: skip
+}

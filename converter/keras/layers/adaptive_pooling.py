@@ -8,10 +8,11 @@ from typing import Any
 from converter.errors import Unsupported
 from converter.keras.building.graph import Tensor
 from converter.keras.building.ops import Ops
+from converter.keras.layer_type import LayerType
 from converter.keras.layers.convolution import RANKS, rank_of
 from converter.keras.schema import Config, DataFormat, Ints, each
 from converter.keras.shared.windows import spatial_axes
-from converter.keras.spec import Call, LayerType
+from converter.keras.spec import Call
 from converter.model import Value
 
 

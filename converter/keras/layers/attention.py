@@ -11,10 +11,11 @@ from converter.errors import InvalidModel, Unsupported
 from converter.keras.building.graph import Tensor
 from converter.keras.building.ops import Ops
 from converter.keras.eras.switches import Era
+from converter.keras.layer_type import LayerType, Variable
 from converter.keras.layers.activations import LARGE_NEGATIVE
 from converter.keras.layers.merge import lists_end_masks
 from converter.keras.schema import Config
-from converter.keras.spec import Call, LayerType, Variable, flatten
+from converter.keras.spec import Call, flatten
 from converter.model import Value, layers
 from converter.model.activations import TANH, Activation
 

@@ -7,15 +7,18 @@ act; neither is Equalization, of which Keras can build no model.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from converter.errors import Unsupported
 from converter.keras.building.graph import Tensor
 from converter.keras.building.ops import FLOATS
+from converter.keras.layer_type import NO_EFFECT, LayerType
+from converter.keras.layers.core import identity
 from converter.keras.layers.resizing import crop_to, known_sizes, resize
 from converter.keras.schema import Config, DataFormat, Positive
 from converter.keras.shared.windows import spatial_axes
-from converter.keras.spec import NO_EFFECT, Call, LayerType
+from converter.keras.spec import Call
 
 
 class AugmentationConfig(Config, frozen=True):
@@ -40,12 +43,9 @@ class RandomCropConfig(Config, frozen=True, kw_only=True):
     data_format: DataFormat | None = None
 
 
-KEPT = frozenset({"RandomHeight", "RandomWidth"})  # tf_keras leaves whole numbers alone here, and casts elsewhere
-
-
 def _unchanged(call: Call) -> tuple[Tensor, ...]:
     x = call.x.value
-    if x.dtype in FLOATS or call.spec.class_name in KEPT:
+    if x.dtype in FLOATS:
         return (Tensor(x),)
     if call.era.major >= 3:
         raise Unsupported(f"{call.spec.class_name} of images of {x.dtype}, which only some versions of Keras cast")
@@ -69,17 +69,24 @@ def _random_crop(call: Call) -> tuple[Tensor, ...]:
 
 
 RESIZES = (2, 9, 0)  # TensorFlow 2.4 cuts after resizing; Keras 3.3 still resizes, and 3.10 leaves images as they are
-NAMES = (
+_CAST = (
     "AugMix", "CutMix", "MaxNumBoundingBoxes", "MixUp", "RandAugment", "RandomBrightness",
     "RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomElasticTransform", "RandomErasing",
-    "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHeight", "RandomHue", "RandomInvert",
-    "RandomPerspective", "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear",
-    "RandomTranslation", "RandomWidth", "RandomZoom", "Solarization",
+    "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert", "RandomPerspective",
+    "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear",
+    "RandomTranslation", "RandomZoom", "Solarization",
 )  # fmt: skip
 
+
+def _augmentation(config: type[Config], call: Callable[[Call], tuple[Tensor, ...]], note: str = NO_EFFECT) -> LayerType:
+    return LayerType(config, call, trains_by_default=True, note=note)
+
+
 TYPES: dict[str, LayerType] = {
-    **{name: LayerType(AugmentationConfig, _unchanged, note=NO_EFFECT) for name in NAMES},
-    "RandomCrop": LayerType(
-        RandomCropConfig, _random_crop, note="of known sizes; before 2.9 and in Keras 3 to the same size"
+    **{name: _augmentation(AugmentationConfig, _unchanged) for name in _CAST},
+    # tf_keras leaves whole numbers alone here, and casts elsewhere
+    **{name: _augmentation(AugmentationConfig, identity) for name in ("RandomHeight", "RandomWidth")},
+    "RandomCrop": _augmentation(
+        RandomCropConfig, _random_crop, "of known sizes; before 2.9 and in Keras 3 to the same size"
     ),
 }

@@ -8,7 +8,8 @@ each gate's block transposed in place and two biases, and such arrays turn up in
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,34 +17,13 @@ import numpy as np
 from converter.errors import InvalidModel, Unsupported
 from converter.keras.activation_argument import activation_of
 from converter.keras.eras.switches import Era
-from converter.keras.schema import ActivationField, Config, Positive, each
-from converter.keras.spec import Bound, Call, LayerSpec, LayerType, Variable
+from converter.keras.layer_type import LayerType, Variable
+from converter.keras.schema import Config, each
+from converter.keras.shared.recurrent_config import GRUCellConfig, LSTMCellConfig
+from converter.keras.spec import Bound, Call, LayerSpec, check_shape
 from converter.model import Array, Weight, join
-from converter.model.activations import SIGMOID, TANH, Activation
+from converter.model.activations import TANH, Activation
 from converter.model.layers import Cell, ConvLSTMCell, GRUCell, LSTMCell, SimpleRNNCell
-
-INERT = frozenset({"unit_forget_bias", "implementation", "use_cudnn", "seed", "return_runtime"})
-
-
-class CellConfig(Config, frozen=True):
-    """LSTMCell and SimpleRNNCell, and the part of their layers that the cell uses."""
-
-    inert: ClassVar[frozenset[str]] = INERT
-
-    units: Positive
-    activation: ActivationField | msgspec.UnsetType = msgspec.UNSET
-    recurrent_activation: ActivationField | msgspec.UnsetType = msgspec.UNSET
-    use_bias: bool = True
-    dropout: float = 0.0
-    recurrent_dropout: float = 0.0
-    consume_less: str = "cpu"
-
-
-class GRUCellConfig(CellConfig, frozen=True):
-    """GRUCell; reset_after's default depends on the era."""
-
-    reset_after: bool | msgspec.UnsetType = msgspec.UNSET
-
 
 # Keras 1: gates in the order their arrays are stored, and in the order of the joined ones.
 KERAS1_GATES: Mapping[str, tuple[str, str]] = {"LSTM": ("icfo", "ifco"), "GRU": ("zrh", "zrh")}
@@ -73,12 +53,6 @@ def arrays(kind: str, bound: Bound, dtype: str) -> tuple[Weight, Weight, Weight 
     return have["kernel"], have["recurrent_kernel"], have.get("bias")
 
 
-def _check(weight: Weight, name: str, *shape: int | None) -> None:
-    if len(weight.shape) != len(shape) or any(w not in (None, h) for w, h in zip(shape, weight.shape, strict=True)):
-        wanted = ", ".join("any" if n is None else str(n) for n in shape)
-        raise InvalidModel(f"{name} has shape {weight.shape}, expected ({wanted})")
-
-
 def _cudnn_blocks(weight: Weight, gates: int, square: bool) -> Weight:
     """CuDNN keeps each gate's block transposed but laid out in the untransposed shape [input, units]."""
     rows, columns = weight.shape[0], weight.shape[1] // gates
@@ -95,43 +69,46 @@ def _activation(value: Any, default: Activation, era: Era) -> Activation:
     return default if value is msgspec.UNSET else activation_of(value, era)
 
 
-def lstm_cell(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: int | None) -> LSTMCell:
-    """LSTM, LSTMCell, CuDNNLSTM, PeepholeLSTMCell."""
+def _recurrent_activation(config: Any, era: Era, default: str) -> Activation:
+    named = default or str(era.switch("recurrent_activation"))
+    return _activation(config.recurrent_activation, activation_of(named, era), era)
+
+
+def lstm_cell(
+    spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: int | None, gate: str = ""
+) -> tuple[LSTMCell, ...]:
+    """LSTM, LSTMCell, CuDNNLSTM, PeepholeLSTMCell; `gate` is recurrent_activation's default, if not the era's."""
     config: Any = spec.config
     units = config.units
     kernel, recurrent, bias = arrays("LSTM", bound, dtype)
-    _check(kernel, "kernel", features, 4 * units)
-    _check(recurrent, "recurrent_kernel", units, 4 * units)
+    check_shape(kernel, "kernel", features, 4 * units)
+    check_shape(recurrent, "recurrent_kernel", units, 4 * units)
     if bias is not None and bias.shape == (8 * units,):
         kernel, recurrent = _cudnn_blocks(kernel, 4, square=False), _cudnn_blocks(recurrent, 4, square=True)
         bias = bias.map(lambda b: b[: 4 * units] + b[4 * units :], (4 * units,))
-    if bias is not None:
-        _check(bias, "bias", 4 * units)
-    # PeepholeLSTMCell extends TF 1's cell to the last: tf115_peephole, tf26_peephole
-    peephole_cell = spec.class_name == "PeepholeLSTMCell"
-    default = activation_of("hard_sigmoid" if peephole_cell else era.switch("recurrent_activation"), era)
-    gate = SIGMOID if spec.class_name == "CuDNNLSTM" else _activation(config.recurrent_activation, default, era)
+    check_shape(bias, "bias", 4 * units)
     parts = tuple(bound.variables[n].astype(dtype) for n in PEEPHOLES if n in bound.variables)
     for part in parts:
-        _check(part, "peephole weights", units)
+        check_shape(part, "peephole weights", units)
     peephole = join("peephole", parts, axis=0) if parts else None
-    return LSTMCell(units, kernel, recurrent, bias, _activation(config.activation, TANH, era), gate, peephole)
+    sigma = _recurrent_activation(config, era, gate)
+    return (LSTMCell(units, kernel, recurrent, bias, _activation(config.activation, TANH, era), sigma, peephole),)
 
 
 PEEPHOLES = ("input_gate_peephole_weights", "forget_gate_peephole_weights", "output_gate_peephole_weights")
 
 
-def gru_cell(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: int | None) -> GRUCell:
-    """GRU, GRUCell, CuDNNGRU."""
+def gru_cell(
+    spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: int | None, cudnn: bool = False
+) -> tuple[GRUCell, ...]:
+    """GRU, GRUCell, and with `cudnn` CuDNNGRU, which has no arguments for the gates."""
     config: Any = spec.config
     units = config.units
     kernel, recurrent, bias = arrays("GRU", bound, dtype)
-    _check(kernel, "kernel", features, 3 * units)
-    _check(recurrent, "recurrent_kernel", units, 3 * units)
-    cudnn_layer = spec.class_name == "CuDNNGRU"
-    reset_after = cudnn_layer or (
-        era.switch("reset_after") if config.reset_after is msgspec.UNSET else config.reset_after
-    )
+    check_shape(kernel, "kernel", features, 3 * units)
+    check_shape(recurrent, "recurrent_kernel", units, 3 * units)
+    default = cudnn or era.switch("reset_after")
+    reset_after = bool(default if config.reset_after is msgspec.UNSET else config.reset_after)
     if bias is not None and bias.shape == (6 * units,):
         kernel, recurrent = _cudnn_blocks(kernel, 3, square=False), _cudnn_blocks(recurrent, 3, square=True)
         bias = bias.map(lambda b: b.reshape(2, 3 * units), (2, 3 * units))
@@ -139,20 +116,18 @@ def gru_cell(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: int 
         expected = (2, 3 * units) if reset_after else (3 * units,)
         if bias.shape != expected:
             raise InvalidModel(f"bias has shape {bias.shape}, reset_after={reset_after} needs {expected}")
-    default = activation_of(era.switch("recurrent_activation"), era)
-    gate = SIGMOID if cudnn_layer else _activation(config.recurrent_activation, default, era)
-    return GRUCell(units, kernel, recurrent, bias, _activation(config.activation, TANH, era), gate, bool(reset_after))
+    sigma = _recurrent_activation(config, era, "sigmoid" if cudnn else "")
+    return (GRUCell(units, kernel, recurrent, bias, _activation(config.activation, TANH, era), sigma, reset_after),)
 
 
-def simple_cell(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: int | None) -> SimpleRNNCell:
+def simple_cell(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: int | None) -> tuple[SimpleRNNCell, ...]:
     """SimpleRNN, SimpleRNNCell."""
     config: Any = spec.config
     kernel, recurrent, bias = arrays("SimpleRNN", bound, dtype)
-    _check(kernel, "kernel", features, config.units)
-    _check(recurrent, "recurrent_kernel", config.units, config.units)
-    if bias is not None:
-        _check(bias, "bias", config.units)
-    return SimpleRNNCell(config.units, kernel, recurrent, bias, _activation(config.activation, TANH, era))
+    check_shape(kernel, "kernel", features, config.units)
+    check_shape(recurrent, "recurrent_kernel", config.units, config.units)
+    check_shape(bias, "bias", config.units)
+    return (SimpleRNNCell(config.units, kernel, recurrent, bias, _activation(config.activation, TANH, era)),)
 
 
 def _filters_last(bound: Bound, rank: int) -> Bound:
@@ -173,66 +148,51 @@ def _from_theano(kernel: Weight, rank: int, same: bool) -> Weight:
     return kernel.map(lambda array: np.pad(array[turned], even), shape)
 
 
-def conv_cell(spec: LayerSpec, bound: Bound, era: Era, dtype: str, channels: int | None) -> ConvLSTMCell:
-    """ConvLSTM1D, ConvLSTM2D, ConvLSTM3D."""
+def conv_cell(
+    spec: LayerSpec, bound: Bound, era: Era, dtype: str, channels: int | None, rank: int
+) -> tuple[ConvLSTMCell, ...]:
+    """ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, by `rank`."""
     config: Any = spec.config
-    rank = int(spec.class_name.removeprefix("ConvLSTM")[0])
     window = each(config.kernel_size, rank, "kernel_size")
     if era.major == 1 and config.data_format == "channels_first":
         bound = _filters_last(bound, rank)
     kernel, recurrent, bias = arrays("LSTM", bound, dtype)
-    _check(kernel, "kernel", *window, channels, 4 * config.filters)
-    _check(recurrent, "recurrent_kernel", *window, config.filters, 4 * config.filters)
-    if bias is not None:
-        _check(bias, "bias", 4 * config.filters)
+    check_shape(kernel, "kernel", *window, channels, 4 * config.filters)
+    check_shape(recurrent, "recurrent_kernel", *window, config.filters, 4 * config.filters)
+    check_shape(bias, "bias", 4 * config.filters)
     if era.backend == "theano":
         if config.padding == "same" and each(config.strides, rank, "strides") != (1,) * rank:
             raise Unsupported("a strided ConvLSTM of Theano with padding 'same'")
         kernel, recurrent = _from_theano(kernel, rank, config.padding == "same"), _from_theano(recurrent, rank, True)
     default = activation_of(era.switch("convlstm_recurrent_activation"), era)
-    return ConvLSTMCell(
+    return (ConvLSTMCell(
         rank, config.filters, kernel, recurrent, bias,
         _activation(config.activation, TANH, era), _activation(config.recurrent_activation, default, era),
         each(config.strides, rank, "strides"), config.padding, each(config.dilation_rate, rank, "dilation_rate"),
         config.data_format or "channels_last",
-    )  # fmt: skip
-
-
-CellBuilder = Callable[[LayerSpec, Bound, Era, str, "int | None"], Cell]
-CELLS: Mapping[str, CellBuilder] = {
-    "LSTM": lstm_cell,
-    "LSTMCell": lstm_cell,
-    "PeepholeLSTMCell": lstm_cell,
-    "CuDNNLSTM": lstm_cell,
-    "GRU": gru_cell,
-    "GRUCell": gru_cell,
-    "CuDNNGRU": gru_cell,
-    "SimpleRNN": simple_cell,
-    "SimpleRNNCell": simple_cell,
-    **{f"ConvLSTM{rank}D": conv_cell for rank in (1, 2, 3)},
-}
+    ),)  # fmt: skip
 
 
 def cells_of(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: int | None) -> tuple[Cell, ...]:
-    """The cells of a recurrent layer, first to last: one, or those of RNN([...]).
+    """The cells of a recurrent layer or of a cell, first to last.
 
     Raises:
-        Unsupported: a cell of another kind.
+        Unsupported: it is no such layer.
     """
-    if spec.class_name in CELLS:
-        return (CELLS[spec.class_name](spec, bound, era, dtype, features),)
-    if spec.class_name == "RNN":
-        return cells_of(spec.children["cell"], bound.children["cell"], era, dtype, features)
-    if spec.class_name == "StackedRNNCells":
-        config: Any = spec.config
-        if config.reverse_state_order and era.family == "keras":  # tf.keras accepts it and changes nothing
-            raise Unsupported("StackedRNNCells with reverse_state_order")
-        found: tuple[Cell, ...] = ()
-        for key, child in spec.children.items():
-            found += cells_of(child, bound.children[key], era, dtype, features)
-            features = getattr(found[-1], "units", None)
-        return found
-    raise Unsupported(f"{spec.class_name} is no recurrent cell this program knows")
+    if spec.row is None or spec.row.cells is None:
+        raise Unsupported(f"{spec.class_name} is no recurrent cell this program knows")
+    return spec.row.cells(spec, bound, era, dtype, features)
+
+
+def _stacked_cells(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: int | None) -> tuple[Cell, ...]:
+    config: Any = spec.config
+    if config.reverse_state_order and era.family == "keras":  # tf.keras accepts it and changes nothing
+        raise Unsupported("StackedRNNCells with reverse_state_order")
+    found: tuple[Cell, ...] = ()
+    for key, child in spec.children.items():
+        found += cells_of(child, bound.children[key], era, dtype, features)
+        features = getattr(found[-1], "units", None)
+    return found
 
 
 def _not_called(call: Call) -> tuple[Any, ...]:
@@ -246,14 +206,24 @@ class StackedConfig(Config, frozen=True):
     reverse_state_order: bool = False
 
 
+def _peephole_variables(config: Any, era: Era) -> tuple[Variable, ...]:
+    return (*variables("LSTM")(config, era), *map(Variable, PEEPHOLES))
+
+
+SPEECHLESS = "Keras 2.0.9 to 2.1.2"  # no get_config of cells in keras/layers/recurrent.py before 2.1.3
+
 TYPES: dict[str, LayerType] = {
-    "LSTMCell": LayerType(CellConfig, _not_called, variables("LSTM")),
-    "PeepholeLSTMCell": LayerType(
-        CellConfig, _not_called, lambda c, e: (*variables("LSTM")(c, e), *(Variable(n) for n in PEEPHOLES))
+    "LSTMCell": LayerType(LSTMCellConfig, _not_called, variables("LSTM"), cells=lstm_cell, unwritten=SPEECHLESS),
+    "PeepholeLSTMCell": LayerType(  # extends TF 1's cell to the last: tf115_peephole, tf26_peephole
+        LSTMCellConfig, _not_called, _peephole_variables, cells=partial(lstm_cell, gate="hard_sigmoid")
     ),
-    "GRUCell": LayerType(GRUCellConfig, _not_called, variables("GRU")),
-    "SimpleRNNCell": LayerType(CellConfig, _not_called, variables("SimpleRNN")),
+    "GRUCell": LayerType(GRUCellConfig, _not_called, variables("GRU"), cells=gru_cell, unwritten=SPEECHLESS),
+    "SimpleRNNCell": LayerType(
+        LSTMCellConfig, _not_called, variables("SimpleRNN"), cells=simple_cell, unwritten=SPEECHLESS
+    ),
     "StackedRNNCells": LayerType(
-        StackedConfig, _not_called, children=lambda c, e: {f"cells/{k}": cell for k, cell in enumerate(c.cells)}
+        StackedConfig, _not_called, children=lambda c, e: {f"cells/{k}": cell for k, cell in enumerate(c.cells)},
+        cells=_stacked_cells,
+        untracked="TF 1.12 and 1.13 leave stacked cells out of checkpoints: save the weights as .h5",
     ),
-}
+}  # fmt: skip

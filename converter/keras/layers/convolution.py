@@ -12,12 +12,14 @@ from converter.errors import InvalidModel
 from converter.keras.activation_argument import activation_of
 from converter.keras.building.graph import Tensor
 from converter.keras.eras.switches import Era
+from converter.keras.layer_type import LayerType, Variable
 from converter.keras.layers.core import bias_variables
 from converter.keras.layers.wrappers import fold, unfold
 from converter.keras.schema import ActivationField, Config, DataFormat, Ints, Positive, each
 from converter.keras.shared.biases import refuse_misplaced
+from converter.keras.shared.keras1 import CONVOLUTION
 from converter.keras.shared.windows import channel_axis, replaced, spatial_axes, window_length
-from converter.keras.spec import Call, LayerType, Variable
+from converter.keras.spec import Call
 from converter.model import Value, Weight, layers
 
 Padding = Literal["valid", "same", "causal"]
@@ -214,8 +216,25 @@ def _separable(call: Call) -> tuple[Tensor, ...]:
     return finish(call, convolve(call, between, pointwise, bias, [(1, 1, 1)] * rank))
 
 
-TYPES: dict[str, LayerType] = {
-    **{f"Conv{rank}": LayerType(ConvConfig, _conv, bias_variables) for rank in RANKS},
-    **{f"DepthwiseConv{rank}": LayerType(DepthwiseConfig, _depthwise, _depthwise_variables) for rank in ("1D", "2D")},
-    **{f"SeparableConv{rank}": LayerType(SeparableConfig, _separable, _separable_variables) for rank in ("1D", "2D")},
+_OLD_NAMES = {
+    "1D": ("Convolution1D", "AtrousConvolution1D", "AtrousConv1D"),
+    "2D": ("Convolution2D", "AtrousConvolution2D", "AtrousConv2D"),
+    "3D": ("Convolution3D",),
 }
+
+TYPES: dict[str, LayerType] = {
+    **{
+        f"Conv{mark}": LayerType(
+            ConvConfig, _conv, bias_variables, input_rank=rank + 2, aliases=_OLD_NAMES[mark], keras1=CONVOLUTION
+        )
+        for mark, rank in RANKS.items()
+    },
+    **{f"DepthwiseConv{rank}": LayerType(DepthwiseConfig, _depthwise, _depthwise_variables) for rank in ("1D", "2D")},
+    **{
+        f"SeparableConv{rank}": LayerType(
+            SeparableConfig, _separable, _separable_variables, aliases=(f"SeparableConvolution{rank}",),
+            keras1=CONVOLUTION,
+        )
+        for rank in ("1D", "2D")
+    },
+}  # fmt: skip

@@ -8,8 +8,10 @@ from converter.errors import InvalidModel
 from converter.keras.activation_argument import activation_of
 from converter.keras.building.graph import Tensor
 from converter.keras.eras.switches import Era
+from converter.keras.layer_type import NO_EFFECT, Keras1, LayerType, Variable, always
 from converter.keras.schema import ActivationField, Config, Positive
-from converter.keras.spec import NO_EFFECT, Call, LayerType, Variable
+from converter.keras.shared.keras1 import ORDERING
+from converter.keras.spec import Call
 from converter.model import layers
 
 
@@ -102,16 +104,35 @@ def identity(call: Call) -> tuple[Tensor, ...]:
     return tuple(call.tensors)
 
 
+def _zero_rate(config: DropoutConfig) -> bool:
+    return not config.rate
+
+
+def _training_only(**fields: Any) -> LayerType:
+    return LayerType(DropoutConfig, identity, masking="pass", note=NO_EFFECT, **fields)
+
+
+_RATE = Keras1({"p": "rate"})
+_SPATIAL = Keras1({"p": "rate"} | ORDERING)
+
 TYPES: dict[str, LayerType] = {
     "InputLayer": LayerType(InputConfig, _input),
-    "Dense": LayerType(DenseConfig, _dense, bias_variables, masking="pass"),
-    "Embedding": LayerType(EmbeddingConfig, embedding, lambda c, e: (Variable("embeddings"),), masking="own"),
+    "Dense": LayerType(
+        DenseConfig, _dense, bias_variables, masking="pass", stepwise=True, input_rank=2,
+        aliases=("TimeDistributedDense",),  # of 3-D inputs, which Dense takes today
+        keras1=Keras1({"output_dim": "units", "bias": "use_bias"}),
+    ),
+    "Embedding": LayerType(
+        EmbeddingConfig, embedding, lambda c, e: (Variable("embeddings"),), masking="own", takes="indices",
+        input_rank=2, keras1=Keras1(inert=frozenset({"dropout"})),
+    ),
     "Masking": LayerType(MaskingConfig, _masking, masking="own"),
-    **{
-        name: LayerType(DropoutConfig, identity, masking="pass", note=NO_EFFECT)
-        for name in (
-            "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "GaussianNoise", "GaussianDropout",
-            "AlphaDropout", "ActivityRegularization",
-        )
-    },
+    "Dropout": _training_only(stepwise=True, keras1=_RATE),
+    "SpatialDropout1D": _training_only(keras1=_RATE),
+    "SpatialDropout2D": _training_only(keras1=_SPATIAL),
+    "SpatialDropout3D": _training_only(keras1=_SPATIAL),
+    "GaussianNoise": _training_only(stepwise=True, acts_in_training=always, keras1=Keras1({"sigma": "stddev"})),
+    "GaussianDropout": _training_only(stepwise=True, returns_input=_zero_rate, keras1=_RATE),
+    "AlphaDropout": _training_only(stepwise=True, returns_input=_zero_rate),
+    "ActivityRegularization": _training_only(returns_input=always),
 }  # fmt: skip

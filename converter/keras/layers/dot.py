@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from converter.errors import InvalidModel, Unsupported
 from converter.keras.building.graph import Tensor
 from converter.keras.building.ops import Ops
+from converter.keras.layer_type import LayerType
 from converter.keras.schema import Config, Ints
-from converter.keras.spec import Call, LayerType
+from converter.keras.spec import Call
 from converter.model import Shape, Value
 
 # Before it batch_dot multiplied matrices over all leading axes (keras/backend/tensorflow_backend.py of 2.2.4).

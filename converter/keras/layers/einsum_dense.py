@@ -8,10 +8,11 @@ from converter.errors import InvalidModel
 from converter.keras.activation_argument import activation_of
 from converter.keras.building.graph import Tensor
 from converter.keras.eras.switches import Era
+from converter.keras.layer_type import LayerType, Variable
 from converter.keras.schema import ActivationField, Config
 from converter.keras.shared.biases import refuse_misplaced
 from converter.keras.shared.einsum import einsum
-from converter.keras.spec import Call, LayerType, Variable
+from converter.keras.spec import Call
 
 
 class EinsumDenseConfig(Config, frozen=True, kw_only=True):

@@ -7,10 +7,11 @@ from typing import Any
 from converter.errors import InvalidModel, Unsupported
 from converter.keras.building.graph import Tensor, product
 from converter.keras.eras.switches import Era
+from converter.keras.layer_type import LayerType, Variable, always
 from converter.keras.layers.dot import l2_normalize
 from converter.keras.layers.normalization import axis_of, scale_and_centre, stored, wide
 from converter.keras.schema import Config, Ints, Positive
-from converter.keras.spec import Call, LayerType, Variable
+from converter.keras.spec import Call
 from converter.model import Shape, Value, layers
 
 
@@ -127,6 +128,7 @@ TYPES: dict[str, LayerType] = {
     ),
     "UnitNormalization": LayerType(UnitNormalizationConfig, _unit_normalization, masking="pass"),
     "SpectralNormalization": LayerType(
-        SpectralNormalizationConfig, _spectral, _spectral_variables, lambda config, era: {"layer": config.layer}
+        SpectralNormalizationConfig, _spectral, _spectral_variables, lambda config, era: {"layer": config.layer},
+        acts_in_training=always,
     ),
 }  # fmt: skip

@@ -12,11 +12,12 @@ from converter.keras.activation_argument import activation_of
 from converter.keras.building.graph import Tensor
 from converter.keras.building.ops import Ops
 from converter.keras.eras.switches import Era
+from converter.keras.layer_type import Keras1, LayerType, Variable
 from converter.keras.layers.core import bias_variables
 from converter.keras.layers.dot import batch_dot, dot_axes
 from converter.keras.layers.merge import concatenated_mask, merge_masks, merge_values
 from converter.keras.schema import ActivationField, Config, Ints, Positive
-from converter.keras.spec import Call, LayerType, Variable
+from converter.keras.spec import Call
 from converter.model import Value, Weight, layers
 
 EPSILON = 1e-7  # of keras.backend.epsilon(), below which a cosine's denominator never falls
@@ -186,14 +187,21 @@ def _s_relu(call: Call) -> tuple[Tensor, ...]:
 
 S_RELU = ("t_left", "a_left", "t_right", "a_right")
 
+BIAS = Keras1({"bias": "use_bias"})
+
 TYPES: dict[str, LayerType] = {
     "ParametricSoftplus": LayerType(
         ParametricConfig, _parametric_softplus, lambda c, e: (Variable("alphas"), Variable("betas")), masking="pass"
     ),
     "SReLU": LayerType(ParametricConfig, _s_relu, lambda c, e: tuple(map(Variable, S_RELU)), masking="pass"),
     "Merge": LayerType(
-        MergeConfig, _merge, children=_branches, masking="own", note="modes that are names, not functions"
+        MergeConfig,
+        _merge,
+        children=_branches,
+        masking="own",
+        joins_models=True,
+        note="modes that are names, not functions",
     ),
-    "Highway": LayerType(HighwayConfig, _highway, _highway_variables),
-    "MaxoutDense": LayerType(MaxoutDenseConfig, _maxout, bias_variables),
+    "Highway": LayerType(HighwayConfig, _highway, _highway_variables, keras1=BIAS),
+    "MaxoutDense": LayerType(MaxoutDenseConfig, _maxout, bias_variables, keras1=BIAS),
 }

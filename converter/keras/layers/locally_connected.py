@@ -17,12 +17,14 @@ from converter.errors import InvalidModel, Unsupported
 from converter.keras.activation_argument import activation_of
 from converter.keras.building.graph import Tensor
 from converter.keras.building.ops import Ops
+from converter.keras.layer_type import LayerType
 from converter.keras.layers.convolution import rank_of
 from converter.keras.layers.core import bias_variables
 from converter.keras.schema import ActivationField, Config, DataFormat, Ints, Positive, each
 from converter.keras.shared.einsum import einsum
+from converter.keras.shared.keras1 import CONVOLUTION
 from converter.keras.shared.windows import spatial_axes, window_length
-from converter.keras.spec import Call, LayerType
+from converter.keras.spec import Call
 from converter.model import Value, Weight, layers
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -186,7 +188,7 @@ def _bias(bias: Weight, w: Windows) -> Weight:
 
 TYPES: dict[str, LayerType] = {
     f"LocallyConnected{rank}": LayerType(
-        LocallyConnectedConfig, _locally_connected, bias_variables, note="of known sizes"
+        LocallyConnectedConfig, _locally_connected, bias_variables, keras1=CONVOLUTION, note="of known sizes"
     )
     for rank in ("1D", "2D")
 }

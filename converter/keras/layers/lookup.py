@@ -14,9 +14,10 @@ import numpy as np
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.building.graph import Tensor
 from converter.keras.eras.switches import Era
+from converter.keras.layer_type import LayerType, Variable
 from converter.keras.layers.preprocessing import OutputMode, encode
 from converter.keras.schema import Config, Count, Positive
-from converter.keras.spec import Call, LayerType, Variable
+from converter.keras.spec import Call
 from converter.model import Value, Weight, constant, layers
 
 Word = int | str
@@ -238,5 +239,5 @@ def _string_lookup(call: Call) -> tuple[Tensor, ...]:
 
 TYPES: dict[str, LayerType] = {
     "IntegerLookup": LayerType(IntegerLookupConfig, _integer_lookup, lookup_variables, note=LEARNT),
-    "StringLookup": LayerType(StringLookupConfig, _string_lookup, lookup_variables, note=LEARNT, takes_text=True),
+    "StringLookup": LayerType(StringLookupConfig, _string_lookup, lookup_variables, note=LEARNT, takes="text"),
 }

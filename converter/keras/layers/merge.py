@@ -14,8 +14,9 @@ from converter.errors import InvalidModel, Unsupported
 from converter.keras.building.graph import Tensor
 from converter.keras.building.ops import Ops
 from converter.keras.eras.switches import Era
+from converter.keras.layer_type import LayerType
 from converter.keras.schema import Config
-from converter.keras.spec import Call, LayerType
+from converter.keras.spec import Call
 from converter.model import Value
 from converter.model.layers import ElementwiseOp
 

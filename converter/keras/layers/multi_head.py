@@ -10,13 +10,14 @@ from converter.errors import InvalidModel, Unsupported
 from converter.keras.building.graph import Tensor
 from converter.keras.building.ops import Ops
 from converter.keras.eras.switches import Era
+from converter.keras.layer_type import LayerType
 from converter.keras.layers.activations import masked_softmax
 from converter.keras.layers.attention import flag, lower_triangle, positions
 from converter.keras.schema import Config, Ints, Positive
 from converter.keras.shared.biases import refuse_misplaced
 from converter.keras.shared.einsum import einsum
 from converter.keras.shared.masks import explicit_mask
-from converter.keras.spec import Call, LayerType
+from converter.keras.spec import Call
 from converter.model import Value, layers
 from converter.model.activations import SIGMOID, Activation
 
@@ -234,6 +235,8 @@ def _repeated(ops: Ops, x: Value, times: int) -> Value:
 
 TYPES: dict[str, LayerType] = {
     "MultiHeadAttention": LayerType(MultiHeadConfig, _multi_head, children=_projections, masking="own"),
-    "GroupQueryAttention": LayerType(GroupQueryConfig, _group_query, children=_projections, masking="own"),
+    "GroupQueryAttention": LayerType(
+        GroupQueryConfig, _group_query, children=_projections, masking="own", stored_as="GroupedQueryAttention"
+    ),
     "GroupedQueryAttention": LayerType(GroupQueryConfig, _group_query, children=_projections, masking="own"),
 }

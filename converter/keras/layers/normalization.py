@@ -9,8 +9,9 @@ import numpy as np
 from converter.errors import InvalidModel, Unsupported
 from converter.keras.building.graph import Tensor
 from converter.keras.eras.switches import Era
+from converter.keras.layer_type import LayerType, Variable, always
 from converter.keras.schema import Config, Ints
-from converter.keras.spec import Call, LayerType, Variable
+from converter.keras.spec import Call
 from converter.model import Value, Weight, layers
 
 HALVES = frozenset({"float16", "bfloat16"})
@@ -177,7 +178,8 @@ def along(call: Call, weight: Weight, axes: tuple[int, ...], rank: int) -> Value
 TYPES: dict[str, LayerType] = {
     "BatchNormalization": LayerType(
         BatchNormalizationConfig, _batch_normalization, _batch_norm_variables, masking="pass",
-        note="not by the statistics of the batch",
+        acts_in_training=always, note="not by the statistics of the batch",
+        aliases=("BatchNormalizationV1", "BatchNormalizationV2", "SyncBatchNormalization"),
     ),
     "LayerNormalization": LayerType(
         LayerNormalizationConfig, _layer_normalization, _layer_norm_variables, masking="pass"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 
 from converter.errors import Unsupported
 from converter.keras.building.graph import Tensor
+from converter.keras.layer_type import Keras1, LayerType
 from converter.keras.layers.convolution import RANKS, rank_of
 from converter.keras.schema import Config, DataFormat, Ints, each
+from converter.keras.shared.keras1 import IMAGE, ORDERING
 from converter.keras.shared.masks import call_mask
 from converter.keras.shared.windows import replaced, spatial_axes, window_length
-from converter.keras.spec import Call, LayerType
+from converter.keras.spec import Call
 from converter.model import Shape, Value, layers
 
 Kind = Literal["max", "average"]
@@ -116,8 +119,20 @@ def _global_average_1d(call: Call) -> tuple[Tensor, ...]:
 MASKED_STEPS_LEFT_OUT = (3, 0, 0)  # before, they were multiplied by zero, which NaN survives
 KINDS = ("Max", "Average")
 
+_SHORT = {"Max": "MaxPool", "Average": "AvgPool"}
+_KERAS1 = Keras1(ORDERING | {"pool_length": "pool_size", "stride": "strides", "border_mode": "padding"})
+
+
+def _global(kind: str, rank: str, call: Callable[[Call], tuple[Tensor, ...]] = _global_pool) -> LayerType:
+    return LayerType(GlobalPoolConfig, call, aliases=(f"Global{_SHORT[kind]}{rank}",), keras1=IMAGE)
+
+
 TYPES: dict[str, LayerType] = {
-    **{f"{kind}Pooling{rank}": LayerType(PoolConfig, _pool) for kind in KINDS for rank in RANKS},
-    **{f"Global{kind}Pooling{rank}": LayerType(GlobalPoolConfig, _global_pool) for kind in KINDS for rank in RANKS},
-    "GlobalAveragePooling1D": LayerType(GlobalPoolConfig, _global_average_1d),
+    **{
+        f"{kind}Pooling{rank}": LayerType(PoolConfig, _pool, aliases=(f"{_SHORT[kind]}{rank}",), keras1=_KERAS1)
+        for kind in KINDS
+        for rank in RANKS
+    },
+    **{f"Global{kind}Pooling{rank}": _global(kind, rank) for kind in KINDS for rank in RANKS},
+    "GlobalAveragePooling1D": _global("Average", "1D", _global_average_1d),
 }

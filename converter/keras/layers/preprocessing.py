@@ -10,10 +10,11 @@ from converter.errors import InvalidModel, Unsupported
 from converter.keras.building.graph import Tensor
 from converter.keras.building.ops import FLOATS
 from converter.keras.eras.switches import Era
+from converter.keras.layer_type import NO_EFFECT, LayerType, Variable
 from converter.keras.layers.core import identity
 from converter.keras.layers.normalization import along, axis_of
 from converter.keras.schema import Config, Positive
-from converter.keras.spec import NO_EFFECT, Call, LayerType, Variable
+from converter.keras.spec import Call
 from converter.model import Array, Value, Weight, constant
 
 EPSILON = 1e-7  # keras.backend.epsilon()
@@ -204,9 +205,9 @@ def _identity(call: Call) -> tuple[Tensor, ...]:
 
 
 TYPES: dict[str, LayerType] = {
-    "Rescaling": LayerType(RescalingConfig, _rescaling, masking="own"),
+    "Rescaling": LayerType(RescalingConfig, _rescaling, masking="own", stepwise=True),
     "Normalization": LayerType(NormalizationConfig, _normalization, _normalization_variables, masking="own"),
     "Discretization": LayerType(DiscretizationConfig, _discretization, _discretization_variables),
     "CategoryEncoding": LayerType(CategoryEncodingConfig, _category_encoding),
-    "Identity": LayerType(IdentityConfig, _identity, masking="own", note=NO_EFFECT),
+    "Identity": LayerType(IdentityConfig, _identity, masking="own", stepwise=True, note=NO_EFFECT),
 }

@@ -2,60 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
 from converter.keras.building.graph import Tensor
-from converter.keras.layers.cells import CellConfig, cells_of, variables
+from converter.keras.eras.switches import Era
+from converter.keras.layer_type import Keras1, LayerType
+from converter.keras.layers.cells import cells_of, gru_cell, lstm_cell, simple_cell, variables
 from converter.keras.schema import Config
+from converter.keras.shared.keras1 import CELL
 from converter.keras.shared.passes import Pass, mask_of_steps, run_pass, state_names, state_shapes
-from converter.keras.spec import Call, LayerSpec, LayerType, flatten
+from converter.keras.shared.recurrent_config import GRUConfig, LSTMConfig, RNNConfig
+from converter.keras.spec import Bound, Call, LayerSpec, flatten
 from converter.model import Array, Shape, Value
 from converter.model.activations import SIGMOID, TANH
 from converter.model.layers import Cell, ConvLSTMCell, MaskedOutput
-
-
-class LSTMConfig(CellConfig, frozen=True):
-    """https://keras.io/api/layers/recurrent_layers/lstm/ and the options of every recurrent layer."""
-
-    return_sequences: bool = False
-    return_state: bool = False
-    go_backwards: bool = False
-    stateful: bool = False
-    unroll: bool = False
-    time_major: bool = False
-    zero_output_for_mask: bool = False
-    input_length: int | None = None
-
-
-class GRUConfig(LSTMConfig, frozen=True):
-    """https://keras.io/api/layers/recurrent_layers/gru/"""
-
-    reset_after: bool | msgspec.UnsetType = msgspec.UNSET
-
-
-class SequenceConfig(Config, frozen=True):
-    """The same options for layers whose other arguments are not those of a cell: structs have one base."""
-
-    return_sequences: bool = False
-    return_state: bool = False
-    go_backwards: bool = False
-    stateful: bool = False
-    unroll: bool = False
-    time_major: bool = False
-    zero_output_for_mask: bool = False
-
-
-class RNNConfig(SequenceConfig, frozen=True, kw_only=True):
-    """https://keras.io/api/layers/recurrent_layers/rnn/"""
-
-    cell: dict[str, Any] | list[dict[str, Any]]
-    num_constants: int | None = None
 
 
 def _cell_of_rnn(config: RNNConfig, era: Any) -> dict[str, dict[str, Any]]:
@@ -177,12 +143,12 @@ def features(x: Tensor, spec: LayerSpec) -> int | None:
         Unsupported: a ConvLSTM with time_major.
     """
     config: Any = spec.config
-    if not spec.class_name.startswith("ConvLSTM"):
-        if len(x.shape) != 3:
-            raise InvalidModel(f"needs an input of shape (batch, time, features), got {x.shape}")
+    rank = None if spec.row is None else spec.row.input_rank
+    if len(x.shape) != rank:
+        wanted = "of shape (batch, time, features)" if rank == 3 else "with spatial axes"
+        raise InvalidModel(f"needs an input {wanted}, got shape {x.shape}")
+    if rank == 3:
         return x.shape[-1]
-    if len(x.shape) != 3 + int(spec.class_name.removeprefix("ConvLSTM")[0]):
-        raise InvalidModel(f"{spec.class_name} needs an input with spatial axes, got shape {x.shape}")
     if config.time_major:
         raise Unsupported("ConvLSTM with time_major")
     return x.shape[2] if config.data_format == "channels_first" else x.shape[-1]
@@ -261,12 +227,24 @@ def recurrent(call: Call) -> tuple[Tensor, ...]:
     return (output, *(Tensor(s) for s in after))
 
 
-CELL = ("cell",)
+def _cells_of_rnn(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: int | None) -> tuple[Cell, ...]:
+    return cells_of(spec.children["cell"], bound.children["cell"], era, dtype, features)
+
+
+def _layer(config: type[Config], kind: str, cells: Callable[..., tuple[Cell, ...]], *aliases: str) -> LayerType:
+    return LayerType(
+        config, recurrent, variables(kind), masking="own", cells=cells, input_rank=3, variables_under=("cell",),
+        aliases=aliases, keras1=Keras1(CELL),
+    )  # fmt: skip
+
+
 TYPES: dict[str, LayerType] = {
-    "LSTM": LayerType(LSTMConfig, recurrent, variables("LSTM"), masking="own", variables_under=CELL),
-    "GRU": LayerType(GRUConfig, recurrent, variables("GRU"), masking="own", variables_under=CELL),
-    "SimpleRNN": LayerType(LSTMConfig, recurrent, variables("SimpleRNN"), masking="own", variables_under=CELL),
-    "CuDNNLSTM": LayerType(LSTMConfig, recurrent, variables("LSTM"), masking="own", variables_under=CELL),
-    "CuDNNGRU": LayerType(GRUConfig, recurrent, variables("GRU"), masking="own", variables_under=CELL),
-    "RNN": LayerType(RNNConfig, recurrent, children=_cell_of_rnn, masking="own"),
-}
+    "LSTM": _layer(LSTMConfig, "LSTM", lstm_cell, "UnifiedLSTM", "LSTMV1", "LSTMV2"),
+    "GRU": _layer(GRUConfig, "GRU", gru_cell, "UnifiedGRU", "GRUV1", "GRUV2"),
+    "SimpleRNN": _layer(LSTMConfig, "SimpleRNN", simple_cell),
+    "CuDNNLSTM": _layer(LSTMConfig, "LSTM", partial(lstm_cell, gate="sigmoid")),
+    "CuDNNGRU": _layer(GRUConfig, "GRU", partial(gru_cell, cudnn=True)),
+    "RNN": LayerType(
+        RNNConfig, recurrent, children=_cell_of_rnn, masking="own", cells=_cells_of_rnn, input_rank=3
+    ),
+}  # fmt: skip

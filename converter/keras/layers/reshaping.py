@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from converter.errors import InvalidModel
 from converter.keras.building.graph import Tensor, product
+from converter.keras.layer_type import Keras1, LayerType
 from converter.keras.layers.convolution import rank_of
 from converter.keras.schema import Config, DataFormat, Positive
+from converter.keras.shared.keras1 import UNORDERED_IMAGE
 from converter.keras.shared.windows import replaced, spatial_axes
-from converter.keras.spec import Call, LayerType
+from converter.keras.spec import Call
 from converter.model import Shape, layers
 
 
@@ -141,11 +145,21 @@ def _zero_padding(call: Call) -> tuple[Tensor, ...]:
     return (Tensor(call.emit(layer, [x], shape, x.dtype)),)
 
 
+_CROPPING = {"1D": Keras1(), "2D": UNORDERED_IMAGE, "3D": UNORDERED_IMAGE}
+_PADDING = {
+    "1D": Keras1(sides=("left_pad", "right_pad")),
+    "2D": replace(UNORDERED_IMAGE, sides=("top_pad", "bottom_pad", "left_pad", "right_pad")),
+    "3D": UNORDERED_IMAGE,
+}
+
 TYPES: dict[str, LayerType] = {
     "Flatten": LayerType(FlattenConfig, _flatten),
     "Reshape": LayerType(ReshapeConfig, _reshape),
     "Permute": LayerType(PermuteConfig, _permute),
     "RepeatVector": LayerType(RepeatVectorConfig, _repeat_vector),
-    **{f"Cropping{rank}": LayerType(CroppingConfig, _cropping) for rank in ("1D", "2D", "3D")},
-    **{f"ZeroPadding{rank}": LayerType(ZeroPaddingConfig, _zero_padding) for rank in ("1D", "2D", "3D")},
-}  # fmt: skip
+    **{f"Cropping{rank}": LayerType(CroppingConfig, _cropping, keras1=keras1) for rank, keras1 in _CROPPING.items()},
+    **{
+        f"ZeroPadding{rank}": LayerType(ZeroPaddingConfig, _zero_padding, keras1=keras1)
+        for rank, keras1 in _PADDING.items()
+    },
+}

@@ -9,11 +9,12 @@ import numpy as np
 from converter.errors import Unsupported
 from converter.keras.building.graph import Tensor
 from converter.keras.building.ops import FLOATS, Ops
+from converter.keras.layer_type import LayerType
 from converter.keras.schema import Config, DataFormat, Positive
 from converter.keras.shared.einsum import einsum
 from converter.keras.shared.interpolation import matrix
 from converter.keras.shared.windows import spatial_axes
-from converter.keras.spec import Call, LayerType
+from converter.keras.spec import Call
 from converter.model import Value, layers
 
 Sizes = tuple[int, int]

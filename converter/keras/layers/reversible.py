@@ -10,9 +10,10 @@ import numpy as np
 from converter.errors import Unsupported
 from converter.keras.building.graph import Tensor
 from converter.keras.eras.switches import Era
+from converter.keras.layer_type import LayerType, Variable
 from converter.keras.layers.core import EmbeddingConfig, embedding
 from converter.keras.schema import Config
-from converter.keras.spec import Call, LayerType, Variable, flatten
+from converter.keras.spec import Call, flatten
 from converter.model import Weight, layers
 from converter.model.activations import Activation
 
@@ -81,5 +82,5 @@ TYPES: dict[str, LayerType] = {
     "ReversibleEmbedding": LayerType(
         ReversibleEmbeddingConfig, _reversible_embedding, _reversible_variables, masking="own"
     ),
-    "Pipeline": LayerType(PipelineConfig, _pipeline, children=_stages, masking="own"),
+    "Pipeline": LayerType(PipelineConfig, _pipeline, children=_stages, masking="own", trains_by_default=True),
 }

@@ -9,10 +9,11 @@ import numpy as np
 from converter.errors import InvalidModel, Unsupported
 from converter.keras.building.graph import Tensor
 from converter.keras.eras.switches import Era
+from converter.keras.layer_type import LayerType, Variable
 from converter.keras.layers.wrappers import fold, unfold
 from converter.keras.schema import Config, DataFormat, Positive
 from converter.keras.shared.windows import window_length
-from converter.keras.spec import Call, LayerType, Variable
+from converter.keras.spec import Call
 from converter.model import Value, Weight, constant, layers
 
 Array = np.ndarray[Any, np.dtype[Any]]

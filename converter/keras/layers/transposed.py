@@ -9,6 +9,7 @@ import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
 from converter.keras.building.graph import Tensor
+from converter.keras.layer_type import LayerType
 from converter.keras.layers.convolution import (
     RANKS,
     WindowConfig,
@@ -20,8 +21,9 @@ from converter.keras.layers.convolution import (
 )
 from converter.keras.layers.core import bias_variables
 from converter.keras.schema import Ints, Positive
+from converter.keras.shared.keras1 import CONVOLUTION
 from converter.keras.shared.windows import channel_axis, replaced, spatial_axes, transposed_length
-from converter.keras.spec import Call, LayerType
+from converter.keras.spec import Call
 from converter.model import Value, Weight, layers
 
 Spans = Sequence[tuple[int, int, int]]  # (size, stride, dilation) of each spatial axis
@@ -148,9 +150,16 @@ def _output_padding(given: Ints, windows: Spans) -> tuple[int, ...]:
     return added
 
 
+_OLD_NAMES = {
+    "1D": ("Convolution1DTranspose",),
+    "2D": ("Convolution2DTranspose", "Deconvolution2D"),
+    "3D": ("Convolution3DTranspose", "Deconvolution3D"),
+}
+
 TYPES: dict[str, LayerType] = {
     f"Conv{rank}Transpose": LayerType(
-        TransposeConfig, _transpose, bias_variables, note="of Keras 1 and Theano: of known sizes, not dilated"
+        TransposeConfig, _transpose, bias_variables, aliases=_OLD_NAMES[rank], keras1=CONVOLUTION,
+        note="of Keras 1 and Theano: of known sizes, not dilated",
     )
     for rank in RANKS
-}
+}  # fmt: skip

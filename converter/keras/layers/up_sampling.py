@@ -9,11 +9,13 @@ import numpy as np
 from converter.errors import Unsupported
 from converter.keras.building.graph import Tensor
 from converter.keras.eras.switches import Era
+from converter.keras.layer_type import Keras1, LayerType
 from converter.keras.layers.convolution import rank_of
 from converter.keras.layers.resizing import as_before, known_sizes, resize
 from converter.keras.schema import Config, DataFormat, Ints, each
+from converter.keras.shared.keras1 import UNORDERED_IMAGE
 from converter.keras.shared.windows import channel_axis, replaced, spatial_axes
-from converter.keras.spec import Call, LayerType
+from converter.keras.spec import Call
 from converter.model import Value, constant, layers
 
 
@@ -89,8 +91,10 @@ def legacy_resize(era: Era) -> bool:
 
 
 TYPES: dict[str, LayerType] = {
-    **{f"UpSampling{rank}": LayerType(UpSamplingConfig, _up_sampling) for rank in ("1D", "3D")},
+    "UpSampling1D": LayerType(UpSamplingConfig, _up_sampling, keras1=Keras1({"length": "size"})),
     "UpSampling2D": LayerType(
-        UpSamplingConfig, _up_sampling, note="interpolations other than nearest and bilinear: of known sizes"
+        UpSamplingConfig, _up_sampling, keras1=UNORDERED_IMAGE,
+        note="interpolations other than nearest and bilinear: of known sizes",
     ),
-}
+    "UpSampling3D": LayerType(UpSamplingConfig, _up_sampling, keras1=UNORDERED_IMAGE),
+}  # fmt: skip

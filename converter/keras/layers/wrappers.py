@@ -8,12 +8,13 @@ from typing import Any, Literal
 from converter.errors import InvalidModel, Unsupported
 from converter.keras.building.graph import Tensor
 from converter.keras.eras.switches import Era
+from converter.keras.layer_type import LayerType
 from converter.keras.layers.cells import cells_of
 from converter.keras.layers.recurrent import arguments, features, in_caller_order, initial_states, masked_output
 from converter.keras.schema import Config
 from converter.keras.shared.masks import call_mask, carried_mask
 from converter.keras.shared.passes import Pass, mask_of_steps, run_pass, state_names, state_shapes
-from converter.keras.spec import Bound, Call, LayerSpec, LayerType, flatten
+from converter.keras.spec import Bound, Call, LayerSpec, flatten
 from converter.model import Shape, Value, layers
 from converter.model.layers import Cell, ConvLSTMCell, Direction, MaskedOutput, Recurrent
 
@@ -188,20 +189,13 @@ class TimeDistributedConfig(Config, frozen=True):
     layer: dict[str, Any]
 
 
-# Layers that treat every step alike already: applied to the whole sequence, without reshaping.
-STEPWISE = frozenset({
-    "Dense", "Activation", "Dropout", "ReLU", "LeakyReLU", "ELU", "GaussianNoise", "GaussianDropout", "AlphaDropout",
-    "ThresholdedReLU", "Rescaling", "Identity",
-})  # fmt: skip
-
-
 def _time_distributed(call: Call) -> tuple[Tensor, ...]:
     inner, bound = call.spec.children["layer"], call.bound.children["layer"]
     x, carried = Tensor(call.x.value, call_mask(call)), carried_mask(call)
     if len(x.shape) < 3:
         raise InvalidModel(f"needs an input of shape (batch, time, ...), got {x.shape}")
     path = f"{call.path}/{inner.name}"
-    if inner.class_name in STEPWISE:
+    if inner.row is not None and inner.row.stepwise:
         y = call.apply(inner, (Tensor(x.value),), {}, bound, path)
         return tuple(Tensor(t.value, carried) for t in y)
     return tuple(_apply_to_steps(call, inner, bound, x, carried, path))
@@ -270,7 +264,7 @@ def unfold(call: Call, y: Value, like: Value) -> Value:
 
 
 TYPES: dict[str, LayerType] = {
-    "Bidirectional": LayerType(BidirectionalConfig, _bidirectional, children=both, masking="own"),
+    "Bidirectional": LayerType(BidirectionalConfig, _bidirectional, children=both, masking="own", input_rank=3),
     "TimeDistributed": LayerType(
         TimeDistributedConfig, _time_distributed, children=lambda c, e: {"layer": c.layer}, masking="own"
     ),

@@ -17,6 +17,7 @@ import numpy as np
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.building.graph import Tensor
 from converter.keras.building.ops import Ops
+from converter.keras.layer_type import LayerType
 from converter.keras.operations.keras3 import KERAS3
 from converter.keras.operations.node_defs import INERT_ATTRIBUTES, NODE_DEFS
 from converter.keras.operations.rows import Op
@@ -24,7 +25,7 @@ from converter.keras.operations.tensorflow import INERT_ARGUMENTS, MODULES, SYNO
 from converter.keras.operations.values import Keras3Ops
 from converter.keras.schema import Config
 from converter.keras.shared.biases import refuse_misplaced
-from converter.keras.spec import PREFIX, Call, LayerType
+from converter.keras.spec import PREFIX, Call
 from converter.model import Value
 
 _ABSENT = msgspec.UNSET

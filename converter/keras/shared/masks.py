@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from converter.errors import Unsupported
 from converter.keras.building.graph import Tensor
@@ -35,22 +34,13 @@ def carried_mask(call: Call) -> Value | None:
     return first[0].mask if first else None
 
 
-# Layers whose `call` in TensorFlow 1 gives back the very tensor it got, with any configuration or some.
-GIVES_BACK: Mapping[str, Callable[[Any], bool]] = {
-    "ActivityRegularization": lambda config: True,
-    "Activation": lambda config: config.activation in (None, "linear"),
-    "GaussianDropout": lambda config: not config.rate,
-    "AlphaDropout": lambda config: not config.rate,
-}
-
-
 def passed_mask(call: Call) -> Value | None:
     """The mask of a layer that passes on its input's.
 
     Raises:
         Unsupported: see `refuse_lost`.
     """
-    if GIVES_BACK.get(call.spec.class_name, lambda config: False)(call.config):
+    if call.spec.row is not None and call.spec.row.returns_input(call.config):
         refuse_lost(call.era, call.tensors, "passes a layer that gives back its input")
     return carried_mask(call)
 
