@@ -5,12 +5,13 @@ The way of a model, one package or module each (data flows only from top to bott
     formats         bytes -> trees and arrays; every bound is checked here
     readers         one file per kind of container: what is in it, as Keras wrote it
     keras           what a Keras configuration means, by the version that wrote it -> `model.Model`
-    simplify        nodes that no output needs disappear
+    model, gates    the neutral model; how every framework packs recurrent weights
     exporters       one file or folder per target: onnx, ...
     interpret       runs a Model on `reference_lstm`, an independent NumPy implementation
     verification    reference and exported file on the same inputs, side by side -> `Report`
-    api             these stages joined: `load`, `convert`, `verify`, `inspect`
-    cli             the command line; the only module that prints
+    comparing       the weights of two files, gate by gate
+    api             these stages joined: `load`, `convert`, `verify`, `inspect`, `compare`
+    cli             the command line; the only package that prints
 
 The public names are those of `__all__`; everything else may change. Each is imported when it is first used, so
 `import converter` costs next to nothing.
@@ -22,24 +23,42 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from converter.api import convert, inspect, load, verify
-    from converter.errors import ConversionError, InvalidModel, Unsupported
+    from converter.api import Conversion, compare, convert, inspect, load, verify
+    from converter.comparing.compare import Comparison
+    from converter.errors import ConversionError, InvalidModel, InvalidPlugin, Unsupported, VerificationFailed
+    from converter.inspection import Inspection
     from converter.model import Model
+    from converter.verification import Report
 
 __version__ = "0.1.0"
 
-__all__ = ["ConversionError", "InvalidModel", "Model", "Unsupported", "convert", "inspect", "load", "verify"]
+__all__ = [
+    "Comparison",
+    "Conversion",
+    "ConversionError",
+    "Inspection",
+    "InvalidModel",
+    "InvalidPlugin",
+    "Model",
+    "Report",
+    "Unsupported",
+    "VerificationFailed",
+    "compare",
+    "convert",
+    "inspect",
+    "load",
+    "verify",
+]
 
-_HOME = {
-    "convert": "converter.api",
-    "inspect": "converter.api",
-    "load": "converter.api",
-    "verify": "converter.api",
-    "Model": "converter.model",
-    "ConversionError": "converter.errors",
-    "InvalidModel": "converter.errors",
-    "Unsupported": "converter.errors",
+_NAMES = {
+    "converter.api": "Conversion compare convert inspect load verify",
+    "converter.comparing.compare": "Comparison",
+    "converter.errors": "ConversionError InvalidModel InvalidPlugin Unsupported VerificationFailed",
+    "converter.inspection": "Inspection",
+    "converter.model": "Model",
+    "converter.verification": "Report",
 }
+_HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:

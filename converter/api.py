@@ -9,9 +9,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from converter.errors import InvalidModel, Unsupported
+from converter.errors import InvalidModel, Unsupported, VerificationFailed
+from converter.lines import Shown, line, of_report
 
 if TYPE_CHECKING:
+    from converter.comparing.compare import Comparison
     from converter.exporters import Proof
     from converter.inspection import Inspection
     from converter.model import Model
@@ -24,21 +26,8 @@ PathLike = str | Path
 Progress = Callable[[str], None]
 
 
-class VerificationFailed(Exception):
-    """The model was converted, but the exported file does not do the same; it was removed unless it was to be kept.
-
-    Attributes:
-        report: what differs.
-        files: what was kept.
-    """
-
-    def __init__(self, report: Report, files: tuple[Path, ...]) -> None:
-        self.report, self.files = report, files
-        super().__init__("; ".join(report.failures))
-
-
-@dataclass(frozen=True)
-class Conversion:
+@dataclass(frozen=True, repr=False)
+class Conversion(Shown):
     """A finished conversion.
 
     Attributes:
@@ -52,6 +41,16 @@ class Conversion:
     files: tuple[Path, ...]
     reports: tuple[Report, ...]
     warnings: tuple[str, ...]
+
+    def summary(self) -> str:
+        """What was written, and whether it was proved."""
+        proofs = "; ".join(report.summary() for report in self.reports) or "not verified"
+        return f"{', '.join(file.name for file in self.files)}, {proofs}"
+
+    def lines(self) -> list[str]:
+        """What was written, the proofs and the warnings."""
+        proofs = [text for report in self.reports for text in of_report(report)]
+        return [line(f"wrote {', '.join(map(str, self.files))}"), *proofs, *(line(text) for text in self.warnings)]
 
 
 def _silent(what: str) -> None:
@@ -153,6 +152,20 @@ def _proved(model: Model, exported: Path, proof: Proof, against: str, seed: int,
         return written.read_back(model, exported, seed)
     truth = import_module(ENGINES[against]).engine(model) if against else None
     return run(model, exported, seed=seed, progress=progress, truth=truth)
+
+
+def compare(a: PathLike, b: PathLike) -> Comparison:
+    """The weights of two files, gate by gate, whatever their conventions.
+
+    Args:
+        a, b: files of any readable kind: Keras, ONNX, PyTorch, safetensors, NumPy.
+
+    Raises:
+        InvalidModel, Unsupported, OSError: one of them cannot be read.
+    """
+    from converter.comparing.compare import compare as compared
+
+    return compared(a, b)
 
 
 def convert(

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from converter.verification import Report
+
 MAX_MESSAGE = 600
 
 
@@ -46,3 +52,16 @@ class Unsupported(ConversionError):
 
 class InvalidPlugin(ConversionError):
     """A file that the user names with --plugin is broken; the model may be right."""
+
+
+class VerificationFailed(ConversionError):
+    """The model was converted, but the exported file does not do the same; it was removed unless it was to be kept.
+
+    Attributes:
+        report: what differs.
+        files: what was kept.
+    """
+
+    def __init__(self, report: Report, files: tuple[Path, ...]) -> None:
+        self.report, self.files = report, files
+        super().__init__("; ".join(report.failures))

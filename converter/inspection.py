@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from converter.lines import Shown, of_inspection
 from converter.model import LayerInfo, Model, Node, Shape
 from converter.model.layers import Cell, ConvLSTMCell, GRUCell, LSTMCell, Recurrent, SimpleRNNCell
 
@@ -51,8 +52,8 @@ class Port:
     dtype: str
 
 
-@dataclass(frozen=True)
-class Inspection:
+@dataclass(frozen=True, repr=False)
+class Inspection(Shown):
     """A whole model, as `convert inspect` shows it."""
 
     name: str
@@ -66,6 +67,14 @@ class Inspection:
     states: tuple[Port, ...]
     parameters: int
     warnings: tuple[str, ...]
+
+    def summary(self) -> str:
+        """The model, and how large it is."""
+        return f"{self.name or self.path}, {len(self.layers)} layers, {self.parameters:,} parameters"
+
+    def lines(self) -> list[str]:
+        """A table of layers, then inputs, outputs, states and the number of parameters."""
+        return of_inspection(self)
 
     def as_json(self) -> dict[str, Any]:
         """The same as JSON values."""

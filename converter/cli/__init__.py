@@ -1,1 +1,1 @@
-"""The command line: the only place that prints. `main` joins the commands, `lines` makes results into text."""
+"""The command line: the only place that prints. `main` finds the command, each command has a module of its own."""

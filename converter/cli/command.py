@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from converter import lines
 from converter.api import ENGINES
-from converter.cli import lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

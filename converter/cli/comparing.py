@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from converter.cli import lines
+from converter import lines
 from converter.cli.command import DONE, NOT_PROVED, Command, print_json
 
 
@@ -22,9 +22,9 @@ def _declare_compare(parser: argparse.ArgumentParser) -> None:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    from converter.comparing.compare import compare
+    from converter import api
 
-    report = compare(arguments.model, arguments.other)
+    report = api.compare(arguments.model, arguments.other)
     said = [lines.line(line) for line in report.lines()]
     _say(arguments, report.as_json(), said)
     return DONE if report.equal else NOT_PROVED

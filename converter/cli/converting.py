@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from converter.cli import lines
+from converter import lines
 from converter.cli.command import (
     DONE,
     NOT_PROVED,
@@ -21,7 +21,7 @@ from converter.cli.command import (
 from converter.exporters import EXPORTERS
 
 if TYPE_CHECKING:
-    from converter.api import VerificationFailed
+    from converter.errors import VerificationFailed
 
 EXAMPLES = """\
 other commands:
@@ -64,7 +64,7 @@ def _convert(arguments: argparse.Namespace) -> int:
                 force=arguments.force, check=not arguments.no_verify, keep=arguments.keep, strict=arguments.strict,
                 against=arguments.against or "", progress=progress,
             )  # fmt: skip
-        except api.VerificationFailed as failed:
+        except VerificationFailed as failed:
             return _not_proved(arguments, failed)
     warn(done.warnings)
     names = [str(file) for file in done.files]

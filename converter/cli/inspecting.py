@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from converter.cli import lines
+from converter import lines
 from converter.cli.command import DONE, Command, declare_reading, names_in, print_json, warn
 
 EXAMPLES = """\

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from converter.cli import lines
+from converter import lines
 from converter.cli.command import REFUSED, USAGE, Command
 from converter.cli.comparing import COMPARE, CONVENTIONS
 from converter.cli.converting import CONVERT

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from converter.cli import lines
+from converter import lines
 from converter.cli.command import (
     DONE,
     NOT_PROVED,

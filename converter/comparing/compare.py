@@ -20,6 +20,7 @@ from converter.comparing.part import Part
 from converter.comparing.parts import parts_of
 from converter.errors import ConversionError, InvalidModel
 from converter.gates import Cell
+from converter.lines import Shown
 from converter.model import Array
 
 ROUNDING_ULPS = 8
@@ -79,8 +80,8 @@ class Pair:
         return max((finding.verdict for finding in self.findings), key=_RANK.__getitem__, default="equal")
 
 
-@dataclass(frozen=True)
-class Report:
+@dataclass(frozen=True, repr=False)
+class Comparison(Shown):
     """The comparison of two files.
 
     Attributes:
@@ -91,6 +92,10 @@ class Report:
     pairs: tuple[Pair, ...]
     only_a: tuple[str, ...]
     only_b: tuple[str, ...]
+
+    def summary(self) -> str:
+        """The verdict, and over how many layers."""
+        return f"{'equal' if self.equal else 'NOT equal'}, {len(self.pairs)} pairs of layers"
 
     @property
     def equal(self) -> bool:
@@ -136,7 +141,7 @@ def _told(finding: Finding) -> str:
     )
 
 
-def compare(a: Path | str, b: Path | str) -> Report:
+def compare(a: Path | str, b: Path | str) -> Comparison:
     """Compares the weights of two readable files.
 
     Raises:
@@ -154,7 +159,7 @@ def compare(a: Path | str, b: Path | str) -> Report:
     return compare_parts(*sides)
 
 
-def compare_parts(a: list[Part], b: list[Part]) -> Report:
+def compare_parts(a: list[Part], b: list[Part]) -> Comparison:
     """Compares two lists of layers."""
     waiting: dict[tuple[object, ...], list[Part]] = {}
     for part in b:
@@ -167,7 +172,7 @@ def compare_parts(a: list[Part], b: list[Part]) -> Report:
         else:
             only_a.append(part.name)
     left = {id(part) for parts in waiting.values() for part in parts}
-    return Report(tuple(pairs), tuple(only_a), tuple(part.name for part in b if id(part) in left))
+    return Comparison(tuple(pairs), tuple(only_a), tuple(part.name for part in b if id(part) in left))
 
 
 def _pair(a: Part, b: Part) -> Pair:

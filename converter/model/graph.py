@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from converter.lines import Shown
+
 if TYPE_CHECKING:
     from converter.model.layers import Layer
 
@@ -182,8 +184,8 @@ class Provenance:
     sha256: str = ""
 
 
-@dataclass(frozen=True, eq=False)
-class Model:
+@dataclass(frozen=True, eq=False, repr=False)
+class Model(Shown):
     """A whole model.
 
     Attributes:
@@ -205,3 +207,8 @@ class Model:
     layers: tuple[LayerInfo, ...]
     source: Provenance
     warnings: tuple[str, ...] = ()
+
+    def summary(self) -> str:
+        """Its name, size and origin."""
+        origin = ", ".join(part for part in (self.source.format, self.source.era) if part)
+        return f"{self.name!r}, {len(self.layers)} layers, {len(self.nodes)} nodes; {origin}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from converter.lines import Shown, of_report
+
 FACTOR = 10.0  # how much worse than the float32 reference a right runtime may be
 
 
@@ -71,8 +73,8 @@ class OutputError:
         return not self.note and (self.allowed is None or self.error <= self.allowed)
 
 
-@dataclass(frozen=True)
-class Report:
+@dataclass(frozen=True, repr=False)
+class Report(Shown):
     """Original and exported file, side by side.
 
     Attributes:
@@ -92,6 +94,15 @@ class Report:
     outputs: tuple[OutputError, ...]
     failures: tuple[str, ...]
     notes: tuple[str, ...] = ()
+
+    def summary(self) -> str:
+        """The verdict, and the largest difference."""
+        verdict = "proved" if self.passed else f"not proved, {self.failures[0]}"
+        return f"{verdict}; end-to-end error {self.error:.1e} against {self.against}"
+
+    def lines(self) -> list[str]:
+        """The verdict and both numbers."""
+        return [self.summary(), *of_report(self)]
 
     @property
     def passed(self) -> bool:

@@ -1,7 +1,8 @@
-"""Results as lines of text, safe for a terminal whatever a file holds. Prints nothing."""
+"""Results as lines of text, safe for a terminal and a notebook whatever a file holds. Prints nothing."""
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,24 @@ if TYPE_CHECKING:
 
 MAX_LINE = 1000
 MAX_CELL = 60
+
+
+class Shown:
+    """A result that says in one line what it is, and in a notebook all that the command line would print of it."""
+
+    def summary(self) -> str:
+        """What it is, in one line."""
+        raise NotImplementedError
+
+    def lines(self) -> list[str]:
+        """All of it."""
+        return [self.summary()]
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {line(self.summary())}>"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(chr(10).join(self.lines()))}</pre>"
 
 
 def line(text: object) -> str:
