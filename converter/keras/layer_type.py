@@ -96,7 +96,6 @@ class LayerType:
         aliases: other names of the class, in any version.
         keras1: how Keras 1 writes its configuration.
         unwritten: versions that write its configuration without its arguments.
-        refused: why this class of Keras' own cannot be converted; only plugins can supply it.
         note: restriction, for the table in the README.
     """
 
@@ -119,5 +118,4 @@ class LayerType:
     aliases: tuple[str, ...] = ()
     keras1: Keras1 = Keras1()
     unwritten: str = ""
-    refused: str = ""
     note: str = ""

@@ -9,8 +9,7 @@ from typing import Any
 from converter.keras.architecture.dialects import is_foreign
 from converter.keras.eras.switches import Era
 from converter.keras.layer_type import LayerType
-from converter.keras.layers import LAYERS
-from converter.keras.layers.index import ALIASES
+from converter.keras.layers.refused import REFUSED
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +35,8 @@ class Context:
         name = str(raw.get("class_name"))
         if name == "Lambda":
             names = [f"Lambda:{own}"]
-        elif isinstance(raw.get("module"), str) and not is_foreign(raw) and not is_refused(name):
+        elif isinstance(raw.get("module"), str) and not is_foreign(raw) and name not in REFUSED:
             return ""
         else:
             names = [str(raw.get("registered_name")), name, name.rpartition(">")[2]]
         return next((key for key in names if key in self.plugins), "")
-
-
-def is_refused(class_name: str) -> bool:
-    """Whether a class of Keras' own is one that this program cannot convert."""
-    row = LAYERS.get(ALIASES.get(class_name, class_name))
-    return row is not None and bool(row.refused)

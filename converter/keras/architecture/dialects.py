@@ -1,5 +1,4 @@
-"""Keras 1 and 2 spellings turned into Keras 3's, by the rows of the classes. Only names change here, never a meaning.
-"""
+"""Keras 1 and 2 spellings turned into Keras 3's, by the rows of the classes. Names change here, never a meaning."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from converter.keras.architecture.inbound import call_specs, refs
 from converter.keras.eras.switches import Era
 from converter.keras.layer_type import LayerType
 from converter.keras.layers import LAYERS
+from converter.keras.layers.refused import REFUSED
 from converter.keras.schema import Config, validate
 from converter.keras.spec import CallSpec, LayerSpec, ModelSpec, Opaque, Ref
 
@@ -57,12 +58,16 @@ def layer_name(raw: Mapping[str, Any]) -> str:
 def _parse_leaf(raw: Mapping[str, Any], context: Context, name: str, own: str, depth: int) -> LayerSpec:
     row = LAYERS.get(name)
     if row is None:
-        raise dialects.custom(raw)
-    if row.refused:
-        raise Unsupported(f"{name}, a class of Keras' own, {row.refused}", hint=dialects.SUPPLY)
+        raise refused(name) if name in REFUSED else dialects.custom(raw)
     told = dialects.config(name, row, raw["config"], context.era, context.ordering)
     config = validate(row.config, told | {"name": own})
     return _leaf(row, config, context, name, str(raw["class_name"]), depth)
+
+
+def refused(name: str) -> Unsupported:
+    """The refusal of a class of Keras' own."""
+    why = f"{name} is a class of Keras' own that is not converted: {REFUSED[name]}"
+    return Unsupported(why, hint=dialects.SUPPLY)
 
 
 def _parse_plugged(raw: Mapping[str, Any], context: Context, key: str, own: str, depth: int) -> LayerSpec:

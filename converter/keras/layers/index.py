@@ -96,6 +96,8 @@ ALIASES: Mapping[str, str] = {
     "Convolution1DTranspose": "Conv1DTranspose",
     "Convolution2DTranspose": "Conv2DTranspose",
     "Deconvolution2D": "Conv2DTranspose",
+    "Deconv2D": "Conv2DTranspose",
     "Convolution3DTranspose": "Conv3DTranspose",
     "Deconvolution3D": "Conv3DTranspose",
+    "Deconv3D": "Conv3DTranspose",
 }

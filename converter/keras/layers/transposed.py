@@ -152,8 +152,8 @@ def _output_padding(given: Ints, windows: Spans) -> tuple[int, ...]:
 
 _OLD_NAMES = {
     "1D": ("Convolution1DTranspose",),
-    "2D": ("Convolution2DTranspose", "Deconvolution2D"),
-    "3D": ("Convolution3DTranspose", "Deconvolution3D"),
+    "2D": ("Convolution2DTranspose", "Deconvolution2D", "Deconv2D"),
+    "3D": ("Convolution3DTranspose", "Deconvolution3D", "Deconv3D"),
 }
 
 TYPES: dict[str, LayerType] = {
