@@ -1,8 +1,8 @@
 """Protobuf messages of TensorFlow and ONNX, as far as readers need them: one table, made a private descriptor pool.
 
 Field numbers and types are those of the files named beside each message, all under `tensorflow/core/protobuf` or
-`tensorflow/core/framework` of tensorflow/tensorflow. What the table leaves out (functions above all) is
-skipped unread. The pool is our own, so a TensorFlow in the same process is neither needed nor disturbed.
+`tensorflow/core/framework` of tensorflow/tensorflow. What the table leaves out is skipped
+unread. The pool is our own, so a TensorFlow in the same process is neither needed nor disturbed.
 """
 
 from __future__ import annotations
@@ -59,16 +59,35 @@ _SCHEMA: dict[str, tuple[tuple[int, str, str], ...]] = {
     "SavedConcreteFunction": ((2, "bound_inputs", "*int32"),),
     "ConcreteFunctionEntry": ((1, "key", "string"), (2, "value", "SavedConcreteFunction")),
     "SavedObjectGraph": ((1, "nodes", "*SavedObject"), (2, "concrete_functions", "*ConcreteFunctionEntry")),
-    # graph.proto, node_def.proto, attr_value.proto, tensor.proto: as far as constants need them
+    # graph.proto, node_def.proto, function.proto, op_def.proto, attr_value.proto, tensor.proto
     "Tensor": (
         (1, "dtype", "int32"), (2, "tensor_shape", "TensorShape"), (4, "tensor_content", "bytes"),
-        (8, "string_val", "*bytes"), (10, "int64_val", "*int64"),
+        (5, "float_val", "*float"), (6, "double_val", "*double"), (7, "int_val", "*int32"), (8, "string_val", "*bytes"),
+        (9, "scomplex_val", "*float"), (10, "int64_val", "*int64"), (11, "bool_val", "*bool"),
+        (13, "half_val", "*int32"), (16, "uint32_val", "*uint32"), (17, "uint64_val", "*uint64"),
     ),
-    "AttrValue": ((8, "tensor", "?Tensor"),),
+    "FunctionName": ((1, "name", "string"),),
+    "AttrList": (
+        (2, "s", "*bytes"), (3, "i", "*int64"), (4, "f", "*float"), (5, "b", "*bool"), (6, "type", "*int32"),
+        (7, "shape", "*TensorShape"),
+    ),
+    "AttrValue": (
+        (1, "list", "?AttrList"), (2, "s", "?bytes"), (3, "i", "?int64"), (4, "f", "?float"), (5, "b", "?bool"),
+        (6, "type", "?int32"), (7, "shape", "?TensorShape"), (8, "tensor", "?Tensor"), (10, "func", "?FunctionName"),
+    ),
     "AttrEntry": ((1, "key", "string"), (2, "value", "AttrValue")),
-    "NodeDef": ((1, "name", "string"), (2, "op", "string"), (5, "attr", "*AttrEntry")),
-    "GraphDef": ((1, "node", "*NodeDef"),),
-    # meta_graph.proto
+    "NodeDef": ((1, "name", "string"), (2, "op", "string"), (3, "input", "*string"), (5, "attr", "*AttrEntry")),
+    "ArgDef": ((1, "name", "string"), (3, "type", "int32")),
+    "OpDef": ((1, "name", "string"), (2, "input_arg", "*ArgDef"), (3, "output_arg", "*ArgDef")),
+    "TextEntry": ((1, "key", "string"), (2, "value", "string")),
+    "FunctionDef": (
+        (1, "signature", "OpDef"), (3, "node_def", "*NodeDef"), (4, "ret", "*TextEntry"), (5, "attr", "*AttrEntry"),
+        (6, "control_ret", "*TextEntry"),
+    ),
+    "FunctionDefLibrary": ((1, "function", "*FunctionDef"),),
+    "GraphDef": ((1, "node", "*NodeDef"), (2, "library", "FunctionDefLibrary")),
+    # meta_graph.proto, saver.proto
+    "SaverDef": ((1, "filename_tensor_name", "string"), (3, "restore_op_name", "string")),
     "TensorInfo": ((1, "name", "string"), (2, "dtype", "int32"), (3, "tensor_shape", "TensorShape")),
     "TensorInfoEntry": ((1, "key", "string"), (2, "value", "TensorInfo")),
     "SignatureDef": (
@@ -80,7 +99,8 @@ _SCHEMA: dict[str, tuple[tuple[int, str, str], ...]] = {
     "MetaInfoDef": ((4, "tags", "*string"), (5, "tensorflow_version", "string")),
     "MetaGraphDef": (
         (1, "meta_info_def", "MetaInfoDef"),
-        (2, "graph_def", "bytes"),  # a GraphDef, unread until somebody asks for a constant
+        (2, "graph_def", "bytes"),  # a GraphDef, unread until somebody asks for it
+        (3, "saver_def", "SaverDef"),
         (5, "signature_def", "*SignatureDefEntry"),
         (7, "object_graph_def", "SavedObjectGraph"),
     ),

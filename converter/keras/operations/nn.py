@@ -69,6 +69,8 @@ def kernel_of(o: Ops, kernel: Operand, dtype: str) -> Weight:
     """
     if isinstance(kernel, Value):
         raise Unsupported("a convolution with a kernel that the model computes")
+    if isinstance(kernel, Weight):
+        return kernel.astype(dtype)
     return constant(f"{o.path}/kernel", array_of(kernel)).astype(dtype)
 
 

@@ -1,0 +1,95 @@
+"""Kernels of convolutions, pooling, normalisation and Fourier transforms, on `reference_lstm` and NumPy's FFT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from converter.errors import Unsupported, clean
+from converter.model import Array
+from reference_lstm import conv
+
+Attributes = Mapping[str, Any]
+
+
+def window(a: Attributes, key: str, rank: int, default: int = 1) -> tuple[int, ...]:
+    """Sizes along the spatial axes, of an attribute that has one for each axis."""
+    given = list(a.get(key) or [default] * (rank + 2))
+    first = str(a.get("data_format", "NHWC")).startswith("NC")
+    return tuple(given[2:] if first else given[1:-1])
+
+
+def channels(a: Attributes) -> str:
+    """Where the channels are, in Keras' words."""
+    return "channels_first" if str(a.get("data_format", "NHWC")).startswith("NC") else "channels_last"
+
+
+def padding(a: Attributes) -> str:
+    """ "valid" or "same".
+
+    Raises:
+        Unsupported: explicit paddings.
+    """
+    name = str(a.get("padding", "VALID")).lower()
+    if name not in ("valid", "same"):
+        raise Unsupported(f"padding {clean(name, 40)}")
+    return name
+
+
+def _conv(rank: int) -> Callable[..., Array]:
+    def kernel(a: Attributes, x: Array, weights: Array) -> Array:
+        depth = x.shape[1 if channels(a) == "channels_first" else -1]
+        return conv.convolve(
+            x, weights, strides=window(a, "strides", rank), padding=padding(a),
+            dilation=window(a, "dilations", rank), groups=depth // weights.shape[-2], data_format=channels(a),
+        )  # fmt: skip
+
+    return kernel
+
+
+def _depthwise(a: Attributes, x: Array, weights: Array) -> Array:
+    shape = (*weights.shape[:2], 1, weights.shape[2] * weights.shape[3])
+    return conv.convolve(
+        x, weights.reshape(shape), strides=window(a, "strides", 2), padding=padding(a),
+        dilation=window(a, "dilations", 2), groups=weights.shape[2], data_format=channels(a),
+    )  # fmt: skip
+
+
+def _pool(kind: str, rank: int) -> Callable[..., Array]:
+    def kernel(a: Attributes, x: Array) -> Array:
+        return conv.pool(x, kind, window=window(a, "ksize", rank), strides=window(a, "strides", rank),
+                         padding=padding(a), data_format=channels(a))  # fmt: skip
+
+    return kernel
+
+
+def _batch_norm(a: Attributes, x: Array, scale: Array, offset: Array, mean: Array, variance: Array) -> tuple[Any, ...]:
+    if a.get("is_training", True):
+        raise Unsupported("a batch normalization that trains")
+    inner = [1] * (x.ndim - 2)
+    along = [(-1, *inner) if channels(a) == "channels_first" else (-1,)] * 4
+    s, o, m, v = (w.reshape(shape) for w, shape in zip((scale, offset, mean, variance), along, strict=True))
+    y = (x - m) * (s / np.sqrt(v + np.asarray(a.get("epsilon", 1e-4), v.dtype))) + o
+    return y.astype(x.dtype, copy=False), mean, variance, mean, variance, variance
+
+
+def _complex(x: Array) -> type:
+    return np.complex128 if x.dtype in (np.float64, np.complex128) else np.complex64
+
+
+def _real(x: Array) -> type:
+    return np.float64 if x.dtype == np.complex128 else np.float32
+
+
+NN: Mapping[str, Callable[..., Any]] = {
+    "Conv2D": _conv(2), "Conv3D": _conv(3), "DepthwiseConv2dNative": _depthwise,
+    "MaxPool": _pool("max", 2), "AvgPool": _pool("average", 2), "MaxPool3D": _pool("max", 3),
+    "AvgPool3D": _pool("average", 3),
+    **dict.fromkeys(("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"), _batch_norm),
+    "RFFT": lambda a, x, n: np.fft.rfft(x, int(n[0])).astype(_complex(x)),
+    "IRFFT": lambda a, x, n: np.fft.irfft(x, int(n[0])).astype(_real(x)),
+    "FFT": lambda a, x: np.fft.fft(x).astype(x.dtype), "IFFT": lambda a, x: np.fft.ifft(x).astype(x.dtype),
+    "Complex": lambda a, x, y: (x + 1j * y).astype(_complex(x)),
+}  # fmt: skip

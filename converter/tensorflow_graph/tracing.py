@@ -1,0 +1,178 @@
+"""What a loop does with its variables, found by following them through its bodies; nothing is computed.
+
+Counters count up by one, lists are read at the counter or written, what is given back as it came is invariant, and
+what is left are the states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from converter.errors import Unsupported
+from converter.tensorflow_graph.definitions import Body, Library, Step
+from converter.tensorflow_graph.running import CALLS, LOOPS, body_of
+from converter.tensorflow_graph.walking import Walk
+
+
+class NotRecurrent(Unsupported):
+    """The loop does something that no recurrent layer does."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """Some tensor, and the arguments it is computed from."""
+
+    reads: frozenset[int]
+
+
+@dataclass(frozen=True, eq=False)
+class Counter:
+    """A variable that starts at 0, plus a number."""
+
+    argument: int
+    offset: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """A counter is below each of these: arguments or numbers."""
+
+    limits: tuple[Any, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ListTrace:
+    """A list, and what is written to it: index and tensor."""
+
+    argument: int
+    index: Any = None
+    written: Trace | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Roles:
+    """What the variables of a loop are for, by their numbers.
+
+    Attributes:
+        counters: count steps.
+        limits: the loop goes on while the counter is below each: numbers of invariant variables, or ints.
+        read: lists read at the counter.
+        written: list -> whether it is written at the counter (else always at 0), and what the element is made from.
+        states: change from step to step.
+        scalars: floating constants in the body.
+    """
+
+    counters: tuple[int, ...]
+    limits: tuple[Any, ...]
+    read: tuple[int, ...]
+    written: Mapping[int, tuple[bool, Trace]]
+    states: tuple[int, ...]
+    scalars: tuple[float, ...]
+
+
+class _Tracing:
+    def __init__(self, library: Library) -> None:
+        self.library, self.read, self.scalars = library, set[int](), set[float]()
+
+    def step(self, step: Step, inputs: Sequence[Any], walk: Walk) -> Sequence[Any]:
+        if step.op in CALLS:
+            return walk.call(body_of(step, self.library), inputs)
+        if step.op in LOOPS:
+            raise NotRecurrent("a loop within a loop")
+        if step.op == "Const":
+            value = step.attributes["value"]
+            if value.size == 1 and value.dtype.kind == "f":
+                self.scalars.add(float(np.ravel(value)[0]))
+            return [value]
+        if step.op in ("Identity", "EnsureShape"):
+            return inputs
+        special = self._special(step, inputs)
+        if special is not None:
+            return [special]
+        reads = frozenset[int]().union(*(_reads(x) for x in inputs))
+        return [Trace(reads)] * max(2, int(step.attributes.get("num", 0)), int(step.attributes.get("num_split", 0)))
+
+    def _special(self, step: Step, inputs: Sequence[Any]) -> Any:
+        first = inputs[0] if inputs else None
+        if isinstance(first, Counter) and step.op in ("Add", "AddV2") and isinstance(inputs[1], np.ndarray):
+            return Counter(first.argument, first.offset + int(inputs[1]))
+        if isinstance(first, Counter) and step.op == "Less":
+            return Bound((inputs[1],))
+        if step.op == "LogicalAnd" and all(isinstance(x, Bound) for x in inputs):
+            return Bound((*inputs[0].limits, *inputs[1].limits))
+        if step.op in ("TensorListGetItem", "TensorArrayReadV3"):
+            items, index = (inputs[0], inputs[1]) if step.op == "TensorListGetItem" else (inputs[2], inputs[1])
+            if isinstance(items, ListTrace) and isinstance(index, Counter) and not index.offset:
+                self.read.add(items.argument)
+                return Trace(frozenset({items.argument}))
+            raise NotRecurrent("a list that is not read step by step")
+        if step.op in ("TensorListSetItem", "TensorArrayWriteV3"):
+            array = step.op == "TensorArrayWriteV3"
+            items, index, value = (inputs[3], inputs[1], inputs[2]) if array else inputs
+            if isinstance(items, ListTrace) and items.written is None:
+                return ListTrace(items.argument, index, Trace(_reads(value)))
+            raise NotRecurrent("a list that is written to twice")
+        return None
+
+
+def _reads(x: Any) -> frozenset[int]:
+    if isinstance(x, Trace):
+        return x.reads
+    return frozenset({x.argument}) if isinstance(x, Counter | ListTrace) else frozenset()
+
+
+def roles_of(library: Library, cond: Body, body: Body, lists: Sequence[bool], zeros: Sequence[bool]) -> Roles:
+    """What the variables of a loop are for.
+
+    Args:
+        lists: which of them are lists. zeros: which are the whole number 0 at first.
+
+    Raises:
+        NotRecurrent: the loop does something else than going along lists step by step.
+    """
+    arguments: list[Any] = []
+    for k, (is_list, is_zero) in enumerate(zip(lists, zeros, strict=True)):
+        arguments.append(ListTrace(k) if is_list else Counter(k) if is_zero else Trace(frozenset({k})))
+    tracing = _Tracing(library)
+    (bound,) = Walk(tracing).call(cond, arguments)
+    if not isinstance(bound, Bound):
+        raise NotRecurrent("a loop whose end depends on what it computes")
+    results = Walk(tracing).call(body, arguments)
+    counters, states, written = [], [], {}
+    for k, (before, after) in enumerate(zip(arguments, results, strict=True)):
+        if after is before:
+            continue
+        if isinstance(before, Counter):
+            if not isinstance(after, Counter) or (after.argument, after.offset) != (k, 1):
+                raise NotRecurrent("a counter that does not count by one")
+            counters.append(k)
+        elif isinstance(before, ListTrace):
+            if not isinstance(after, ListTrace) or after.argument != k or after.written is None:
+                raise NotRecurrent("a list that becomes another")
+            written[k] = (_at_counter(after.index), after.written)
+        else:
+            states.append(k)
+    limits = tuple(_limit(limit, arguments) for limit in bound.limits)
+    return Roles(tuple(counters), limits, tuple(sorted(tracing.read)), written, tuple(states), tuple(tracing.scalars))
+
+
+def _at_counter(index: Any) -> bool:
+    if isinstance(index, Counter) and not index.offset:
+        return True
+    if isinstance(index, np.ndarray) and index.size == 1 and int(index) == 0:
+        return False
+    raise NotRecurrent("a list that is not written step by step")
+
+
+def _limit(limit: Any, arguments: Sequence[Any]) -> Any:
+    """The number of the argument, in a tuple, or the number itself."""
+    if isinstance(limit, np.ndarray):
+        return int(limit)
+    place = next((k for k, argument in enumerate(arguments) if argument is limit), None)
+    if place is None:
+        raise NotRecurrent("a loop whose end depends on what it computes")
+    return (place,)
