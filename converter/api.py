@@ -62,6 +62,8 @@ def load(
     architecture: PathLike | None = None,
     outputs: Sequence[str] = (),
     plugins: Sequence[PathLike] = (),
+    route: str = "",
+    signature: str = "",
 ) -> Model:
     """Reads any supported Keras file as a neutral model.
 
@@ -70,6 +72,9 @@ def load(
         architecture: a JSON or YAML file, for files that hold weights alone.
         outputs: layers whose outputs become the model's; by default the model's own.
         plugins: Python files that explain layers of your own, see `converter.plugin`. They are run.
+        route: "keras" or "graph": how a SavedModel is read, by Keras' configuration or by its function graph; by
+            default by the first that serves.
+        signature: of a SavedModel, which is then read by its function graph.
 
     Raises:
         InvalidModel: the file is broken.
@@ -85,7 +90,9 @@ def load(
         from converter.keras.architecture.plugins import load_plugins
 
         rows = load_plugins([Path(plugin) for plugin in plugins])
-    return prune(readers.load(Path(path), Path(architecture) if architecture else None, tuple(outputs), rows))
+    return prune(
+        readers.load(Path(path), Path(architecture) if architecture else None, tuple(outputs), rows, route, signature)
+    )
 
 
 def load_or_arrays(
@@ -93,10 +100,12 @@ def load_or_arrays(
     architecture: PathLike | None = None,
     outputs: Sequence[str] = (),
     plugins: Sequence[PathLike] = (),
+    route: str = "",
+    signature: str = "",
 ) -> Model:
     """As `load`, but a model that cannot be converted comes as its arrays alone, with a warning that says why."""
     try:
-        return load(path, architecture, outputs, plugins)
+        return load(path, architecture, outputs, plugins, route, signature)
     except Unsupported as why:
         from converter.readers.bare import arrays_of
 
@@ -176,6 +185,8 @@ def convert(
     architecture: PathLike | None = None,
     outputs: Sequence[str] = (),
     plugins: Sequence[PathLike] = (),
+    route: str = "",
+    signature: str = "",
     opset: int | None = None,
     force: bool = False,
     check: bool = True,
@@ -189,7 +200,7 @@ def convert(
     The files are written in a temporary folder beside the target and moved when all is well.
 
     Args:
-        source, architecture, outputs, plugins: see `load`.
+        source, architecture, outputs, plugins, route, signature: see `load`.
         target: the file to write; by default beside `source`, with the suffix of the format.
         to: the format, a key of `converter.exporters.EXPORTERS`.
         opset: of ONNX; by default the oldest that serves.
@@ -215,7 +226,7 @@ def convert(
     goal = Path(target) if target is not None else default_target(Path(source), to)
     _guard(Path(source), goal, force)
     progress("reading")
-    model = (load if row.architecture else load_or_arrays)(source, architecture, outputs, plugins)
+    model = (load if row.architecture else load_or_arrays)(source, architecture, outputs, plugins, route, signature)
     poisoned = non_finite(model)
     warnings = (*model.warnings, *poisoned, *row.warnings(model))
     if strict and warnings:

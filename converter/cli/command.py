@@ -34,6 +34,11 @@ def declare_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--architecture", metavar="FILE", help="JSON or YAML, for files that hold weights alone")
     outputs = "layers whose outputs become the model's; MODEL/LAYER in a nested one"
     parser.add_argument("--outputs", metavar="L1,L2", default="", help=outputs)
+    route = "read a SavedModel by its Keras configuration or by its function graph (default: the first that serves)"
+    parser.add_argument("--route", choices=("keras", "graph"), default="", help=route)
+    parser.add_argument(
+        "--signature", metavar="NAME", default="", help="which function of a SavedModel's graph to read"
+    )
     parser.add_argument(
         "--plugin", metavar="FILE", action="append", default=[], help="Python file with layers of your own; it is run"
     )

@@ -60,7 +60,8 @@ def _convert(arguments: argparse.Namespace) -> int:
         try:
             done = api.convert(
                 arguments.model, arguments.output, to=arguments.to, architecture=arguments.architecture,
-                outputs=names_in(arguments.outputs), plugins=arguments.plugin, opset=arguments.opset,
+                outputs=names_in(arguments.outputs), plugins=arguments.plugin, route=arguments.route,
+                signature=arguments.signature, opset=arguments.opset,
                 force=arguments.force, check=not arguments.no_verify, keep=arguments.keep, strict=arguments.strict,
                 against=arguments.against or "", progress=progress,
             )  # fmt: skip

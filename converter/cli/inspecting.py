@@ -23,7 +23,9 @@ def _inspect(arguments: argparse.Namespace) -> int:
     from converter import api
 
     names = names_in(arguments.outputs)
-    found = api.inspect(api.load_or_arrays(arguments.model, arguments.architecture, names, arguments.plugin))
+    route, signature = arguments.route, arguments.signature
+    model = api.load_or_arrays(arguments.model, arguments.architecture, names, arguments.plugin, route, signature)
+    found = api.inspect(model)
     warn(found.warnings)
     if arguments.json:
         print_json(found.as_json())

@@ -39,7 +39,10 @@ def _verify(arguments: argparse.Namespace) -> int:
 
     with progress_shown() as progress:
         progress("reading")
-        model = api.load(arguments.model, arguments.architecture, names_in(arguments.outputs), arguments.plugin)
+        model = api.load(
+            arguments.model, arguments.architecture, names_in(arguments.outputs), arguments.plugin, arguments.route,
+            arguments.signature,
+        )  # fmt: skip
         against = arguments.against or ""
         report = api.verify(model, Path(arguments.exported), against=against, seed=arguments.seed, progress=progress)
     warn(model.warnings)

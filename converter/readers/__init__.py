@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from converter.errors import ConversionError, InvalidModel
+from converter.errors import ConversionError, InvalidModel, Unsupported
 
 if TYPE_CHECKING:
     from converter.keras.layer_type import LayerType
@@ -108,18 +108,58 @@ def load(
     architecture: Path | None = None,
     outputs: tuple[str, ...] = (),
     plugins: Mapping[str, LayerType] | None = None,
+    route: str = "",
+    signature: str = "",
 ) -> Model:
     """The neutral model of a Keras file, of an ONNX file or of a PyTorch state_dict.
+
+    A SavedModel whose Keras configuration is missing or cannot be converted is read by its function graph.
 
     Args:
         path: a file, a folder, or the prefix of a checkpoint.
         architecture: JSON or YAML, for files that hold weights only; it replaces the file's own architecture.
         outputs: names of layers whose outputs the model shall have instead of its own.
         plugins: layers that the user supplies, see `converter.plugin`.
+        route: "keras" or "graph", to read a SavedModel by the one alone; "" for the first that serves.
+        signature: of a SavedModel, to be read by its function graph.
 
     Raises:
         ConversionError: the file is broken, or cannot be converted exactly.
     """
+    if route == "graph" or signature:
+        return _by_graph(path, signature)
+    try:
+        return _by_architecture(path, architecture, outputs, plugins)
+    except Unsupported as why:
+        if route or architecture or outputs or find(path) != "saved_model":
+            raise
+        return _by_graph(path, "", why)
+
+
+def _by_graph(path: Path, signature: str, why: Unsupported | None = None) -> Model:
+    """A SavedModel by its function graph.
+
+    Args:
+        why: the reason why it is not read by its Keras configuration, where there is one.
+    """
+    if find(path) != "saved_model":
+        raise Unsupported("only a SavedModel has a function graph", where=path.name)
+    from converter.readers.common import NoConfiguration
+    from converter.readers.function_graph import load as load_graph
+
+    try:
+        return load_graph(path, signature)
+    except Unsupported as neither:
+        if why is None or isinstance(why, NoConfiguration):
+            raise
+        raise type(why)(
+            f"{why.what}; nor by its function graph: {neither}", where=why.where, hint=why.hint
+        ) from neither
+
+
+def _by_architecture(
+    path: Path, architecture: Path | None, outputs: tuple[str, ...], plugins: Mapping[str, LayerType] | None
+) -> Model:
     for format_name, name in () if architecture or outputs else OTHERS.items():
         if importlib.import_module(format_name).sniff(path):
             return _loaded(importlib.import_module(name), path)

@@ -18,6 +18,10 @@ class NoArchitecture(Unsupported):
     """The file holds weights alone."""
 
 
+class NoConfiguration(Unsupported):
+    """The file holds a model, but no configuration of Keras."""
+
+
 def parse_architecture(text: str, place: str) -> Mapping[str, Any]:
     """A model's JSON: an object with `class_name` and `config`. One that was dumped twice, into a JSON text, too.
 

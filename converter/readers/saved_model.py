@@ -26,7 +26,7 @@ from converter.formats.tensor_bundle import DTYPES, STRING, Bundle, open_bundle
 from converter.formats.text import decode, parse_json
 from converter.keras.source import FlatWeights, Source
 from converter.model import Shape
-from converter.readers.common import NEEDS_ARCHITECTURE, as_architecture, provenance
+from converter.readers.common import NEEDS_ARCHITECTURE, NoConfiguration, as_architecture, provenance
 from converter.readers.grouping import by_first_name
 from converter.readers.object_graph import named_weights, object_graph
 from converter.readers.saved_tables import words_at
@@ -69,7 +69,7 @@ class Signature:
 
 def sniff(path: Path) -> bool:
     """Whether `path` is a folder with a saved_model file of any form, or that file itself."""
-    folder = _folder(path)
+    folder = folder_of(path)
     return any((folder / name).is_file() for name in (PROTO, *_OTHER_FORMS))
 
 
@@ -80,8 +80,8 @@ def read(path: Path, architecture: Mapping[str, Any] | None) -> Source:
         InvalidModel: a file is missing or broken.
         Unsupported: the folder holds no configuration of a Keras model, or a form of SavedModel that is not read.
     """
-    folder = _folder(path)
-    graph = _meta_graph(folder)
+    folder = folder_of(path)
+    graph = serving_graph(folder)
     version = graph.meta_info_def.tensorflow_version
     own = _configuration(folder, graph) if architecture is None else None
     model = own if architecture is None else architecture
@@ -93,7 +93,7 @@ def read(path: Path, architecture: Mapping[str, Any] | None) -> Source:
         raise Unsupported(f"its variables are not stored by object; TensorFlow {clean(version)} wrote it")
     keras = (own or {}).get("keras_version") or _KERAS_OF_TENSORFLOW.get(_numbers(version))
     kind = f"SavedModel of TensorFlow {clean(version)}"
-    source = provenance(path, kind, keras, "tensorflow", architecture, sha256(*_files(folder)))
+    source = provenance(path, kind, keras, "tensorflow", architecture, sha256(*files_of(folder)))
     return Source(model, replace(root, tables=partial(words_at, graph)), source, _warnings(bundle))
 
 
@@ -112,7 +112,7 @@ def read_weights(path: Path) -> FlatWeights:
         InvalidModel: the variables are missing or broken.
         Unsupported: one of them holds no numbers.
     """
-    return by_first_name(named_weights(open_bundle(_folder(path) / VARIABLES)).values())
+    return by_first_name(named_weights(open_bundle(folder_of(path) / VARIABLES)).values())
 
 
 def signatures(path: Path) -> tuple[Signature, ...]:
@@ -122,7 +122,7 @@ def signatures(path: Path) -> tuple[Signature, ...]:
         InvalidModel: saved_model.pb is broken.
         Unsupported: it has another form.
     """
-    entries = sorted(_meta_graph(_folder(path)).signature_def, key=lambda entry: str(entry.key))
+    entries = sorted(serving_graph(folder_of(path)).signature_def, key=lambda entry: str(entry.key))
     return tuple(
         Signature(entry.key, _tensors(entry.value.inputs), _tensors(entry.value.outputs))
         for entry in entries
@@ -142,12 +142,17 @@ def _shape(proto: Any) -> Shape | None:
     return None if proto.unknown_rank else tuple(None if dim.size < 0 else dim.size for dim in proto.dim)
 
 
-def _folder(path: Path) -> Path:
+def folder_of(path: Path) -> Path:
+    """The folder of a SavedModel, given itself or the file in it."""
     return path.parent if path.name in (PROTO, *_OTHER_FORMS) else path
 
 
-def _meta_graph(folder: Path) -> Any:
-    """The meta graph for serving."""
+def serving_graph(folder: Path) -> Any:
+    """The meta graph for serving.
+
+    Raises:
+        InvalidModel: saved_model.pb is broken. Unsupported: it has another form.
+    """
     if not (folder / PROTO).exists():
         for name, form in _OTHER_FORMS.items():
             if (folder / name).exists():
@@ -236,12 +241,12 @@ def _plain(tree: Any) -> Any:
     return [_plain(item) for item in tree] if isinstance(tree, list) else tree
 
 
-def _no_configuration(folder: Path, graph: Any) -> Unsupported:
+def _no_configuration(folder: Path, graph: Any) -> NoConfiguration:
     """Says what the SavedModel holds instead."""
     names = list(named_weights(open_bundle(folder / VARIABLES)))
     offered = sorted(entry.key for entry in graph.signature_def if not entry.key.startswith("__"))
     shown = ", ".join(clean(name, 60) for name in names[:4]) + (", ..." if len(names) > 4 else "")
-    return Unsupported(
+    return NoConfiguration(
         "a SavedModel without a Keras configuration, as model.export() and tf.saved_model.save() write it: "
         f"{len(names)} variables ({shown}), signatures {', '.join(clean(name, 40) for name in offered[:4]) or 'none'}",
         hint=f"save the model with model.save(), or {NEEDS_ARCHITECTURE}",
@@ -253,7 +258,7 @@ def _numbers(version: str) -> tuple[int, int]:
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
-def _files(folder: Path) -> list[Path]:
+def files_of(folder: Path) -> list[Path]:
     """The regular files of the folder, links not followed, sorted by their path in it."""
     found = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())

@@ -8,10 +8,9 @@ from typing import Any
 
 from converter.errors import Unsupported, clean
 from converter.model import LayerInfo, Model, Node, Provenance, State, Value, Weight, layers
-from converter.tensorflow_graph.rules_shapes import as_array
 from converter.tensorflow_graph.signature import Entry
 from converter.tensorflow_graph.translating import Translating
-from converter.tensorflow_graph.values import Resource, Stored
+from converter.tensorflow_graph.values import Resource, Stored, as_array
 from converter.tensorflow_graph.walking import Walk
 
 STATE_NAMES = ("h", "c")
@@ -48,7 +47,7 @@ def recover(entry: Entry, variables: Mapping[str, Weight], source: Provenance) -
         source=source,
         warnings=_warnings(variables, states),
     )
-    model = _named_states(settled(model, t.pending))
+    model = _named_states(_without_idle_states(settled(model, t.pending)))
     return replace(model, layers=_described(model))
 
 
@@ -93,6 +92,22 @@ def _warnings(variables: Mapping[str, Weight], states: Mapping[str, Value]) -> t
             "exported",
         )
     return ()
+
+
+def _without_idle_states(model: Model) -> Model:
+    """The model without states that no output depends on, in this call or a later one: seeds of random numbers."""
+    makers = {value.name: node for node in model.nodes for value in node.outputs}
+    after = {state.input.name: state.output.name for state in model.states}
+    seen: set[str] = set()
+    waiting = [value.name for value in model.outputs]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            node = makers.get(name)
+            waiting += [v.name for v in node.inputs if v is not None] if node is not None else []
+            waiting += [after[name]] if name in after else []
+    return replace(model, states=tuple(state for state in model.states if state.input.name in seen))
 
 
 def settled(model: Model, pending: Mapping[str, tuple[Value, Value, Value | None]]) -> Model:

@@ -9,16 +9,26 @@ tensorflow/python/keras/layers/legacy_rnn/rnn_cell_impl.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
 from typing import Any
 
 import numpy as np
 
-from converter.model import Array, Weight, constant, join, layers
+from converter.model import Array, Weight, join, layers
 from converter.model.activations import NAMES, Activation
-from reference_lstm import GRU, LSTM, Cell, SimpleRNN
+from converter.tensorflow_graph.packings import (
+    Candidate,
+    Packed,
+    apart,
+    chained,
+    gru_apart,
+    gru_joint,
+    joint,
+    limited,
+)
+from reference_lstm import GRU
 from reference_lstm.activations import activate
 
 ACTIVATIONS: tuple[Activation, ...] = tuple(dict.fromkeys([
@@ -29,20 +39,6 @@ ACTIVATIONS: tuple[Activation, ...] = tuple(dict.fromkeys([
     Activation("softmax", (1,)),
 ]))  # fmt: skip
 TOLERANCES = {"float64": 1e-8, "float32": 3e-5, "float16": 2e-2, "bfloat16": 1e-1}
-MAX_CHOICES = 4000  # of weights for places, so that no file makes this endless
-
-
-@dataclass(frozen=True, eq=False)
-class Candidate:
-    """A weight that the step reads.
-
-    Attributes:
-        sample: the random values that it had when the step was run, float64.
-        weight: the file's.
-    """
-
-    sample: Array
-    weight: Weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,18 +78,6 @@ class StepRun:
         return have.shape == want.shape and bool(np.max(np.abs(have - want), initial=0.0) <= bound)
 
 
-@dataclass(frozen=True, eq=False)
-class Packed:
-    """Weights in Keras' places: samples and, made when needed, the file's."""
-
-    kernel: Array
-    recurrent: Array
-    bias: Array | None
-    weights: Callable[[], tuple[Weight, Weight, Weight | None]]
-    peephole: Array | None = None
-    peephole_weight: Weight | None = None
-
-
 def find_cell(run: StepRun, candidates: Sequence[Candidate]) -> Found | None:
     """The cell that makes the first states; None if none of those known does."""
     for finder in (_lstm, _gru, _simple):
@@ -103,73 +87,19 @@ def find_cell(run: StepRun, candidates: Sequence[Candidate]) -> Found | None:
     return None
 
 
-def _pairs(candidates: Sequence[Candidate], inputs: int, units: int, gates: int) -> Iterator[Packed]:
-    """Kernel, recurrent kernel and bias apart, as in Keras."""
-    kernels = [c for c in candidates if c.sample.shape == (inputs, gates * units)]
-    recurrent = [c for c in candidates if c.sample.shape == (units, gates * units)]
-    biases = [None, *(c for c in candidates if c.sample.shape == (gates * units,))]
-    for k, r, b in product(kernels, recurrent, biases):
-        if k is not r:
-            yield _packed(k, r, b)
-
-
-def _packed(k: Candidate, r: Candidate, b: Candidate | None) -> Packed:
-    return Packed(k.sample, r.sample, None if b is None else b.sample,
-                  lambda: (k.weight, r.weight, None if b is None else b.weight))  # fmt: skip
-
-
-def _joint(
-    candidates: Sequence[Candidate], inputs: int, units: int, order: Sequence[int], shifts: Sequence[float]
-) -> Iterator[Packed]:
-    """One kernel for input and state, gates in another order; `shifts` may be added to the second gate's bias."""
-    gates = len(order)
-    for k in candidates:
-        if k.sample.shape != (inputs + units, gates * units):
-            continue
-        for b in [None, *(c for c in candidates if c.sample.shape == (gates * units,))]:
-            for shift in shifts if gates == 4 else (0.0,):
-                yield _split(k, b, inputs, units, order, shift)
-
-
-def _split(k: Candidate, b: Candidate | None, inputs: int, units: int, order: Sequence[int], shift: float) -> Packed:
-    columns = np.concatenate([np.arange(gate * units, (gate + 1) * units) for gate in order])
-    added = np.zeros(len(columns))
-    added[units : 2 * units] = shift
-    bias = added if b is None else b.sample[columns] + added
-
-    def weights() -> tuple[Weight, Weight, Weight | None]:
-        kernel = k.weight.map(lambda v: v[:inputs][:, columns], (inputs, len(columns)))
-        recurrent = k.weight.map(lambda v: v[inputs:][:, columns], (units, len(columns)))
-        if b is None:
-            return kernel, recurrent, constant(f"{k.weight.name}/forget_bias", added.astype(np.float32)) if shift else None
-        return kernel, recurrent, b.weight.map(lambda v: v[columns] + added.astype(v.dtype), b.weight.shape)
-
-    return Packed(k.sample[:inputs][:, columns], k.sample[inputs:][:, columns], bias if b or shift else None, weights)
-
-
-def _limited(choices: Iterator[Packed]) -> Iterator[Packed]:
-    for _, one in zip(range(MAX_CHOICES), choices, strict=False):
-        yield one
-
-
 def _lstm(run: StepRun, candidates: Sequence[Candidate]) -> Found | None:
     if len(run.old) < 2 or run.old[0].shape != run.old[1].shape or run.old[0].ndim != 2:
         return None
     inputs, units = run.x.shape[1], run.old[0].shape[1]
     shifts = tuple(dict.fromkeys((0.0, 1.0, *run.scalars)))
-    for packed in _limited(_chain(_pairs(candidates, inputs, units, 4),
-                                  _joint(candidates, inputs, units, (0, 2, 1, 3), shifts))):  # fmt: skip
+    for packed in limited(chained(apart(candidates, inputs, units, 4),
+                                  joint(candidates, inputs, units, (0, 2, 1, 3), shifts))):  # fmt: skip
         for h, c in ((0, 1), (1, 0)):
             for holes in _peepholes(candidates, units):
                 found = _lstm_activations(run, packed, h, c, holes)
                 if found is not None:
                     return found
     return None
-
-
-def _chain(*parts: Iterator[Packed]) -> Iterator[Packed]:
-    for part in parts:
-        yield from part
 
 
 def _peepholes(candidates: Sequence[Candidate], units: int) -> Iterator[tuple[Candidate, ...]]:
@@ -179,9 +109,7 @@ def _peepholes(candidates: Sequence[Candidate], units: int) -> Iterator[tuple[Ca
         yield from permutations(diagonals, 3)
 
 
-def _lstm_activations(
-    run: StepRun, packed: Packed, h: int, c: int, holes: tuple[Candidate, ...]
-) -> Found | None:
+def _lstm_activations(run: StepRun, packed: Packed, h: int, c: int, holes: tuple[Candidate, ...]) -> Found | None:
     old_h, old_c, new_h, new_c = run.old[h], run.old[c], run.new[h], run.new[c]
     z = run.x @ packed.kernel + old_h @ packed.recurrent + (0.0 if packed.bias is None else packed.bias)
     z_i, z_f, z_c, z_o = np.split(z, 4, axis=-1)
@@ -219,8 +147,8 @@ def _gru(run: StepRun, candidates: Sequence[Candidate]) -> Found | None:
     if run.old[0].ndim != 2:
         return None
     inputs, units = run.x.shape[1], run.old[0].shape[1]
-    choices = _chain(_gru_pairs(candidates, inputs, units), _gru_joint(candidates, inputs, units))
-    for packed, reset_after in ((p, r) for p in _limited(choices) for r in (True, False)):
+    choices = chained(gru_apart(candidates, inputs, units), gru_joint(candidates, inputs, units))
+    for packed, reset_after in ((p, r) for p in limited(choices) for r in (True, False)):
         doubled = packed.bias is not None and packed.bias.ndim == 2
         if reset_after != doubled and packed.bias is not None:
             continue
@@ -235,50 +163,12 @@ def _gru(run: StepRun, candidates: Sequence[Candidate]) -> Found | None:
     return None
 
 
-def _gru_pairs(candidates: Sequence[Candidate], inputs: int, units: int) -> Iterator[Packed]:
-    wide = [c for c in candidates if c.sample.shape == (2, 3 * units)]
-    single = [c for c in candidates if c.sample.shape == (3 * units,)]
-    for packed in _pairs(candidates, inputs, units, 3):
-        yield packed
-        if packed.bias is None:
-            for both in wide:
-                yield _with_bias(packed, both.sample, both.weight)
-            for a, b in permutations(single, 2):
-                weight = join(a.weight.name, tuple(_row(w.weight) for w in (a, b)), 0)
-                yield _with_bias(packed, np.stack([a.sample, b.sample]), weight)
-
-
-def _row(weight: Weight) -> Weight:
-    return weight.map(lambda values: values[None], (1, *weight.shape))
-
-
-def _with_bias(packed: Packed, sample: Array, weight: Weight) -> Packed:
-    return Packed(packed.kernel, packed.recurrent, sample, lambda: (*packed.weights()[:2], weight))
-
-
-def _gru_joint(candidates: Sequence[Candidate], inputs: int, units: int) -> Iterator[Packed]:
-    """TensorFlow 1's GRUCell: gates r, u by one kernel, the candidate by another."""
-    for gates in _joint(candidates, inputs, units, (1, 0), (0.0,)):
-        for new in _joint(candidates, inputs, units, (0,), (0.0,)):
-            yield _side_by_side(gates, new)
-
-
-def _side_by_side(a: Packed, b: Packed) -> Packed:
-    bias = None if a.bias is None or b.bias is None else np.concatenate([a.bias, b.bias])
-
-    def weights() -> tuple[Weight, Weight, Weight | None]:
-        (k1, r1, b1), (k2, r2, b2) = a.weights(), b.weights()
-        return join(k1.name, (k1, k2), 1), join(r1.name, (r1, r2), 1), join(b1.name, (b1, b2), 0) if b1 and b2 else None
-
-    return Packed(np.hstack([a.kernel, b.kernel]), np.hstack([a.recurrent, b.recurrent]), bias, weights)
-
-
 def _simple(run: StepRun, candidates: Sequence[Candidate]) -> Found | None:
     if run.old[0].ndim != 2:
         return None
     inputs, units = run.x.shape[1], run.old[0].shape[1]
-    choices = _chain(_pairs(candidates, inputs, units, 1), _joint(candidates, inputs, units, (0,), (0.0,)))
-    for packed in _limited(choices):
+    choices = chained(apart(candidates, inputs, units, 1), joint(candidates, inputs, units, (0,), (0.0,)))
+    for packed in limited(choices):
         z = run.x @ packed.kernel + run.old[0] @ packed.recurrent + (0.0 if packed.bias is None else packed.bias)
         for activation in ACTIVATIONS:
             if run.equal(_act(activation, z), run.new[0]):
@@ -291,9 +181,7 @@ def _simple(run: StepRun, candidates: Sequence[Candidate]) -> Found | None:
     return None
 
 
-def _tried(
-    run: StepRun, packed: Packed, make: Callable[..., Any]
-) -> tuple[Activation, Activation] | None:
+def _tried(run: StepRun, packed: Packed, make: Callable[..., Any]) -> tuple[Activation, Activation] | None:
     """Activation and recurrent activation of a GRU with which the equations hold."""
     for recurrent, activation in product(ACTIVATIONS, ACTIVATIONS):
         cell = make(packed, (activation.name, activation.parameters), (recurrent.name, recurrent.parameters))

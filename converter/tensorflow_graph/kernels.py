@@ -23,7 +23,7 @@ Attributes = Mapping[str, Any]
 Kernel = Callable[..., Any]
 
 
-def bounded(sizes: Sequence[int], itemsize: int = 8) -> tuple[int, ...]:
+def bounded(sizes: Any, itemsize: int = 8) -> tuple[int, ...]:
     """A shape that may be made.
 
     Raises:
@@ -50,11 +50,11 @@ def _reduction(function: Callable[..., Any]) -> Kernel:
     return kernel
 
 
-def _fill(a: Attributes, dims: Array, value: Array) -> Array:
+def _fill(a: Attributes, dims: Any, value: Any) -> Array:
     return np.full(bounded(dims, np.asarray(value).dtype.itemsize), value)
 
 
-def _range(a: Attributes, start: Array, limit: Array, delta: Array) -> Array:
+def _range(a: Attributes, start: Any, limit: Any, delta: Any) -> Any:
     if not delta:
         raise InvalidModel("a range in steps of 0")
     bounded([max(0, math.ceil((limit - start) / delta))])
@@ -140,7 +140,7 @@ def _matmul(first: str, second: str) -> Kernel:
     def kernel(a: Attributes, x: Array, y: Array) -> Array:
         x = np.swapaxes(x, -1, -2) if a.get(first) else x
         y = np.swapaxes(y, -1, -2) if a.get(second) else y
-        return np.matmul(x, y)
+        return np.asarray(np.matmul(x, y))
 
     return kernel
 
@@ -178,10 +178,10 @@ def _band(a: Attributes, x: Array, lower: Array, upper: Array) -> Array:
 
 
 def _einsum(a: Attributes, *xs: Array) -> Array:
-    return np.einsum(a["equation"], *xs)
+    return np.asarray(np.einsum(a["equation"], *xs))
 
 
-def _broadcast_to(a: Attributes, x: Array, shape: Array) -> Array:
+def _broadcast_to(a: Attributes, x: Array, shape: Any) -> Array:
     return np.broadcast_to(x, bounded(shape, x.dtype.itemsize))
 
 

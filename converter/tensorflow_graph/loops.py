@@ -22,8 +22,8 @@ from converter.tensorflow_graph.rules_shapes import squeeze, turned
 from converter.tensorflow_graph.running import loop_of
 from converter.tensorflow_graph.sizes import Dim, Dims
 from converter.tensorflow_graph.tracing import NotRecurrent, Roles, roles_of
-from converter.tensorflow_graph.translating import Translating, as_array
-from converter.tensorflow_graph.values import TensorList
+from converter.tensorflow_graph.translating import Translating
+from converter.tensorflow_graph.values import TensorList, as_array
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,9 @@ def translate_loop(t: Translating, step: Step, inputs: Sequence[Any]) -> list[An
         )  # fmt: skip
     cond, body = loop_of(step, t.library)
     try:
-        roles = roles_of(t.library, cond, body, [isinstance(x, TensorList) for x in inputs], [_is_zero(x) for x in inputs])
+        roles = roles_of(
+            t.library, cond, body, [isinstance(x, TensorList) for x in inputs], [_is_zero(x) for x in inputs]
+        )
         _check_length(t, roles, inputs)
         found = recognise(Prober(t, roles, body, inputs), roles, inputs)
     except NotRecurrent as why:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
-from converter.model import Array, Value, Weight, constant, dtype_of
-from converter.tensorflow_graph.cells import Candidate
+from converter.model import Array, Value, constant, dtype_of
 from converter.tensorflow_graph.definitions import Body
+from converter.tensorflow_graph.packings import Candidate
 from converter.tensorflow_graph.running import Running, Variable
 from converter.tensorflow_graph.sizes import Dim, Dims
 from converter.tensorflow_graph.tracing import NotRecurrent, Roles
@@ -66,7 +67,9 @@ class Prober:
         x = self.inputs[k]
         if isinstance(x, TensorList):
             return () if x.stacked is None else self.t.axes(x.stacked)[1:]
-        return self.t.axes(x) if isinstance(x, Value) else ()
+        if isinstance(x, Stored):
+            return x.weight.shape
+        return self.t.axes(x) if isinstance(x, Value) else np.shape(x) if isinstance(x, np.ndarray) else ()
 
     def _argument(self, k: int, x: Any) -> Any:
         roles = self.roles
@@ -106,17 +109,18 @@ class Prober:
 
     def _constant(self, x: Any) -> Any:
         """A weight becomes random, and a candidate; other constants stay."""
-        if isinstance(x, np.ndarray | np.generic) and (x.ndim == 0 or x.dtype.kind != "f" or x.size < 2):
-            return x
-        weight: Weight = x.weight if isinstance(x, Stored) else constant("constant", x) if not isinstance(
-            x, Value) else None  # type: ignore[assignment]
-        if weight is None:
+        if isinstance(x, Value):
             return self._sample(self.t.axes(x), x.dtype)
+        if not isinstance(x, Stored):
+            x = np.asarray(x)
+            if x.dtype.kind != "f" or x.size < 2:
+                return x
+        weight = x.weight if isinstance(x, Stored) else constant("constant", x)
         if not weight.dtype.startswith(("float", "bfloat")):
             return weight.read()
         if weight.size > MAX_SAMPLE:
             raise NotRecurrent(f"a weight of shape {list(weight.shape)}")
-        spread = 0.5 if len(weight.shape) < 2 else 0.9 / np.sqrt(max(1, np.prod(weight.shape[:-1])))
+        spread = 0.5 if len(weight.shape) < 2 else 0.9 / math.sqrt(max(1, math.prod(weight.shape[:-1])))
         sample = self.random.normal(0, spread, weight.shape).astype(np.float16).astype(dtype_of(weight.dtype))
         self.candidates.append(Candidate(sample.astype(np.float64), weight))
         return sample

@@ -10,6 +10,7 @@ import numpy as np
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.operations import functions, nn
 from converter.model import Value, Weight, constant, layers
+from converter.tensorflow_graph import rules_filling as filling
 from converter.tensorflow_graph import rules_lists as lists
 from converter.tensorflow_graph import rules_shapes as shapes
 from converter.tensorflow_graph.definitions import FOLD_BYTES, Step
@@ -110,9 +111,8 @@ def dense(t: Translating, step: Step, x: Value, kernel: Stored, bias: Weight | N
 def add(t: Translating, step: Step, x: Any, y: Any) -> Any:
     """A sum; a stored bias after a product with a stored matrix goes into its Dense layer."""
     if step.attributes.get("data_format", "NHWC") == "NCHW" and isinstance(x, Value):
-        bias = t.value(step, y)
-        shape = (bias.shape[0], *[1] * (len(x.shape) - 2))
-        return t.ops(step).elementwise("add", x, t.ops(step).reshape(bias, [-1, *shape[1:]], shape))
+        bias, ones = t.value(step, y), [1] * (len(x.shape) - 2)
+        return t.ops(step).elementwise("add", x, t.ops(step).reshape(bias, [-1, *ones], (bias.shape[0], *ones)))
     if isinstance(x, Value) and isinstance(y, Stored) and len(y.weight.shape) == 1:
         product = t.memory.product.get(x.name)
         if product is not None and product[1].weight.shape[1:] == y.weight.shape:
@@ -122,10 +122,11 @@ def add(t: Translating, step: Step, x: Any, y: Any) -> Any:
     return functions.binary("add")(t.ops(step), t.operand(step, x), t.operand(step, y))
 
 
-def gather(t: Translating, step: Step, x: Any, indices: Any, axis: Any = np.int32(0)) -> Any:
+def gather(t: Translating, step: Step, x: Any, indices: Any, axis: Any = None) -> Any:
     """Rows of a stored table: an Embedding."""
     x = read(t, step, x)
     lead = step.attributes.get("batch_dims", 0)
+    axis = np.zeros((), np.int32) if axis is None else axis
     along = int(np.ravel(axis)[0]) if isinstance(axis, np.ndarray | np.generic) else -1
     if isinstance(x, Stored) and isinstance(indices, Value) and not along and not lead and len(x.weight.shape) == 2:
         shape = (*indices.shape, x.weight.shape[1])
@@ -183,13 +184,14 @@ RULES: Mapping[str, Callable[..., Any]] = {
     "MatMul": matmul,
     **dict.fromkeys(("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"),
                     lambda t, step, x, y: matmul(t, step, x, y, adjoint=True)),
-    **dict.fromkeys(("BiasAdd", "AddV2", "Add"), add), **dict.fromkeys(("GatherV2", "Gather", "ResourceGather"), gather),
+    **dict.fromkeys(("BiasAdd", "AddV2", "Add"), add),
+    **dict.fromkeys(("GatherV2", "Gather", "ResourceGather"), gather),
     **dict.fromkeys(("Conv2D", "Conv3D"), conv(nn.conv)), "DepthwiseConv2dNative": conv(nn.depthwise_conv),
     **dict.fromkeys(("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"), batch_norm), "Select": select,
     "Shape": shapes.shape, "Size": shapes.size, "Rank": shapes.rank,
     "ShapeN": lambda t, step, *xs: [shapes.shape(t, step, x) for x in xs], "Reshape": shapes.reshape,
-    "Transpose": shapes.transpose, "ReverseV2": shapes.reverse, "StridedSlice": shapes.strided_slice,
-    "ExpandDims": shapes.expand_dims, "Squeeze": shapes.squeeze, "Fill": shapes.fill, "ZerosLike": shapes.like(0.0),
-    "OnesLike": shapes.like(1.0), "Tile": shapes.tile, "BroadcastTo": shapes.broadcast_to, "Range": shapes.numbers,
-    "Cast": shapes.cast, **lists.RULES,
+    "Transpose": shapes.transpose, "ReverseV2": shapes.reverse, "StridedSlice": filling.strided_slice,
+    "ExpandDims": shapes.expand_dims, "Squeeze": shapes.squeeze, "Fill": filling.fill, "ZerosLike": filling.like(0.0),
+    "OnesLike": filling.like(1.0), "Tile": filling.tile, "BroadcastTo": filling.broadcast_to, "Range": filling.numbers,
+    "Cast": filling.cast, **lists.RULES,
 }  # fmt: skip

@@ -15,8 +15,8 @@ from converter.errors import Unsupported
 from converter.model import Value
 from converter.tensorflow_graph.definitions import Step
 from converter.tensorflow_graph.sizes import Dim
-from converter.tensorflow_graph.translating import Translating, integers_of
-from converter.tensorflow_graph.values import TensorList
+from converter.tensorflow_graph.translating import Translating
+from converter.tensorflow_graph.values import TensorList, integers_of
 
 
 def reserve(t: Translating, step: Step, shape: Any, count: Any) -> TensorList:

@@ -1,4 +1,4 @@
-"""Translation of operators that move values, where sizes may be open: reshapes, transposes, slices, fills."""
+"""Translation of operators that move values, where sizes may be open: shapes, reshapes, transposes, reversals."""
 
 from __future__ import annotations
 
@@ -8,14 +8,23 @@ from typing import Any
 import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
-from converter.keras.operations import indexing, making
-from converter.keras.operations.sizes import Size
 from converter.model import Value, layers
 from converter.tensorflow_graph.definitions import Step
-from converter.tensorflow_graph.kernels import run_kernel
 from converter.tensorflow_graph.sizes import Axis, Dim, Dims, OpenSize, dims_or_array, product
-from converter.tensorflow_graph.translating import Translating, as_array, integers_of
-from converter.tensorflow_graph.values import Stored
+from converter.tensorflow_graph.translating import Translating
+from converter.tensorflow_graph.values import Stored, as_array, integers_of
+
+
+def array_of(x: Any) -> Any:
+    """A constant in a row.
+
+    Raises:
+        Unsupported: the model computes it.
+    """
+    array = as_array(x)
+    if array is None:
+        raise Unsupported("axes that the model computes")
+    return np.ravel(array)
 
 
 def shape(t: Translating, step: Step, x: Any) -> Any:
@@ -77,10 +86,7 @@ def reshaped(t: Translating, step: Step, x: Value, wanted: tuple[Axis, ...]) -> 
         return base
     o, shape = t.ops(step), tuple(n if isinstance(n, int) else None for n in wanted)
     target = [n if isinstance(n, int) else 0 if k < len(axes) and axes[k] == n else -1 for k, n in enumerate(wanted)]
-    if target.count(-1) > 1:
-        made = _unfolded(t, step, x, wanted)
-    else:
-        made = o.reshape(x, target, shape)
+    made = _unfolded(t, step, x, wanted) if target.count(-1) > 1 else o.reshape(x, target, shape)
     t.know(made, wanted)
     if len(axes) > 2 and wanted == (product(axes[:-1]), axes[-1]):
         t.memory.flat[made.name] = x
@@ -103,7 +109,7 @@ def transpose(t: Translating, step: Step, x: Any, order: Any) -> Any:
     """tf.transpose; several in a row become one, and none if they cancel."""
     if not isinstance(x, Value):
         return t.folded(step, [x, order])
-    axes = [int(n) % len(x.shape) for n in np.ravel(as_array(order))]
+    axes = [int(n) % len(x.shape) for n in array_of(order)]
     return turned(t, step, x, axes)
 
 
@@ -124,7 +130,7 @@ def reverse(t: Translating, step: Step, x: Any, axes: Any) -> Any:
     """tf.reverse; along an axis of a transposed value, it is the value behind that is turned round."""
     if not isinstance(x, Value):
         return t.folded(step, [x, axes])
-    for axis in np.ravel(as_array(axes)).tolist():
+    for axis in array_of(axes).tolist():
         x = flipped(t, step, x, axis % len(x.shape))
     return x
 
@@ -142,69 +148,11 @@ def flipped(t: Translating, step: Step, x: Value, axis: int) -> Value:
     return made
 
 
-def strided_slice(t: Translating, step: Step, x: Any, begin: Any, end: Any, strides: Any) -> Any:
-    """tf.strided_slice of sizes, or of a value by numbers; an end that is the whole axis counts as none."""
-    if not isinstance(x, Value):
-        return t.folded(step, [x, begin, end, strides])
-    a = step.attributes
-    starts, stops, steps = (integers_of(n, "an index") for n in (begin, end, strides))
-    if _is_last(a, starts, steps) and x.name in t.memory.last:
-        return t.memory.last[x.name]
-    masks = {key: int(a.get(key, 0)) for key in
-             ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")}  # fmt: skip
-    axis = _axes_of(masks, len(x.shape), len(starts))
-    for k, at in enumerate(axis):
-        if at is None:
-            continue
-        whole = t.axes(x)[at]
-        if isinstance(stops[k], Dim):
-            if stops[k] == whole:
-                masks["end_mask"] |= 1 << k
-            elif isinstance(whole - stops[k], int):
-                stops[k] = -(whole - stops[k])
-        if isinstance(starts[k], Dim) and isinstance(starts[k] - whole, int):
-            starts[k] = starts[k] - whole
-        if masks["end_mask"] & 1 << k or masks["ellipsis_mask"] & 1 << k:
-            stops[k] = 0
-    numbers = [[n for n in part if isinstance(n, int)] for part in (starts, stops, steps)]
-    if any(len(part) != len(starts) for part in numbers):
-        raise Unsupported("a slice by sizes that the model computes")
-    return indexing.strided_slice(t.ops(step), x, *numbers, *masks.values())
-
-
-def _is_last(a: Any, starts: list[Axis], steps: list[Axis]) -> bool:
-    first = starts[0] if starts else 0
-    return first == -1 and bool(a.get("shrink_axis_mask", 0) == 1) and _plain_rest(a, len(starts))
-
-
-def _plain_rest(a: Any, count: int) -> bool:
-    rest = sum(1 << k for k in range(1, count))
-    both = int(a.get("begin_mask", 0)) & int(a.get("end_mask", 0)) | int(a.get("ellipsis_mask", 0))
-    return both & rest == rest
-
-
-def _axes_of(masks: dict[str, int], rank: int, count: int) -> list[int | None]:
-    """The axis of x that each index is for; None for new ones and the ellipsis."""
-    used = sum(1 for k in range(count) if not (masks["new_axis_mask"] | masks["ellipsis_mask"]) & 1 << k)
-    found: list[int | None] = []
-    at = 0
-    for k in range(count):
-        if masks["ellipsis_mask"] & 1 << k:
-            found.append(None)
-            at += rank - used
-        elif masks["new_axis_mask"] & 1 << k:
-            found.append(None)
-        else:
-            found.append(at if at < rank else None)
-            at += 1
-    return found
-
-
 def expand_dims(t: Translating, step: Step, x: Any, axis: Any) -> Any:
     """tf.expand_dims."""
     if not isinstance(x, Value):
         return t.folded(step, [x, axis])
-    at = int(np.ravel(as_array(axis))[0]) % (len(x.shape) + 1)
+    at = int(array_of(axis)[0]) % (len(x.shape) + 1)
     made = t.ops(step).expand_dims(x, at)
     t.memory.widened[made.name] = (x, at)
     return made
@@ -220,110 +168,3 @@ def squeeze(t: Translating, step: Step, x: Any) -> Any:
         x = before if at == axis else t.ops(step).squeeze(x, axis)
         t.settle()
     return x
-
-
-def targets(t: Translating, wanted: Sequence[Axis]) -> list[int | Size]:
-    """A shape as the operations that make tensors take it.
-
-    Raises:
-        Unsupported: a size that is no axis of any value.
-    """
-    found: list[int | Size] = []
-    for n in wanted:
-        size = n if isinstance(n, int) else t.size(n)
-        if size is None:
-            raise Unsupported("a tensor of a shape that the model computes")
-        found.append(size)
-    return found
-
-
-def fill(t: Translating, step: Step, dims: Any, number: Any) -> Any:
-    """tf.fill."""
-    if isinstance(dims, np.ndarray) and not isinstance(number, Value):
-        return t.folded(step, [dims, number])
-    wanted = integers_of(dims, "a shape")
-    o = t.ops(step)
-    value = t.value(step, number)
-    empty = making.nowhere(o, targets(t, wanted))
-    made = t.know(o.where(empty, value, value), wanted)
-    known = as_array(number)
-    if known is not None:
-        t.memory.filled[made.name] = float(known)
-    return made
-
-
-def like(number: float) -> Any:
-    """tf.zeros_like and tf.ones_like."""
-
-    def rule(t: Translating, step: Step, x: Any) -> Any:
-        if not isinstance(x, Value):
-            return t.folded(step, [x])
-        function = making.ones_like if number else making.zeros_like
-        made: Value = function(t.ops(step), x)
-        t.memory.filled[made.name] = number
-        return made
-
-    return rule
-
-
-def tile(t: Translating, step: Step, x: Any, times: Any) -> Any:
-    """tf.tile."""
-    if not isinstance(x, Value) and isinstance(times, np.ndarray):
-        return t.folded(step, [x, times])
-    value, counts = t.value(step, x), integers_of(times, "how often to repeat")
-    if all(n == 1 for n in counts):
-        return value
-    if any(isinstance(n, Dim) for n in counts):
-        wanted = [n * size for n, size in zip(counts, t.axes(value), strict=True)]
-        if any(isinstance(n, Dim) and size != 1 for n, size in zip(counts, t.axes(value), strict=True)):
-            raise Unsupported("a repetition as often as the model computes")
-        return _stretched(t, step, value, wanted)
-    made: Value = making.tiled(t.ops(step), value, counts)
-    return _same_number(t, value, made)
-
-
-def _same_number(t: Translating, x: Value, made: Value) -> Value:
-    if x.name in t.memory.filled:
-        t.memory.filled[made.name] = t.memory.filled[x.name]
-    return made
-
-
-def _stretched(t: Translating, step: Step, x: Value, wanted: Sequence[Axis]) -> Value:
-    o = t.ops(step)
-    made = t.know(o.where(making.nowhere(o, targets(t, wanted)), x, x), wanted)
-    return _same_number(t, x, made)
-
-
-def broadcast_to(t: Translating, step: Step, x: Any, dims: Any) -> Any:
-    """tf.broadcast_to."""
-    if not isinstance(x, Value) and isinstance(dims, np.ndarray):
-        return t.folded(step, [x, dims])
-    return _stretched(t, step, t.value(step, x), integers_of(dims, "a shape"))
-
-
-def numbers(t: Translating, step: Step, start: Any, limit: Any, delta: Any) -> Any:
-    """tf.range up to an open size."""
-    if not any(isinstance(x, Dims | Value) for x in (start, limit, delta)):
-        return t.folded(step, [start, limit, delta])
-    first, by = integers_of(start, "a start")[0], integers_of(delta, "a step")[0]
-    dtype = limit.dtype
-    if (first, by) != (0, 1):
-        raise Unsupported(f"a range from {first} by {by} up to what the model computes")
-    o = t.ops(step)
-    made = o.one(layers.Range(), [o.cast(t.value(step, limit), "int64")], (None,), "int64")
-    t.know(made, integers_of(limit, "a limit") if isinstance(limit, Dims) else [None])
-    return o.cast(made, dtype)
-
-
-def cast(t: Translating, step: Step, x: Any) -> Any:
-    """tf.cast; weights are cast when they are read, and sizes stay sizes among whole numbers."""
-    target = step.attributes["DstT"]
-    if isinstance(x, Stored):
-        return x if x.weight.dtype == target else Stored(x.weight.astype(target))
-    if isinstance(x, Dims) and target in ("int32", "int64"):
-        return Dims(x.array, target)
-    if isinstance(x, np.ndarray | np.generic):
-        return run_kernel("Cast", step.attributes, [x])[0]
-    value = t.value(step, x)
-    made = t.ops(step).cast(value, target)
-    return _same_number(t, value, made)

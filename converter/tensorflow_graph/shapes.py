@@ -34,13 +34,18 @@ def _slice(layer: layers.Slice, x: Sequence[Axis]) -> Sequence[Axis | None]:
             found[axis] = len(range(*slice(start, stop, step).indices(size)))
         elif (start, stop) == (None, None) and abs(step) == 1:
             found[axis] = size
-        elif start is not None and stop is not None and step == 1 and 0 <= start < stop and stop - start == 1:
-            found[axis] = 1
-        elif start == -1 and stop is None and step == 1:
+        elif step == 1 and _one(start, stop):
             found[axis] = 1
         else:
             found[axis] = None
     return found
+
+
+def _one(start: int | None, stop: int | None) -> bool:
+    """Whether exactly one element lies between."""
+    if start == -1:
+        return stop is None
+    return start is not None and stop == start + 1 and stop != 0
 
 
 def _concatenate(layer: layers.Concatenate, *xs: Sequence[Axis]) -> Sequence[Axis | None]:

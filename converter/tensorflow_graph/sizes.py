@@ -94,7 +94,7 @@ class Dim:
     def __index__(self) -> int:
         raise OpenSize("a number that the model computes")
 
-    __int__ = __float__ = __bool__ = __index__  # type: ignore[assignment]
+    __int__ = __float__ = __bool__ = __index__
 
     def at(self, sizes: Mapping[str, int]) -> int:
         """Its value for some sizes."""

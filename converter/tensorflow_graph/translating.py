@@ -8,7 +8,6 @@ row for TensorFlow's operator in `converter.keras.operations.node_defs`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,44 +17,17 @@ from converter.keras.building.graph import Graph
 from converter.keras.building.ops import Ops
 from converter.keras.operations.node_defs import INERT_ATTRIBUTES, NODE_DEFS
 from converter.keras.operations.nodes import run
-from converter.keras.operations.sizes import Size, Sizes, sizes_of
-from converter.model import Array, Shape, Value, constant, layers
+from converter.keras.operations.sizes import Size, sizes_of
+from converter.model import Shape, Value, constant, layers
 from converter.tensorflow_graph.definitions import FOLD_BYTES, Library, Step
 from converter.tensorflow_graph.kernels import KERNELS, run_kernel
 from converter.tensorflow_graph.running import CALLS, LOOPS, body_of
 from converter.tensorflow_graph.shapes import sizes_after
 from converter.tensorflow_graph.sizes import Axes, Axis, Dim, Dims, OpenSize, dims_or_array
-from converter.tensorflow_graph.values import Resource, Stored
+from converter.tensorflow_graph.values import INERT, REFUSED, Memory, Resource, Stored, path_of
 from converter.tensorflow_graph.walking import Walk
 
 BATCH = "batch"
-_REFUSED: Mapping[str, str] = {
-    **dict.fromkeys(("PyFunc", "EagerPyFunc", "PyFuncStateless"), "runs Python code, which is not in the file"),
-    **dict.fromkeys(("ReadFile", "WriteFile", "MatchingFiles", "TextLineReaderV2"), "reads or writes files"),
-}
-
-
-@dataclass
-class Memory:
-    """What is known of values beyond their nodes, by their names.
-
-    Attributes:
-        turned: value -> what it is a transpose of, and the axes.
-        flat: value -> what it is, with all axes but the last made one.
-        reversed: value -> what it is turned round, and along which axis.
-        widened: value -> what it is with one more axis, and which.
-        filled: value -> the number that it is everywhere.
-        last: sequence, time major -> its last element.
-        product: value -> the input and the kernel that it is the product of.
-    """
-
-    turned: dict[str, tuple[Value, tuple[int, ...]]] = field(default_factory=dict)
-    flat: dict[str, Value] = field(default_factory=dict)
-    reversed: dict[str, tuple[Value, int]] = field(default_factory=dict)
-    widened: dict[str, tuple[Value, int]] = field(default_factory=dict)
-    filled: dict[str, float] = field(default_factory=dict)
-    last: dict[str, Value] = field(default_factory=dict)
-    product: dict[str, tuple[Value, Stored]] = field(default_factory=dict)
 
 
 class Translating:
@@ -137,7 +109,7 @@ class Translating:
         """The nodes that the row of the operator emits."""
         op = NODE_DEFS.get(step.op)
         if op is None:
-            why = _REFUSED.get(step.op, "is not supported")
+            why = REFUSED.get(step.op, "is not supported")
             raise Unsupported(f"the TensorFlow operator {clean(step.op, 60)} {why}", where=clean(step.name, 120))
         known = op.names.split()
         given = {key: value for key, value in step.attributes.items()
@@ -283,44 +255,6 @@ class Translating:
         self._settled = len(self.graph.nodes)
 
 
-# Attributes that concern the execution, or say what the inputs already tell.
-INERT = frozenset({
-    "element_dtype", "shape_type", "dtype", "out_type", "Tout", "Tin", "explicit_paddings", "Taxis", "Tcomplex",
-    "Treal", "grad_x", "grad_y", "begin_type", "bad_indices_policy", "Tcond", "num_split", "dst_type",
-})  # fmt: skip
-
-
-def path_of(name: str) -> str:
-    """The scope of a step: the layer it belongs to, as far as names tell."""
-    scope = name.rpartition("/")[0] or name
-    return clean(scope.removeprefix("StatefulPartitionedCall/"), 200)
-
-
 def _repeated(array: Any) -> bool:
     """Whether the array is one number that stands for many, without taking their memory."""
     return isinstance(array, np.ndarray) and not any(array.strides)
-
-
-def is_sizes(x: Any) -> bool:
-    """Whether it is known at conversion, but for open sizes."""
-    return isinstance(x, Dims | np.ndarray | np.generic) and not isinstance(x, Sizes)
-
-
-def integers_of(x: Any, what: str) -> list[Axis]:
-    """A vector of numbers and open sizes.
-
-    Raises:
-        Unsupported: the model computes it otherwise.
-    """
-    if isinstance(x, Dims):
-        return x.axes()
-    if isinstance(x, np.ndarray | np.generic):
-        return [int(n) for n in np.ravel(x)]
-    raise Unsupported(f"{what} that the model computes")
-
-
-def as_array(x: Any) -> Array | None:
-    """A constant's values, or None for what is none."""
-    if isinstance(x, Stored):
-        return x.weight.read()
-    return np.asarray(x) if isinstance(x, np.ndarray | np.generic) else None

@@ -1,11 +1,26 @@
-"""What stands for a tensor while a graph is translated, besides neutral values, arrays and `Dims`."""
+"""What stands for a tensor while a graph is translated, beside neutral values, arrays and `Dims`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from converter.model import Value, Weight
+import numpy as np
+
+from converter.errors import Unsupported, clean
+from converter.model import Array, Value, Weight
+from converter.tensorflow_graph.sizes import Axis, Dims
+
+REFUSED: Mapping[str, str] = {
+    **dict.fromkeys(("PyFunc", "EagerPyFunc", "PyFuncStateless"), "runs Python code, which is not in the file"),
+    **dict.fromkeys(("ReadFile", "WriteFile", "MatchingFiles", "TextLineReaderV2"), "reads or writes files"),
+}
+# Attributes that concern the execution, or say what the inputs already tell.
+INERT = frozenset({
+    "element_dtype", "shape_type", "dtype", "out_type", "Tout", "Tin", "explicit_paddings", "Taxis", "Tcomplex",
+    "Treal", "grad_x", "grad_y", "begin_type", "bad_indices_policy", "Tcond", "num_split", "dst_type",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,3 +58,52 @@ class TensorList:
     length: Any
     last: Value | None = None
     only: Value | None = None
+
+
+@dataclass
+class Memory:
+    """What is known of values beyond their nodes, by their names.
+
+    Attributes:
+        turned: value -> what it is a transpose of, and the axes.
+        flat: value -> what it is, with all axes but the last made one.
+        reversed: value -> what it is turned round, and along which axis.
+        widened: value -> what it is with one more axis, and which.
+        filled: value -> the number that it is everywhere.
+        last: sequence, time major -> its last element.
+        product: value -> the input and the kernel that it is the product of.
+    """
+
+    turned: dict[str, tuple[Value, tuple[int, ...]]] = field(default_factory=dict)
+    flat: dict[str, Value] = field(default_factory=dict)
+    reversed: dict[str, tuple[Value, int]] = field(default_factory=dict)
+    widened: dict[str, tuple[Value, int]] = field(default_factory=dict)
+    filled: dict[str, float] = field(default_factory=dict)
+    last: dict[str, Value] = field(default_factory=dict)
+    product: dict[str, tuple[Value, Stored]] = field(default_factory=dict)
+
+
+def path_of(name: str) -> str:
+    """The scope of a step: the layer it belongs to, as far as names tell."""
+    scope = name.rpartition("/")[0] or name
+    return clean(scope.removeprefix("StatefulPartitionedCall/"), 200)
+
+
+def integers_of(x: Any, what: str) -> list[Axis]:
+    """A vector of numbers and open sizes.
+
+    Raises:
+        Unsupported: the model computes it otherwise.
+    """
+    if isinstance(x, Dims):
+        return x.axes()
+    if isinstance(x, np.ndarray | np.generic):
+        return [int(n) for n in np.ravel(x)]
+    raise Unsupported(f"{what} that the model computes")
+
+
+def as_array(x: Any) -> Array | None:
+    """A constant's values, or None for what is none."""
+    if isinstance(x, Stored):
+        return x.weight.read()
+    return np.asarray(x) if isinstance(x, np.ndarray | np.generic) else None
