@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from converter.errors import InvalidModel, Unsupported, VerificationFailed
+from converter import output
+from converter.errors import InvalidModel, Unsupported, VerificationFailed, walled
 from converter.lines import Shown, line, of_report
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def _silent(what: str) -> None:
     """No progress is shown."""
 
 
+@walled
 def load(
     path: PathLike,
     architecture: PathLike | None = None,
@@ -95,6 +96,7 @@ def load(
     )
 
 
+@walled
 def load_or_arrays(
     path: PathLike,
     architecture: PathLike | None = None,
@@ -112,6 +114,7 @@ def load_or_arrays(
         return arrays_of(Path(path), why)
 
 
+@walled
 def inspect(model: Model | PathLike) -> Inspection:
     """What is in a model, and what a conversion does with each layer. Raises as `load_or_arrays` does."""
     from converter.inspection import inspection_of
@@ -120,6 +123,7 @@ def inspect(model: Model | PathLike) -> Inspection:
     return inspection_of(model if isinstance(model, Model) else load_or_arrays(model))
 
 
+@walled
 def verify(
     model: Model | PathLike,
     exported: PathLike,
@@ -163,6 +167,7 @@ def _proved(model: Model, exported: Path, proof: Proof, against: str, seed: int,
     return run(model, exported, seed=seed, progress=progress, truth=truth)
 
 
+@walled
 def compare(a: PathLike, b: PathLike) -> Comparison:
     """The weights of two files, gate by gate, whatever their conventions.
 
@@ -177,6 +182,7 @@ def compare(a: PathLike, b: PathLike) -> Comparison:
     return compared(a, b)
 
 
+@walled
 def convert(
     source: PathLike,
     target: PathLike | None = None,
@@ -197,7 +203,7 @@ def convert(
 ) -> Conversion:
     """Reads a Keras model, writes it for another runtime and proves that both compute the same.
 
-    The files are written in a temporary folder beside the target and moved when all is well.
+    The files are written in a folder beside the target and moved when all is well, see `converter.output`.
 
     Args:
         source, architecture, outputs, plugins, route, signature: see `load`.
@@ -218,22 +224,25 @@ def convert(
         OSError: something cannot be read or written.
     """
     from converter.exporters import EXPORTERS
+    from converter.formats.stamp import check as check_stamp
+    from converter.formats.stamp import stamp
     from converter.model.non_finite import non_finite
 
     row, options = EXPORTERS[to], {} if opset is None else {"opset": opset}
     if not set(options) <= set(row.options) or (against and row.proof != "run"):
         raise Unsupported(f"{'against' if against else 'opset'} is not for {to}")
     goal = Path(target) if target is not None else default_target(Path(source), to)
-    _guard(Path(source), goal, force)
+    output.guard(Path(source), goal, force)
+    files_read = [Path(file) for file in (source, architecture) if file]
+    before = stamp(*files_read)
     progress("reading")
     model = (load if row.architecture else load_or_arrays)(source, architecture, outputs, plugins, route, signature)
     poisoned = non_finite(model)
     warnings = (*model.warnings, *poisoned, *row.warnings(model))
     if strict and warnings:
         raise InvalidModel(warnings[0], hint="accepted without --strict")
-    with tempfile.TemporaryDirectory(prefix=f".{goal.name[:64]}.", dir=goal.parent) as folder:
+    with output.staging(goal) as written:
         progress("writing")
-        written = Path(folder) / goal.name
         row.export(model, written, **options)
         engines = ["", *([against] if against else [])] if check and model.nodes and not poisoned else []
         if check and poisoned:
@@ -242,7 +251,8 @@ def convert(
         failed = next((report for report in reports if not report.passed), None)
         if failed is not None and not keep:
             raise VerificationFailed(failed, ())
-        files = _move(Path(folder), goal, force)
+        check_stamp(before, *files_read)
+        files = output.publish(written, goal, force)
     if failed is not None:
         raise VerificationFailed(failed, files)
     return Conversion(model, files, reports, warnings)
@@ -253,26 +263,3 @@ def default_target(source: Path, to: str) -> Path:
     from converter.exporters import EXPORTERS
 
     return source.with_suffix(EXPORTERS[to].suffix)
-
-
-def _guard(source: Path, goal: Path, force: bool) -> None:
-    if goal.is_dir():
-        raise IsADirectoryError(f"{goal} is a folder")
-    if goal.exists() and source.exists() and goal.samefile(source):
-        raise FileExistsError(f"{goal} is the model itself")
-    if (goal.exists() or goal.is_symlink()) and not force:
-        raise FileExistsError(f"{goal} exists")
-    if not goal.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {goal.parent}")
-
-
-def _move(folder: Path, goal: Path, force: bool) -> tuple[Path, ...]:
-    """Moves what was written to where it belongs: the files it refers to first, the main file last."""
-    written = sorted(folder.iterdir(), key=lambda file: (file.name == goal.name, file.name))
-    targets = [goal.with_name(file.name) for file in written]
-    for target in targets:
-        if target.exists() and not force:
-            raise FileExistsError(f"{target} exists")
-    for file, target in zip(written, targets, strict=True):
-        file.replace(target)
-    return tuple(reversed(targets))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from converter.verification import Report
+
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
 
 MAX_MESSAGE = 600
 
@@ -65,3 +70,23 @@ class VerificationFailed(ConversionError):
     def __init__(self, report: Report, files: tuple[Path, ...]) -> None:
         self.report, self.files = report, files
         super().__init__("; ".join(report.failures))
+
+
+def walled(function: Callable[Given, Made]) -> Callable[Given, Made]:
+    """The last wall before the caller: what a malformed value makes Python raise somewhere inside becomes one line.
+
+    Every place that is found to rely on a form should check it itself, since it can say which layer and which value.
+    """
+
+    @wraps(function)
+    def guarded(*args: Given.args, **kwargs: Given.kwargs) -> Made:
+        try:
+            return function(*args, **kwargs)
+        except (ConversionError, OSError, MemoryError):
+            raise
+        except Exception as error:
+            what = f"a value in it has a form that was not expected: {type(error).__name__}: {error}"
+            hint = "if Keras itself opens the file, please report it; --debug shows more"
+            raise InvalidModel(what, hint=hint) from error
+
+    return guarded

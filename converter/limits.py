@@ -97,3 +97,11 @@ value several times over, in float64, for up to five rows."""
 CONSTANT_BYTES = 64 * MiB
 """Of one constant that a layer's sizes make (a matrix of interpolation, a table of positions)."""
 ONE_HOT = 1 << 24
+
+# --- the process ------------------------------------------------------------------------------------------------------
+
+CHILD_BYTES, CHILD_BYTES_PER_BYTE = 900 * MiB, 8
+"""Memory of the child process that does the work, and more for each byte of the model's files. The published models of
+up to 4 MB take 50 to 380 MB; weights are read one at a time, at most four copies of the largest."""
+CHILD_SECONDS, CHILD_BYTES_PER_SECOND = 600, 1 * MiB
+"""Of processor time: a model of 5,000 layers takes 100 s."""

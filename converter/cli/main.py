@@ -14,7 +14,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from converter import lines
+from converter import lines, output
+from converter.cli import sandbox
 from converter.cli.command import REFUSED, USAGE, Command
 from converter.cli.comparing import COMPARE, CONVENTIONS
 from converter.cli.converting import CONVERT
@@ -32,9 +33,10 @@ COMMANDS: Mapping[str, Command] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code."""
+    """Runs the command line; returns the exit code. The program itself (without `argv`) works in a sandbox."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: its threads cost memory and gain nothing here
-    signal.signal(signal.SIGTERM, _stop)
+    for name in sandbox.ENDING:
+        signal.signal(name, _stop)
     words = list(sys.argv[1:] if argv is None else argv)
     name = words.pop(0) if words and words[0] in COMMANDS else ""
     command = COMMANDS[name]
@@ -47,7 +49,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     command.declare(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    parser.add_argument("--trust", action="store_true", help="do the work without a sandbox: no limits, no watchdog")
     arguments = parser.parse_args(words)
+    if argv is None and not arguments.trust and sandbox.fits(arguments):
+        return sandbox.run(lambda: _run(command, arguments), lambda why: _crashed(arguments, why), arguments.model)
+    return _run(command, arguments)
+
+
+def _run(command: Command, arguments: argparse.Namespace) -> int:
     try:
         return command.run(arguments)
     except KeyboardInterrupt:
@@ -59,7 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _stop(number: int, frame: object) -> None:
-    """SIGTERM ends the program as Ctrl-C does, so that temporary files go."""
+    """SIGTERM and SIGHUP end the program as Ctrl-C does, so that temporary files go. A second one does not disturb."""
+    for name in sandbox.ENDING:
+        signal.signal(name, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
@@ -79,6 +90,14 @@ def _told(model: str, error: Exception) -> tuple[int, str]:
     if isinstance(error, RecursionError):
         return REFUSED, "the model is nested too deeply"
     return REFUSED, f"internal error, {type(error).__name__}: {error} (please report it; --debug shows where)"
+
+
+def _crashed(arguments: argparse.Namespace, why: str) -> int:
+    """The sandbox ended without a word; what it left half-written goes."""
+    for file in (arguments.model, getattr(arguments, "output", None)):
+        if file:
+            output.sweep(Path(file).parent)
+    return _fail(arguments, REFUSED, why)
 
 
 def _fail(arguments: argparse.Namespace, code: int, message: str) -> int:

@@ -31,7 +31,7 @@ def export(
     Args:
         model: what to write; weights are read one at a time.
         path: the file to write, over an existing one. It must bear its final name, and can be moved with the external
-            data file, `<name>.data` beside it: the ONNX file refers to that by name.
+            data file, `<name>.<16 digits of its SHA-256>.data` beside it: the ONNX file refers to that by name.
         opset: of ai.onnx, one of `OPSETS`; 13 by default.
         external_above: bytes of weights above which that file is used.
 

@@ -7,6 +7,7 @@ message be written as length and bytes, so the file is: model header, graph head
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,19 +31,18 @@ def write(model: onnx.ModelProto, initializers: list[Initializer], path: Path, e
         model: everything but the initializers.
         initializers: in the order of the file.
         path: written over if it exists.
-        external_above: bytes of all initializers above which they go to `<path>.data`, which must not exist.
+        external_above: bytes of all initializers above which they go to `<path>.<16 digits>.data`.
 
     Raises:
         InvalidModel: a weight's values are not as many as its shape says.
         Unsupported: the graph does not pass the checker.
-        FileExistsError: the external data file exists.
+        FileExistsError: `<path>.data`, the draft of the data file, exists.
     """
     large = [item for item in initializers if item.nbytes >= INLINE_BELOW]
     model.graph.initializer.extend(_whole(item) for item in initializers if item.nbytes < INLINE_BELOW)
     check(model, large)
     if sum(item.nbytes for item in large) > external_above:
-        data = path.with_name(f"{path.name}.data")
-        _write_data(large, data)
+        data = _write_data(large, path)
         model.graph.initializer.extend(_external(large, data.name))
         large = []
     with path.open("wb") as file:
@@ -80,17 +80,31 @@ def _write_model(model: onnx.ModelProto, large: list[Initializer], file: BinaryI
         _write_values(item, file)
 
 
-def _write_data(items: list[Initializer], path: Path) -> None:
+def _write_data(items: list[Initializer], path: Path) -> Path:
+    """The data file beside `path`. Its name is made of its content, so that it never replaces another one's."""
+    draft = path.with_name(f"{path.name}.data")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
+    with os.fdopen(os.open(draft, flags, 0o666), "wb") as plain:
+        file = _Digested(plain)
         for item, offset in zip(items, _offsets(items), strict=True):
-            file.write(bytes(offset - file.tell()))
+            file.write(bytes(offset - plain.tell()))
             _write_values(item, file)
-        file.flush()
-        os.fsync(file.fileno())
+    return draft.replace(path.with_name(f"{path.name}.{file.digest.hexdigest()[:16]}.data"))
 
 
-def _write_values(item: Initializer, file: BinaryIO) -> None:
+class _Digested:
+    """A file that keeps the SHA-256 of what is written."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.digest = file, hashlib.sha256()
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Writes and counts in."""
+        self._file.write(data)
+        self.digest.update(data)
+
+
+def _write_values(item: Initializer, file: BinaryIO | _Digested) -> None:
     written = 0
     for block in item.blocks():
         little = np.ascontiguousarray(block).astype(block.dtype.newbyteorder("<"), copy=False)
