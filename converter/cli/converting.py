@@ -18,10 +18,10 @@ from converter.cli.command import (
     progress_shown,
     warn,
 )
+from converter.errors import VerificationFailed
 from converter.exporters import EXPORTERS
 
 if TYPE_CHECKING:
-    from converter.errors import VerificationFailed
 
 EXAMPLES = """\
 other commands:
