@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
 
 from converter import lines
 from converter.cli.command import (
@@ -20,8 +19,6 @@ from converter.cli.command import (
 )
 from converter.errors import VerificationFailed
 from converter.exporters import EXPORTERS
-
-if TYPE_CHECKING:
 
 EXAMPLES = """\
 other commands:
