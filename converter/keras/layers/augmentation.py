@@ -71,7 +71,7 @@ def _random_crop(call: Call) -> tuple[Tensor, ...]:
 RESIZES = (2, 9, 0)  # TensorFlow 2.4 cuts after resizing; Keras 3.3 still resizes, and 3.10 leaves images as they are
 _CAST = (
     "AugMix", "CutMix", "MaxNumBoundingBoxes", "MixUp", "RandAugment", "RandomBrightness",
-    "RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomElasticTransform", "RandomErasing",
+    "RandomColorDegeneration", "RandomContrast", "RandomElasticTransform", "RandomErasing",
     "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert", "RandomPerspective",
     "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear",
     "RandomTranslation", "RandomZoom", "Solarization",
@@ -84,6 +84,10 @@ def _augmentation(config: type[Config], call: Callable[[Call], tuple[Tensor, ...
 
 TYPES: dict[str, LayerType] = {
     **{name: _augmentation(AugmentationConfig, _unchanged) for name in _CAST},
+    # Keras 3 returns the very tensor, and with it its mask.
+    "RandomColorJitter": LayerType(
+        AugmentationConfig, _unchanged, masking="pass", trains_by_default=True, note=NO_EFFECT
+    ),
     # tf_keras leaves whole numbers alone here, and casts elsewhere
     **{name: _augmentation(AugmentationConfig, identity) for name in ("RandomHeight", "RandomWidth")},
     "RandomCrop": _augmentation(

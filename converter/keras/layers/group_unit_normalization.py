@@ -113,10 +113,15 @@ def _spectral_variables(config: Any, era: Era) -> tuple[Variable, ...]:
 
 
 def _spectral(call: Call) -> tuple[Tensor, ...]:
-    """The layer as it stands. Keras 3 casts back to the input's dtype, so that an Embedding's numbers become whole."""
-    x = call.x.value
-    outputs = call.wrapped("layer", Tensor(x))
-    return outputs if call.era.major < 3 else tuple(Tensor(call.ops.cast(t.value, x.dtype)) for t in outputs)
+    """The layer as it is, with the mask that it gives its output.
+
+    Keras 3 casts back to the input's dtype, so that an Embedding's numbers become whole; its mask is lost in that.
+    """
+    outputs = call.wrapped("layer", call.x)
+    if call.era.major < 3:
+        return outputs
+    dtype = call.x.dtype
+    return tuple(t if t.dtype == dtype else Tensor(call.ops.cast(t.value, dtype)) for t in outputs)
 
 
 TYPES: dict[str, LayerType] = {
@@ -129,6 +134,7 @@ TYPES: dict[str, LayerType] = {
     "UnitNormalization": LayerType(UnitNormalizationConfig, _unit_normalization, masking="pass"),
     "SpectralNormalization": LayerType(
         SpectralNormalizationConfig, _spectral, _spectral_variables, lambda config, era: {"layer": config.layer},
+        masking="own",
         acts_in_training=always,
     ),
 }  # fmt: skip

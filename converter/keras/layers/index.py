@@ -16,10 +16,10 @@ MODULES: Mapping[str, str] = {
     ),
     "converter.keras.layers.attention": "Attention AdditiveAttention",
     "converter.keras.layers.augmentation": (
-        "AugMix CutMix MaxNumBoundingBoxes MixUp RandAugment RandomBrightness RandomColorDegeneration "
-        "RandomColorJitter RandomContrast RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur "
-        "RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization RandomRotation RandomSaturation "
-        "RandomSharpness RandomShear RandomTranslation RandomZoom Solarization RandomHeight RandomWidth RandomCrop"
+        "AugMix CutMix MaxNumBoundingBoxes MixUp RandAugment RandomBrightness RandomColorDegeneration RandomContrast "
+        "RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert "
+        "RandomPerspective RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear "
+        "RandomTranslation RandomZoom Solarization RandomColorJitter RandomHeight RandomWidth RandomCrop"
     ),
     "converter.keras.layers.cells": "LSTMCell PeepholeLSTMCell GRUCell SimpleRNNCell StackedRNNCells",
     "converter.keras.layers.conv_lstm": "ConvLSTM1D ConvLSTM2D ConvLSTM3D",
