@@ -134,13 +134,14 @@ def _operators(node: Node) -> list[str]:
     """A recurrent layer by the operator that will compute it, any other by its neutral name."""
     if not isinstance(node.layer, Recurrent):
         return [type(node.layer).__name__]
-    from converter.exporters.onnx.native import FORMS, fit_together, is_native
+    from converter.exporters.onnx.native import fit_together, is_native
+    from converter.exporters.onnx.native_weights import OPERATORS
 
-    directions = node.layer.directions
-    if len(directions) == 2 and fit_together(*directions):
-        return [f"native bidirectional {FORMS[type(directions[0].cell)].operator}"]
+    directions, mask = node.layer.directions, node.inputs[1]
+    if len(directions) == 2 and mask is None and fit_together(*directions):
+        return [f"native bidirectional {OPERATORS[type(directions[0].cell)]}"]
     return [
-        f"native {FORMS[type(one.cell)].operator}" if is_native(one.cell) else f"Scan over {type(one.cell).__name__}"
+        f"native {OPERATORS[type(one.cell)]}" if is_native(one.cell) else f"Scan over {type(one.cell).__name__}"
         for one in directions
     ]
 

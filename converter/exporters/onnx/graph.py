@@ -15,8 +15,10 @@ import onnx
 from onnx import helper
 
 from converter.errors import Unsupported, clean
+from converter.exporters.onnx.runtimes import DEFAULT, RUNTIMES, Runtime
 from converter.model import Array, Shape, Weight, dtype_of
 
+COPIED_UP_TO = 1 << 26  # bytes
 Blocks = Callable[[], Iterator[Array]]
 
 # Types of a neutral value that the graph computes in another, and takes and gives as that: onnxruntime has next to no
@@ -84,7 +86,9 @@ class Store:
 
     opset: int
     needed: frozenset[str] = frozenset()  # names of the neutral values that somebody reads
+    runtime: Runtime = RUNTIMES[DEFAULT]
     layer: str = ""  # prefix of new names
+    copied: int = 0  # bytes of initializers that are written again for an operator of their own
     names: set[str] = field(default_factory=set)
     counters: dict[str, int] = field(default_factory=dict)
     initializers: dict[str, Initializer] = field(default_factory=dict)
@@ -200,6 +204,18 @@ class Graph:
     def packed(self, suffix: str, source: Hashable, dtype: str, shape: tuple[int, ...], blocks: Blocks) -> Tensor:
         """An initializer made of `source`; the same source, suffix, type and shape is written once."""
         return self._initializer(self._scoped(suffix), (suffix, source, dtype, shape), dtype, shape, blocks)
+
+    def own(self, suffix: str, source: Hashable, dtype: str, shape: tuple[int, ...], blocks: Blocks) -> Tensor:
+        """As `packed`, but written again for each operator that asks, up to `COPIED_UP_TO` in all.
+
+        onnxruntime's quantize_dynamic makes something else of two recurrent operators over the same initializers.
+        """
+        item = Initializer("", dtype, shape, blocks)
+        key = (suffix, source, dtype, shape)
+        if key in self.store.shared and self.store.copied + item.nbytes <= COPIED_UP_TO:
+            self.store.copied += item.nbytes
+            return self._initializer(self._scoped(suffix), (*key, self.store.copied), dtype, shape, blocks)
+        return self._initializer(self._scoped(suffix), key, dtype, shape, blocks)
 
     def _initializer(self, base: str, key: Hashable, dtype: str, shape: tuple[int, ...], blocks: Blocks) -> Tensor:
         shared = self.store.shared

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from converter.errors import Unsupported
 from converter.exporters.onnx import native, scan
 from converter.exporters.onnx.graph import Graph, Tensor
 from converter.exporters.onnx.lower import Inputs, Outputs, lower, rank
@@ -29,24 +30,30 @@ def recurrent(layer: Recurrent, graph: Graph, node: Node, inputs: Inputs) -> Out
 
 def _passes(graph: Graph, sequence: Sequence) -> tuple[list[Pass], Tensor | None]:
     """What each direction gives, and the merged output if one operator gave that."""
-    directions = sequence.directions
-    if len(directions) == 2 and native.fit_together(*directions):
+    directions, runtime = sequence.directions, graph.store.runtime
+    together = len(directions) == 2 and native.fit_together(*directions, runtime)
+    if together and sequence.mask is None:
         return _native(graph, sequence, [1, 0] if directions[0].reverse_input else [0, 1])
     passes = []
     for place, direction in enumerate(directions):
         if not sequence.wants(place):
-            passes.append(Pass(None, (None,) * len(sequence.initial[place])))
-        elif native.is_native(direction.cell):
+            passes.append(Pass(None, (None,) * direction.cell.states))
+        elif native.is_native(direction.cell, runtime):
             passes += _native(graph, sequence, [place])[0]
-        else:
+        elif runtime.scans:
             worked = sequence.astype(graph, SCAN_AS.get(sequence.dtype, sequence.dtype))
             passes.append(scan.run(graph, worked, place).astype(graph, sequence.dtype))
+        else:
+            raise Unsupported(f"{runtime.title} has no operator for this {type(direction.cell).__name__}")
     return passes, None
 
 
 def _native(graph: Graph, sequence: Sequence, places: list[int]) -> tuple[list[Pass], Tensor | None]:
     """What the operator gives for `places`, in the layer's order."""
     worked = sequence.astype(graph, NATIVE_AS.get(sequence.dtype, sequence.dtype))
+    if worked.mask is not None:
+        (place,) = places
+        return [native.run_masked(graph, worked, worked.mask, place).astype(graph, sequence.dtype)], None
     found, joined = native.run(graph, worked, places)
     passes = [found[places.index(place)].astype(graph, sequence.dtype) for place in sorted(places)]
     return passes, None if joined is None else graph.cast(joined, sequence.dtype)

@@ -9,7 +9,7 @@ from typing import TypeVar
 from converter.exporters.onnx.graph import Graph, Tensor, computed
 from converter.exporters.onnx.lower import Inputs, present
 from converter.model import Node, Shape
-from converter.model.layers import ConvLSTMCell, Direction, LSTMCell, MaskedOutput, Recurrent
+from converter.model.layers import Direction, MaskedOutput, Recurrent
 
 T = TypeVar("T")
 # In a Scan's body: the projected input of one step and the states, [h] or [h, c], give the new states.
@@ -58,7 +58,7 @@ class Sequence:
     def of(cls, graph: Graph, layer: Recurrent, node: Node, inputs: Inputs) -> Sequence:
         """From a node and its inputs."""
         dtype = computed(node.outputs[0].dtype)
-        counts = [2 if isinstance(d.cell, LSTMCell | ConvLSTMCell) else 1 for d in layer.directions]
+        counts = [direction.cell.states for direction in layer.directions]
         split = len(counts) == 2 and layer.merge is None
         needed = [value.name in graph.store.needed for value in node.outputs]
         mask, value = inputs[1], node.inputs[0]
@@ -98,26 +98,21 @@ class Sequence:
         """Whether the output of every step of any of these directions is read."""
         return self.layer.return_sequences and any(self.wants_y[place] for place in places)
 
-    def wants_state(self, index: int, places: Iterable[int]) -> bool:
-        """Whether final state `index` of any of these directions is read, also as the last output."""
-        last = index == 0 and not self.layer.return_sequences and any(self.wants_y[place] for place in places)
-        return last or any(self.wants_states[place][index] for place in places)
-
     def steps(self, graph: Graph) -> Tensor:
         """x as [time, batch, *features]."""
         order = (1, 0, *range(2, len(self.shape)))
         return self.guarded(graph, self.x if self.time_major else graph.transpose(self.x, order))
 
     def guarded(self, graph: Graph, x: Tensor) -> Tensor:
-        """x [time, batch, *features], refused at run time where time or batch is 0.
+        """x, or the mask: a tensor that has batch and time, refused at run time where one of them is 0.
 
-        onnxruntime 1.32 ends the process there (LSTM, GRU, Scan), or forgets the initial states. A Reshape cannot infer
-        its -1 beside a 0, and moves no data: an error at no cost.
+        onnxruntime 1.32 ends the process there (LSTM, GRU, Scan), or forgets the initial states. A shape of ones for
+        zeros does not fit the data, and a Reshape moves none (but of the graph's inputs): an error at next to no cost.
+        Some tools stumble over a 0 that keeps an axis, so there is none.
         """
-        time, batch = self.shape[:2] if self.time_major else self.shape[1::-1]
-        kept = (0,) * (len(self.shape) - 2)
-        x = graph.reshape(x, (-1, 0, *kept)) if batch is None else x
-        return graph.reshape(x, (0, -1, *kept)) if time is None else x
+        if None not in self.shape[:2]:
+            return x
+        return graph.op("Reshape", x, sizes_of(graph, x))
 
     @property
     def joins(self) -> bool:
@@ -152,6 +147,11 @@ class Projected:
     step: Step
     inward: Callable[[Tensor], Tensor]
     outward: Callable[[Tensor, int], Tensor]
+
+
+def sizes_of(graph: Graph, x: Tensor) -> Tensor:
+    """The shape of a tensor, 1 where that is 0."""
+    return graph.op("Max", graph.op("Shape", x, dtype="int64"), graph.const([1]))
 
 
 def _cast(graph: Graph, tensor: Tensor | None, dtype: str) -> Tensor | None:

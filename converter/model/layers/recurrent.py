@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from msgspec import Struct
 
@@ -16,6 +16,8 @@ class LSTMCell(Struct, frozen=True, eq=False):
     `peephole` [3·units], gates i, f, o: i and f see the old c, o sees the new one (TF1 LSTMCell(use_peepholes)).
     """
 
+    gates: ClassVar[str] = "ifco"
+    states: ClassVar[int] = 2
     units: int
     kernel: Weight
     recurrent_kernel: Weight
@@ -31,6 +33,8 @@ class GRUCell(Struct, frozen=True, eq=False):
     bias [3·units], or [2, 3·units] (input, recurrent) if reset_after.
     """
 
+    gates: ClassVar[str] = "zrh"
+    states: ClassVar[int] = 1
     units: int
     kernel: Weight
     recurrent_kernel: Weight
@@ -43,6 +47,8 @@ class GRUCell(Struct, frozen=True, eq=False):
 class SimpleRNNCell(Struct, frozen=True, eq=False):
     """h' = activation(x·kernel + h·recurrent_kernel + bias). kernel [input, units]."""
 
+    gates: ClassVar[str] = "c"
+    states: ClassVar[int] = 1
     units: int
     kernel: Weight
     recurrent_kernel: Weight
@@ -58,6 +64,8 @@ class ConvLSTMCell(Struct, frozen=True, eq=False):
     States are [batch, *spatial, filters] (channels_last) or [batch, filters, *spatial].
     """
 
+    gates: ClassVar[str] = "ifco"
+    states: ClassVar[int] = 2
     rank: int
     filters: int
     kernel: Weight

@@ -33,14 +33,26 @@ def _shape(builder: Builder, call: Call) -> list[Tensor]:
         h = tensor.hs[0]
         return [Dims((len(tensor.hs), h.shape[0] or (h.name, 0), h.shape[1] or (h.name, 1)))]
     if isinstance(tensor, Val) and not tensor.flat:
-        name = tensor.value.name
-        sizes = [size if size is not None else (name, tensor.axis(k)) for k, size in enumerate(tensor.shape)]
-        return [Dims(tuple(sizes)[call.integer("start", 0) : call.integer("end", 99)])]
+        return [Dims(_own(tensor)[call.integer("start", 0) : call.integer("end", 99)])]
     if isinstance(tensor, Stack):
         y = tensor.ys[0]
         first, batch = (y.shape[k] or (y.name, k) for k in (1, 0))
         return [Dims((first, len(tensor.ys), batch, y.shape[2] or (y.name, 2)))]
     raise Unsupported("the shape of this tensor")
+
+
+def _own(tensor: Val) -> tuple[int | tuple[str, int], ...]:
+    """The sizes of a tensor, each a number or an axis of a value."""
+    name = tensor.value.name
+    return tuple(size if size is not None else (name, tensor.axis(k)) for k, size in enumerate(tensor.shape))
+
+
+def _max(builder: Builder, call: Call) -> list[Tensor]:
+    """Of sizes and 1, as our exports guard against empty inputs."""
+    tensor, other = call.tensor(0), call.tensor(1)
+    if isinstance(tensor, Dims) and isinstance(other, Const) and other.weight.size == 1 and other.array.item() == 1:
+        return [tensor]
+    raise Unsupported("Max of anything but sizes and 1")
 
 
 def _transpose(builder: Builder, call: Call) -> list[Tensor]:
@@ -124,9 +136,13 @@ def _unsqueeze(builder: Builder, call: Call) -> list[Tensor]:
     return [Val(builder.node(call.name, layers.ExpandDims(inner), (value,), tuple(sizes))[0])]
 
 
+def _keeps_shape(tensor: Tensor, target: tuple[object, ...] | None) -> bool:
+    return isinstance(tensor, Val) and not tensor.flat and target == _own(tensor)
+
+
 def _reshape(builder: Builder, call: Call) -> list[Tensor]:
     tensor, target = call.tensor(0), builder.dims(call.tensor(1))
-    if isinstance(tensor, Dims | Zeros):
+    if isinstance(tensor, Dims | Zeros) or _keeps_shape(tensor, target):
         return [tensor]
     if target is None or call.integer("allowzero", 0):
         raise Unsupported("Reshape to a computed shape")
@@ -266,7 +282,7 @@ def _gather(builder: Builder, call: Call) -> list[Tensor]:
 
 
 RULES: Mapping[str, Callable[[Builder, Call], list[Tensor]]] = {
-    "Shape": _shape, "Transpose": _transpose,
+    "Shape": _shape, "Max": _max, "Transpose": _transpose,
     "Squeeze": _squeeze, "Unsqueeze": _unsqueeze, "Reshape": _reshape, "Concat": _concat,
     "Slice": _slice, "Gather": _gather, "ReverseSequence": _reverse,
 }  # fmt: skip

@@ -1,0 +1,65 @@
+"""What each runtime that a file may be made for computes rightly: one row a runtime, found by running it.
+
+Measured by benchmarks/runtimes.py, which prints the table of docs/runtimes.md. A recurrent layer that a runtime's
+operators do not compute becomes a Scan, if it has that; else it is refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from converter.errors import Unsupported
+from converter.model.activations import NATIVE
+
+EVERY = frozenset(name for name, _ in NATIVE.values())
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """One row.
+
+    Attributes:
+        title: what users call it.
+        operators: recurrent operators that are right.
+        activations: of those operators, by ONNX' names.
+        gates: activations of the recurrent activation's place, where others are wrong or refused there.
+        bidirectional: whether one operator may have both directions.
+        reverse: whether direction="reverse" is right.
+        lengths: whether sequence_lens may be given, as a hint that saves work.
+        scans: whether it has Scan.
+        static: whether all sizes must be known.
+        note: what else to know; shown as a warning.
+    """
+
+    title: str
+    operators: frozenset[str] = frozenset({"LSTM", "GRU", "RNN"})
+    activations: frozenset[str] = EVERY
+    bidirectional: bool = True
+    reverse: bool = True
+    lengths: bool = True
+    scans: bool = True
+    static: bool = False
+    note: str = ""
+
+
+DEFAULT = "onnxruntime"
+PLAIN = frozenset({"Sigmoid", "Tanh"})
+RUNTIMES: Mapping[str, Runtime] = {
+    DEFAULT: Runtime("onnxruntime"),
+    "openvino": Runtime("OpenVINO", activations=PLAIN | {"Relu"}),
+    "reference": Runtime("onnx.reference", frozenset({"LSTM"}), PLAIN, lengths=False),
+    "tract": Runtime("tract", activations=PLAIN, bidirectional=False, reverse=False, lengths=False, static=True),
+    "c": Runtime("C by emx-onnx-cgen", activations=PLAIN, static=True),
+}
+
+
+def runtime(name: str) -> Runtime:
+    """A row by its name.
+
+    Raises:
+        Unsupported: there is none.
+    """
+    if name not in RUNTIMES:
+        raise Unsupported(f"runtime {name}", hint=f"choose one of {', '.join(RUNTIMES)}")
+    return RUNTIMES[name]
