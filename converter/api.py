@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from converter import output
-from converter.errors import InvalidModel, Unsupported, VerificationFailed, walled
+from converter.errors import InvalidModel, Unsupported, VerificationFailed, clean, walled
 from converter.lines import Shown, line, of_report
 
 if TYPE_CHECKING:
@@ -82,6 +82,9 @@ def load(
         InvalidPlugin: a plugin is.
         Unsupported: something in it cannot be read exactly.
         OSError: it cannot be opened.
+
+    >>> load("model.h5")
+    <Model: 'sequential', 4 layers, 4 nodes; HDF5 whole model, tf.keras 2.15.0>
     """
     from converter import readers
     from converter.model.prune import prune
@@ -116,7 +119,11 @@ def load_or_arrays(
 
 @walled
 def inspect(model: Model | PathLike) -> Inspection:
-    """What is in a model, and what a conversion does with each layer. Raises as `load_or_arrays` does."""
+    """What is in a model, and what a conversion does with each layer. Raises as `load_or_arrays` does.
+
+    >>> inspect("model.h5").parameters
+    340
+    """
     from converter.inspection import inspection_of
     from converter.model import Model
 
@@ -143,6 +150,9 @@ def verify(
 
     Raises:
         InvalidModel, Unsupported, OSError: as `load`, and where `exported` cannot be read.
+
+    >>> verify("model.h5", "model.onnx").passed
+    True
     """
     from converter.exporters import row_of
     from converter.model import Model
@@ -172,10 +182,14 @@ def compare(a: PathLike, b: PathLike) -> Comparison:
     """The weights of two files, gate by gate, whatever their conventions.
 
     Args:
-        a, b: files of any readable kind: Keras, ONNX, PyTorch, safetensors, NumPy.
+        a: a file of any readable kind: Keras, ONNX, PyTorch, safetensors, NumPy.
+        b: another.
 
     Raises:
         InvalidModel, Unsupported, OSError: one of them cannot be read.
+
+    >>> compare("model.h5", "weights.npz")
+    <Comparison: equal, 3 pairs of layers>
     """
     from converter.comparing.compare import compare as compared
 
@@ -206,7 +220,12 @@ def convert(
     The files are written in a folder beside the target and moved when all is well, see `converter.output`.
 
     Args:
-        source, architecture, outputs, plugins, route, signature: see `load`.
+        source: the model's file, folder or checkpoint prefix.
+        architecture: see `load`.
+        outputs: see `load`.
+        plugins: see `load`.
+        route: see `load`.
+        signature: see `load`.
         target: the file to write; by default beside `source`, with the suffix of the format.
         to: the format, a key of `converter.exporters.EXPORTERS`.
         opset: of ONNX; by default the oldest that serves.
@@ -222,12 +241,18 @@ def convert(
         FileExistsError: the target exists and `force` is not set.
         VerificationFailed: the written file does not do the same.
         OSError: something cannot be read or written.
+
+    >>> done = convert("model.h5", "model.onnx")
+    >>> [file.name for file in done.files], done.reports[0].passed
+    (['model.onnx'], True)
     """
     from converter.exporters import EXPORTERS
     from converter.formats.stamp import check as check_stamp
     from converter.formats.stamp import stamp
     from converter.model.non_finite import non_finite
 
+    if to not in EXPORTERS:
+        raise Unsupported(f"there is no target {clean(to)}", hint=f"the targets are {', '.join(EXPORTERS)}")
     row, options = EXPORTERS[to], {} if opset is None else {"opset": opset}
     if not set(options) <= set(row.options) or (against and row.proof != "run"):
         raise Unsupported(f"{'against' if against else 'opset'} is not for {to}")

@@ -1,4 +1,4 @@
-"""CONVENTIONS.md, made from the rows themselves. `python tests/conventions_page.py` renews it."""
+"""docs/conventions.md, made from the rows themselves. `python tests/conventions_page.py` renews it."""
 
 from __future__ import annotations
 
@@ -48,4 +48,4 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    (ROOT / "CONVENTIONS.md").write_text(page(), encoding="utf-8")
+    (ROOT / "docs/conventions.md").write_text(page(), encoding="utf-8")

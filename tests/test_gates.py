@@ -166,5 +166,5 @@ def test_every_gate_has_one_place_and_every_row_a_source() -> None:
 
 
 def test_the_page_is_that_of_the_rows() -> None:
-    page = (conventions_page.ROOT / "CONVENTIONS.md").read_text(encoding="utf-8")
+    page = (conventions_page.ROOT / "docs/conventions.md").read_text(encoding="utf-8")
     assert page == conventions_page.page(), "run `python tests/conventions_page.py`"

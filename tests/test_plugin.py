@@ -183,7 +183,7 @@ def test_the_layer_of_the_readme(tmp_path: Path) -> None:
     x = keras.Input((None, 3))
     y = keras.layers.TimeDistributed(keras.layers.Dense(4))(x)
     model = keras.Model(x, MyAttention(power=9.0)(keras.layers.LSTM(4, return_sequences=True)(y)))
-    snippets = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    snippets = re.findall(r"```python\n(.*?)```", (ROOT / "docs/plugins.md").read_text(encoding="utf-8"), re.DOTALL)
     (tmp_path / "own.py").write_text(next(code for code in snippets if "MyAttention" in code))
     values = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
     for name in ("model.h5", "model.keras"):

@@ -231,7 +231,8 @@ def repack(array: Array, part: str, source: str, target: str) -> Array:
     Args:
         array: as `source` stores it.
         part: "kernel", "recurrent_kernel", "bias", "recurrent_bias", "peephole" or "projection".
-        source, target: names of conventions that each hold this part, and nothing else, in one array.
+        source: name of a convention that holds this part, and nothing else, in one array.
+        target: another such name.
 
     Raises:
         Unsupported: one of the two splits the part over arrays or joins it with another.

@@ -1,4 +1,4 @@
-"""The tables of README.md, made from the code. `python tests/readme_tables.py` writes them; a test compares them."""
+"""The tables of docs/supported.md, made from the code. `python tests/docs_tables.py` writes them; a test compares."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from converter.model import Model
 from converter.model import layers as neutral
 from converter.model.activations import BY_MAJOR, NAMES, native
 
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs/supported.md"
 
 
 def table(*rows: tuple[str, ...]) -> str:
@@ -124,14 +124,14 @@ TABLES = {
 
 
 def filled(text: str) -> str:
-    """README's text with every table between its markers made anew."""
+    """The page's text with every table between its markers made anew."""
     for name, make in TABLES.items():
         pattern = rf"(<!-- table: {name} -->\n).*?(<!-- end -->)"
         made = make().replace("\\", r"\\")
         text, count = re.subn(pattern, rf"\g<1>{made}\n\g<2>", text, flags=re.DOTALL)
-        assert count == 1, f"README has no marker for {name}"
+        assert count == 1, f"the page has no marker for {name}"
     return text
 
 
 if __name__ == "__main__":
-    README.write_text(filled(README.read_text()))
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,111 @@
+"""README.md and docs/ say what is true: tables are the code's, commands and snippets run, links lead somewhere."""
+
+from __future__ import annotations
+
+import doctest
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from docs_tables import PAGE, filled
+
+from converter import Unsupported, api
+
+ROOT = PAGE.parents[1]
+README, CONTRIBUTING, DEPLOYING = (
+    (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md", "docs/deploying.md")
+)
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_tables_are_those_of_the_code() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert filled(text) == text, "run `python tests/docs_tables.py`"
+
+
+def test_readme_is_a_screen_and_a_half() -> None:
+    assert len(README.splitlines()) <= 150
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]*)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert not target or (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_first_command_converts_a_file_that_is_there(tmp_path: Path) -> None:
+    words = re.search(r"\.venv/bin/keras-lstm-convert (.*)", README)[1].split()
+    command = [sys.executable, "-m", "converter", *(str(tmp_path / w) if w == "model.onnx" else w for w in words)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    promised = re.search(r"```\n(wrote model.onnx.*?)```", README, re.DOTALL)[1]
+
+    def worded(text: str) -> list[str]:
+        return [re.sub(r"\d\.\de-\d\d|\d+(\.\d+)+|\([\d.]+ kB\)", "N", line) for line in text.splitlines()[1:]]
+
+    assert worded(promised) == worded(done.stdout)
+
+
+def test_every_folder_of_the_map_exists() -> None:
+    named = re.findall(r"`((?:converter|reference_lstm|fixtures|benchmarks|examples|tests)[\w/.]*)`", CONTRIBUTING)
+    assert len(named) > 20
+    for name in named:
+        if "/" in name or name in ("fixtures", "benchmarks", "reference_lstm"):
+            assert (ROOT / name).exists(), name
+
+
+def test_python_snippets_run(tmp_path: Path, monkeypatch) -> None:
+    model = ROOT / "fixtures/good/tf215_stack/model.h5"
+    api.convert(model, tmp_path / "model.onnx")
+    monkeypatch.chdir(tmp_path)
+    plugins = (ROOT / "docs/plugins.md").read_text(encoding="utf-8")
+    started = (ROOT / "docs/getting-started.md").read_text(encoding="utf-8")
+    shutil.copy(model, tmp_path)
+    snippets = re.findall(r"```python\n(.*?)```", README + started + plugins + DEPLOYING, re.DOTALL)
+    names: dict[str, object] = {}
+    for snippet in snippets:
+        exec(compile(snippet, "docs", "exec"), names)
+    assert names["y"].shape == (8, 2)
+    stateful = ROOT / "fixtures/good/tf215_stateful/model.h5"
+    api.convert(stateful, "stateful.onnx")
+    x = np.random.default_rng(0).standard_normal((3, 2, 5, 3)).astype(np.float32)
+    streamed = list(names["stream"]("stateful.onnx", list(x)))
+    session = onnxruntime.InferenceSession("stateful.onnx", providers=["CPUExecutionProvider"])
+    first = session.run(None, {i.name: x[0] if k == 0 else np.zeros(i.shape, np.float32)
+                               for k, i in enumerate(session.get_inputs())})  # fmt: skip
+    np.testing.assert_array_equal(streamed[0][0], first[0])
+    assert np.abs(streamed[1][0] - session.run(None, {
+        i.name: x[1] if k == 0 else np.zeros(i.shape, np.float32) for k, i in enumerate(session.get_inputs())
+    })[0]).max() > 1e-4  # fmt: skip
+
+
+def test_the_example_runs_without_the_converter(tmp_path: Path) -> None:
+    api.convert(ROOT / "fixtures/good/tf215_stateful/model.h5", tmp_path / "model.onnx")
+    shutil.copy(ROOT / "examples/deploy.py", tmp_path)
+    isolated = ["-P"] if sys.version_info >= (3, 11) else []
+    command = [sys.executable, *isolated, "deploy.py", "model.onnx"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("one batch: lstm_1 [2, 5]")
+
+
+def test_docstring_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(ROOT / "fixtures/good/tf215_stack/model.h5", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    api.convert("model.h5", "weights.npz", to="npz")
+    found = [test for test in doctest.DocTestFinder().find(api) if test.examples]
+    assert len(found) >= 5
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    for test in sorted(found, key=lambda test: "convert" not in test.name):  # the others use what it writes
+        runner.run(test)
+    assert runner.summarize(verbose=False).failed == 0
+
+
+def test_an_unknown_target_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(Unsupported, match=r"there is no target tflight.*the targets are onnx"):
+        api.convert(ROOT / "fixtures/good/tf215_stack/model.h5", tmp_path / "x", to="tflight")
