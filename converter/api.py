@@ -164,15 +164,15 @@ def verify(
 
 def _proved(model: Model, exported: Path, proof: Proof, against: str, seed: int, progress: Progress) -> Report:
     """As `verify`, by a proof that is known."""
+    from converter.verification import read_back
     from converter.verification import verify as run
-    from converter.verification import written
 
     if against and proof != "run":
         raise Unsupported(f"only files that are run are proved against {against}")
     if proof == "arrays":
-        return written.arrays(model, exported)
+        return read_back.arrays(model, exported)
     if proof == "read back":
-        return written.read_back(model, exported, seed)
+        return read_back.read_back(model, exported, seed)
     truth = import_module(ENGINES[against]).engine(model) if against else None
     return run(model, exported, seed=seed, progress=progress, truth=truth)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MAX_LINE = 1000
 MAX_CELL = 60
+MAX_NOTES = 8
 
 
 class Shown:
@@ -47,17 +48,19 @@ def of_report(report: Report) -> list[str]:
     if not report.runtime:
         found = f"compared with {report.against}: {'; '.join(report.cases)}, largest difference {report.error:.1e}"
         return [line(text) for text in (found, *(f"  {note}" for note in report.notes))]
-    lines = [f"compared with {report.against} in {report.runtime}: {'; '.join(report.cases)}"]
-    if report.residuals:
-        layers, steps = len(report.residuals), sum(one.steps for one in report.residuals)
-        allowed = max(one.allowed for one in report.residuals)
-        counted = f"{layers} recurrent layer{'s' * (layers != 1)}, {steps} steps"
-        lines.append(f"  one-step residual {report.residual:.1e} (allowed {allowed:.0e}; {counted})")
-    bounds = [one.allowed for one in report.outputs if one.allowed is not None]
-    bound = f"allowed {max(bounds):.1e}" if bounds else "ill-conditioned, no bound"
-    own = f"float32 reference {report.reference_error:.1e}"
-    lines.append(f"  end-to-end error {report.error:.1e} ({bound}; {own})")
-    return [line(text) for text in (*lines, *(f"  {note}" for note in report.notes))]
+    lines = [f"{report.verdict} against {report.against} in {report.runtime}: {'; '.join(report.cases)}"]
+    if report.nodes:
+        steps, values = (sum(getattr(one, name) for one in report.nodes) for name in ("steps", "values"))
+        recurrent = f", {steps:,} recurrent steps" if steps else ""
+        lines.append(f"  {len(report.nodes)} nodes by themselves, {values:,} values{recurrent}: "
+                     f"worst error {report.share:.2g} of what its own arithmetic allows")  # fmt: skip
+    if report.weights:
+        arrays = sum(bool(one.sources) for one in report.weights)
+        lines.append(f"  {arrays} weights bit for bit, {len(report.weights) - arrays} constants")
+    if report.sides:
+        lines.append(f"  {report.sides - len(report.missed)} of {report.sides} sides of choices taken")
+    lines.append(f"  end-to-end error {report.error:.1e} (float32 reference {report.reference_error:.1e})")
+    return [line(text) for text in (*lines, *(f"  {note}" for note in report.notes[:MAX_NOTES]))]
 
 
 def of_rows(rows: Sequence[Mapping[str, str]]) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reference_lstm.cell import Cell, ConvLSTM, States
+from reference_lstm.cell import Cell, States
 
 Array = NDArray[Any]
 
@@ -44,7 +44,7 @@ MERGE: Mapping[str, Callable[[Array, Array, int], Array]] = {
 
 def channel_axis(cell: Cell, sequences: bool) -> int:
     """Which axis of a layer's output holds the units or filters."""
-    if isinstance(cell, ConvLSTM) and cell.data_format == "channels_first":
+    if getattr(cell, "data_format", "channels_last") == "channels_first":
         return 2 if sequences else 1
     return -1
 

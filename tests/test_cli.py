@@ -57,11 +57,12 @@ def poison(file: h5py.File) -> None:
     next(array for name, array in datasets(file).items() if name.endswith("lstm_cell/kernel:0"))[0, 0] = np.nan
 
 
-def test_convert_prints_both_numbers_and_writes_one_file(tmp_path: Path) -> None:
+def test_convert_prints_the_proof_and_writes_one_file(tmp_path: Path) -> None:
     done = run(MODEL, "-o", "out.onnx", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert "one-step residual" in done.stdout
+    assert "proved against reference_lstm" in done.stdout
+    assert "weights bit for bit" in done.stdout
     assert "end-to-end error" in done.stdout
     assert os.listdir(tmp_path) == ["out.onnx"]
     assert [n.op_type for n in onnx.load(tmp_path / "out.onnx").graph.node].count("LSTM") == 2
@@ -73,9 +74,10 @@ def test_json_holds_the_report(tmp_path: Path) -> None:
     (report,) = found["verification"]
     assert found["files"] == ["out.onnx"]
     assert report["passed"]
-    assert 0 < report["one_step_residual"] < 2e-6
+    assert report["verdict"] == "proved"
+    assert 0 < report["node_error_as_share_of_allowed"] < 1
     assert 0 < report["end_to_end_error"] < 1e-5
-    assert {one["layer"] for one in report["residuals"]} == {"lstm", "lstm_1"}
+    assert {one["name"] for one in report["nodes"] if one["steps"]} == {"lstm", "lstm_1"}
 
 
 def test_default_output_stands_beside_the_model_under_its_name(tmp_path: Path) -> None:
@@ -177,14 +179,15 @@ def test_verify_tells_a_right_file_from_a_wrong_one(tmp_path: Path) -> None:
     assert run(MODEL, "-o", "out.onnx", "--no-verify", folder=tmp_path).returncode == 0
     done = run("verify", MODEL, "out.onnx", folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("equal: out.onnx")
+    assert done.stdout.startswith("proved: out.onnx")
     model = onnx.load(tmp_path / "out.onnx")
     bias = next(tensor for tensor in model.graph.initializer if tensor.name == "lstm/B")
     bias.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) + np.float32(1e-3), bias.name))
     onnx.save(model, tmp_path / "wrong.onnx")
     done = run("verify", MODEL, "wrong.onnx", folder=tmp_path)
     assert done.returncode == 3
-    assert "lstm: one-step residual" in done.stderr
+    assert "lstm: off by" in done.stderr
+    assert "lstm/B" in done.stderr
     (tmp_path / "text.onnx").write_text("hello")
     refused(run("verify", MODEL, "text.onnx", folder=tmp_path), 1, "a text file, not a model")
 

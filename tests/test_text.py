@@ -249,7 +249,7 @@ def test_proof_feeds_known_and_unknown_words_and_the_mask(tmp_path: Path) -> Non
     front = adapted(keras.layers.StringLookup(mask_token="-"), TAUGHT)
     classifier(keras, front, (6,), front.vocabulary_size()).save(tmp_path / "m.keras")
     fed = [set(array.reshape(-1)) for case in cases_of(load(tmp_path / "m.keras")) for array in case.calls[0].values()]
-    assert all("-" in words for words in fed[1:])
+    assert "-" in fed[-1]
     assert {"a", "c", "zz\u00e9"} <= set().union(*fed)
     assert set().union(*fed) - {"-", "a", "b", "c", "zz\u00e9"}
 

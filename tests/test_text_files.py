@@ -25,7 +25,7 @@ from converter.limits import TEXT_BYTES
 from converter.model import Model, layers
 from converter.readers import load
 from converter.readers.saved_tables import words_at
-from converter.verification.words import Words
+from converter.verification.text_inputs import Words
 
 WORDS = b"\n[UNK]\nb\n\xc3\xa9t\xc3\xa9\na"
 NUMBERS = b"0\n-1\n7\n5\n-9223372036854775808"

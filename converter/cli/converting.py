@@ -78,13 +78,14 @@ def _convert(arguments: argparse.Namespace) -> int:
 
 
 def _not_proved(arguments: argparse.Namespace, failed: VerificationFailed) -> int:
-    kept = f"kept {', '.join(map(str, failed.files))}" if failed.files else "the file was removed"
+    kept = f"kept {', '.join(map(str, failed.files))}" if failed.files else "the file was removed; --keep keeps it"
     first, *others = failed.report.failures
     more = f", and {len(others)} more" if others else ""
     if arguments.json:
         files = [str(file) for file in failed.files]
         print_json({"files": files, "verification": [failed.report.as_json()], "exit_code": NOT_PROVED})
-    line = f"{arguments.model}: not proved against {failed.report.against}: {first}{more} ({kept})"
+    help_ = "" if failed.report.wrong else "; --no-verify skips the proof"
+    line = f"{arguments.model}: {failed.report.verdict}: {first}{more} ({kept}{help_})"
     print(f"error: {lines.line(line)}", file=sys.stderr)
     return NOT_PROVED
 

@@ -49,7 +49,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(report.as_json())
     else:
-        print(f"{'equal' if report.passed else 'NOT equal'}: {lines.line(arguments.exported)}")
+        print(f"{report.verdict}: {lines.line(arguments.exported)}")
         print("\n".join(lines.of_report(report)))
     for failure in report.failures[:3]:
         print(f"error: {lines.line(failure)}", file=sys.stderr)

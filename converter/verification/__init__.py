@@ -1,15 +1,20 @@
-"""Proof of a conversion: the same inputs through `reference_lstm` and through the exported file in onnxruntime.
+"""Proof of a conversion: each node of the model held to its own equation, each weight accounted for bit by bit.
 
-inputs     seeded cases that reach a model's corners
-runtime    the exported file in onnxruntime, whole and step by step
-residual   first criterion: each recurrent layer, one step at a time
-prove      both criteria -> Report
-report     what was found, in numbers
+prove              what is done with one exported ONNX file -> Report
+inputs, corners    seeded inputs of the whole model; values that bring each node to its corners
+natural            the model run by `reference_lstm`, every value kept
+runtime            the exported file in onnxruntime, whole and cut into the parts of the nodes (graph_cutting)
+node_checks        each part against `reference_lstm` (node_truth, recurrence), within bounds (rounding, cell_rounding)
+coverage           which sides of each comparison, clip, selection and mask were taken
+weight_accounting  what each initializer is
+end_to_end         the outputs of the whole, for the report
+read_back          files that are not ONNX
+report             what was found, in numbers
 """
 
 from __future__ import annotations
 
 from converter.verification.prove import Truth, verify
-from converter.verification.report import LayerResidual, OutputError, Report
+from converter.verification.report import NodeResult, OutputError, Report
 
-__all__ = ["LayerResidual", "OutputError", "Report", "Truth", "verify"]
+__all__ = ["NodeResult", "OutputError", "Report", "Truth", "verify"]

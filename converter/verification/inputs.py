@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,13 +33,12 @@ from converter.model.layers import (
     Tile,
     Transpose,
 )  # fmt: skip
-from converter.verification.words import Words
+from converter.verification.corners import PATTERNS, pattern
+from converter.verification.text_inputs import Words
 
 # Their output holds values of their first input, unchanged (Concatenate: of all inputs).
 _CARRIERS = (Cast, FoldTime, Reshape, Transpose, Concatenate, ExpandDims, Squeeze, Repeat, Tile, Pad, Slice, Gather,
              LowerCase, RemoveCharacters, SplitWords)  # fmt: skip
-_PATTERNS = ("post", "pre", "gaps", "none", "all")
-_LENGTHS = (9, 6)
 
 
 @dataclass
@@ -154,32 +153,36 @@ def _note_words(
             traits[origin].markers += masks
 
 
-def cases_of(model: Model, seed: int = 0, stretch: int = 1) -> list[Case]:
-    """The cases to verify `model` with: batch 1 and a larger one, each with its own length where time is open.
+# Batch and length of each case, and how many rows the last has: every mask in every pattern, and no row like another.
+SHAPES = ((1, 1), (2, 2), (8, 7))
+LADDER = (1, 4, 16, 64, 256, 1024)  # by what the lengths are multiplied for a model that needs more steps
+
+
+def cases_of(model: Model, seed: int = 0, shapes: Sequence[tuple[int, int]] = SHAPES) -> list[Case]:
+    """The cases to verify `model` with, one for each pair of batch and length where these are open.
 
     Args:
         model: any neutral model.
         seed: of the random values; the same seed gives the same cases.
-        stretch: multiplies the lengths, for models whose convolutions need more steps.
+        shapes: the pairs; where the model fixes both, one case is all there is.
     """
     traits = traits_of(model)
-    masked = any(trait.markers for trait in traits.values()) or any(v.dtype == "bool" for v in model.inputs)
     entries = [*(state.input for state in model.states), *model.inputs]
     fixed = next((value.shape[0] for value in entries if value.shape[0]), None)
-    batches = (fixed, fixed) if fixed else (1, len(_PATTERNS) if masked else 3)
-    calls = 3 if model.states else 1
-    cases = []
-    for index, (batch, length) in enumerate(zip(batches, _LENGTHS, strict=True)):
+    calls = 2 if model.states else 1
+    cases: dict[str, Case] = {}
+    for index, (batch, length) in enumerate(shapes):
         rng = np.random.default_rng((seed, index))
         made = tuple(
             {
-                value.name: _values(value, traits[value.name], batch, length * stretch, rng, index + call + place)
+                value.name: _values(value, traits[value.name], fixed or batch, length, rng, index + call + place)
                 for place, value in enumerate(model.inputs)
             }
             for call in range(calls)
         )
-        cases.append(Case(batch, made))
-    return cases
+        case = Case(fixed or batch, made)
+        cases[case.label] = case
+    return list(cases.values())
 
 
 def _values(
@@ -203,16 +206,7 @@ def _values(
 def _steps(shape: tuple[int, ...], rng: np.random.Generator, first_pattern: int) -> Array:
     """True where a step is to be used, [batch, time, ...]; each row is masked in its own way."""
     used = np.ones(shape, np.bool_)
-    time = shape[1] if len(shape) > 1 else 1
     for row in range(shape[0] if len(shape) > 1 else 0):
-        some = int(rng.integers(1, time)) if time > 1 else 0
-        pattern = _PATTERNS[(first_pattern + row) % len(_PATTERNS)]
-        if pattern == "post":
-            used[row, time - some :] = False
-        elif pattern == "pre":
-            used[row, :some] = False
-        elif pattern == "gaps":
-            used[row] = rng.random(shape[1:]) < 0.6
-        elif pattern == "all":
-            used[row] = False
+        steps = pattern(PATTERNS[(first_pattern + row) % len(PATTERNS)], shape[1], rng)
+        used[row] = steps.reshape(-1, *[1] * (len(shape) - 2))
     return used

@@ -1,29 +1,32 @@
-"""Both criteria on one exported file."""
+"""The proof of one exported ONNX file: its weights, its nodes, and what comes of them end to end."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 
-from converter import interpret
-from converter.errors import ConversionError
-from converter.model import Array, Model, State
-from converter.model.layers import Recurrent
-from converter.verification.inputs import Case, cases_of
-from converter.verification.report import FACTOR, LayerResidual, OutputError, Report
-from converter.verification.residual import residuals
-from converter.verification.runtime import Exported
+from converter.errors import ConversionError, InvalidModel
+from converter.model import Array, Model, Value
+from converter.verification import natural
+from converter.verification.corners import corner_values, wanted_of
+from converter.verification.coverage import Coverage
+from converter.verification.end_to_end import compare_outputs
+from converter.verification.inputs import LADDER, SHAPES, Case, cases_of
+from converter.verification.natural import Call
+from converter.verification.node_checks import PartsRun, check_nodes, constants, needed_values
+from converter.verification.report import ONLY_ZEROS, NodeResult, OutputError, Report
+from converter.verification.runtime import Exported, Parts
+from converter.verification.weight_accounting import Accounts, account
 
-FLOOR = 1e-7  # of the scale: what float32 rounding alone explains
-ACTIVATION = 2.7e-7  # what onnxruntime's tanh and sigmoid are off by, however small their values are
-ILL_CONDITIONED = 1e-3
-FLOAT16 = 1e-2
 REFERENCE = "reference_lstm, float64"
-_ATTEMPTS = ((1, 0), (1, 1), (8, 0), (8, 1), (64, 0))  # longer sequences and other seeds, until a model says something
+ROUNDS = 4  # of values made for the nodes alone
+LARGE = 32 << 20  # bytes of weights from which on one round has to do, of values that are many
+WEIGHTED = ("Recurrent", "Dense", "Conv", "ConvTranspose", "Embedding")
 
 Values = Mapping[str, Array]
 # Inputs and states by neutral name -> outputs and new states.
@@ -32,7 +35,7 @@ Run = Callable[[Values, Values], Values]
 
 @dataclass(frozen=True)
 class Truth:
-    """What an exported file is compared with: its name for the report, and how it runs the model."""
+    """Another engine that runs the model: its name for the report, and how it does."""
 
     name: str
     run: Run
@@ -53,86 +56,57 @@ def verify(
         exported: the file.
         seed: of the inputs.
         progress: told of each step of the work.
-        truth: what to compare with, by default the float64 reference.
+        truth: another engine, to compare the outputs with instead of the float64 reference's.
 
     Returns:
-        A report; it fails where anything differs by more than its bound, and where nothing could be compared.
+        A report; see `converter.verification`.
 
     Raises:
         InvalidModel, Unsupported: the model cannot be interpreted.
         OSError: the exported file cannot be read.
     """
     with np.errstate(all="ignore"):  # what overflows is compared, and told, below
-        return _prove(model, exported, seed, progress, truth or Truth(REFERENCE, _reference(model, "float64")))
+        return _prove(model, exported, seed, progress, truth)
 
 
-def _prove(model: Model, exported: Path, seed: int, progress: Callable[[str], None], truth: Truth) -> Report:
-    progress("reference, float32")
-    cases, single = _usable_cases(model, seed)
-    progress(truth.name)
-    exact = [_calls(model, case, truth.run) for case in cases]
-    progress("exported file")  # loaded only now: one copy of the weights at a time
+def _prove(model: Model, exported: Path, seed: int, progress: Callable[[str], None], truth: Truth | None) -> Report:
+    against, runtime = truth.name if truth else REFERENCE, f"onnxruntime {onnxruntime.__version__}"
     file = Exported(exported)
-    wrong = _interface(model, file)
-    if wrong:
-        return Report(truth.name, _runtime(), (), (), (), (wrong,))
-    runs: list[Values] = []
-    runtime = _runtime_engine(model, file, runs)
-    results = list(zip(exact, single, [_calls(model, case, runtime) for case in cases], strict=True))
-    outputs = _compare(model, results)
-    progress("one-step residuals")
-    layers = residuals(model, file, runs)
-    failures = [*_missing(model, layers), *_failed(layers, outputs)]
-    notes = [f"{one.name}: ill-conditioned, float32 itself is off by {one.reference_error:.1e}; "
-             "the proof rests on the one-step residual" for one in outputs if one.allowed is None]  # fmt: skip
+    if wrong := _interface(model, file):
+        return Report(against, runtime, (), wrong=(wrong,))
+    progress("reference")
+    cases, calls = _usable_cases(model, seed)
     labels = tuple(case.label for case in cases)
-    return Report(truth.name, _runtime(), labels, tuple(layers), tuple(outputs), tuple(failures), tuple(notes))
+    progress("exported file")
+    try:
+        outputs = _end_to_end(model, file, calls, truth)
+        progress("nodes")
+        nodes, coverage = _nodes(model, file, calls)
+    except InvalidModel as error:
+        return Report(against, runtime, labels, wrong=(error.what,))
+    progress("weights")
+    accounts = account(model, needed_values(model), file)
+    return _report(against, runtime, labels, nodes, accounts, outputs, coverage)
 
 
-def _runtime() -> str:
-    return f"onnxruntime {onnxruntime.__version__}"
+def _report(
+    against: str, runtime: str, labels: tuple[str, ...], nodes: Sequence[NodeResult], accounts: Accounts,
+    outputs: Sequence[OutputError], coverage: Coverage,
+) -> Report:  # fmt: skip
+    wrong = [_wrong(one) for one in nodes if one.wrong]
+    wrong += [f"{one.name}: {one.note or f'off by {one.error:.1e}'}" for one in outputs if not one.passed]
+    notes = [f"{one.name}: {one.note}" for one in nodes if one.note and not one.wrong]
+    notes += [f"not reached: {missed}" for missed in coverage.missed]
+    weighted = [one.note == ONLY_ZEROS for one in nodes if one.kind in WEIGHTED]
+    unproved = [ONLY_ZEROS] if weighted and all(weighted) else []
+    return Report(
+        against, runtime, labels, tuple(nodes), accounts.found, tuple(outputs), (*wrong, *accounts.wrong),
+        tuple(unproved), tuple(notes), coverage.sides, coverage.missed,
+    )  # fmt: skip
 
 
-def _usable_cases(model: Model, seed: int) -> tuple[list[Case], list[list[Values]]]:
-    """The shortest cases that the model takes, and what the float32 reference makes of them.
-
-    Convolutions and pooling may need more steps than we begin with; other seeds are tried where every output is zero.
-    """
-    engine = _reference(model, "float32")
-    for stretch, shift in _ATTEMPTS:
-        cases = cases_of(model, seed + shift, stretch)
-        try:
-            made = [_calls(model, case, engine) for case in cases]
-        except (ValueError, IndexError, ConversionError):
-            if (stretch, shift) == _ATTEMPTS[-1]:
-                raise
-            continue
-        if any(np.any(call[value.name]) for calls in made for call in calls for value in model.outputs):
-            break
-    return cases, made
-
-
-def _reference(model: Model, dtype: str) -> Run:
-    def engine(inputs: Values, states: Values) -> Values:
-        return interpret.run(model, dict(inputs), dtype=dtype, states=dict(states) or None)
-
-    return engine
-
-
-def _runtime_engine(model: Model, file: Exported, keep: list[Values]) -> Run:
-    """The exported file as an engine: its names are replaced by the neutral ones, place by place."""
-    wanted = [value.name for value in model.inputs] + [state.input.name for state in model.states]
-    made = [value.name for value in model.outputs] + [state.output.name for state in model.states]
-    watched = [name for probe in file.probes for name in probe.values]
-
-    def engine(inputs: Values, states: Values) -> Values:
-        given = {**inputs, **states}
-        feed = {theirs: given[ours] for theirs, ours in zip(file.inputs, wanted, strict=True)}
-        values = file.run(feed, watched)
-        keep.append(values)
-        return {ours: values[theirs] for theirs, ours in zip(file.outputs, made, strict=True)}
-
-    return engine
+def _wrong(one: NodeResult) -> str:
+    return f"{one.name}: {one.note or f'off by {one.error:.2e} where {one.allowed:.2e} is allowed'} ({one.kind})"
 
 
 def _interface(model: Model, file: Exported) -> str:
@@ -146,95 +120,113 @@ def _interface(model: Model, file: Exported) -> str:
     return ""
 
 
-def _calls(model: Model, case: Case, engine: Run) -> list[Values]:
-    """All calls of a case in a row, the states carried from each to the next."""
-    states = {state.input.name: _zeros(state, case.batch) for state in model.states}
+def _usable_cases(model: Model, seed: int) -> tuple[list[Case], list[Call]]:
+    """Cases that the model takes, and its calls; convolutions and pools may need more steps than we begin with."""
+    small, (batch, length) = SHAPES[:-1], SHAPES[-1]
+    for stretch in LADDER:
+        largest = cases_of(model, seed, [(batch, length * stretch)])
+        made = _calls_of(model, largest, must=stretch == LADDER[-1])
+        if made:
+            break
+    known = {case.label for case in largest}
+    others = [case for case in cases_of(model, seed, small) if case.label not in known]
+    tried = [(case, calls) for case in others if (calls := _calls_of(model, [case]))]
+    return [*(case for case, _ in tried), *largest], [*(call for _, calls in tried for call in calls), *made]
+
+
+def _calls_of(model: Model, cases: list[Case], must: bool = False) -> list[Call]:
+    """The calls of some cases; none where the model does not take them, or makes nothing of so short a sequence."""
+    try:
+        calls = list(chain.from_iterable(natural.run(model, cases)))
+    except (ValueError, IndexError, ConversionError):
+        if must:
+            raise
+        return []
+    return calls if must or all(array.size for call in calls for array in call.values.values()) else []
+
+
+def _names(model: Model) -> tuple[list[str], list[str]]:
+    """The model's own names for the file's inputs and outputs."""
+    given = [value.name for value in model.inputs] + [state.input.name for state in model.states]
+    return given, [value.name for value in model.outputs] + [state.output.name for state in model.states]
+
+
+def _end_to_end(model: Model, file: Exported, calls: Sequence[Call], truth: Truth | None) -> list[OutputError]:
+    """The file as its users run it, on the inputs of each call."""
+    given, wanted = _names(model)
+    session = file.whole()
     made = []
-    for inputs in case.calls:
-        values = engine(inputs, states)
-        made.append(values)
-        states = {state.input.name: values[state.output.name] for state in model.states}
-    return made
+    for call in calls:
+        values = session.run({theirs: call.given[ours] for theirs, ours in zip(file.inputs, given, strict=True)})
+        made.append({ours: values[theirs] for theirs, ours in zip(file.outputs, wanted, strict=True)})
+    return compare_outputs(model, calls, made, truth.run if truth else None)
 
 
-def _zeros(state: State, batch: int) -> Array:
-    return np.zeros([size or batch for size in state.input.shape], np.float32)
-
-
-def _compare(
-    model: Model, results: Sequence[tuple[Sequence[Values], Sequence[Values], Sequence[Values]]]
-) -> list[OutputError]:
-    """The second criterion for each output and carried state."""
-    named = [(value.name, name) for value, name in zip(model.outputs, model.output_names, strict=True)]
-    named += [(state.output.name, state.output.name) for state in model.states]
-    low = any(
-        v is not None and v.dtype in ("float16", "bfloat16") for n in model.nodes for v in (*n.inputs, *n.outputs)
-    )
-    found = []
-    for value, name in named:
-        triples = [tuple(call[value] for call in calls) for case in results for calls in zip(*case, strict=True)]
-        found.append(_output_error(name, triples, low))
-    return found
-
-
-def _as_numbers(want: Array, single: Array, have: Array) -> tuple[Array, ...]:
-    """Strings as ones where they are those wanted, and zeros where not."""
-    return np.ones(want.shape), *((made == want).astype(np.float64) if made.shape == want.shape else made
-                                  for made in (single, have))  # fmt: skip
-
-
-def _output_error(name: str, triples: Sequence[tuple[Array, ...]], low_precision: bool) -> OutputError:
-    scale = error = reference_error = 0.0
-    count = 0
-    note = ""
-    for triple in triples:
-        want, single, have = _as_numbers(*triple) if triple[0].dtype.hasobject else triple
-        if have.shape != want.shape:
-            note = note or f"shape {have.shape}, expected {want.shape}"
-            continue
-        exact, single, have = (np.asarray(a).astype(np.float64) for a in (want, single, have))
-        if not any(np.array_equal(np.isfinite(have), np.isfinite(other)) for other in (exact, single)):
-            note = note or "infinite or not a number"
-            continue
-        finite = np.isfinite(exact) & np.isfinite(single) & np.isfinite(have)
-        exact, single, have = exact[finite], single[finite], have[finite]
-        count += exact.size
-        scale = max(scale, float(np.abs(exact).max(initial=0.0)))
-        error = max(error, float(np.abs(have - exact).max(initial=0.0)))
-        reference_error = max(reference_error, float(np.abs(single - exact).max(initial=0.0)))
-    allowed: float | None = max(FACTOR * max(reference_error, FLOOR * scale), 2 * ACTIVATION)
-    if low_precision:
-        allowed = max(FLOAT16 * scale, allowed or 0.0)
-    elif reference_error > ILL_CONDITIONED * scale:
-        allowed = None
-    return OutputError(name, count, scale, error, reference_error, allowed, note)
-
-
-def _missing(model: Model, layers: Sequence[LayerResidual]) -> list[str]:
-    """Recurrent layers of which no operator was found."""
-    found = {one.layer for one in layers}
-    return [
-        f"{node.name}: the exported file has no recurrent operator of this name"
-        for node in model.nodes
-        if isinstance(node.layer, Recurrent) and node.name not in found
+def _nodes(model: Model, file: Exported, calls: Sequence[Call]) -> tuple[list[NodeResult], Coverage]:
+    """Every node by itself, on the values of each call and on those of its corners."""
+    needed, coverage = needed_values(model), Coverage()
+    tensors = _tensors(model, file, needed)
+    held: dict[str, list[Value]] = {}
+    for value in natural.all_values(model):
+        if value.name in tensors:
+            held.setdefault(tensors[value.name], []).append(value)
+    parts = file.parts(held)
+    copies = _copies(model, file, tensors)
+    runs = [_run(parts, file, held, copies, values) for values in _draws(model, calls, held)]
+    operators = parts.cut.operators
+    del parts  # one copy of the weights at a time
+    found = check_nodes(model, needed, runs, operators, coverage)
+    wires = [
+        NodeResult(name, "output", 0, 0, np.inf, np.inf, 0.0, wrong=True, note=f"it is not {tensor}")
+        for name, tensor in copies.items()
+        if not all(run.copied[name] for run in runs)
     ]
+    return [*found, *wires], coverage
 
 
-def _failed(layers: Sequence[LayerResidual], outputs: Sequence[OutputError]) -> list[str]:
-    failures = [
-        f"{one.layer}: one-step residual {one.error:.2e}, allowed {one.allowed:.0e}"
-        if one.steps
-        else f"{one.layer}: no step was compared"
-        for one in layers
-        if not one.passed
-    ]
-    for one in outputs:
-        if one.note:
-            failures.append(f"{one.name}: {one.note}")
-        elif not one.passed:
-            failures.append(f"{one.name}: error {one.error:.2e}, allowed {one.allowed:.2e}")
-    if not any(one.values for one in outputs):
-        failures.append("nothing was compared")
-    elif all(one.scale == 0 for one in outputs):
-        failures.append("all outputs are zero, so equality proves nothing")
-    return failures
+def _copies(model: Model, file: Exported, tensors: Mapping[str, str]) -> dict[str, str]:
+    """The file's outputs that are not themselves the tensors that hold the model's, but should be copies of these."""
+    _, wanted = _names(model)
+    pairs = {theirs: tensors[ours] for theirs, ours in zip(file.outputs, wanted, strict=True)}
+    return {name: tensor for name, tensor in pairs.items() if name != tensor}
+
+
+def _tensors(model: Model, file: Exported, needed: frozenset[str]) -> dict[str, str]:
+    """The tensor that holds each value; the model's inputs are the file's, place by place.
+
+    Raises:
+        InvalidModel: the file does not say where a value is that an output depends on.
+    """
+    given, _ = _names(model)
+    places = {**file.tensors, **dict(zip(given, file.inputs, strict=True))}
+    known = {name for node in file.nodes for name in node.output} | set(file.initializers) | set(file.inputs)
+    for value in natural.all_values(model):
+        if value.name in needed and places.get(value.name) not in known:
+            raise InvalidModel(f"the file does not say which of its tensors is {value.name}")
+    return {name: tensor for name, tensor in places.items() if tensor in known}
+
+
+def _draws(model: Model, calls: Sequence[Call], held: Mapping[str, Sequence[Value]]) -> list[Values]:
+    """Values for the parts: those of each call, then those made for the corners in the shapes of the last."""
+    wanted, fixed = wanted_of(model), constants(model)
+    large = sum(weight.nbytes for layer in model.layers for weight in layer.weights) > LARGE
+    last = calls[-1].values
+    made = [corner_values(model, wanted, last, fixed, turn) for turn in range(1 if large else ROUNDS)]
+    return [*(call.values for call in calls), *made]
+
+
+def _run(
+    parts: Parts, file: Exported, held: Mapping[str, Sequence[Value]], copies: Mapping[str, str], values: Values
+) -> PartsRun:
+    """One run of the parts. Values of the model that one tensor holds are one and the same."""
+    by_tensor = {tensor: values[listed[0].name] for tensor, listed in held.items()}
+    by_tensor |= {tensor: file.constant(tensor) for tensor in held if tensor in file.initializers}
+    made = {**by_tensor, **parts.run(by_tensor)}
+    names = [(value.name, tensor) for tensor, listed in held.items() for value in listed]
+    shown = {name: made[name] for one in parts.cut.operators for name in one.shown}
+    copied = {name: _same(made[name], by_tensor[tensor]) for name, tensor in copies.items()}
+    return PartsRun({n: by_tensor[t] for n, t in names}, {n: made[t] for n, t in names}, shown, copied)
+
+
+def _same(a: Array, b: Array) -> bool:
+    return a.shape == b.shape and bool(np.all((a == b) | (a != a) & (b != b)))

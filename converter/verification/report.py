@@ -7,46 +7,53 @@ from typing import Any
 
 from converter.lines import Shown, of_report
 
-FACTOR = 10.0  # how much worse than the float32 reference a right runtime may be
+ONLY_ZEROS = "nothing but zeros was compared"
+PROVED, NOT_PROVED, NOT_EQUAL = "proved", "not proved", "NOT equal"
 
 
 @dataclass(frozen=True)
-class LayerResidual:
-    """The first criterion for one recurrent layer: one step of the runtime against the float64 cell.
+class NodeResult:
+    """One node of the model: its part of the exported graph against the float64 reference of that node alone.
 
     Attributes:
-        layer: the node's name.
-        steps: how many steps of a row were compared.
-        error: the worst absolute error of a new state, divided by max(1, |c|).
-        reference_error: the same of the reference in float32.
-        allowed: the bound of `error`.
+        name, kind: of the node, and what it computes.
+        values: how many values were compared.
+        steps: of a recurrent node, how many steps of a row were compared, each from the runtime's own states.
+        share: the worst error as a share of what is allowed where it is; at most 1 in a right file.
+        error, allowed: of that value.
+        wrong: whether it computes something else.
+        note: why ("shape ..."), or what cannot be said of it; else "".
     """
 
-    layer: str
+    name: str
+    kind: str
+    values: int
     steps: int
+    share: float
     error: float
-    reference_error: float
     allowed: float
+    wrong: bool = False
+    note: str = ""
 
-    def joined(self, other: LayerResidual) -> LayerResidual:
-        """Both directions of a layer as one."""
-        return LayerResidual(
-            self.layer,
-            self.steps + other.steps,
-            max(self.error, other.error),
-            max(self.reference_error, other.reference_error),
-            max(self.allowed, other.allowed),
-        )
 
-    @property
-    def passed(self) -> bool:
-        """Something was compared, and it is within the bound."""
-        return self.steps > 0 and self.error <= self.allowed
+@dataclass(frozen=True)
+class Arrangement:
+    """What one initializer of the file is: arrays of the source, bit for bit, or a constant.
+
+    Attributes:
+        initializer: its name.
+        sources: the names of the arrays; none for a constant.
+        how: the arrangement, or who reads the constant.
+    """
+
+    initializer: str
+    sources: tuple[str, ...]
+    how: str
 
 
 @dataclass(frozen=True)
 class OutputError:
-    """The second criterion for one output or carried state: end to end against the float64 reference.
+    """One output or carried state, end to end against the float64 reference: a report, and a bound only where asked.
 
     Attributes:
         name: of the output.
@@ -54,9 +61,8 @@ class OutputError:
         scale: the largest magnitude expected.
         error: the exported file's worst absolute error.
         reference_error: the worst absolute error of the reference in float32.
-        allowed: the bound of `error`; None where the model is ill-conditioned: two right float32 evaluations already
-            differ so much that only the first criterion says anything.
-        note: why nothing could be compared ("shape ...", "not a number"), or "".
+        allowed: the bound of `error`, where the user gave a tolerance; else None.
+        note: what is wrong with it ("shape ...", "not a number"), or "".
     """
 
     name: str
@@ -64,12 +70,12 @@ class OutputError:
     scale: float
     error: float
     reference_error: float
-    allowed: float | None
+    allowed: float | None = None
     note: str = ""
 
     @property
     def passed(self) -> bool:
-        """Within the bound, or ill-conditioned; never where a note stands."""
+        """Within the bound, if there is one, and nothing noted."""
         return not self.note and (self.allowed is None or self.error <= self.allowed)
 
 
@@ -81,23 +87,41 @@ class Report(Shown):
         against: what the exported file was compared with.
         runtime: what ran it.
         cases: the inputs used, one line each.
-        residuals: the first criterion, one for each recurrent layer.
-        outputs: the second criterion, one for each output.
-        failures: why the verification failed; empty if it passed.
+        nodes: every node held to its equation.
+        weights: what each initializer is.
+        outputs: the outputs, end to end.
+        wrong: where the file computes something else, the first such node first; empty if it does not.
+        unproved: why there is no proof although nothing is wrong.
         notes: what the reader should know of a verification that passed.
+        sides: of every choice in the graph (comparison, clip, selection, mask) the sides there are.
+        missed: those that no value took.
     """
 
     against: str
     runtime: str
     cases: tuple[str, ...]
-    residuals: tuple[LayerResidual, ...]
-    outputs: tuple[OutputError, ...]
-    failures: tuple[str, ...]
+    nodes: tuple[NodeResult, ...] = ()
+    weights: tuple[Arrangement, ...] = ()
+    outputs: tuple[OutputError, ...] = ()
+    wrong: tuple[str, ...] = ()
+    unproved: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    sides: int = 0
+    missed: tuple[str, ...] = ()
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Why the verification failed; empty if it passed."""
+        return (*self.wrong, *self.unproved)
+
+    @property
+    def verdict(self) -> str:
+        """One of "proved", "not proved", "NOT equal"."""
+        return NOT_EQUAL if self.wrong else NOT_PROVED if self.unproved else PROVED
 
     def summary(self) -> str:
         """The verdict, and the largest difference."""
-        verdict = "proved" if self.passed else f"not proved, {self.failures[0]}"
+        verdict = self.verdict if self.passed else f"{self.verdict}, {self.failures[0]}"
         return f"{verdict}; end-to-end error {self.error:.1e} against {self.against}"
 
     def lines(self) -> list[str]:
@@ -110,9 +134,9 @@ class Report(Shown):
         return not self.failures
 
     @property
-    def residual(self) -> float:
-        """The worst one-step residual."""
-        return max((one.error for one in self.residuals), default=0.0)
+    def share(self) -> float:
+        """The worst error of a node, as a share of what is allowed there."""
+        return max((one.share for one in self.nodes), default=0.0)
 
     @property
     def error(self) -> float:
@@ -127,8 +151,9 @@ class Report(Shown):
     def as_json(self) -> dict[str, Any]:
         """The report as JSON values."""
         return {
+            "verdict": self.verdict,
             "passed": self.passed,
-            "one_step_residual": self.residual,
+            "node_error_as_share_of_allowed": self.share,
             "end_to_end_error": self.error,
             "reference_float32_error": self.reference_error,
             **asdict(self),

@@ -1,11 +1,11 @@
-"""The exported file in onnxruntime: run whole, with what its recurrent operators saw and made, and stepped.
+"""The exported file in onnxruntime: whole, as its users run it, and cut into the parts of the model's nodes.
 
-The graph is the file's own, extended by outputs; large weights are read from the file itself, see skeleton.py.
+The graph is the file's own; large weights are read from the file itself, see skeleton.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,10 @@ import onnx
 import onnxruntime
 from onnx import numpy_helper
 
-from converter.model import Array
-from converter.verification.probes import find_probes, keep_steps
+from converter.errors import InvalidModel
+from converter.formats.onnx_metadata import tensors_of
+from converter.model import Array, Value
+from converter.verification.graph_cutting import Cut, cut
 from converter.verification.skeleton import read_skeleton
 
 _TYPES = {
@@ -26,69 +28,89 @@ _TYPES = {
 
 
 class Exported:
-    """A loaded ONNX file. Raises InvalidModel for what is none, OSError for what cannot be read.
+    """An ONNX file. Raises InvalidModel for what is none, OSError for what cannot be read.
 
     Attributes:
         inputs, outputs: names in the file's order, states included.
-        probes: its recurrent operators.
+        tensors: by the name of the model's value which tensor holds it, as the file says.
+        properties: its metadata.
+        initializers: its weights and constants, large ones as references to their bytes.
+        folder: where those bytes are.
     """
 
     def __init__(self, path: Path) -> None:
-        path = path.resolve()
-        self._folder, self._model = path.parent, read_skeleton(path)
+        self.path = path.resolve()
+        self.folder = self.path.parent
+        self._model = read_skeleton(self.path)
         graph = self._model.graph
         self.inputs = tuple(value.name for value in graph.input)
         self.outputs = tuple(value.name for value in graph.output)
-        extension = onnx.GraphProto()
-        self.probes = find_probes(graph, extension)
-        watched = {name for probe in self.probes for name in probe.values}
-        self._constants = {
-            t.name: numpy_helper.to_array(t, str(self._folder)) for t in graph.initializer if t.name in watched
-        }
-        # Protobuf merges a message that follows another: the appended outputs join the graph.
-        self._session = _session([self._model, onnx.ModelProto(graph=extension)], self._folder)
+        self.properties = {entry.key: entry.value for entry in self._model.metadata_props}
+        self.tensors = tensors_of(self.properties)
+        self.initializers = {tensor.name: tensor for tensor in graph.initializer}
+        self.nodes = graph.node
+
+    def constant(self, name: str) -> Array:
+        """The values of an initializer."""
+        return numpy_helper.to_array(self.initializers[name], str(self.folder))
+
+    def whole(self, optimized: bool = True) -> Session:
+        """The file as it is."""
+        return Session(self._model, self.folder, optimized)
+
+    def parts(self, tensors: Mapping[str, Sequence[Value]]) -> Parts:
+        """The file cut at these tensors, each with the values of the model that it holds."""
+        model = onnx.ModelProto()
+        model.CopyFrom(self._model)
+        return Parts(cut(model, tensors), self.folder)
+
+
+class Session:
+    """A model in onnxruntime on one thread. Raises InvalidModel where it cannot be loaded or run."""
+
+    def __init__(self, model: onnx.ModelProto, folder: Path, optimized: bool) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        options.enable_cpu_mem_arena = False
+        options.enable_mem_pattern = False
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+        if not optimized:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        try:
+            data = model.SerializeToString()
+            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise InvalidModel(f"onnxruntime cannot load it: {_first_line(error)}") from error
         self._types = {value.name: _TYPES.get(value.type, "") for value in self._session.get_inputs()}
+        self.outputs = [value.name for value in self._session.get_outputs()]
 
-    def run(self, feed: Mapping[str, Array], extra: Iterable[str] = ()) -> dict[str, Array]:
-        """Outputs by name for inputs by name (cast to the file's types), and the values named in `extra`."""
-        known = {name: np.asarray(value, self._types[name] or None) for name, value in feed.items()}
-        known.update(self._constants)
-        names = list(dict.fromkeys((*self.outputs, *extra)))
-        fetched = [name for name in names if name in self.outputs or name not in known]
-        given = {name: known[name] for name in self._types}
-        made = dict(zip(fetched, self._session.run(fetched, given), strict=True))
-        return {name: made[name] if name in made else known[name] for name in names}
-
-    def stepper(self, feeds: Sequence[Mapping[str, Array]]) -> Stepper:
-        """Ends this session, for its memory, and opens one for single steps on inputs of such shapes."""
-        del self._session
-        keep_steps(self._model, self.probes)
-        for value in self._model.graph.input:
-            for sizes in zip(*(feed[value.name].shape for feed in feeds), strict=True):
-                value.type.tensor_type.shape.dim.add(**({} if len(set(sizes)) > 1 else {"dim_value": sizes[0]}))
-        return Stepper(_session([self._model], self._folder))
+    def run(self, feed: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs by name for inputs by name, which are cast to the file's types."""
+        given = {name: np.asarray(feed[name], kind or None) for name, kind in self._types.items()}
+        try:
+            made = self._session.run(self.outputs, given)
+        except Exception as error:
+            raise InvalidModel(f"onnxruntime cannot run it: {_first_line(error)}") from error
+        return dict(zip(self.outputs, made, strict=True))
 
 
-class Stepper:
-    """All recurrent operators of a file, one step at a time."""
+class Parts:
+    """The parts of a file's graph.
 
-    def __init__(self, session: onnxruntime.InferenceSession) -> None:
-        self._session = session
-        self._outputs = [value.name for value in session.get_outputs()]
+    Attributes:
+        cut: which tensors are given, and which are made.
+    """
 
-    def step(self, feed: Mapping[str, Array]) -> dict[str, Array]:
-        """ "<probe>:x" and "<probe>:h", ... of every probe -> "<probe>:h'", ..."""
-        return dict(zip(self._outputs, self._session.run(self._outputs, dict(feed)), strict=True))
+    def __init__(self, parts: Cut, folder: Path) -> None:
+        self.cut = parts
+        self._session = Session(parts.model, folder, optimized=False)
+
+    def run(self, values: Mapping[str, Array]) -> dict[str, Array]:
+        """What each part makes of given values: tensors by name in and out, and the states shown by operators."""
+        return self._session.run({new: values[name] for name, new in self.cut.given.items()})
 
 
-def _session(parts: Sequence[onnx.ModelProto], folder: Path) -> onnxruntime.InferenceSession:
-    """A session of a model given in parts, one continuing the other; external weights are in `folder`."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    options.enable_cpu_mem_arena = False
-    options.enable_mem_pattern = False
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
-    data = b"".join(part.SerializeToString() for part in parts)
-    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)[:200]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import onnx
 from onnx import helper
@@ -12,6 +12,7 @@ from converter import __version__
 from converter.errors import ConversionError, Unsupported
 from converter.exporters.onnx.graph import DOMAINS, Graph, Initializer, Store, Tensor, computed, value_info
 from converter.exporters.onnx.lower import lower
+from converter.formats.onnx_metadata import values_property
 from converter.model import Model, Node, Value
 
 OPSETS = range(13, 27)  # 26 is the newest that onnxruntime 1.32 runs
@@ -44,15 +45,17 @@ def build(model: Model, opset: int | None = None) -> tuple[onnx.ModelProto, list
     for node in model.nodes:
         if any(value.name in store.needed for value in node.outputs):
             _lower(graph, node, tensors)
-    _name_outputs(graph, outputs, tensors)
+    renamed = _name_outputs(graph, outputs, tensors)
     used = _prune(graph.nodes, [name for _, name in outputs])
+    held = {value: renamed.get(t.name, t.name) for value, t in tensors.items() if t is not None}
     proto = helper.make_graph(
         graph.nodes,
         model.name or "model",
         [value_info(value.name, computed(value.dtype), value.shape, "batch") for value in inputs],
         [value_info(name, computed(value.dtype), value.shape, "batch") for value, name in outputs],
     )
-    return _model(proto, model, opset), [item for item in store.initializers.values() if item.name in used]
+    properties = values_property({value: tensor for value, tensor in held.items() if tensor in used})
+    return _model(proto, model, opset, properties), [item for item in store.initializers.values() if item.name in used]
 
 
 def _lower(graph: Graph, node: Node, tensors: dict[str, Tensor | None]) -> None:
@@ -74,8 +77,13 @@ def _needed(model: Model) -> frozenset[str]:
     return frozenset(needed)
 
 
-def _name_outputs(graph: Graph, outputs: Iterable[tuple[Value, str]], tensors: dict[str, Tensor | None]) -> None:
-    """Gives the tensors behind the outputs their names; an input, a constant, or one named already gets an Identity."""
+def _name_outputs(
+    graph: Graph, outputs: Iterable[tuple[Value, str]], tensors: dict[str, Tensor | None]
+) -> dict[str, str]:
+    """Gives the tensors behind the outputs their names; an input, a constant, or one named already gets an Identity.
+
+    Returns the new names by the old.
+    """
     renamed: dict[str, str] = {}
     copies: list[onnx.NodeProto] = []
     for value, name in outputs:
@@ -91,6 +99,7 @@ def _name_outputs(graph: Graph, outputs: Iterable[tuple[Value, str]], tensors: d
             copies.append(helper.make_node("Identity", [tensor.name], [name], node_name))
     graph.nodes += copies
     _rename(graph.nodes, renamed)
+    return renamed
 
 
 def _rename(nodes: Iterable[onnx.NodeProto], renamed: dict[str, str]) -> None:
@@ -119,7 +128,7 @@ def _reads(node: onnx.NodeProto) -> Iterator[str]:
             yield from _reads(inner)
 
 
-def _model(graph: onnx.GraphProto, model: Model, opset: int) -> onnx.ModelProto:
+def _model(graph: onnx.GraphProto, model: Model, opset: int, properties: Mapping[str, str]) -> onnx.ModelProto:
     others = dict.fromkeys(DOMAINS[node.op_type] for node in graph.node if node.domain)
     proto = helper.make_model(
         graph,
@@ -130,6 +139,7 @@ def _model(graph: onnx.GraphProto, model: Model, opset: int) -> onnx.ModelProto:
     )
     source = model.source
     properties = {
+        **properties,
         "keras.version": source.keras_version,
         "keras.era": source.era,
         "keras.format": source.format,

@@ -1,0 +1,127 @@
+"""An exported graph cut into the parts that stand for the model's nodes, each to be run on values of our choice.
+
+Every tensor that holds a value of the model becomes an input (`<tensor>@in`) for those that read it, and an output of
+what makes it. One run then computes every node of the model by itself. What a node's part reads of the node's own
+results stays as it is: a part may be made of several operators.
+
+Recurrent operators also show the sequence of their states: LSTM, GRU and RNN their Y
+(https://onnx.ai/onnx/operators/onnx__LSTM.html), a Scan the states after each step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import onnx
+from onnx import helper
+
+from converter.errors import clean
+from converter.model import Value, dtype_of
+
+NATIVE = {"LSTM": 2, "GRU": 1, "RNN": 1}
+GIVEN = "@in"
+_STATES = "@states"
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A recurrent operator of the main graph.
+
+    Attributes:
+        owner: the name of the model's node that it is a part of, as far as its own name says.
+        native: whether `shown` is its one Y, [time, directions, batch, units]; else the states of a Scan.
+        shown: the tensors that show its states, h first.
+    """
+
+    owner: str
+    native: bool
+    shown: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A graph in parts.
+
+    Attributes:
+        model: the graph with its new inputs and outputs; weights as they were.
+        given: the inputs by the tensor they stand for.
+        made: the tensors that some operator makes, all of them outputs.
+        operators: the recurrent ones.
+    """
+
+    model: onnx.ModelProto
+    given: Mapping[str, str]
+    made: frozenset[str]
+    operators: tuple[Operator, ...]
+
+
+def owner_of(name: str) -> str:
+    """The model's node (as `clean` writes it) that an operator of this name is a part of."""
+    return name.rpartition("/")[0]
+
+
+def cut(model: onnx.ModelProto, tensors: Mapping[str, Iterable[Value]]) -> Cut:
+    """Cuts a graph at these tensors, each with the values of the model that it holds; changes `model`."""
+    graph = model.graph
+    makers = {name: owner_of(node.name) for node in graph.node for name in node.output if name}
+    inputs = {value.name for value in graph.input}
+    given = {name: name for name in tensors if name in inputs}
+    given |= {name: f"{name}{GIVEN}" for name in tensors if name in makers}
+    for node in graph.node:
+        owner = owner_of(node.name)
+        _redirect(node, {name: new for name, new in given.items() if name in makers and makers[name] != owner})
+    for name, new in given.items():
+        if new != name:
+            graph.input.append(_typed(new, next(iter(tensors[name]))))
+    operators = tuple(_shown(node) for node in graph.node if node.op_type in NATIVE or node.op_type == "Scan")
+    outputs = [*(name for name in tensors if name in makers), *(name for one in operators for name in one.shown)]
+    known = {value.name for value in graph.output}
+    graph.output.extend(onnx.ValueInfoProto(name=name) for name in dict.fromkeys(outputs) if name not in known)
+    del graph.value_info[:]
+    return Cut(model, given, frozenset(name for name in tensors if name in makers), operators)
+
+
+def _redirect(node: onnx.NodeProto, renamed: Mapping[str, str]) -> None:
+    """Other names for what a node and the graphs inside it read."""
+    node.input[:] = [renamed.get(name, name) for name in node.input]
+    for attribute in node.attribute:
+        for inner in attribute.g.node:
+            _redirect(inner, renamed)
+
+
+def _typed(name: str, value: Value) -> onnx.ValueInfoProto:
+    """A graph input for a value of the model."""
+    dtype = "float32" if value.dtype == "bfloat16" else value.dtype
+    kind = onnx.TensorProto.STRING if dtype == "string" else helper.np_dtype_to_tensor_dtype(dtype_of(dtype))
+    return helper.make_tensor_value_info(name, kind, list(value.shape))
+
+
+def _shown(node: onnx.NodeProto) -> Operator:
+    """The operator, made to show its states."""
+    owner = owner_of(node.name)
+    if node.op_type in NATIVE:
+        if not node.output[0]:
+            node.output[0] = f"{node.name}{_STATES}"
+        return Operator(owner, True, (node.output[0],))
+    attributes = {attribute.name: attribute for attribute in node.attribute}
+    body = attributes["body"].g
+    states = len(node.input) - attributes["num_scan_inputs"].i
+    names = []
+    for k in range(states):
+        inner = onnx.ValueInfoProto()
+        inner.CopyFrom(body.output[k])
+        inner.name = f"{body.output[k].name}{_STATES}"
+        body.node.append(helper.make_node("Identity", [body.output[k].name], [inner.name], inner.name))
+        body.output.append(inner)
+        names.append(f"{node.name}{_STATES}{k}")
+    for name in ("scan_output_axes", "scan_output_directions"):
+        if name in attributes:
+            attributes[name].ints.extend([0] * states)
+    node.output.extend(names)
+    return Operator(owner, False, tuple(names))
+
+
+def owners(names: Iterable[str]) -> dict[str, str]:
+    """The model's nodes by the names that their operators bear."""
+    return {clean(name): name for name in names}

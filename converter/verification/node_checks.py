@@ -1,0 +1,164 @@
+"""Every node of a model held to its own equation: its part of the exported graph against `reference_lstm`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from converter.model import Array, Model, Node
+from converter.model.layers import Constant, Recurrent
+from converter.verification.coverage import Coverage, observing
+from converter.verification.graph_cutting import Operator, owners
+from converter.verification.node_truth import truth_of, with_values
+from converter.verification.recurrence import Worst, recurrent_truth
+from converter.verification.report import ONLY_ZEROS, NodeResult
+from converter.verification.rounding import Near
+
+SAID = 0.5  # a bound below this share of the largest value of its kind says something of it
+
+
+@dataclass(frozen=True)
+class PartsRun:
+    """One run of the parts.
+
+    Attributes:
+        given, made: values by the model's names.
+        shown: the states that operators went through, by tensor.
+        copied: of outputs of the file that should be copies of what was given, whether they are.
+    """
+
+    given: Mapping[str, Array]
+    made: Mapping[str, Array]
+    shown: Mapping[str, Array]
+    copied: Mapping[str, bool]
+
+
+def check_nodes(
+    model: Model, needed: frozenset[str], runs: Sequence[PartsRun], operators: Sequence[Operator], coverage: Coverage
+) -> list[NodeResult]:
+    """One result for each node that an output depends on.
+
+    Args:
+        model: the neutral model.
+        needed: names of the values that an output depends on.
+        runs: of the exported graph's parts.
+        operators: recurrent ones in that graph.
+        coverage: told of every choice.
+    """
+    by_owner: dict[str, list[Operator]] = {}
+    for operator in operators:
+        by_owner.setdefault(operator.owner, []).append(operator)
+    names = {name: owner for owner, name in owners(node.name for node in model.nodes).items()}
+    found = []
+    for node in model.nodes:
+        if any(value.name in needed for value in node.outputs):
+            held = replace(node, layer=with_values(node.layer))
+            check = _Check(held, by_owner.get(names.get(node.name, ""), []), coverage)
+            for run in runs:
+                check.run(run)
+            found.append(check.result())
+    return found
+
+
+class _Check:
+    """One node, over some runs."""
+
+    def __init__(self, node: Node, operators: Sequence[Operator], coverage: Coverage) -> None:
+        self._node, self._operators, self._coverage = node, operators, coverage
+        self._worst, self._note = Worst(), ""
+        self._values = self._steps = self._said = self._floats = self._nonzero = 0
+
+    def run(self, run: PartsRun) -> None:
+        """Compares what one run made."""
+        node = self._node
+        given = tuple(None if value is None else _exact(run.given[value.name]) for value in node.inputs)
+        with observing(self._coverage, node.name), np.errstate(all="ignore"):
+            wanted = self._recurrent(given, run) if isinstance(node.layer, Recurrent) else [truth_of(node, given)]
+        self._coverage.values(node, given, wanted[0].value)
+        for value, want in zip(node.outputs, wanted, strict=True):
+            if value.name in run.made:
+                self._compare(run.made[value.name], want)
+
+    def _recurrent(self, given: tuple[Array | None, ...], run: PartsRun) -> Sequence[Near]:
+        seen = [states for operator in self._operators for states in _sequences(operator, run, self._node)]
+        truth = recurrent_truth(self._node, given, seen, self._node.outputs[0].dtype)
+        self._steps += truth.steps
+        if truth.worst.share > self._worst.share:
+            self._worst = truth.worst
+        return truth.outputs
+
+    def _compare(self, have: Array, want: Near) -> None:
+        if have.shape != want.value.shape:
+            self._note = self._note or f"shape {list(have.shape)}, expected {list(want.value.shape)}"
+            return
+        if want.value.dtype.hasobject or have.dtype.hasobject:
+            same = have == want.value
+            self._worst.note(np.where(same, 0.0, 1.0), np.zeros(same.shape), 0.0)
+            self._said += int(np.size(same))
+        else:
+            value = want.value.astype(np.float64)
+            self._worst.note(have, value, want.error)
+            self._said += _said(value, want.error)
+            self._floats += value.size if have.dtype.kind == "f" else 0
+            self._nonzero += int(np.count_nonzero(value))
+        self._values += have.size
+
+    def result(self) -> NodeResult:
+        """What was found."""
+        note = self._note
+        if not note and self._values and not self._said:
+            note = "no value is larger than its bound, so nothing is said of it"
+        if not note and self._floats and not self._nonzero:
+            note = ONLY_ZEROS
+        kind = type(self._node.layer).__name__
+        return NodeResult(
+            self._node.name, kind, self._values, self._steps, self._worst.share, self._worst.error, self._worst.allowed,
+            wrong=bool(self._note) or self._worst.share > 1, note=note,
+        )  # fmt: skip
+
+
+def _said(value: Array, error: Array | float) -> int:
+    """How many values have a bound that is small beside the largest of their channel (the last axis), or are exact."""
+    size = np.abs(value)
+    size = np.where(np.isfinite(size), size, 0.0)
+    if size.ndim > 1:
+        size = np.max(size, axis=tuple(range(size.ndim - 1)), keepdims=True)
+    bound = np.broadcast_to(np.asarray(error), value.shape)
+    return int(np.count_nonzero((bound <= SAID * size) | (bound == 0)))
+
+
+def _exact(array: Array) -> Array:
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
+
+
+def _sequences(operator: Operator, run: PartsRun, node: Node) -> list[tuple[Array, ...]]:
+    """The states an operator went through, of each of its directions; a Scan's in the layout of the layer."""
+    shown = [run.shown[name] for name in operator.shown if name in run.shown]
+    if not shown:
+        return []
+    if operator.native:
+        return [(shown[0][:, k],) for k in range(shown[0].shape[1])]
+    layer: Any = node.layer
+    cell = layer.directions[0].cell
+    count = 2 if "LSTM" in type(cell).__name__ else 1
+    states = shown[:count]
+    if getattr(cell, "data_format", "") == "channels_last":  # channels first inside
+        states = [np.moveaxis(state, 2, -1) for state in states]
+    return [tuple(states)]
+
+
+def constants(model: Model) -> frozenset[str]:
+    """Names of the values that constants make."""
+    return frozenset(node.outputs[0].name for node in model.nodes if isinstance(node.layer, Constant))
+
+
+def needed_values(model: Model) -> frozenset[str]:
+    """Names of the values that an output or a state depends on."""
+    needed = {value.name for value in (*model.outputs, *(state.output for state in model.states))}
+    for node in reversed(model.nodes):
+        if any(value.name in needed for value in node.outputs):
+            needed.update(value.name for value in node.inputs if value is not None)
+    return frozenset(needed)

@@ -1,0 +1,176 @@
+"""How far a right evaluation in some precision may be from the exact one: what rounding and kernels add, never more.
+
+u is the unit roundoff of the type computed in. A sum of n products is off by at most about u·√n of the products' norms
+(the errors of n roundings are independent; Higham and Mary 2019, "A new approach to probabilistic rounding error
+analysis"). An activation adds what its kernel is off by, and carries on what its argument was off by.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import reference_lstm
+from converter.model import Array
+from converter.model.activations import FUNCTIONS, Activation
+from converter.verification.coverage import observe
+
+# A little more than 2^-p: a result that is rounded twice, through a wider type, may be off by so much.
+UNIT = {"float16": 2.0**-11 * 1.001, "float32": 2.0**-24 * 1.001, "float64": 2.0**-53 * 1.001,
+        "bfloat16": 2.0**-24 * 1.001}  # fmt: skip
+# What becomes zero on its way: onnxruntime may take numbers below the normal ones as zeros.
+TINY = {"float16": 2.0**-23, "float32": 2.0**-125, "float64": 2.0**-1000, "bfloat16": 2.0**-125}
+
+
+@dataclass(frozen=True)
+class Near:
+    """Exact values, and by how much those of a right evaluation may differ from each."""
+
+    value: Array
+    error: Array | float = 0.0
+
+    def plus(self, other: Near, u: float) -> Near:
+        """The sum, rounded."""
+        total = self.value + other.value
+        return Near(total, self.error + other.error + u * np.abs(total))
+
+    def times(self, other: Near, u: float) -> Near:
+        """The product, rounded."""
+        product = self.value * other.value
+        carried = np.abs(self.value) * other.error + np.abs(other.value) * self.error + self.error * other.error
+        return Near(product, carried + 2 * u * np.abs(product))
+
+
+def terms(n: int, u: float) -> float:
+    """What a sum of n products is off by, as a share of the norms of its operands."""
+    return u * (4 + min(n, 3 * math.sqrt(n)))
+
+
+def shares(have: Array, want: Array, allowed: Array | float) -> tuple[Array, Array, Array]:
+    """Of each element the error as a share of what is allowed, the error, and what is allowed.
+
+    Both not a number, or infinite alike (where the smaller type overflows too), is no error; one alone is an infinite.
+    """
+    bound = np.broadcast_to(np.asarray(allowed, np.float64), want.shape)
+    with np.errstate(all="ignore"):
+        rounded, given = want.astype(have.dtype).astype(np.float64), have.astype(np.float64)
+        same = (given == want) | (given == rounded) & ~np.isfinite(given) | np.isnan(given) & np.isnan(want)
+        off = np.where(same, 0.0, np.abs(given - want))
+        off = np.where(np.isnan(off), np.inf, off)
+        share = np.where(same | ~np.isfinite(bound), 0.0, off / bound)  # beyond an overflow nothing can be said
+    return share, off, bound
+
+
+def column_norms(matrix: Array) -> Array:
+    """Of [n, m], the Euclidean norm of each column."""
+    squares: Array = np.einsum("ij,ij->j", matrix, matrix)
+    return np.sqrt(squares)
+
+
+def row_norms(x: Array) -> Array:
+    """Of [..., n], the Euclidean norm over the last axis, which stays with size 1."""
+    norms: Array = np.sqrt(np.sum(np.square(x), axis=-1, keepdims=True))
+    return norms
+
+
+def activated(activation: Activation, z: Near, u: float) -> Near:
+    """An activation of z, with what its kernel and z's own error add."""
+    observe(activation, z.value)
+    named = (activation.name, activation.parameters)
+    y = reference_lstm.activate(named, z.value)
+    carry = CARRIED.get(activation.name)
+    if carry is not None:
+        carried = carry(activation, z, y)
+    elif not np.any(z.error):
+        carried = np.zeros(())
+    else:
+        sides = [reference_lstm.activate(named, z.value + sign * z.error) for sign in (1, -1)]
+        carried = np.maximum(*(np.abs(side - y) for side in sides))
+    return Near(y, carried + u * KERNELS[activation.name](activation, z.value, y))
+
+
+def _axis(activation: Activation) -> int:
+    return int(activation.parameters[FUNCTIONS[activation.name].index("axis")])
+
+
+def _spread(activation: Activation, z: Near) -> Any:
+    """Twice the largest error along the activation's axis."""
+    error = np.broadcast_to(z.error, z.value.shape)
+    return 2 * np.max(error, axis=_axis(activation), keepdims=True, initial=0.0)
+
+
+def _softmax_kernel(activation: Activation, z: Array, y: Array) -> Any:
+    axis = _axis(activation)
+    below = np.max(z, axis=axis, keepdims=True) - z
+    return y * (16 + 2 * below + 3 * math.sqrt(z.shape[axis]))
+
+
+def _log_softmax_kernel(activation: Activation, z: Array, y: Array) -> Any:
+    axis = _axis(activation)
+    return 16 + 2 * np.abs(y) + 2 * np.max(np.abs(z), axis=axis, keepdims=True) + 3 * math.sqrt(z.shape[axis])
+
+
+def _sparsemax_kernel(activation: Activation, z: Array, y: Array) -> Any:
+    axis = _axis(activation)
+    return 4 * (z.shape[axis] + 2) * (1 + np.max(np.abs(z), axis=axis, keepdims=True))
+
+
+def _glu_kernel(activation: Activation, z: Array, y: Array) -> Any:
+    return 10 * np.abs(np.split(z, 2, axis=_axis(activation))[0])
+
+
+def _glu_carried(activation: Activation, z: Near, y: Array) -> Any:
+    axis = _axis(activation)
+    error = np.broadcast_to(z.error, z.value.shape)
+    (value, gate), (e_value, e_gate) = (np.split(a, 2, axis=axis) for a in (z.value, error))
+    return e_value * reference_lstm.activate(("sigmoid", ()), gate) + np.abs(value) * e_gate / 4
+
+
+Carried = Callable[[Activation, Near, Array], Any]
+# What an error of the argument becomes, for activations of which one output reads many arguments.
+CARRIED: Mapping[str, Carried] = {
+    "softmax": lambda a, z, y: y * np.expm1(np.minimum(_spread(a, z), 100.0)),
+    "log_softmax": lambda a, z, y: _spread(a, z) + 0 * y,
+    "sparsemax": lambda a, z, y: _spread(a, z) * np.ones_like(y),
+    "glu": _glu_carried,
+}
+
+Kernel = Callable[[Activation, Array, Array], Any]
+
+
+def _share(factor: float) -> Kernel:
+    """Of the result."""
+    return lambda a, z, y: factor * np.abs(y)
+
+
+def _flat(factor: float) -> Kernel:
+    """Of 1, the largest that the function's parts become."""
+    return lambda a, z, y: factor * np.ones_like(y)
+
+
+def _of_argument(factor: float) -> Kernel:
+    """Of the argument."""
+    return lambda a, z, y: factor * np.abs(z)
+
+
+# What the kernels of onnxruntime and the compositions of our exporter are off by at most, in units of u. Its tanh is
+# off by 4.5 ulp (3 u near 1), its sigmoid by 3 u anywhere, so that sigmoid(-18) is 0.
+KERNELS: Mapping[str, Kernel] = {
+    "linear": _flat(0), "tanh": _share(12), "sigmoid": _flat(6), "relu": _share(2),
+    "hard_sigmoid": lambda a, z, y: np.where(np.abs(a.parameters[0] * z + a.parameters[1] - 0.5) > 0.51, 0.0, 4.0),
+    "elu": lambda a, z, y: np.where(z > 0, 0.0, 6 * abs(a.parameters[0])),
+    "selu": lambda a, z, y: np.where(z > 0, 2 * np.abs(y), 12.0),
+    "celu": lambda a, z, y: 6 * np.abs(y) + np.where(z > 0, 0.0, 8 * abs(a.parameters[0])),
+    "leaky_relu": _share(2), "softplus": lambda a, z, y: 4 + 2 * np.abs(y), "softsign": _share(4),
+    "exponential": _share(8), "gelu": _of_argument(12), "silu": _of_argument(10), "hard_silu": _of_argument(6),
+    "hard_tanh": _flat(0), "hard_shrink": _flat(0), "soft_shrink": _of_argument(2),
+    "tanh_shrink": lambda a, z, y: 14 * np.minimum(np.abs(z), 1) + np.abs(y), "threshold": _flat(0),
+    "thresholded_relu": _flat(0), "mish": _of_argument(24),
+    "log_sigmoid": lambda a, z, y: 4 + 2 * np.abs(y), "squareplus": _share(16),
+    "sparse_plus": lambda a, z, y: 6 + 2 * np.abs(y), "softmax": _softmax_kernel, "log_softmax": _log_softmax_kernel,
+    "sparsemax": _sparsemax_kernel, "glu": _glu_kernel,
+}  # fmt: skip
