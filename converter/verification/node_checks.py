@@ -111,7 +111,7 @@ class _Check:
         note = self._note
         if not note and self._values and not self._said:
             note = "no value is larger than its bound, so nothing is said of it"
-        if not note and self._floats and not self._nonzero:
+        if not note and self._floats and not self._nonzero and not isinstance(self._node.layer, Constant):
             note = ONLY_ZEROS
         kind = type(self._node.layer).__name__
         return NodeResult(

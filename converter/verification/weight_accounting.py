@@ -30,6 +30,7 @@ Pairs = Iterator[tuple[Array, Array]]
 GATES: Mapping[Any, tuple[int, ...]] = {
     layers.LSTMCell: (0, 3, 1, 2), layers.GRUCell: (0, 1, 2), layers.SimpleRNNCell: (0,),
 }  # fmt: skip
+CLOSED = 32768.0  # what closes or opens a gate whatever else is added to it
 PEEPHOLES = (0, 2, 1)  # i, o, f of i, f, o
 
 
@@ -290,14 +291,31 @@ def _operator(cells: tuple[Any, ...]) -> Iterator[Claim]:
 
     if len({cell.kernel.shape for cell in cells}) > 1:
         return
-    yield matrix(tuple(cell.kernel for cell in cells))
+    kernel = matrix(tuple(cell.kernel for cell in cells))
+    yield kernel
     yield matrix(tuple(cell.recurrent_kernel for cell in cells))
+    if isinstance(cells[0], layers.LSTMCell):
+        yield _closing(kernel, units)
     biases = tuple(cell.bias for cell in cells if cell.bias is not None)
     if biases:
         yield _made(biases, f"gates {order}", (count, 2 * height), lambda: np.stack([_bias(c, gates) for c in cells]))
     looks = tuple(cell.peephole for cell in cells if getattr(cell, "peephole", None) is not None)
     if looks:
         yield _made(looks, "gates 0, 2, 1", (count, 3 * units), lambda: np.stack([_looks(cell) for cell in cells]))
+
+
+def _closing(kernel: Claim, units: int) -> Claim:
+    """W of an LSTM with one more feature, which is not 0 past the end of a sequence: it shuts the input gate there and
+    opens the forget gate, so that c stays.
+    """
+    count, height, width = kernel.shape
+    column = np.repeat([-CLOSED, 0.0, CLOSED, 0.0], units)  # i, o, f, c
+
+    def pairs(values: Array) -> Pairs:
+        yield from kernel.pairs(values[:, :, :-1])
+        yield values[:, :, -1], np.broadcast_to(column, (count, height)).astype(np.float32)
+
+    return Claim(kernel.sources, f"{kernel.how}, a column that keeps c behind it", (count, height, width + 1), pairs)
 
 
 def _bias(cell: Any, gates: tuple[int, ...]) -> Array:
