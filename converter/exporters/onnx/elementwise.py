@@ -10,6 +10,7 @@ from converter.exporters.onnx import functions
 from converter.exporters.onnx.activations import activate
 from converter.exporters.onnx.graph import WIDER, Graph, Tensor, computed
 from converter.exporters.onnx.lower import Inputs, Outputs, lower, present, rank, result_type
+from converter.exporters.onnx.rounding import REDUCED, equals
 from converter.model import Node
 from converter.model.layers import (
     Activate,
@@ -61,7 +62,7 @@ def elementwise(layer: Elementwise, graph: Graph, node: Node, inputs: Inputs) ->
     if layer.op in LOGICAL:
         return (graph.cast(_fold(graph, LOGICAL[layer.op], [graph.cast(x, "bool") for x in operands]), out),)
     if layer.op in COMPARISONS:
-        return (graph.cast(_compare(graph, layer.op, *operands), out),)
+        return (graph.cast(_compared(graph, layer.op, node, operands), out),)
     work = WIDER.get(out, out)
     operands = [graph.cast(x, work) for x in operands]
     if layer.op == "mod":
@@ -84,6 +85,18 @@ def _pairwise(graph: Graph, operands: list[Tensor], combine: Callable[[Graph, Te
     for operand in operands[1:]:
         result = combine(graph, result, operand)
     return result
+
+
+def _compared(graph: Graph, op: str, node: Node, operands: list[Tensor]) -> Tensor:
+    """A comparison; with a constant in reduced precision by the values that round to it."""
+    value = node.inputs[0]
+    assert value is not None
+    constants = [graph.known(x) for x in operands]
+    known = next((c for c in constants if c is not None and not np.isnan(c)), None)
+    if op in ("equal", "not_equal") and value.dtype in REDUCED and known is not None and None in constants:
+        found = equals(graph, operands[constants.index(None)], known, value.dtype)
+        return graph.op("Not", found) if op == "not_equal" else found
+    return _compare(graph, op, *operands)
 
 
 def _compare(graph: Graph, op: str, a: Tensor, b: Tensor) -> Tensor:

@@ -225,6 +225,13 @@ class Graph:
             self.store.initializers[name] = Initializer(name, dtype, shape, blocks)
         return shared[key]
 
+    def known(self, x: Tensor) -> float | None:
+        """The number that a tensor is, where it is a constant of one number."""
+        item = self.store.initializers.get(x.name)
+        if item is None or item.dtype == "string" or int(np.prod(item.shape, dtype=np.int64)) != 1:
+            return None
+        return float(np.concatenate([block.reshape(-1) for block in item.blocks()]).astype(np.float64)[0])
+
     # --- what many rules need -----------------------------------------------------------------------------------------
 
     def cast(self, x: Tensor, dtype: str) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 from converter import limits
 from converter.errors import InvalidModel, Unsupported
 from converter.keras.building.graph import Graph
-from converter.model import Shape, Value, Weight, constant, layers
+from converter.model import Shape, Value, Weight, constant, dtype_of, layers
 from converter.model.activations import Activation
 from converter.model.layers import ElementwiseOp, Layer, UnaryOp
 
@@ -84,6 +84,19 @@ class Ops:
     def with_scalar(self, op: ElementwiseOp, x: Value, scalar: float) -> Value:
         """x op scalar, the scalar in x's dtype."""
         return self.elementwise(op, x, self.constant(scalar, x.dtype))
+
+    def against_single(self, op: ElementwiseOp, x: Value, number: float) -> Value:
+        """A comparison of x with a number that is made a float32 first, in the wider of the two types.
+
+        Nothing equals a number that x's own type does not have: NaN says so, whatever a runtime rounds.
+        """
+        single = float(np.float32(number))
+        if x.dtype in ("float16", "bfloat16"):
+            if op not in ("equal", "not_equal"):
+                x = self.cast(x, "float32")
+            elif float(np.array(single).astype(dtype_of(x.dtype))) != single:
+                single = np.nan
+        return self.with_scalar(op, x, single)
 
     def unary(self, op: UnaryOp, x: Value) -> Value:
         """Elementwise function."""

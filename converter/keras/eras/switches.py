@@ -105,6 +105,13 @@ SWITCHES: Mapping[str, Mapping[Family, Rows]] = {
         "tf.keras": ((_ALWAYS, False, "tf_keras 2.21: ConvRNN does not pass it on"),),
         "keras3": ((_ALWAYS, True, "keras 3.15.1"),),
     },
+    "mask_value_single": {  # whether Masking compares in float32 at least, its value made a float32 first
+        "keras": ((_ALWAYS, False, "keras/layers/core.py of 2.2.4: K.not_equal"),),
+        "tf.keras": ((_ALWAYS, False, "tf_keras 2.21, run in float16, mixed_float16, float64"),),
+        "keras3": (
+            (_ALWAYS, True, "keras 3.15.1, run in float64, mixed_bfloat16: ops.not_equal"),
+        ),
+    },
     "relu_passes_mask": {  # the ReLU layer; before it did, the mask was dropped without a word
         "keras": ((_ALWAYS, True, "keras/layers/advanced_activations.py of 2.2.4, 2.3.1"),),
         "tf.keras": (

@@ -82,8 +82,9 @@ class MaskingConfig(Config, frozen=True):
 
 def _masking(call: Call) -> tuple[Tensor, ...]:
     """A step is masked where every feature equals mask_value; its features become zero."""
-    x = call.x.value
-    kept = call.ops.reduce("any", call.ops.with_scalar("not_equal", x, call.config.mask_value), [-1], keepdims=True)
+    x, value = call.x.value, call.config.mask_value
+    differs = call.ops.against_single if call.era.switch("mask_value_single") else call.ops.with_scalar
+    kept = call.ops.reduce("any", differs("not_equal", x, value), [-1], keepdims=True)
     y = call.ops.elementwise("multiply", x, call.ops.cast(kept, x.dtype))
     return (Tensor(y, call.ops.squeeze(kept, -1)),)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,28 @@ def binary(op: ElementwiseOp) -> Function:
     """Arithmetic or a comparison of two operands."""
 
     def function(o: Ops, a: Operand, b: Operand) -> Value:
+        return o.elementwise(op, *together(o, a, b))
+
+    return function
+
+
+TURNED: Mapping[ElementwiseOp, ElementwiseOp] = {
+    "equal": "equal", "not_equal": "not_equal", "less": "greater", "greater": "less", "less_equal": "greater_equal",
+    "greater_equal": "less_equal",
+}  # fmt: skip
+
+
+def compared(op: ElementwiseOp) -> Function:
+    """A comparison of keras.ops, which make a number a float32 tensor first, whatever it is compared with.
+
+    Source: equal, not_equal, less, ... in keras/src/backend/tensorflow/numpy.py, the same in the other backends.
+    """
+
+    def function(o: Ops, a: Operand, b: Operand) -> Value:
+        if isinstance(b, float) and isinstance(a, Value) and a.dtype in FLOATS:
+            return o.against_single(op, a, b)
+        if isinstance(a, float) and isinstance(b, Value) and b.dtype in FLOATS:
+            return o.against_single(TURNED[op], b, a)
         return o.elementwise(op, *together(o, a, b))
 
     return function
