@@ -212,6 +212,7 @@ def convert(
     check: bool = True,
     keep: bool = False,
     strict: bool = False,
+    dry: bool = False,
     against: str = "",
     progress: Progress = _silent,
 ) -> Conversion:
@@ -233,6 +234,7 @@ def convert(
         check: verify the written file.
         keep: leave the file even where the verification fails.
         strict: refuse where there would be a warning.
+        dry: read, convert and prove, but write nothing.
         against: a second engine to prove it against, see `verify`.
         progress: told of each step of the work.
 
@@ -257,8 +259,9 @@ def convert(
     if not set(options) <= set(row.options) or (against and row.proof != "run"):
         raise Unsupported(f"{'against' if against else 'opset'} is not for {to}")
     goal = Path(target) if target is not None else default_target(Path(source), to)
-    output.guard(Path(source), goal, force)
     files_read = [Path(file) for file in (source, architecture) if file]
+    if not dry:
+        output.guard(goal, [*files_read, *map(Path, plugins)], force)
     before = stamp(*files_read)
     progress("reading")
     model = (load if row.architecture else load_or_arrays)(source, architecture, outputs, plugins, route, signature)
@@ -266,7 +269,7 @@ def convert(
     warnings = (*model.warnings, *poisoned, *row.warnings(model))
     if strict and warnings:
         raise InvalidModel(warnings[0], hint="accepted without --strict")
-    with output.staging(goal) as written:
+    with (output.scratch if dry else output.staging)(goal) as written:
         progress("writing")
         row.export(model, written, **options)
         engines = ["", *([against] if against else [])] if check and model.nodes and not poisoned else []
@@ -277,7 +280,7 @@ def convert(
         if failed is not None and not keep:
             raise VerificationFailed(failed, ())
         check_stamp(before, *files_read)
-        files = output.publish(written, goal, force)
+        files = () if dry else output.publish(written, goal, force)
     if failed is not None:
         raise VerificationFailed(failed, files)
     return Conversion(model, files, reports, warnings)
@@ -287,4 +290,5 @@ def default_target(source: Path, to: str) -> Path:
     """The model's name with the suffix of the format, beside the model."""
     from converter.exporters import EXPORTERS
 
-    return source.with_suffix(EXPORTERS[to].suffix)
+    named = source if source.name not in ("", "..") else source.resolve()  # `.` is a folder with a name, too
+    return named.with_suffix(EXPORTERS[to].suffix)

@@ -21,21 +21,36 @@ _DONE = "complete"  # the file in a staging folder that lists what is to be move
 _FILES, _OLD = "new", "old"  # folders in it
 
 
-def guard(source: Path, goal: Path, force: bool) -> None:
+def guard(goal: Path, inputs: Sequence[Path], force: bool) -> None:
     """Refuses a target before any work is done.
 
+    Args:
+        goal: the file to be written.
+        inputs: the model, and whatever else the run reads; folders and checkpoint prefixes stand for their files.
+        force: an existing file may be replaced, if it is an ordinary one and no input.
+
     Raises:
-        FileExistsError: it exists and `force` is not set, or it is the model itself.
+        FileExistsError: it exists and `force` is not set, or it is no ordinary file, or one of the inputs.
         IsADirectoryError, FileNotFoundError: it is a folder, or its folder is not there.
     """
     if goal.is_dir():
         raise IsADirectoryError(f"{goal} is a folder")
-    if goal.exists() and source.exists() and goal.samefile(source):
-        raise FileExistsError(f"{goal} is the model itself")
+    if goal.exists() and not goal.is_file():
+        raise FileExistsError(f"{goal} is no ordinary file, and is never replaced")
+    for source in inputs:
+        if goal.exists() and any(file.exists() and goal.samefile(file) for file in _files_of(source, goal)):
+            raise FileExistsError(f"{goal} is {'the model itself' if source is inputs[0] else 'read by this run'}")
     if (goal.exists() or goal.is_symlink()) and not force:
         raise FileExistsError(f"{goal} exists")
     if not goal.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {goal.parent}")
+
+
+def _files_of(source: Path, goal: Path) -> list[Path]:
+    """The files of an input that `goal` could be: itself, one inside a folder, or one of a checkpoint's."""
+    inside = source.is_dir() and goal.resolve().is_relative_to(source.resolve())
+    shard = goal.name.startswith((f"{source.name}.index", f"{source.name}.data-"))
+    return [source, *([goal] if inside or (shard and goal.parent.resolve() == source.parent.resolve()) else [])]
 
 
 @contextmanager
@@ -53,6 +68,13 @@ def staging(goal: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         _unlock(lock)
+
+
+@contextmanager
+def scratch(goal: Path) -> Iterator[Path]:
+    """As `staging`, for what is written to be looked at and not kept."""
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
+        yield Path(folder) / goal.name
 
 
 def publish(written: Path, goal: Path, force: bool) -> tuple[Path, ...]:
@@ -117,6 +139,8 @@ def _list(folder: Path, names: Sequence[str]) -> None:
 
 def _replace(folder: Path, parent: Path, names: Sequence[str]) -> None:
     for name in names:
+        with suppress(OSError):
+            shutil.copymode(parent / name, folder / _FILES / name)  # who may read a file stays who may
         with suppress(OSError):  # there is none, or the file system has no links
             os.link(parent / name, folder / _OLD / name, follow_symlinks=False)
         os.replace(folder / _FILES / name, parent / name)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
+from pathlib import Path
 
 from converter import lines
 from converter.cli.command import (
@@ -17,6 +19,7 @@ from converter.cli.command import (
     progress_shown,
     warn,
 )
+from converter.cli.goal import STDOUT, UsageError, goal_of, named, target_of
 from converter.errors import VerificationFailed
 from converter.exporters import EXPORTERS
 
@@ -33,17 +36,18 @@ examples:
   convert model.keras -o out/model.onnx --force
   convert weights.h5 --architecture model.json
   convert model.h5 --outputs encoder --json     the part of the model that ends with the layer "encoder"
-  convert model.h5 --plugin my_attention.py     with a layer of your own, see README.md
+  convert model.h5 --plugin my_attention.py     with a layer of your own
 """
 
 
 def _declare_convert(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a Keras file or folder; its kind is found from its content")
-    parser.add_argument("--to", choices=sorted(EXPORTERS), default="onnx", help="what to write (default: onnx)")
-    parser.add_argument("-o", "--output", metavar="OUT", help="where to (default: beside the model)")
+    parser.add_argument("--to", choices=sorted(EXPORTERS), help="what to write (default: as OUT ends, or onnx)")
+    parser.add_argument("-o", "--output", metavar="OUT", help="a file, a folder, or - (default: beside the model)")
     declare_reading(parser)
     parser.add_argument("--opset", type=int, metavar="N", help="ONNX operator set (default: 13, or what is needed)")
     parser.add_argument("--force", action="store_true", help="write over an existing file")
+    parser.add_argument("--dry-run", action="store_true", help="read, convert and prove, but write nothing")
     parser.add_argument("--strict", action="store_true", help="refuse where there would be a warning")
     parser.add_argument("--no-verify", action="store_true", help="skip the proof")
     parser.add_argument("--keep", action="store_true", help="keep the file even if the proof fails")
@@ -51,30 +55,57 @@ def _declare_convert(parser: argparse.ArgumentParser) -> None:
 
 
 def _convert(arguments: argparse.Namespace) -> int:
+    to = target_of(arguments.to, arguments.output)
+    goal = goal_of(arguments.model, to, arguments.output)
+    if arguments.output != STDOUT:
+        return _written(arguments, to, goal)
+    if arguments.json:
+        raise UsageError("-o - and --json both want the standard output")
+    with tempfile.TemporaryDirectory() as folder:
+        return _written(arguments, to, Path(folder, named(Path(arguments.model)).stem + EXPORTERS[to].suffix))
+
+
+def _written(arguments: argparse.Namespace, to: str, goal: Path | None) -> int:
     from converter import api
 
     with progress_shown() as progress:
         try:
             done = api.convert(
-                arguments.model, arguments.output, to=arguments.to, architecture=arguments.architecture,
+                arguments.model, goal, to=to, architecture=arguments.architecture,
                 outputs=names_in(arguments.outputs), plugins=arguments.plugin, route=arguments.route,
                 signature=arguments.signature, opset=arguments.opset,
                 force=arguments.force, check=not arguments.no_verify, keep=arguments.keep, strict=arguments.strict,
-                against=arguments.against or "", progress=progress,
+                dry=arguments.dry_run, against=arguments.against or "", progress=progress,
             )  # fmt: skip
         except VerificationFailed as failed:
             return _not_proved(arguments, failed)
     warn(done.warnings)
-    names = [str(file) for file in done.files]
-    sizes = sum(file.stat().st_size for file in done.files)
+    names, size = [str(file) for file in done.files], sum(file.stat().st_size for file in done.files)
     if arguments.json:
         shown = [report.as_json() for report in done.reports]
-        print_json({"files": names, "bytes": sizes, "verification": shown, "warnings": list(done.warnings)})
+        said = {"files": names, "bytes": size, "verification": shown, "warnings": list(done.warnings)}
+        print_json({**said, "exit_code": DONE})
         return DONE
-    print(f"wrote {lines.line(', '.join(names))} ({lines.size(sizes)})")
-    for report in done.reports:
-        print("\n".join(lines.of_report(report)))
+    proofs = [text for report in done.reports for text in lines.of_report(report)]
+    if arguments.output == STDOUT and not arguments.dry_run:
+        _copy(done.files, proofs)
+        return DONE
+    said_first = "nothing is written (--dry-run)" if arguments.dry_run else _wrote(names, size)
+    print("\n".join([said_first, *proofs]))
     return DONE
+
+
+def _wrote(names: list[str], size: int) -> str:
+    return f"wrote {lines.line(', '.join(names))} ({lines.size(size)})"
+
+
+def _copy(files: tuple[Path, ...], proofs: list[str]) -> None:
+    """The one file that was written, on the standard output; what there is to say goes to the other."""
+    if len(files) > 1:
+        raise UsageError(f"the model becomes {len(files)} files, which the standard output cannot hold")
+    sys.stdout.buffer.write(files[0].read_bytes())
+    sys.stdout.buffer.flush()
+    print("\n".join(proofs), file=sys.stderr)
 
 
 def _not_proved(arguments: argparse.Namespace, failed: VerificationFailed) -> int:

@@ -7,21 +7,20 @@ Results go to stdout, warnings and errors to stderr, one line each. Exit codes: 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from converter import lines, output
+from converter import __version__, output
 from converter.cli import sandbox
-from converter.cli.command import REFUSED, USAGE, Command
+from converter.cli.command import REFUSED, Command
 from converter.cli.comparing import COMPARE, CONVENTIONS
 from converter.cli.converting import CONVERT
+from converter.cli.failing import Parser, fail, told
 from converter.cli.inspecting import INSPECT
 from converter.cli.verifying import VERIFY
-from converter.errors import ConversionError
 
 COMMANDS: Mapping[str, Command] = {
     "": CONVERT,
@@ -30,6 +29,8 @@ COMMANDS: Mapping[str, Command] = {
     "compare": COMPARE,
     "conventions": CONVENTIONS,
 }
+
+BROKEN_PIPE = 128 + 13  # as a shell says it of a program that SIGPIPE ended
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,13 +41,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     name = words.pop(0) if words and words[0] in COMMANDS else ""
     command = COMMANDS[name]
-    parser = argparse.ArgumentParser(
-        prog=f"convert {name}".strip(),
+    parser = Parser(
+        prog=f"{_program()} {name}".strip(),
         description=command.summary,
         epilog=command.examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.words = words
     command.declare(parser)
+    parser.add_argument("--version", action="version", version=f"keras-lstm-convert {__version__}")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     parser.add_argument("--trust", action="store_true", help="do the work without a sandbox: no limits, no watchdog")
@@ -56,15 +59,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _run(command, arguments)
 
 
+def _program() -> str:
+    """The name that the program was called by."""
+    called = Path(sys.argv[0]).stem
+    return called if called in ("convert", "keras-lstm-convert") else "keras-lstm-convert"
+
+
 def _run(command: Command, arguments: argparse.Namespace) -> int:
     try:
         return command.run(arguments)
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
     except KeyboardInterrupt:
-        return _fail(arguments, 130, "interrupted")
+        return fail(arguments, 130, "interrupted")
     except Exception as error:
         if arguments.debug:
             raise
-        return _fail(arguments, *_told(arguments.model, error))
+        return fail(arguments, *told(arguments.model, error, [*COMMANDS]))
 
 
 def _stop(number: int, frame: object) -> None:
@@ -74,35 +86,9 @@ def _stop(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _told(model: str, error: Exception) -> tuple[int, str]:
-    """The exit code and the line for an error; readers begin theirs with the file's name, which is printed anyway."""
-    if isinstance(error, ConversionError):
-        return REFUSED, str(error).removeprefix(f"{Path(model).name}: ")
-    if isinstance(error, FileExistsError | IsADirectoryError) and error.errno is None:
-        return USAGE, f"{error}" + (" (--force writes over it)" if str(error).endswith("exists") else "")
-    if isinstance(error, FileNotFoundError) and error.errno is None:
-        return USAGE, str(error)
-    if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
-        return REFUSED, f"{where}{error.strerror or error}"
-    if isinstance(error, MemoryError):
-        return REFUSED, "not enough memory"
-    if isinstance(error, RecursionError):
-        return REFUSED, "the model is nested too deeply"
-    return REFUSED, f"internal error, {type(error).__name__}: {error} (please report it; --debug shows where)"
-
-
 def _crashed(arguments: argparse.Namespace, why: str) -> int:
     """The sandbox ended without a word; what it left half-written goes."""
     for file in (arguments.model, getattr(arguments, "output", None)):
         if file:
             output.sweep(Path(file).parent)
-    return _fail(arguments, REFUSED, why)
-
-
-def _fail(arguments: argparse.Namespace, code: int, message: str) -> int:
-    line = f"{arguments.model}: {message}"
-    if arguments.json:
-        print(json.dumps({"error": lines.line(line), "exit_code": code}))
-    print(f"error: {lines.line(line)}", file=sys.stderr)
-    return code
+    return fail(arguments, REFUSED, why)

@@ -1,0 +1,68 @@
+"""What goes wrong, as an exit code and one line; with --json also as JSON on the standard output."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from converter import lines
+from converter.cli.command import REFUSED, USAGE
+from converter.cli.goal import UsageError
+from converter.errors import ConversionError
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse's, whose errors are one line, as JSON, too, where that is asked for."""
+
+    words: Sequence[str] = ()
+
+    def error(self, message: str) -> NoReturn:
+        """A usage error: exit code 2."""
+        sys.exit(say("--json" in self.words, USAGE, f"{message} ({self.prog} --help lists the options)"))
+
+
+def say(as_json: bool, code: int, message: str) -> int:
+    """Prints an error and gives its exit code back."""
+    if as_json:
+        print(json.dumps({"error": lines.line(message), "exit_code": code}))
+    print(f"error: {lines.line(message)}", file=sys.stderr)
+    return code
+
+
+def fail(arguments: argparse.Namespace, code: int, message: str) -> int:
+    """An error over a model."""
+    return say(arguments.json, code, f"{arguments.model}: {message}")
+
+
+def told(model: str, error: Exception, commands: Sequence[str]) -> tuple[int, str]:
+    """The exit code and the line for an error; readers begin theirs with the file's name, which is printed anyway."""
+    if isinstance(error, UsageError):
+        return USAGE, str(error)
+    if isinstance(error, ConversionError):
+        return REFUSED, str(error).removeprefix(f"{Path(model).name}: ") + _guess(model, commands)
+    if isinstance(error, FileExistsError | IsADirectoryError) and error.errno is None:
+        return USAGE, f"{error}" + (" (--force writes over it)" if str(error).endswith("exists") else "")
+    if isinstance(error, FileNotFoundError) and error.errno is None:
+        return USAGE, str(error) + _guess(model, commands)
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return REFUSED, f"{where}{error.strerror or error}" + _guess(model, commands)
+    if isinstance(error, MemoryError):
+        return REFUSED, "not enough memory"
+    if isinstance(error, RecursionError):
+        return REFUSED, "the model is nested too deeply"
+    return REFUSED, f"internal error, {type(error).__name__}: {error} (please report it; --debug shows where)"
+
+
+def _guess(model: str, commands: Sequence[str]) -> str:
+    """What was probably meant by a word that is no file."""
+    if re.match(r"[a-z]+://", model):
+        return " (download it first: only files on this machine are read)"
+    close = difflib.get_close_matches(model, commands, n=1)
+    return f" (did you mean the command {close[0]}?)" if close and not Path(model).exists() else ""

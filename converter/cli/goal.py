@@ -1,0 +1,60 @@
+"""What -o and --to mean together: which target is written, and where."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from converter.exporters import EXPORTERS
+
+STDOUT = "-"
+# The target that a suffix alone stands for; `.safetensors` is also that of torch and flax, with --to.
+BY_SUFFIX = {".onnx": "onnx", ".keras": "keras", ".npz": "npz", ".safetensors": "safetensors"}
+# Suffixes of files that this program does not write: a name that ends so would lie.
+FOREIGN = (".h5", ".hdf5", ".tflite", ".pt", ".pth", ".pb", ".json", ".mlmodel", ".xml", ".msgpack")
+
+
+class UsageError(Exception):
+    """The options contradict each other, or name something that there is not."""
+
+
+def target_of(to: str | None, output: str | None) -> str:
+    """The target that --to and the suffix of -o agree on.
+
+    Raises:
+        UsageError: they contradict each other, or no target has the suffix.
+    """
+    suffix = Path(output).suffix.lower() if output and output != STDOUT and not _is_folder(output) else ""
+    if to is None and suffix in FOREIGN:
+        raise UsageError(f"no target writes {suffix} files; --to knows {', '.join(EXPORTERS)}")
+    if to is None:
+        return BY_SUFFIX.get(suffix, "onnx")
+    if suffix and suffix != EXPORTERS[to].suffix and suffix in (*BY_SUFFIX, *FOREIGN):
+        raise UsageError(f"--to {to} writes {EXPORTERS[to].suffix} files, but -o names {output}")
+    return to
+
+
+def goal_of(model: str, to: str, output: str | None) -> Path | None:
+    """The file to write: in a folder under the model's name; None for the standard output and the default.
+
+    Raises:
+        UsageError: -o names a folder that is not there, or the standard output is a terminal.
+    """
+    if output == STDOUT and sys.stdout.isatty():
+        raise UsageError("the standard output is a terminal: redirect it, or name a file")
+    if output is None or output == STDOUT:
+        return None
+    if not _is_folder(output):
+        return Path(output)
+    if not Path(output).is_dir():
+        raise UsageError(f"there is no folder {output}")
+    return Path(output) / (named(Path(model)).stem + EXPORTERS[to].suffix)
+
+
+def named(model: Path) -> Path:
+    """The model's path with a name to call its output by: `.` is a folder that has one, too."""
+    return model if model.name not in ("", "..") else model.resolve()
+
+
+def _is_folder(output: str) -> bool:
+    return output.endswith(("/", "\\")) or Path(output).is_dir()
