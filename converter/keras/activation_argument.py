@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from converter.errors import Unsupported, clean
+from converter.keras.eras.existence import anywhere, had
 from converter.keras.eras.switches import Era
 from converter.keras.schema import ActivationField, Config, Ints, validate
 from converter.model.activations import Activation, by_name
@@ -100,12 +101,25 @@ def activation_of(value: ActivationField, era: Era) -> Activation:
         Unsupported: custom code, or a name no Keras has.
     """
     if value is None or isinstance(value, str):
-        return by_name(value, era.major)
+        return _own(value, era)
     kind, config = value.get("class_name"), value.get("config")
     module = str(value.get("module") or "keras")
     if kind == "function" and isinstance(config, str) and module.split(".")[0] in {"keras", "builtins", "tf_keras"}:
-        return by_name(config, era.major)
+        return _own(config, era)
     if isinstance(config, Mapping) and module.split(".")[0] in {"keras", "tf_keras"}:
         return layer_activation(str(kind), config, era)
     raise Unsupported(f"activation {clean(kind)} {clean(config, 60)} of module {clean(module)} is custom code",
                       hint="only Keras' own activations can be converted")  # fmt: skip
+
+
+def _own(name: str | None, era: Era) -> Activation:
+    """Keras' own function of a name.
+
+    Raises:
+        Unsupported: that version had none, so it is the author's, whatever later versions call so.
+    """
+    if name is not None and had("activations", name, era) is None:
+        some = anywhere("activations", name)
+        why = f"{era} has none of that name" + (f" ({some} did)" if some else "")
+        raise Unsupported(f"the activation {clean(name)} is not Keras' own: {why}")
+    return by_name(name, era.major)

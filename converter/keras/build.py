@@ -8,8 +8,9 @@ from typing import Any
 
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.architecture.context import Context
-from converter.keras.architecture.dialects import class_name, is_foreign, ordering_of
-from converter.keras.architecture.parse import MODELS, parse_layer
+from converter.keras.architecture.dialects import MODELS, class_name, is_foreign, ordering_of
+from converter.keras.architecture.ownership import is_complete
+from converter.keras.architecture.parse import parse_layer
 from converter.keras.arrays.binding import bind
 from converter.keras.building.graph import Graph, Tensor
 from converter.keras.eras.signs import era_of
@@ -37,7 +38,8 @@ def build(source: Source, outputs: tuple[str, ...] = (), plugins: Mapping[str, L
     era = era_of(source)
     if source.weights is None:
         raise InvalidModel("the file holds an architecture but no weights")
-    context = Context(era, plugins or {}, ordering_of(source.architecture) if era.major == 1 else "")
+    ordering = ordering_of(source.architecture) if era.major == 1 else ""
+    context = Context(era, plugins or {}, ordering, is_complete(source.architecture))
     root = parse_layer(source.architecture, context) if is_model(source.architecture, era) else None
     if root is None or not isinstance(root.config, ModelSpec):
         raise subclassed(source.architecture)

@@ -91,9 +91,7 @@ def validate(kind: type[ConfigType], raw: Mapping[str, Any]) -> ConfigType:
     unknown = sorted(set(kept) - (set(kind.__struct_fields__) - kind.absent))
     if unknown:
         fields = ", ".join(f"{name}={clean(kept[name], 40)}" for name in unknown[:3])
-        raise Unsupported(
-            f"unknown argument {fields}", hint="it could change the result, so the layer is not converted"
-        )
+        raise Unsupported(f"unknown argument {fields}, which could change the result")
     try:
         return msgspec.convert(kept, kind)
     except msgspec.ValidationError as problem:

@@ -17,11 +17,13 @@ class Context:
     """An era, and plugins: rows like those of `converter.keras.layers.LAYERS`, by the names of `plugin_for`.
 
     `ordering` is the dim_ordering that the file's layers agree on ("" if they don't), see `dialects.ordering_of`.
+    `complete`: whether the file's configurations are as `get_config` wrote them, see `ownership.is_complete`.
     """
 
     era: Era
     plugins: Mapping[str, LayerType] = field(default_factory=dict)
     ordering: str = ""
+    complete: bool = True
 
     def plugin_for(self, raw: Mapping[str, Any], own: str) -> str:
         """The key of the plugin that explains the serialised layer `raw` called `own`, or "".

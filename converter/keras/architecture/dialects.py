@@ -15,6 +15,9 @@ from converter.keras.spec import PREFIX
 
 Raw = Mapping[str, Any]
 
+# Classes of models, and what Keras calls them today.
+MODELS: Mapping[str, str] = {"Sequential": "Sequential", "Functional": "Functional", "Model": "Functional"}
+
 _TRAINING = (
     "init", "inner_init", "forget_bias_init", "W_regularizer", "U_regularizer", "b_regularizer", "W_constraint",
     "U_constraint", "b_constraint", "gamma_init", "beta_init", "weights", "W_learning_rate_multiplier",
@@ -58,19 +61,22 @@ def is_operation(raw: Raw) -> bool:
 def is_foreign(raw: Raw) -> bool:
     """Whether the file itself says that a class is not Keras' own."""
     module, registered = raw.get("module"), raw.get("registered_name")
+    if "module" in raw and module is None and isinstance(registered, str):
+        return True  # a class of the script that saved the model
     stranger = isinstance(module, str) and module.split(".")[0] not in {"keras", "tf_keras", "tensorflow", "builtins"}
     return stranger or any(isinstance(name, str) and ">" in name for name in (registered, raw.get("class_name")))
 
 
-def custom(raw: Raw) -> Unsupported:
-    """The refusal of a class that is not Keras' own, or a Lambda."""
+def custom(raw: Raw, reason: str = "") -> Unsupported:
+    """The refusal of a class that is not Keras' own, or a Lambda; `reason`: how that shows where the name is Keras'."""
     name, told = raw.get("class_name"), raw.get("registered_name") or raw.get("module")
     if name == "Lambda":
         own = raw["config"].get("name") if isinstance(raw.get("config"), Mapping) else None
         hint = f'{SUPPLY} that says "Lambda:{clean(own or raw.get("name"), 60)}"'
         return Unsupported("a Lambda holds Python code, which is never run", hint=hint)
     of = f" of {clean(told)}" if is_foreign(raw) and told and told != name else ""
-    return Unsupported(f"the class {clean(name)}{of} is not Keras' own, and its code is not in the file", hint=SUPPLY)
+    why = f": {reason}" if reason else ", and its code is not in the file"
+    return Unsupported(f"the class {clean(name)}{of} is not Keras' own{why}", hint=SUPPLY)
 
 
 SUPPLY = "supply the layer with --plugin FILE"

@@ -13,16 +13,15 @@ from converter import limits
 from converter.errors import ConversionError, InvalidModel, Unsupported, clean
 from converter.keras.architecture import dialects
 from converter.keras.architecture.context import Context
+from converter.keras.architecture.dialects import MODELS
 from converter.keras.architecture.inbound import call_specs, refs
+from converter.keras.architecture.ownership import refuse_strangers
 from converter.keras.eras.switches import Era
 from converter.keras.layer_type import LayerType
 from converter.keras.layers import LAYERS
 from converter.keras.layers.refused import REFUSED
 from converter.keras.schema import Config, validate
 from converter.keras.spec import CallSpec, LayerSpec, ModelSpec, Opaque, Ref
-
-# Classes of models, and what Keras calls them today.
-MODELS: Mapping[str, str] = {"Sequential": "Sequential", "Functional": "Functional", "Model": "Functional"}
 
 
 def parse_layer(raw: Any, context: Context, depth: int = 0, position: int = 0) -> LayerSpec:
@@ -87,6 +86,8 @@ def _leaf(row: LayerType, config: Config, context: Context, name: str, written_a
 def _parse_listed(raw: Any, context: Context, depth: int, position: int) -> LayerSpec:
     """A layer of a model; one that is not understood becomes `Opaque`, since it may not be needed (--outputs)."""
     try:
+        if isinstance(raw, Mapping):
+            refuse_strangers(raw, context)
         return parse_layer(raw, context, depth, position)
     except ConversionError as problem:
         if not isinstance(raw, Mapping) or not isinstance(raw.get("class_name"), str):

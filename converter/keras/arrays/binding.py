@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from converter.errors import ConversionError, InvalidModel, clean
-from converter.keras.architecture.parse import MODELS
+from converter.keras.architecture.dialects import MODELS
 from converter.keras.building.ops import FLOATS
 from converter.keras.eras.switches import Era
 from converter.keras.graph.partial_models import opaque_layers

@@ -16,6 +16,7 @@ from converter.model.activations import Activation
 from converter.model.layers import ElementwiseOp, Layer, UnaryOp
 
 COMPARISONS = frozenset({"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"})
+SHARES = frozenset({"softmax", "log_softmax", "sparsemax"})  # of a whole along an axis
 FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
 
 
@@ -108,6 +109,9 @@ class Ops:
             return x
         if "axis" in activation.arguments and activation.parameters[0] < 0:
             activation = Activation(activation.name, (len(x.shape) + activation.parameters[0],))
+        if activation.name in SHARES and x.shape[int(activation.parameters[0])] == 1:
+            what = f"{self.path}: {activation.name} over an axis of size 1 is constant"
+            self.graph.warnings.append(f"{what}; a function of your own that is called so is not in the file")
         shape = x.shape
         if activation.name == "glu":  # one half of the axis gates the other
             shape = tuple(n if k != activation.parameters[0] or n is None else n // 2 for k, n in enumerate(shape))

@@ -195,8 +195,10 @@ def _stacked_cells(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features
     return found
 
 
-def _not_called(call: Call) -> tuple[Any, ...]:
-    raise Unsupported(f"{call.spec.class_name} outside of an RNN layer")
+def _stepped(call: Call) -> tuple[Any, ...]:
+    from converter.keras.layers.stepping import step  # which needs this module
+
+    return step(call)
 
 
 class StackedConfig(Config, frozen=True):
@@ -213,16 +215,16 @@ def _peephole_variables(config: Any, era: Era) -> tuple[Variable, ...]:
 SPEECHLESS = "Keras 2.0.9 to 2.1.2"  # no get_config of cells in keras/layers/recurrent.py before 2.1.3
 
 TYPES: dict[str, LayerType] = {
-    "LSTMCell": LayerType(LSTMCellConfig, _not_called, variables("LSTM"), cells=lstm_cell, unwritten=SPEECHLESS),
+    "LSTMCell": LayerType(LSTMCellConfig, _stepped, variables("LSTM"), cells=lstm_cell, unwritten=SPEECHLESS),
     "PeepholeLSTMCell": LayerType(  # extends TF 1's cell to the last: tf115_peephole, tf26_peephole
-        LSTMCellConfig, _not_called, _peephole_variables, cells=partial(lstm_cell, gate="hard_sigmoid")
+        LSTMCellConfig, _stepped, _peephole_variables, cells=partial(lstm_cell, gate="hard_sigmoid")
     ),
-    "GRUCell": LayerType(GRUCellConfig, _not_called, variables("GRU"), cells=gru_cell, unwritten=SPEECHLESS),
+    "GRUCell": LayerType(GRUCellConfig, _stepped, variables("GRU"), cells=gru_cell, unwritten=SPEECHLESS),
     "SimpleRNNCell": LayerType(
-        LSTMCellConfig, _not_called, variables("SimpleRNN"), cells=simple_cell, unwritten=SPEECHLESS
+        LSTMCellConfig, _stepped, variables("SimpleRNN"), cells=simple_cell, unwritten=SPEECHLESS
     ),
     "StackedRNNCells": LayerType(
-        StackedConfig, _not_called, children=lambda c, e: {f"cells/{k}": cell for k, cell in enumerate(c.cells)},
+        StackedConfig, _stepped, children=lambda c, e: {f"cells/{k}": cell for k, cell in enumerate(c.cells)},
         cells=_stacked_cells,
         untracked="TF 1.12 and 1.13 leave stacked cells out of checkpoints: save the weights as .h5",
     ),
