@@ -16,6 +16,7 @@ from converter.keras.architecture.dialects import MODELS, custom, is_foreign, is
 from converter.keras.eras.existence import anywhere, had
 from converter.keras.eras.switches import Era
 from converter.keras.layers import LAYERS
+from converter.keras.layers.index import ALIASES
 
 # What base classes of layers write, each in some version.
 ANY_LAYER = frozenset({
@@ -50,7 +51,8 @@ def stranger(raw: Mapping[str, Any], era: Era, complete: bool = True) -> str:
     span = had("operations" if operation else "layers", name, era)
     if span is None:
         some = anywhere("layers", name)
-        return f"{era} has none of that name ({some} did)" if some else ""
+        known = some or name in LAYERS or name in ALIASES
+        return f"{era} has none of that name" + (f" ({some} did)" if some else "") if known else ""
     if not complete or not isinstance(config, Mapping):
         return ""
     if missing := sorted(span.always - {*config}):

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from converter.errors import InvalidModel
 from converter.keras.building.graph import Tensor
 from converter.keras.layers.cells import cells_of
-from converter.keras.layers.recurrent import SequenceConfig, check_state, given_states, in_caller_order, in_cell_order
+from converter.keras.layers.recurrent import check_state, given_states, in_caller_order, in_cell_order
 from converter.keras.shared.passes import Pass, run_pass, state_shapes
 from converter.keras.spec import Call, flatten
+
+
+@dataclass(frozen=True)
+class OneStep:
+    """The options of a recurrent layer that takes a single step."""
+
+    unroll: bool = False
+    time_major: bool = False
 
 
 def step(call: Call) -> tuple[Tensor, ...]:
@@ -25,7 +35,7 @@ def step(call: Call) -> tuple[Tensor, ...]:
     given = call.args[1] if len(call.args) > 1 else call.kwargs.get("states")
     states = [t.value for t in more] + given_states(call, given, x)
     cells = cells_of(call.spec, call.bound, call.era, call.dtype, inputs.shape[-1])
-    options = SequenceConfig()
+    options = OneStep()
     shapes = [shape for cell in cells for shape in state_shapes(cell, x.shape, options)]
     if len(states) != len(shapes):
         raise InvalidModel(f"a cell of {len(shapes)} states is called with {len(states)}")
