@@ -1,4 +1,4 @@
-"""Whose class it is: every name that some Keras has, in versions that lack it, with other keys, and from other modules."""
+"""Whose class it is: every name of some Keras, in versions that lack it, with other keys, and from other modules."""
 
 from __future__ import annotations
 
