@@ -60,8 +60,8 @@ def stranger(raw: Mapping[str, Any], era: Era, complete: bool = True) -> str:
     row = LAYERS.get(name)
     if row is None or era.major < 2 or operation:
         return ""
-    known = span.always | span.ever | ANY_LAYER | {*row.config.__struct_fields__, *row.config.inert}
-    if surplus := sorted(clean(key, 40) for key in {*config} - known):
+    keys = span.always | span.ever | ANY_LAYER | {*row.config.__struct_fields__, *row.config.inert}
+    if surplus := sorted(clean(key, 40) for key in {*config} - keys):
         return f"that of {era} never writes {', '.join(surplus[:3])}"
     return ""
 
