@@ -75,7 +75,8 @@ EXPORTERS: Mapping[str, Exporter] = {
         "converter.comparing.files.neutral", architecture=False,
     ),
     "keras": Exporter(
-        "converter.exporters.keras", ".keras", "Keras 3 archive", "read back", "converter.readers.keras_zip"
+        "converter.exporters.keras", ".keras", "Keras 3 archive", "read back", "converter.readers.keras_zip",
+        notes="converter.exporters.keras.activations",
     ),
 }  # fmt: skip
 """Asked in this order whose a file is: any ZIP file may be a Keras archive, so that one comes last."""

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from converter.errors import InvalidModel
 
 
-def types(metadata: Mapping[str, str]) -> Mapping[str, str]:
-    """What the layers are, by name, as our own files say; empty for files of others.
+def types(metadata: Mapping[str, str], entry: str = "layers") -> Mapping[str, str]:
+    """What the layers are (entry "cells": how their gates lie), by name, as our own files say; else nothing.
 
     Raises:
         InvalidModel: the metadata is not what we write.
     """
     try:
-        found = json.loads(metadata.get("layers", "{}"))
+        found = json.loads(metadata.get(entry, "{}"))
     except json.JSONDecodeError as error:
-        raise InvalidModel("its metadata is not JSON", where="layers") from error
+        raise InvalidModel("its metadata is not JSON", where=entry) from error
     return {re.sub(r"[^a-z0-9]+", "_", str(k).lower()).strip("_"): str(v) for k, v in dict(found).items()}

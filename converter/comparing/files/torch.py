@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import numpy as np
 from converter.comparing.files.metadata import types
 from converter.comparing.part import Part, plain, unpacked
 from converter.formats import pytorch, safetensors
-from converter.model import Weight
+from converter.gates import Cell
+from converter.model import Weight, constant
 from converter.readers.state_dict import RECURRENT, Block, checked
 
 Layer = tuple[str, str, Mapping[str, Weight]]  # name, kind, arrays by neutral field
@@ -37,19 +39,50 @@ def parts(path: Path) -> list[Part]:
 
 
 def _parts(arrays: Mapping[str, Weight], metadata: Mapping[str, str]) -> list[Part]:
-    found, kinds = [], types(metadata)
+    found, kinds, cells = [], types(metadata), types(metadata, "cells")
     for block in torch_blocks(arrays):
+        only = next(iter(cells.values())) if block.name == "l0" and len(cells) == 1 else ""
+        convention = cells.get(block.name, only)
         if not block.recurrent:
             found.append(plain(*torch_layer(block, kinds)))
-            continue
-        checked(block)
-        for side, given in (("forward" if block.reverse else "", block.arrays), ("backward", block.reverse)):
-            if given:
-                rows, features = given["weight_ih"].shape
-                kind = {4: "LSTM", 3: "GRU", 1: "RNN"}[rows // given["weight_hh"].shape[1]]
-                read = partial(unpacked, given, f"torch/{kind}")
-                found.append(Part(" ".join(p for p in (block.name, side) if p), kind, (features, rows), read))
+        elif len(block.arrays["weight_ih"].shape) > 2:
+            found.append(_conv_lstm(block))
+        else:
+            found += _cells(block, convention)
     return found
+
+
+def _cells(block: Block, convention: str) -> Iterator[Part]:
+    """The directions of nn.LSTM, GRU or RNN, or a cell that our own modules carry along."""
+    peephole = block.arrays.pop("peephole", None)
+    if "bias" in block.arrays:  # one bias: the other is zero
+        bias = block.arrays.pop("bias")
+        block.arrays |= {"bias_ih": bias, "bias_hh": constant("bias_hh", np.zeros(bias.shape), bias.dtype)}
+    checked(block)
+    for side, given in (("forward" if block.reverse else "", block.arrays), ("backward", block.reverse)):
+        if given:
+            rows, features = given["weight_ih"].shape
+            kind = {4: "LSTM", 3: "GRU", 1: "RNN"}[rows // given["weight_hh"].shape[1]]
+            read = partial(_cell, given, peephole, kind, convention.endswith("(reset_after=False)"))
+            yield Part(" ".join(p for p in (block.name, side) if p), kind, (features, rows), read)
+
+
+def _cell(arrays: Mapping[str, Weight], peephole: Weight | None, kind: str, reset_before: bool) -> Cell:
+    cell = unpacked(arrays, f"torch/{kind}")
+    if reset_before:
+        return replace(cell, reset_after=False, recurrent_bias=None)
+    return cell if peephole is None else replace(cell, peephole=peephole.read().reshape(-1))
+
+
+def _conv_lstm(block: Block) -> Part:
+    """Kernels [4·filters, input, *window], gates i, f, g, o, which are Keras' i, f, c, o."""
+    rank = len(block.arrays["weight_ih"].shape) - 2
+    axes = (*range(2, rank + 2), 1, 0)
+    fields = {}
+    for field, name in (("kernel", "weight_ih"), ("recurrent_kernel", "weight_hh")):
+        weight = block.arrays[name]
+        fields[field] = weight.map(lambda w: np.transpose(w, axes), tuple(weight.shape[axis] for axis in axes))
+    return plain(block.name, "ConvLSTM", _present({**fields, "bias": block.arrays.get("bias")}))
 
 
 def torch_blocks(arrays: Mapping[str, Weight]) -> Iterator[Block]:
@@ -62,8 +95,9 @@ def torch_blocks(arrays: Mapping[str, Weight]) -> Iterator[Block]:
         if match:
             prefix, part, level, reverse = match.groups()
             name = ".".join(p for p in (prefix, f"l{level}" if level else None) if p) or "l0"
-        elif not prefix:
+        elif not prefix and part not in ("bias", "peephole"):
             continue
+        name = name or "l0"
         block = blocks.setdefault(name, Block(name))
         (block.reverse if reverse else block.arrays)[part] = weight
     return iter(blocks.values())

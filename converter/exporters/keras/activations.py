@@ -8,7 +8,7 @@ import numpy as np
 
 from converter.errors import Unsupported
 from converter.exporters.keras.graph import HINT, Graph, Ref
-from converter.model import Array, Weight
+from converter.model import Array, Model, Weight, layers
 from converter.model.activations import BY_MAJOR, LINEAR, NAMES, Activation
 
 _NAMED = {activation: name for name, activation in (*NAMES.items(), *BY_MAJOR[3].items())}
@@ -47,6 +47,31 @@ def scale(weight: Weight, factors: Mapping[int, float], blocks: int) -> Weight:
     return weight.map(transform, weight.shape) if any(f != 1 for f in factors.values()) else weight
 
 
+def layer_of(activation: Activation) -> tuple[str, dict[str, object]] | None:
+    """The layer of Keras 3 that computes an activation, and its arguments; None if there is none."""
+    parameters = activation.parameters
+    if activation.name == "relu":
+        slope, maximum, threshold = parameters
+        limit = None if maximum == float("inf") else maximum
+        return "ReLU", {"negative_slope": slope, "threshold": threshold, "max_value": limit}
+    if activation.name == "elu":
+        return "ELU", {"alpha": parameters[0]}
+    if activation.name == "leaky_relu":
+        return "LeakyReLU", {"negative_slope": parameters[0]}
+    return None
+
+
+def argument_of(activation: Activation, last_axis: int) -> tuple[object, float] | None:
+    """What stands for an activation in a layer's arguments, a name or a layer, and the factor as in `scaled`."""
+    named = scaled(activation, last_axis)
+    if named is not None:
+        return named
+    found = layer_of(activation)
+    if found is None:
+        return None
+    return {"module": "keras.layers", "class_name": found[0], "config": found[1], "registered_name": None}, 1.0
+
+
 def apply(activation: Activation, graph: Graph, x: Ref, place: str) -> Ref:
     """The operations of an activation on a tensor.
 
@@ -63,17 +88,9 @@ def apply(activation: Activation, graph: Graph, x: Ref, place: str) -> Ref:
     if activation.name == "hard_sigmoid":
         line = graph.op("Add", (graph.op("Multiply", (x, parameters[0]), x), parameters[1]), x)
         return graph.op("Clip", (line,), x, x_min=0.0, x_max=1.0)
-    layers: Mapping[str, tuple[str, dict[str, object]]] = {
-        "relu": ("ReLU", {
-            "negative_slope": parameters[0], "threshold": parameters[-1],
-            "max_value": None if len(parameters) < 2 or parameters[1] == float("inf") else parameters[1],
-        }) if activation.name == "relu" else ("", {}),
-        "elu": ("ELU", {"alpha": parameters[0] if parameters else 1.0}),
-        "leaky_relu": ("LeakyReLU", {"negative_slope": parameters[0] if parameters else 0.0}),
-    }  # fmt: skip
-    if activation.name in layers:
-        class_name, config = layers[activation.name]
-        made = graph.layer(f"{place}_{activation.name}", class_name, {**config, "dtype": x.dtype}, (x,), {})
+    found = layer_of(activation)
+    if found is not None:
+        made = graph.layer(f"{place}_{activation.name}", found[0], {**found[1], "dtype": x.dtype}, (x,), {})
         return Ref(made, 0, x.shape, x.dtype)
     operations: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "softmax": ("Softmax", ("axis",)), "log_softmax": ("LogSoftmax", ("axis",)), "glu": ("Glu", ("axis",)),
@@ -88,3 +105,23 @@ def apply(activation: Activation, graph: Graph, x: Ref, place: str) -> Ref:
     if activation.name == "thresholded_relu":
         return graph.op("Threshold", (x,), x, threshold=parameters[0], default_value=0.0)
     raise Unsupported(f"Keras 3 has no activation {activation}", where=place, hint=HINT)
+
+
+def notes(model: Model) -> tuple[str, ...]:
+    """Says which layers hold scaled weights, because Keras 3 has another hard_sigmoid."""
+    scaled_ones = sorted({node.name for node in model.nodes if any(_is_scaled(a) for a in _activations(node.layer))})
+    if not scaled_ones:
+        return ()
+    names = f"{', '.join(scaled_ones[:3])}{', ...' if len(scaled_ones) > 3 else ''}"
+    return (f"{names}: hard_sigmoid was clip(0.2x + 0.5) and is clip(x/6 + 0.5) in Keras 3: "
+            "the weights before it are multiplied by 1.2",)  # fmt: skip
+
+
+def _activations(layer: object) -> list[Activation]:
+    owners = [d.cell for d in layer.directions] if isinstance(layer, layers.Recurrent) else [layer]
+    found = [getattr(owner, name, None) for owner in owners for name in ("activation", "recurrent_activation")]
+    return [activation for activation in found if isinstance(activation, Activation)]
+
+
+def _is_scaled(activation: Activation) -> bool:
+    return activation.name == "hard_sigmoid" and activation.parameters == (0.2, 0.5)

@@ -95,7 +95,7 @@ def _constant(weight: Weight, op: Op) -> Any:
     values = weight.read()
     if not np.all(np.isfinite(values.astype(np.float64))):
         raise Unsupported("a constant that is infinite or not a number", where=op.name, hint=HINT)
-    if not weight.shape:
+    if not weight.shape and weight.dtype != "float64":  # Keras takes a bare number for float32
         return values.item() if values.dtype.kind in "iub" else float(values)
     return {"class_name": "__numpy__", "config": {"value": values.tolist(), "dtype": weight.dtype}}
 

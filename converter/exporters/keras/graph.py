@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import Any
 
+import numpy as np
+
 from converter.errors import Unsupported
-from converter.model import Model, Node, Shape, Value, Weight
+from converter.model import Model, Node, Shape, Value, Weight, constant, dtype_of
 
 HINT = "--to onnx can, or --to npz writes the weights alone"
 
@@ -64,12 +66,15 @@ class Graph:
     Attributes:
         model: what is written.
         ops: by name.
+        read: names of the neutral values that something reads.
         values: neutral value -> its tensor, or the array of a constant.
     """
 
     def __init__(self, model: Model) -> None:
         self.model = model
         self.ops: dict[str, Op] = {}
+        self.read = {value.name for value in model.outputs}
+        self.read |= {value.name for node in model.nodes for value in node.inputs if value is not None}
         self.values: dict[str, Ref | Weight] = {}
         self.inputs = [self._input(value) for value in model.inputs]
 
@@ -95,7 +100,13 @@ class Graph:
         return None if value is None else self.values[value.name]
 
     def op(self, class_name: str, args: tuple[Any, ...], like: Ref | Value, /, **config: Any) -> Ref:
-        """An operation of keras.ops with one output, of the shape and dtype of `like`."""
+        """An operation of keras.ops with one output, of the shape and dtype of `like`.
+
+        Raises:
+            Unsupported: it has constants alone; `folded` computes those.
+        """
+        if not any(True for _ in _refs(args)):
+            raise Unsupported(f"{class_name} of constants alone", hint=HINT)
         module = MODULES.get(class_name, "keras.src.ops.numpy")
         name = self.unique(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", class_name).lower())
         self.ops[name] = Op(name, module, class_name, config, args)
@@ -151,6 +162,23 @@ MODULES: Mapping[str, str] = {
          "Squareplus", "Sparsemax"), "keras.src.ops.nn",
     ),
 }  # fmt: skip
+
+
+def folded(class_name: str, args: tuple[Any, ...], like: Value) -> Weight | None:
+    """The array that an operation makes of constants alone; None where there is a tensor among them.
+
+    keras.ops has NumPy's names.
+
+    Raises:
+        Unsupported: NumPy has no such function.
+    """
+    if any(True for _ in _refs(args)) or not any(isinstance(arg, Weight) for arg in args):
+        return None
+    function = getattr(np, re.sub(r"(?<=[a-z])(?=[A-Z])", "_", class_name).lower(), None)
+    if function is None:
+        raise Unsupported(f"{class_name} of constants alone", hint=HINT)
+    made = function(*(arg.read() if isinstance(arg, Weight) else arg for arg in args))
+    return constant(class_name, np.asarray(made, dtype_of(like.dtype)))
 
 
 @singledispatch

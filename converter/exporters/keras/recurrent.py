@@ -7,17 +7,18 @@ from functools import singledispatch
 from typing import Any
 
 from converter.errors import Unsupported
-from converter.exporters.keras.activations import scale, scaled
+from converter.exporters.keras.activations import argument_of, scale
 from converter.exporters.keras.graph import HINT, Graph, Ref, policy, rule
 from converter.exporters.weights import DIRECTIONS
 from converter.model import Node, Weight, layers
+from converter.model.activations import Activation
 from converter.model.layers import Recurrent
 
 _MERGES = {"sum": "Add", "mul": "Multiply", "ave": "Add"}
 
 
-def _factor(activation: object, place: str, last_axis: int = 1) -> tuple[str, float]:
-    found = scaled(activation, last_axis)  # type: ignore[arg-type]
+def _factor(activation: Activation, place: str, last_axis: int = 1) -> tuple[object, float]:
+    found = argument_of(activation, last_axis)
     if found is None:
         raise Unsupported(f"Keras 3 has no name for activation {activation}", where=place, hint=HINT)
     return found
@@ -96,6 +97,9 @@ class _Call:
         self.stateful = any(_carried(graph, value) for value in node.inputs)
         counts = [2 if isinstance(d.cell, (layers.LSTMCell, layers.ConvLSTMCell)) else 1 for d in layer.directions]
         states = states or [None] * sum(counts)
+        ends = node.outputs[len(node.outputs) - sum(counts) :]
+        by_state = mask is not None and layer.masked_output == "state"
+        self.return_state = by_state or any(value.name in graph.read for value in ends)
         self.initial = [states[sum(counts[:k]) : sum(counts[: k + 1])] for k in range(len(counts))]
 
     def _swap(self, x: Ref) -> Ref:
@@ -104,7 +108,7 @@ class _Call:
 
     def config(self) -> dict[str, Any]:
         """Arguments that all directions share."""
-        out: dict[str, Any] = {"return_sequences": self.layer.return_sequences, "return_state": True}
+        out: dict[str, Any] = {"return_sequences": self.layer.return_sequences, "return_state": self.return_state}
         if self.node.outputs[0].dtype in ("float16", "bfloat16"):  # some backends have no random matrix of these
             out["recurrent_initializer"] = "zeros"
         return {**out, "stateful": self.stateful, "zero_output_for_mask": self.layer.masked_output == "zero"}
@@ -132,6 +136,8 @@ def _is_bidirectional(call: _Call) -> bool:
     as_keras = "zero" if call.layer.return_sequences else "previous"  # keras/src/layers/rnn/bidirectional.py
     complete = all(s is not None for states in call.initial for s in states)
     none = all(s is None for states in call.initial for s in states)
+    if call.stateful and call.return_state:  # keras/src/layers/rnn/bidirectional.py cannot build that
+        return False
     return straight and (call.mask is None or call.layer.masked_output == as_keras) and (complete or none)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from converter.errors import Unsupported
 from converter.exporters.keras.activations import apply, name_of, scale, scaled
-from converter.exporters.keras.graph import HINT, Graph, Ref, policy, rule
+from converter.exporters.keras.graph import HINT, Graph, Ref, folded, policy, rule
 from converter.model import Node, Value, Weight, layers
 from converter.model import constant as weight
 from converter.model.activations import LINEAR
@@ -192,9 +192,9 @@ def _slice(layer: layers.Slice, _: Value, x: Ref) -> tuple[str, tuple[Any, ...],
     return "GetItem", (x, key), {}
 
 
-def _pad(layer: layers.Pad, _: Value, x: Ref) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
-    config = {"pad_width": [list(pair) for pair in layer.pads], "mode": layer.mode}
-    return "Pad", (x, layer.value) if layer.mode == "constant" else (x,), config
+def _squeeze(layer: layers.Squeeze, _: Value, x: Ref) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+    """By an index: Keras' own Squeeze refuses an axis whose size it does not know, as after x[:, -1:]."""
+    return "GetItem", (x, [0 if axis in layer.axes else slice(None) for axis in range(max(layer.axes) + 1)]), {}
 
 
 def _reduce(layer: layers.Reduce, _: Value, x: Ref) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
@@ -211,10 +211,9 @@ _LINES: Mapping[type, Callable[..., Line]] = {
     layers.Transpose: lambda layer, _, x: ("Transpose", (x,), {"axes": list(layer.axes)}),
     layers.Concatenate: lambda layer, _, *xs: ("Concatenate", (list(xs),), {"axis": layer.axis}),
     layers.ExpandDims: lambda layer, _, x: ("ExpandDims", (x,), {"axis": _one(layer.axes)}),
-    layers.Squeeze: lambda layer, _, x: ("Squeeze", (x,), {"axis": _one(layer.axes)}),
+    layers.Squeeze: _squeeze,
     layers.Repeat: lambda layer, _, x: ("Repeat", (x,), {"repeats": layer.times, "axis": layer.axis}),
     layers.Tile: lambda layer, _, x: ("Tile", (x,), {"repeats": list(layer.times)}),
-    layers.Pad: _pad,
     layers.Slice: _slice,
     layers.Gather: lambda layer, _, x, i: ("Take", (x, i), {"axis": layer.axis}),
     layers.TakeAlong: lambda layer, _, x, i: ("TakeAlongAxis", (x, i), {"axis": layer.axis}),
@@ -236,9 +235,10 @@ def _line(layer: object, graph: Graph, node: Node) -> None:
     value = node.outputs[0]
     try:
         name, args, config = _LINES[type(layer)](layer, value, *(graph.tensor(v) for v in node.inputs))
+        made = None if config else folded(name, args, value)
+        graph.values[value.name] = made or graph.op(name, args, value, **config)
     except Unsupported as error:
         raise error.at(node.name) from error
-    graph.values[value.name] = graph.op(name, args, value, **config)
 
 
 for _type in _LINES:
@@ -251,7 +251,8 @@ def elementwise(layer: layers.Elementwise, graph: Graph, node: Node) -> None:
     value = node.outputs[0]
     first, *rest = (graph.tensor(v) for v in node.inputs)
     for other in rest:
-        first = graph.op(_BINARY[layer.op], (first, other), value)
+        args = (first, other)
+        first = folded(_BINARY[layer.op], args, value) or graph.op(_BINARY[layer.op], args, value)
     graph.values[value.name] = first
 
 
@@ -262,3 +263,26 @@ def matmul(layer: layers.MatMul, graph: Graph, node: Node) -> None:
     a = graph.op("Swapaxes", (a,), a, axis1=-2, axis2=-1) if layer.transpose_a else a
     b = graph.op("Swapaxes", (b,), b, axis1=-2, axis2=-1) if layer.transpose_b else b
     graph.values[node.outputs[0].name] = graph.op("Matmul", (a, b), node.outputs[0])
+
+
+@rule.register
+def pad(layer: layers.Pad, graph: Graph, node: Node) -> None:
+    """Pad; by the values at the edges, which TensorFlow cannot, as slices put next to the rest."""
+    value, x = node.outputs[0], graph.tensor(node.inputs[0])
+    if layer.mode != "edge":
+        args = (x, layer.value) if layer.mode == "constant" else (x,)
+        made = graph.op("Pad", args, value, pad_width=[list(pair) for pair in layer.pads], mode=layer.mode)
+        graph.values[value.name] = made
+        return
+    for axis, (before, after) in enumerate(layer.pads):
+        if before or after:
+            shape = [*x.shape[:axis], 1, *x.shape[axis + 1 :]]
+            ends = [
+                graph.op("GetItem", (x, [*[slice(None)] * axis, end]), replace(value, shape=tuple(shape)))
+                for end in (slice(0, 1), slice(-1, None))
+            ]
+            size = x.shape[axis]
+            shape[axis] = None if size is None else size + before + after
+            parts = [*[ends[0]] * before, x, *[ends[1]] * after]
+            x = graph.op("Concatenate", (parts,), replace(value, shape=tuple(shape)), axis=axis)
+    graph.values[value.name] = x

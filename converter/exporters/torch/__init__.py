@@ -1,11 +1,11 @@
-"""PyTorch: `<name>.safetensors`, a state_dict, and beside it `<name>.py`, a module of torch.nn layers that loads it.
+"""PyTorch: `<name>.safetensors`, a state_dict, and next to it `<name>_torch.py`, a module of torch.nn that loads it.
 
 A model that is nothing but one torch.nn.LSTM, GRU or RNN (stacked and bidirectional ones included) has the keys of that
 layer ("weight_ih_l0_reverse"), so the layer itself loads it with strict=True; in other models the keys begin with the
 layer's name in the module. PyTorch is not needed to write either file.
 
-rules.py holds one rule per neutral layer type, recurrent.py that of recurrent layers, tables.py that of lookups,
-source.py the text around them.
+rules.py holds one rule per neutral layer type, recurrent.py that of recurrent layers, cells.py the cells that torch.nn
+does not have, tables.py the rule of lookups, activations.py expressions, source.py the text around them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["export", "recurrent", "rules", "tables"]
 
 
 def export(model: Model, path: Path) -> None:
-    """Writes the state_dict at `path` and the module beside it, with the suffix .py, over existing files.
+    """Writes the state_dict at `path` and the module next to it, over existing files.
 
     Raises:
         Unsupported: a layer without an exact counterpart in torch.nn.
@@ -38,6 +38,9 @@ def export(model: Model, path: Path) -> None:
     bare = len(writer.modules) == 1 and len(stacks) == 1 and len(stacks[next(iter(stacks))]) == len(model.nodes)
     prefix = f"{next(iter(writer.modules))}." if bare else ""
     state = {name.removeprefix(prefix): weight for name, weight in writer.state.items()}
-    metadata = {**describe(model), "conventions": "torch", "module": path.with_suffix(".py").name}
+    module = path.with_name(f"{path.stem}_torch.py")
+    described = describe(model)
+    metadata = {**described, "cells": described["conventions"], "conventions": "torch", "module": module.name}
+    source = text(writer, prefix.rstrip("."), path.name)
     safetensors.write(path, state, metadata)
-    path.with_suffix(".py").write_text(text(writer, prefix.rstrip(".")), encoding="utf-8")
+    module.write_text(source, encoding="utf-8")

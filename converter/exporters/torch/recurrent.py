@@ -8,8 +8,8 @@ from functools import partial
 
 import numpy as np
 
-from converter.errors import Unsupported
-from converter.exporters.torch.source import HINT, Writer, rule
+from converter.exporters.torch.cells import Masked, declare
+from converter.exporters.torch.source import Writer, rule
 from converter.exporters.weights import gate_cell
 from converter.gates import pack
 from converter.model import Model, Node, Weight, layers
@@ -21,25 +21,16 @@ _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 _MERGES = {"sum": "{a} + {b}", "mul": "{a} * {b}", "ave": "({a} + {b}) / 2", "concat": "torch.cat([{a}, {b}], -1)"}
 
 
-def kind(cell: layers.Cell, place: str) -> tuple[str, str]:
-    """The class in torch.nn and its further arguments.
-
-    Raises:
-        Unsupported: it computes something else there.
-    """
-    if isinstance(cell, layers.LSTMCell) and (cell.activation, cell.recurrent_activation) == (TANH, SIGMOID):
-        if cell.peephole is None:
-            return "LSTM", ""
-        raise Unsupported("torch.nn.LSTM has no peepholes", where=place, hint=HINT)
-    if isinstance(cell, layers.GRUCell) and (cell.activation, cell.recurrent_activation) == (TANH, SIGMOID):
-        if cell.reset_after:
-            return "GRU", ""
-        raise Unsupported("torch.nn.GRU resets after the product, this one before", where=place, hint=HINT)
+def kind(cell: layers.Cell) -> tuple[str, str] | None:
+    """The class in torch.nn that computes exactly this cell, and its further arguments; None if there is none."""
+    gates = (getattr(cell, "activation", None), getattr(cell, "recurrent_activation", None))
+    if isinstance(cell, layers.LSTMCell) and gates == (TANH, SIGMOID) and cell.peephole is None:
+        return "LSTM", ""
+    if isinstance(cell, layers.GRUCell) and gates == (TANH, SIGMOID) and cell.reset_after:
+        return "GRU", ""
     if isinstance(cell, layers.SimpleRNNCell) and cell.activation in (TANH, NAMES["relu"]):
         return "RNN", "" if cell.activation == TANH else ', nonlinearity="relu"'
-    names = [getattr(cell, a).name for a in ("activation", "recurrent_activation") if hasattr(cell, a)]
-    what = type(cell).__name__.removesuffix("Cell")
-    raise Unsupported(f"torch.nn has no {what} with {' and '.join(names)}", where=place, hint=HINT)
+    return None
 
 
 def _signs(direction: Direction) -> tuple[bool, bool]:
@@ -49,6 +40,8 @@ def _signs(direction: Direction) -> tuple[bool, bool]:
 def _native(layer: Recurrent) -> bool:
     """Whether one torch layer does it: forward, or forward and backward of one size."""
     pair = layer.directions
+    if any(kind(direction.cell) is None for direction in pair):
+        return False
     if len(pair) == 1:
         return _signs(pair[0]) == _FORWARD
     first, second = (direction.cell for direction in pair)
@@ -111,7 +104,10 @@ def recurrent(layer: Recurrent, writer: Writer, nodes: tuple[Node, ...]) -> None
         results = [_call(writer, node, attribute, list(range(count)), first, states)]
     else:
         results = []
-        for k in range(len(layer.directions)):
+        for k, direction in enumerate(layer.directions):
+            if kind(direction.cell) is None:
+                results.append(_own(writer, node, k, first))
+                continue
             attribute = _declare(writer, nodes, k)
             results.append(_call(writer, node, attribute, [k], first, _initial(layer, first, [k], writer)))
     _finish(writer, node, [direction for result in results for direction in result])
@@ -121,7 +117,9 @@ def _declare(writer: Writer, nodes: tuple[Node, ...], only: int | None) -> str:
     """The layer in `__init__`, with its part of the state_dict; returns its attribute."""
     layer: Recurrent = nodes[0].layer  # type: ignore[assignment]
     picked = layer.directions if only is None else (layer.directions[only],)
-    name, extra = kind(picked[0].cell, nodes[0].name)
+    found = kind(picked[0].cell)
+    assert found is not None
+    name, extra = found
     cells = [
         [d.cell for d in (n.layer.directions if only is None else (n.layer.directions[only],))]  # type: ignore[union-attr]
         for n in nodes
@@ -162,8 +160,8 @@ def _state(cell: layers.Cell, name: str, suffix: str, bias: bool, place: str) ->
 
 
 def _initial(layer: Recurrent, inputs: list[str], picked: list[int], writer: Writer) -> str:
-    """The initial states as torch takes them: "" for zeros, else h or (h, c), each [directions, batch, units]."""
-    counts = [2 if isinstance(direction.cell, layers.LSTMCell) else 1 for direction in layer.directions]
+    """The initial states as torch takes them: "" for zeros, else "h" or "h, c", each [directions, batch, units]."""
+    counts = [_state_count(direction.cell) for direction in layer.directions]
     given = inputs[2:] or ["None"] * sum(counts)
     per = counts[picked[0]]
     parts = [[given[sum(counts[:d]) + s] for d in picked] for s in range(per)]
@@ -173,7 +171,7 @@ def _initial(layer: Recurrent, inputs: list[str], picked: list[int], writer: Wri
     units = layer.directions[picked[0]].cell.recurrent_kernel.shape[0]
     zeros = f"{inputs[0]}.new_zeros({inputs[0]}.shape[{axis}], {units})"
     stacked = [f"torch.stack([{', '.join(zeros if n == 'None' else n for n in rows)}])" for rows in parts]
-    return stacked[0] if per == 1 else f"({', '.join(stacked)})"
+    return ", ".join(stacked)
 
 
 def _call(
@@ -189,17 +187,12 @@ def _call(
     targets = f"{y}, ({h}, {c})" if lstm else f"{y}, {h}"
     flip = f".flip({time})"
     x = x + flip if flip_in else x
+    last = h
     if mask == "None":
-        writer.lines.append(f"{targets} = self.{attribute}({x}{', ' + states if states else ''})")
-        last = h
+        at = f", ({states})" if states and lstm else f", {states}" if states else ""
+        writer.lines.append(f"{targets} = self.{attribute}({x}{at})")
     else:
-        writer.helpers.add("masked")
-        mask = mask + flip if flip_in else mask
-        last = writer.local(f"{attribute} last")
-        writer.lines.append(
-            f"{y}, {last}, {f'({h}, {c})' if lstm else h} = "
-            f'masked(self.{attribute}, {x}, {mask}, {states or "None"}, "{layer.masked_output}")'
-        )
+        last = _masked(writer, layer, attribute, (x, mask + flip if flip_in else mask), states, (y, h, c))
     if flip_out:
         writer.lines.append(f"{y} = {y}{flip}")
     units = layer.directions[picked[0]].cell.recurrent_kernel.shape[0]
@@ -207,6 +200,58 @@ def _call(
         return [(y, f"{last}[-1]", [f"{h}[-1]"] + ([f"{c}[-1]"] if lstm else []))]
     parts = (f"{y}[..., :{units}]", f"{y}[..., {units}:]")
     return [(parts[k], f"{last}[{k - 2}]", [f"{h}[{k - 2}]"] + ([f"{c}[{k - 2}]"] if lstm else [])) for k in (0, 1)]
+
+
+def _masked(
+    writer: Writer, layer: Recurrent, attribute: str, given: tuple[str, str], states: str, made: tuple[str, str, str]
+) -> str:
+    """Lines that run a layer over the kept steps alone; returns the variable of the last outputs."""
+    writer.helpers |= {"front", "spread", "kept"}
+    cell = layer.directions[0].cell
+    lstm, units, (y, h, c) = isinstance(cell, layers.LSTMCell), cell.recurrent_kernel.shape[0], made
+    x, mask = (f"{name}.transpose(0, 1)" for name in given) if layer.time_major else given
+    names = ("begin h", "begin c")[: 2 if lstm else 1]
+    begin = [writer.local(f"{attribute} {name}") for name in names]
+    count = 2 if "bidirectional=True" in writer.modules[attribute] else 1
+    if states:
+        writer.lines.append(f"{', '.join(begin)} = {states}")
+    else:
+        batch = f"{given[0]}.shape[{1 if layer.time_major else 0}]"
+        writer.lines.append(f"{' = '.join(begin)} = {given[0]}.new_zeros({count}, {batch}, {units})")
+    packed, last = writer.local(f"{attribute} packed"), writer.local(f"{attribute} last")
+    ends, at = (f"({h}, {c})", f"({', '.join(begin)})") if lstm else (h, begin[0])
+    writer.lines.append(f"{packed}, {ends} = self.{attribute}(front({x}, {mask}), {at})")
+    writer.lines.append(f'{y}, {last} = spread({packed}, {mask}, {begin[0]}, "{layer.masked_output}")')
+    writer.lines += [f"{n} = kept({n}, {b}, {mask})" for n, b in zip((h, c), begin, strict=False)]
+    writer.lines += [f"{y} = {y}.transpose(0, 1)"] if layer.time_major else []
+    return last
+
+
+def _own(writer: Writer, node: Node, place: int, inputs: list[str]) -> list[tuple[str, str, list[str]]]:
+    """Lines that run one direction by a cell of the file's own; its sequence, its last output, its final states."""
+    layer: Recurrent = node.layer  # type: ignore[assignment]
+    direction = layer.directions[place]
+    label = node.name if len(layer.directions) == 1 else f"{node.name} {'backward' if place else 'forward'}"
+    mask = node.inputs[1] if len(node.inputs) > 1 else None
+    axes = 0 if mask is None else 1 if len(mask.shape) > 2 else len(node.inputs[0].shape) - 2  # type: ignore[union-attr]
+    attribute = declare(writer, direction.cell, node.name, label, Masked(layer.masked_output, axes) if mask else None)
+    counts = [_state_count(one.cell) for one in layer.directions]
+    given = (inputs[2:] or ["None"] * sum(counts))[sum(counts[:place]) :][: counts[place]]
+    turn = (".transpose(0, 1)" if layer.time_major else "") + (".flip(1)" if direction.reverse_input else "")
+    arguments = [f"{name}{turn}" for name in inputs[: 2 if mask else 1]]
+    arguments += given if any(name != "None" for name in given) else []
+    y, *states = (writer.local(f"{attribute} {part}") for part in ("y", "h", "c")[: 1 + counts[place]])
+    writer.lines.append(f"{', '.join((y, *states))} = self.{attribute}({', '.join(arguments)})")
+    last = f"{y}[:, -1]" if mask else states[0]
+    if layer.return_sequences and direction.reverse_output:
+        back = writer.local(f"{attribute} flipped")
+        writer.lines.append(f"{back} = {y}.flip(1)")
+        y = back
+    return [(f"{y}.transpose(0, 1)" if layer.time_major else y, last, states)]
+
+
+def _state_count(cell: layers.Cell) -> int:
+    return 2 if isinstance(cell, (layers.LSTMCell, layers.ConvLSTMCell)) else 1
 
 
 def _finish(writer: Writer, node: Node, directions: list[tuple[str, str, list[str]]]) -> None:
@@ -226,4 +271,7 @@ def _merge(layer: Recurrent, made: list[str]) -> str:
         whole = made[0].split("[")[0]
         if made[1].startswith(whole + "["):
             return whole
+    cell = layer.directions[0].cell
+    if layer.merge == "concat" and isinstance(cell, layers.ConvLSTMCell) and cell.data_format == "channels_first":
+        return f"torch.cat([{made[0]}, {made[1]}], {2 if layer.return_sequences else 1})"
     return _MERGES[str(layer.merge)].format(a=made[0], b=made[1])

@@ -7,43 +7,18 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from converter.errors import Unsupported
+from converter.exporters.torch.activations import activated
 from converter.exporters.torch.source import HINT, Writer, rule
 from converter.model import Node, Weight, constant, layers
-from converter.model.activations import LINEAR, Activation
+from converter.model.activations import LINEAR
 
-# {x} is the input; parameters go by the names of `activations.FUNCTIONS`.
-ACTIVATIONS: Mapping[str, str] = {
-    "linear": "{x}",
-    "tanh": "torch.tanh({x})",
-    "sigmoid": "torch.sigmoid({x})",
-    "hard_sigmoid": "({alpha} * {x} + {beta}).clamp(0, 1)",
-    "elu": "F.elu({x}, {alpha})",
-    "selu": "F.selu({x})",
-    "celu": "F.celu({x}, {alpha})",
-    "leaky_relu": "F.leaky_relu({x}, {alpha})",
-    "softplus": "torch.logaddexp({x}, torch.zeros_like({x}))",
-    "softsign": "F.softsign({x})",
-    "exponential": "torch.exp({x})",
-    "silu": "F.silu({x})",
-    "hard_silu": "F.hardswish({x})",
-    "hard_tanh": "F.hardtanh({x})",
-    "hard_shrink": "F.hardshrink({x}, {threshold})",
-    "soft_shrink": "F.softshrink({x}, {threshold})",
-    "tanh_shrink": "F.tanhshrink({x})",
-    "threshold": "F.threshold({x}, {threshold}, {value})",
-    "thresholded_relu": "F.threshold({x}, {theta}, 0)",
-    "mish": "F.mish({x})",
-    "log_sigmoid": "F.logsigmoid({x})",
-    "softmax": "torch.softmax({x}, {axis})",
-    "log_softmax": "torch.log_softmax({x}, {axis})",
-    "glu": "F.glu({x}, {axis})",
-}
 _BINARY = {
     "add": "{a} + {b}", "subtract": "{a} - {b}", "multiply": "{a} * {b}", "divide": "{a} / {b}",
     "maximum": "torch.maximum({a}, {b})", "minimum": "torch.minimum({a}, {b})", "power": "{a} ** {b}",
     "equal": "{a} == {b}", "not_equal": "{a} != {b}", "less": "{a} < {b}", "less_equal": "{a} <= {b}",
     "greater": "{a} > {b}", "greater_equal": "{a} >= {b}", "and": "{a} & {b}", "or": "{a} | {b}", "xor": "{a} ^ {b}",
     "arctan2": "torch.arctan2({a}, {b})",
+    "mod": "torch.remainder({a}, {b})", "floor_divide": "torch.floor_divide({a}, {b})",
 }  # fmt: skip
 _REDUCE = {
     "sum": "{x}.sum({axes}, keepdim={keep})", "mean": "{x}.mean({axes}, keepdim={keep})",
@@ -51,28 +26,7 @@ _REDUCE = {
     "any": "{x}.any({axes}, keepdim={keep})", "all": "{x}.all({axes}, keepdim={keep})",
     "logsumexp": "{x}.logsumexp({axes}, keepdim={keep})",
 }  # fmt: skip
-_UNARY = {"negative": "-{x}", "not": "~{x}"}
-
-
-def activated(activation: Activation, x: str, place: str) -> str:
-    """The expression of an activation.
-
-    Raises:
-        Unsupported: PyTorch has none that is exactly this.
-    """
-    arguments = {k: repr(int(v)) if k == "axis" else repr(v) for k, v in activation.arguments.items()}
-    if activation.name == "gelu":
-        return f'F.gelu({x}, approximate="{"tanh" if activation.parameters[0] else "none"}")'
-    if activation.name == "relu":
-        slope, maximum, threshold = activation.parameters
-        if threshold == 0 and slope == 0:
-            return f"torch.relu({x})" if maximum == float("inf") else f"{x}.clamp(0, {maximum!r})"
-        if threshold == 0 and maximum == float("inf"):
-            return f"F.leaky_relu({x}, {slope!r})"
-    template = ACTIVATIONS.get(activation.name)
-    if template is None:
-        raise Unsupported(f"activation {activation.name} has no counterpart in PyTorch here", where=place, hint=HINT)
-    return template.format(x=x, **arguments)
+_UNARY = {"negative": "-{x}", "not": "~{x}", "abs": "{x}.abs()"}
 
 
 def one(layer: object, writer: Writer, node: Node, expression: str) -> None:
@@ -107,18 +61,19 @@ def embedding(layer: layers.Embedding, writer: Writer, nodes: tuple[Node, ...]) 
 
 @rule.register
 def batch_normalization(layer: layers.BatchNormalization, writer: Writer, nodes: tuple[Node, ...]) -> None:
-    """nn.BatchNorm1d in evaluation, which is an affine map per channel; the channel axis is moved to place 1."""
+    """nn.BatchNorm1d to 3d; the channel axis is moved to place 1. Keras' momentum 0.99 is torch's 0.01."""
     (node,) = nodes
     (size,) = layer.mean.shape
     rank = len(node.outputs[0].shape)
-    if rank not in (2, 3):
-        raise Unsupported(f"nn.BatchNorm1d takes two or three axes, not {rank}", where=node.name, hint=HINT)
+    if not 2 <= rank <= 5:
+        raise Unsupported(f"nn.BatchNorm takes two to five axes, not {rank}", where=node.name, hint=HINT)
     ones, zeros = constant("gamma", np.ones(size), layer.mean.dtype), constant("beta", np.zeros(size), layer.mean.dtype)
     state = [
         ("weight", layer.gamma or ones), ("bias", layer.beta or zeros), ("running_mean", layer.mean),
         ("running_var", layer.variance), ("num_batches_tracked", constant("steps", np.zeros((), np.int64))),
     ]  # fmt: skip
-    attribute = writer.module(node.name, f"nn.BatchNorm1d({size}, eps={layer.epsilon!r})", state, [layer.mean])
+    made = f"nn.BatchNorm{max(1, rank - 2)}d({size}, eps={layer.epsilon!r}, momentum=0.01)"
+    attribute = writer.module(node.name, made, state, [layer.mean])
     x = writer.inputs(node)[0]
     moved = f"self.{attribute}({x}.movedim({layer.axis}, 1)).movedim(1, {layer.axis})"
     one(layer, writer, node, f"self.{attribute}({x})" if layer.axis == 1 else moved)
@@ -136,35 +91,52 @@ def layer_normalization(layer: layers.LayerNormalization, writer: Writer, nodes:
     gamma = layer.gamma or constant("gamma", np.ones(sizes, np.float32), dtype)
     beta = layer.beta or constant("beta", np.zeros(sizes, np.float32), dtype)
     attribute = writer.module(
-        node.name, f"nn.LayerNorm({sizes}, eps={layer.epsilon!r})", [("weight", gamma), ("bias", beta)]
+        node.name,
+        f"nn.LayerNorm({sizes[0] if len(sizes) == 1 else sizes}, eps={layer.epsilon!r})",
+        [("weight", gamma), ("bias", beta)],
     )
     one(layer, writer, node, f"self.{attribute}({writer.inputs(node)[0]})")
 
 
 @rule.register
 def conv(layer: layers.Conv, writer: Writer, nodes: tuple[Node, ...]) -> None:
-    """nn.Conv1d or nn.Conv2d; padding that depends on the input's size has no counterpart."""
+    """nn.Conv1d to 3d, after the padding that TensorFlow's "same" and Keras' "causal" mean."""
     (node,) = nodes
     rank, window = layer.rank, layer.kernel.shape[: layer.rank]
-    if rank > 2 or (layer.padding == "same" and any(step != 1 for step in layer.strides)):
-        raise Unsupported(f"no counterpart of this Conv{rank}D in torch.nn", where=node.name, hint=HINT)
-    if layer.padding == "same" and any((w - 1) * d % 2 for w, d in zip(window, layer.dilation, strict=True)):
-        reach = [(w - 1) * d for w, d in zip(window, layer.dilation, strict=True)]
-        pads = [n for r in reversed(reach) for n in (r // 2, r - r // 2)]
-    else:
-        pads = [(window[0] - 1) * layer.dilation[0], 0] if layer.padding == "causal" else []
     filters, per_group = layer.kernel.shape[-1], layer.kernel.shape[-2]
     axes = (rank + 1, rank, *range(rank))
     state = [("weight", layer.kernel.map(lambda k: k.transpose(axes), (filters, per_group, *window)))]
     state += [("bias", layer.bias)] if layer.bias is not None else []
-    same = ', padding="same"' if layer.padding == "same" and not pads else ""
-    settings = f"stride={layer.strides}, dilation={layer.dilation}, groups={layer.groups}"
-    settings += "" if layer.bias is not None else ", bias=False"
-    expression = f"nn.Conv{rank}d({per_group * layer.groups}, {filters}, {tuple(window)}, {settings}{same})"
-    attribute = writer.module(node.name, expression, state, [layer.kernel])
-    one(layer, writer, node, _channels_first(layer, writer.inputs(node)[0], lambda x: (
-        f"self.{attribute}(F.pad({x}, {pads}))" if pads else f"self.{attribute}({x})"
-    )))  # fmt: skip
+    even = all((w - 1) * d % 2 == 0 for w, d in zip(window, layer.dilation, strict=True))
+    settings = [str(per_group * layer.groups), str(filters), _size(window)]
+    settings += _given(stride=layer.strides, dilation=layer.dilation)
+    settings += [f"groups={layer.groups}"] if layer.groups > 1 else []
+    settings += [] if layer.bias is not None else ["bias=False"]
+    padded = "{x}"
+    if layer.padding == "causal":
+        padded = f"F.pad({{x}}, [{(window[0] - 1) * layer.dilation[0]}, 0])"
+    elif layer.padding == "same" and even and set(layer.strides) == {1}:
+        settings.append('padding="same"')
+    elif layer.padding == "same":
+        padded = _same(writer, window, layer.strides, layer.dilation)
+    attribute = writer.module(node.name, f"nn.Conv{rank}d({', '.join(settings)})", state, [layer.kernel])
+    x = writer.inputs(node)[0]
+    one(layer, writer, node, _channels_first(layer, x, lambda x: f"self.{attribute}({padded.format(x=x)})"))
+
+
+def _size(sizes: tuple[int, ...]) -> str:
+    """One number where all are the same, as torch takes it."""
+    return str(sizes[0] if len(set(sizes)) == 1 else sizes)
+
+
+def _given(**settings: tuple[int, ...]) -> list[str]:
+    """Keyword arguments, without those that are 1 throughout: that is torch's default."""
+    return [f"{name}={_size(sizes)}" for name, sizes in settings.items() if set(sizes) != {1}]
+
+
+def _same(writer: Writer, window: tuple[int, ...], strides: tuple[int, ...], dilation: tuple[int, ...]) -> str:
+    writer.helpers.add("same")
+    return f"same({{x}}, {list(window)}, {list(strides)}, {list(dilation)})"
 
 
 def _channels_first(layer: layers.Conv | layers.Pool, x: str, call: Callable[[str], str]) -> str:
@@ -173,14 +145,21 @@ def _channels_first(layer: layers.Conv | layers.Pool, x: str, call: Callable[[st
 
 @rule.register
 def pool(layer: layers.Pool, writer: Writer, nodes: tuple[Node, ...]) -> None:
-    """F.max_pool1d and its kin."""
+    """F.max_pool1d and its kin; what is padded counts in no average."""
     (node,) = nodes
-    if layer.padding != "valid" or layer.rank > 2:
-        raise Unsupported("no counterpart of padded pooling in torch.nn", where=node.name, hint=HINT)
-    name = f"F.{'max' if layer.kind == 'max' else 'avg'}_pool{layer.rank}d"
-    one(layer, writer, node, _channels_first(
-        layer, writer.inputs(node)[0], lambda x: f"{name}({x}, {layer.window}, {layer.strides})"
-    ))  # fmt: skip
+    name, sizes = f"F.{'max' if layer.kind == 'max' else 'avg'}_pool{layer.rank}d", f"{layer.window}, {layer.strides}"
+    padded = "{x}"
+    if layer.padding != "valid":
+        padded = _same(writer, layer.window, layer.strides, (1,) * layer.rank)
+        padded = padded[:-1] + ', float("-inf"))' if layer.kind == "max" else padded
+
+    def call(x: str) -> str:
+        result = f"{name}({padded.format(x=x)}, {sizes})"
+        if layer.kind == "max" or layer.padding == "valid":
+            return result
+        return f"({result} / {name}({padded.format(x=f'torch.ones_like({x})')}, {sizes}))"
+
+    one(layer, writer, node, _channels_first(layer, writer.inputs(node)[0], call))
 
 
 @rule.register
@@ -237,6 +216,17 @@ def _reduce(layer: layers.Reduce, x: str) -> str:
     return _REDUCE[layer.op].format(x=x, axes=list(layer.axes), keep=layer.keepdims)
 
 
+def _gather(layer: layers.Gather, x: str, indices: str) -> str:
+    """np.take: the axes of the indices stand where the axis was."""
+    return f"take({x}, {indices}, {layer.axis})"
+
+
+def _arg_sort(layer: layers.ArgSort, x: str) -> str:
+    """Equal ones stay in order."""
+    order = f"torch.argsort({x}, dim={layer.axis}, descending={layer.descending}, stable=True)"
+    return order if layer.count is None else f"{order}.narrow({layer.axis}, 0, {layer.count})"
+
+
 # Layers that are one line: type -> expression of the layer and its inputs' variables.
 _LINES: Mapping[type, Callable[..., str]] = {
     layers.Reshape: lambda layer, x: _reshape(layer, x),
@@ -250,6 +240,11 @@ _LINES: Mapping[type, Callable[..., str]] = {
     layers.Tile: lambda layer, x: f"{x}.repeat({list(layer.times)})",
     layers.Pad: _pad,
     layers.Slice: _slice,
+    layers.Gather: _gather,
+    layers.OneHot: lambda layer, x: f"({x}[..., None] == torch.arange({layer.depth}, device={x}.device))",
+    layers.Size: lambda layer, x: f"torch.tensor({x}.shape[{layer.axis}])",
+    layers.Range: lambda layer, n: f"torch.arange(int({n}))",
+    layers.ArgSort: _arg_sort,
     layers.TakeAlong: lambda layer, x, i: f"{x}.gather({layer.axis}, {i}.long())",
     layers.Cast: lambda layer, x: f"{x}.to(torch.{layer.dtype})",
     layers.Unary: lambda layer, x: _UNARY.get(layer.op, f"torch.{layer.op}({{x}})").format(x=x),
@@ -264,7 +259,10 @@ _LINES: Mapping[type, Callable[..., str]] = {
 def _line(layer: object, writer: Writer, nodes: tuple[Node, ...]) -> None:
     (node,) = nodes
     try:
-        writer.assign(node.outputs[0], _LINES[type(layer)](layer, *writer.inputs(node)))
+        line = _LINES[type(layer)](layer, *writer.inputs(node))
+        writer.helpers |= {"take"} if isinstance(layer, layers.Gather) else set()
+        dtype = node.outputs[0].dtype
+        writer.assign(node.outputs[0], f"{line}.to(torch.{dtype})" if isinstance(layer, layers.OneHot) else line)
     except Unsupported as error:
         raise error.at(node.name) from error
 

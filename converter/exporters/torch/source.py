@@ -12,13 +12,15 @@ from converter.model import Model, Node, Value, Weight
 
 # Attributes of nn.Module, and names that the text itself uses.
 _RESERVED = frozenset({
-    "self", "torch", "nn", "load", "model", "path", "masked", "f", "add_module", "apply", "bfloat16", "bool", "buffers",
+    "self", "torch", "nn", "load", "model", "path", "front", "spread", "kept", "same", "take", "f", "add_module",
+    "apply", "bfloat16", "bool", "buffers",
     "call_super_init", "children", "compile", "cpu", "cuda", "double", "dump_patches", "eval", "extra_repr", "float",
     "forward", "get_buffer", "get_parameter", "get_submodule", "half", "int", "ipu", "load_state_dict", "modules",
     "mtia", "named_buffers", "named_children", "named_modules", "named_parameters", "parameters", "register_buffer",
     "register_forward_hook", "register_module", "register_parameter", "requires_grad", "share_memory", "state_dict",
     "to", "to_empty", "train", "training", "type", "xpu", "zero_grad",
 })  # fmt: skip
+HEADER = "converted from Keras by keras-lstm-convert."
 HINT = "--to npz or --to safetensors writes the weights alone"
 
 
@@ -52,6 +54,7 @@ class Writer:
         state: the state_dict.
         helpers: names of the functions of helpers.py that are called.
         read: names of the values that something reads.
+        classes: modules that the file carries along: lines below the class line -> name.
     """
 
     def __init__(self, model: Model) -> None:
@@ -62,6 +65,8 @@ class Writer:
         self.helpers: set[str] = set()
         self.read = {value.name for value in model.outputs}
         self.read |= {value.name for node in model.nodes for value in node.inputs if value is not None}
+        self.read |= {state.output.name for state in model.states}
+        self.classes: dict[tuple[str, ...], str] = {}
         self._attributes, self._variables = Names(), Names()
         self._shared: dict[tuple[object, ...], str] = {}
 
@@ -95,6 +100,13 @@ class Writer:
         self.state.update({f"{attribute}.{key}": weight for key, weight in state})
         return attribute
 
+    def class_of(self, stem: str, lines: tuple[str, ...]) -> str:
+        """The name of a module with this text, the same for the same text."""
+        if lines not in self.classes:
+            count = sum(name.rstrip("0123456789") == stem for name in self.classes.values())
+            self.classes[lines] = f"{stem}{count + 1 if count else ''}"
+        return self.classes[lines]
+
     def constant(self, name: str, weight: Weight) -> str:
         """An array of the module's own that is no parameter; returns how `forward` calls it."""
         attribute = self._attributes(name)
@@ -114,47 +126,92 @@ def rule(layer: object, writer: Writer, nodes: tuple[Node, ...]) -> None:
     raise Unsupported(f"{type(layer).__name__} has no counterpart in torch.nn here", where=nodes[0].name, hint=HINT)
 
 
-def text(writer: Writer, only: str) -> str:
-    """The module's source; `only` is the attribute that owns the whole state_dict, or ""."""
+def text(writer: Writer, only: str, weights: str) -> str:
+    """The module's source.
+
+    Args:
+        writer: what the rules have gathered.
+        only: the attribute that owns the whole state_dict, whose keys begin without it; or "".
+        weights: the name of the file that holds the state_dict.
+
+    Raises:
+        Unsupported: types that are not written.
+    """
     model = writer.model
-    if model.states:
-        raise Unsupported("a stateful model has no counterpart in torch.nn", hint=HINT)
-    for value in (v for node in model.nodes for v in (*node.inputs, *node.outputs) if v is not None):
-        if value.dtype in ("float16", "bfloat16", "float64"):
-            raise Unsupported(f"{value.name} is {value.dtype}; only float32 models are written", hint=HINT)
-    arguments = [writer.value(value) for value in model.inputs]
-    outputs = ", ".join(writer.value(value) for value in model.outputs)
+    double = _is_double(model)
+    arguments = [writer.value(value) for value in (*model.inputs, *(state.input for state in model.states))]
+    outputs = ", ".join(writer.value(value) for value in (*model.outputs, *(state.output for state in model.states)))
+    given = arguments[: len(model.inputs)] + [
+        f"{a}: Optional[torch.Tensor] = None" for a in arguments[len(model.inputs) :]
+    ]
+    shapes = [f"{a}: {v.dtype} {_shape(v)}" for a, v in zip(arguments, model.inputs, strict=False)]
     init = [_declaration(name, expression) for name, expression in writer.modules.items()]
-    shapes = [f"{a}: {v.dtype} {_shape(v)}" for a, v in zip(arguments, model.inputs, strict=True)]
-    target = f"model.{only}" if only else "model"
+    init += ["self.double()"] if double else []
     title = clean(model.name, 60).replace('"', "'").replace("\\", "/")
-    parts = [
-        f'"""{title}, converted from Keras by keras-lstm-convert. Weights: the .safetensors file beside this one."""',
+    return "\n".join([
+        f'"""{title}, {HEADER}"""',
         "",
         *_imports(writer),
         "",
         *_helpers(writer),
         "",
         "class Model(nn.Module):",
-        f'    """forward({", ".join(shapes)})."""',
+        f'    """forward({", ".join(shapes)}).{" States go in and out, None is zeros." if model.states else ""}"""',
         "",
         "    def __init__(self):",
         "        super().__init__()",
         *(f"        {line}" for line in init),
         "",
-        f"    def forward(self, {', '.join(arguments)}):",
+        f"    def forward(self, {', '.join(given)}):",
+        *(f"        {line}" for line in _zero_states(writer, arguments[0])),
         *(f"        {line}" for line in writer.lines),
         f"        return {outputs}",
+        *_own_keys(only),
         "",
         "",
-        'def load(path=Path(__file__).with_suffix(".safetensors")):',
+        f"def load(path=Path(__file__).with_name({weights!a})):",
         '    """The model with its weights, ready for inference."""',
         "    model = Model()",
-        f"    {target}.load_state_dict(load_file(path), strict=True)",
+        "    model.load_state_dict(load_file(path))",
         "    return model.eval()",
         "",
+    ])  # fmt: skip
+
+
+def _is_double(model: Model) -> bool:
+    """Whether all that is computed is float64; inputs may be float32 that are cast.
+
+    Raises:
+        Unsupported: types that are not written, or two of them.
+    """
+    kinds = {value.dtype for node in model.nodes for value in node.outputs if "float" in value.dtype}
+    if len(kinds) > 1 or not kinds <= {"float32", "float64"}:
+        raise Unsupported(f"{' and '.join(sorted(kinds))}: models of float32 or of float64 are written", hint=HINT)
+    return kinds == {"float64"}
+
+
+def _zero_states(writer: Writer, x: str) -> list[str]:
+    lines = []
+    for state in writer.model.states:
+        name, (batch, *rest) = writer.value(state.input), state.input.shape
+        if None in rest:
+            raise Unsupported("states of an unknown size", where=state.input.name, hint=HINT)
+        sizes = ", ".join(str(size) for size in (batch or f"{x}.shape[0]", *rest))
+        lines += [f"if {name} is None:", f"    {name} = torch.zeros({sizes}, dtype=torch.{state.input.dtype})"]
+    return lines
+
+
+def _own_keys(only: str) -> list[str]:
+    """The keys of the file are those of the one layer, so that the layer alone can load it, too."""
+    if not only:
+        return []
+    return [
+        "",
+        "    def load_state_dict(self, state_dict, strict=True, assign=False):",
+        f'        """Takes the keys of `{only}` alone, as they stand in the file, and those of this module."""',
+        f'        keys = {{k.removeprefix("{only}."): v for k, v in state_dict.items()}}',
+        f"        return self.{only}.load_state_dict(keys, strict, assign)",
     ]
-    return "\n".join(parts)
 
 
 def _shape(value: Value) -> str:
@@ -168,19 +225,24 @@ def _declaration(name: str, expression: str) -> str:
 
 
 def _imports(writer: Writer) -> list[str]:
-    lines = ["from pathlib import Path", "", "import torch"]
-    lines += ["from safetensors.torch import load_file", "from torch import nn"]
-    body = "\n".join(writer.lines)
-    if "F." in body:
+    body = "\n".join([*writer.lines, *(line for lines in writer.classes for line in lines)])
+    typed = {"List": "same" in writer.helpers, "Optional": writer.classes or writer.model.states,
+             "Tuple": "spread" in writer.helpers}  # fmt: skip
+    names = [name for name, used in typed.items() if used]
+    lines = ["from pathlib import Path", *([f"from typing import {', '.join(names)}"] if names else [])]
+    lines += ["", "import torch", "from safetensors.torch import load_file", "from torch import nn"]
+    if "F." in body or "same" in writer.helpers:
         lines.append("from torch.nn import functional as F")
-    if "masked(" in body:
-        lines.append("from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence")
+    if "front" in writer.helpers:
+        lines.append("from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence")
     return lines
 
 
 def _helpers(writer: Writer) -> list[str]:
-    if not writer.helpers:
+    if not writer.helpers and not writer.classes:
         return []
     from converter.exporters.torch.helpers import SOURCES
 
-    return [line for name in sorted(writer.helpers) for line in ("", *SOURCES[name].strip().split("\n"), "")]
+    functions = [line for name in sorted(writer.helpers) for line in ("", *SOURCES[name].strip().split("\n"), "")]
+    classes = [line for lines, name in writer.classes.items() for line in ("", f"class {name}(nn.Module):", *lines, "")]
+    return [*functions, *classes]
