@@ -52,7 +52,9 @@ def normalised(b: Builder) -> Model:
 def stateful(b: Builder) -> Model:
     """A pair of directions that carries its states."""
     x = b.input("x", (2, None, 3))
-    states = tuple(
+    shape = (2, 4)
+    pairs = [(Value(f"s{k}", shape, "float32"), Value(f"pair:{k + 1}", shape, "float32")) for k in range(4)]
+    states = tuple(State(*pair) for pair in pairs)
         State(Value(f"s{k}", (2, 4), "float32"), Value(f"pair:{k + 1}", (2, 4), "float32")) for k in range(4)
     )
     pair = (Direction(b.lstm(3, 4)), Direction(b.lstm(3, 4), True, True))
