@@ -55,8 +55,6 @@ def stateful(b: Builder) -> Model:
     shape = (2, 4)
     pairs = [(Value(f"s{k}", shape, "float32"), Value(f"pair:{k + 1}", shape, "float32")) for k in range(4)]
     states = tuple(State(*pair) for pair in pairs)
-        State(Value(f"s{k}", (2, 4), "float32"), Value(f"pair:{k + 1}", (2, 4), "float32")) for k in range(4)
-    )
     pair = (Direction(b.lstm(3, 4)), Direction(b.lstm(3, 4), True, True))
     layer = Recurrent(pair, "concat", return_sequences=True)
     made = b.node("pair", layer, [x, None, *(s.input for s in states)], (2, None, 8), *[(2, 4)] * 4)
