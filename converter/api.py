@@ -266,6 +266,11 @@ def convert(
     progress("reading")
     model = (load if row.architecture else load_or_arrays)(source, architecture, outputs, plugins, route, signature)
     poisoned = non_finite(model)
+    if check and model.origin is not None and not poisoned:
+        from converter.verification.origin import check_origin
+
+        progress("running the graph")
+        check_origin(model)
     warnings = (*model.warnings, *poisoned, *row.warnings(model))
     if strict and warnings:
         raise InvalidModel(warnings[0], hint="accepted without --strict")

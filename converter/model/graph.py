@@ -7,7 +7,7 @@ gone. What a node computes is said by its `layer`, one of the dataclasses in `co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -196,6 +196,8 @@ class Model(Shown):
         states: of stateful layers, in the order of their first call; their values are in neither inputs nor outputs.
         layers: every Keras layer, in file order.
         warnings: what the user should know, one line each.
+        origin: for a model recovered from a graph: runs that graph, as it stands in the file, on inputs by name and
+            gives the outputs in order. States are zeros.
     """
 
     name: str
@@ -212,3 +214,5 @@ class Model(Shown):
         """Its name, size and origin."""
         origin = ", ".join(part for part in (self.source.format, self.source.era) if part)
         return f"{self.name!r}, {len(self.layers)} layers, {len(self.nodes)} nodes; {origin}"
+
+    origin: Callable[[Mapping[str, Array]], list[Array]] | None = field(default=None, repr=False)

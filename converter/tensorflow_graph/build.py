@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from converter.errors import Unsupported, clean
-from converter.model import LayerInfo, Model, Node, Provenance, State, Value, Weight, layers
+from converter.model import Array, LayerInfo, Model, Node, Provenance, State, Value, Weight, dtype_of, layers
+from converter.tensorflow_graph.running import Running, Variable
 from converter.tensorflow_graph.signature import Entry
 from converter.tensorflow_graph.translating import Translating
 from converter.tensorflow_graph.values import Resource, Stored, as_array
@@ -46,6 +49,7 @@ def recover(entry: Entry, variables: Mapping[str, Weight], source: Provenance) -
         layers=(),
         source=source,
         warnings=_warnings(variables, states),
+        origin=lambda inputs: run_graph(entry, variables, inputs, states),
     )
     model = _named_states(_without_idle_states(settled(model, t.pending)))
     return replace(model, layers=_described(model))
@@ -70,6 +74,23 @@ def _translated(
             raise Unsupported(f"the output {clean(port.name, 60)} is no tensor that the model computes")
         found.append(t.value(entry.body.steps[port.ref[0]], value))
     return t, found
+
+
+def run_graph(
+    entry: Entry, variables: Mapping[str, Weight], inputs: Mapping[str, Array], zeros: Container[str] = ()
+) -> list[Array]:
+    """What the graph itself gives, by the kernels of `converter.tensorflow_graph.kernels`.
+
+    Args:
+        inputs: arrays by the names of the signature's inputs.
+        zeros: variables that are zeros at first, whatever is stored: states.
+    """
+    held = {
+        name: Variable(name, np.zeros(w.shape, dtype_of(w.dtype)) if name in zeros else w.read())
+        for name, w in variables.items()
+    }
+    feed = {port.ref[0]: np.asarray(inputs[clean(port.name, 100)]) for port in entry.inputs}
+    return [np.asarray(made) for made in Walk(Running(entry.library, held, feed)).call(entry.body, [])]
 
 
 def _output_names(entry: Entry) -> tuple[str, ...]:
@@ -149,7 +170,7 @@ def settled(model: Model, pending: Mapping[str, tuple[Value, Value, Value | None
 
 def _end_of(node: Node, y: Value, last: Value) -> list[Node]:
     """The last step of a sequence."""
-    cut = Value(f"{last.name}/cut", (y.shape[0], 1, y.shape[2]), y.dtype)
+    cut = Value(f"{last.name}/cut", (y.shape[0], 1, *y.shape[2:]), y.dtype)
     slice_layer = layers.Slice((1,), (-1,), (None,), (1,))
     return [
         Node(f"{node.name}/cut", slice_layer, (y,), (cut,), node.keras_layer),

@@ -110,31 +110,40 @@ def _peepholes(candidates: Sequence[Candidate], units: int) -> Iterator[tuple[Ca
 
 
 def _lstm_activations(run: StepRun, packed: Packed, h: int, c: int, holes: tuple[Candidate, ...]) -> Found | None:
-    old_h, old_c, new_h, new_c = run.old[h], run.old[c], run.new[h], run.new[c]
-    z = run.x @ packed.kernel + old_h @ packed.recurrent + (0.0 if packed.bias is None else packed.bias)
-    z_i, z_f, z_c, z_o = np.split(z, 4, axis=-1)
-    p_i, p_f, p_o = (hole.sample for hole in holes) if holes else (0.0, 0.0, 0.0)
-    inner = [(a, _act(a, z_i + p_i * old_c), _act(a, z_f + p_f * old_c)) for a in ACTIVATIONS]
+    z = run.x @ packed.kernel + run.old[h] @ packed.recurrent + (0.0 if packed.bias is None else packed.bias)
+    matched = lstm_activations(run, np.split(z, 4, axis=-1), (h, c), tuple(hole.sample for hole in holes))
+    if matched is None:
+        return None
+    kernel, recurrent_kernel, bias = packed.weights()
+    peephole = join("peepholes", tuple(hole.weight for hole in holes), 0) if holes else None
+    dtype = run.dtype
+    cell = layers.LSTMCell(
+        run.old[h].shape[1], kernel.astype(dtype), recurrent_kernel.astype(dtype), as_dtype(bias, dtype),
+        *matched, as_dtype(peephole, dtype),
+    )  # fmt: skip
+    return Found(cell, (h, c))
+
+
+def lstm_activations(
+    run: StepRun, gates: Sequence[Array], places: tuple[int, int], peepholes: Sequence[Array] = ()
+) -> tuple[Activation, Activation] | None:
+    """Activation and recurrent activation with which these sums i, f, c, o give the states at `places` (h, c)."""
+    (h, c), (z_i, z_f, z_c, z_o) = places, gates
+    old_c, new_h, new_c = run.old[c], run.new[h], run.new[c]
+    p_i, p_f, p_o = peepholes or (0.0, 0.0, 0.0)
     outer = [(a, _act(a, z_c)) for a in ACTIVATIONS]
-    for recurrent, i, f in inner:
+    for recurrent in ACTIVATIONS:
+        i, f = _act(recurrent, z_i + p_i * old_c), _act(recurrent, z_f + p_f * old_c)
         for activation, g in outer:
             if not run.equal(f * old_c + i * g, new_c):
                 continue
-            o = _act(recurrent, z_o + p_o * new_c)
-            if not run.equal(o * _act(activation, new_c), new_h):
-                continue
-            kernel, recurrent_kernel, bias = packed.weights()
-            peephole = join("peepholes", tuple(hole.weight for hole in holes), 0) if holes else None
-            dtype = run.dtype
-            cell = layers.LSTMCell(
-                run.old[h].shape[1], kernel.astype(dtype), recurrent_kernel.astype(dtype), _as(bias, dtype),
-                activation, recurrent, _as(peephole, dtype),
-            )  # fmt: skip
-            return Found(cell, (h, c))
+            if run.equal(_act(recurrent, z_o + p_o * new_c) * _act(activation, new_c), new_h):
+                return activation, recurrent
     return None
 
 
-def _as(weight: Weight | None, dtype: str) -> Weight | None:
+def as_dtype(weight: Weight | None, dtype: str) -> Weight | None:
+    """The weight in the dtype that the cell computes in, if there is one."""
     return None if weight is None else weight.astype(dtype)
 
 
@@ -156,7 +165,7 @@ def _gru(run: StepRun, candidates: Sequence[Candidate]) -> Found | None:
         if found is not None:
             kernel, recurrent_kernel, bias = packed.weights()
             cell = layers.GRUCell(
-                units, kernel.astype(run.dtype), recurrent_kernel.astype(run.dtype), _as(bias, run.dtype), *found,
+                units, kernel.astype(run.dtype), recurrent_kernel.astype(run.dtype), as_dtype(bias, run.dtype), *found,
                 reset_after,
             )  # fmt: skip
             return Found(cell, (0,))
@@ -174,7 +183,7 @@ def _simple(run: StepRun, candidates: Sequence[Candidate]) -> Found | None:
             if run.equal(_act(activation, z), run.new[0]):
                 kernel, recurrent_kernel, bias = packed.weights()
                 cell = layers.SimpleRNNCell(
-                    units, kernel.astype(run.dtype), recurrent_kernel.astype(run.dtype), _as(bias, run.dtype),
+                    units, kernel.astype(run.dtype), recurrent_kernel.astype(run.dtype), as_dtype(bias, run.dtype),
                     activation,
                 )  # fmt: skip
                 return Found(cell, (0,))

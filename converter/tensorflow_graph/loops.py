@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 
 from converter.errors import Unsupported, clean
-from converter.model import Array, Value, layers
+from converter.model import Array, Shape, Value, layers
 from converter.model.layers import MaskedOutput
 from converter.tensorflow_graph.cells import Found, StepRun, find_cell
+from converter.tensorflow_graph.cells_conv import find_conv_cell
 from converter.tensorflow_graph.definitions import Step
 from converter.tensorflow_graph.probing import Probed, Prober
 from converter.tensorflow_graph.rules_shapes import squeeze, turned
 from converter.tensorflow_graph.running import loop_of
-from converter.tensorflow_graph.sizes import Dim, Dims
+from converter.tensorflow_graph.sizes import Axes, Dim, Dims
 from converter.tensorflow_graph.tracing import NotRecurrent, Roles, roles_of
 from converter.tensorflow_graph.translating import Translating
 from converter.tensorflow_graph.values import TensorList, as_array
@@ -135,9 +136,8 @@ def _same(a: Any, b: Any) -> bool:
 def _cell(run: Probed, x: Array, states: Sequence[int], dtype: str, roles: Roles) -> Found:
     old = tuple(np.asarray(run.old[k]).astype(np.float64) for k in states)
     new = tuple(np.asarray(run.new[k]).astype(np.float64) for k in states)
-    if x.ndim != 2:
-        raise NotRecurrent(f"a step on inputs of {x.ndim} axes")
-    found = find_cell(StepRun(x, old, new, dtype, roles.scalars), run.candidates)
+    seen = StepRun(x, old, new, dtype, roles.scalars)
+    found = find_cell(seen, run.candidates) if x.ndim == 2 else find_conv_cell(seen, run.candidates, roles.convolutions)
     if found is None:
         raise NotRecurrent("a step that no cell's equations give")
     return found
@@ -178,7 +178,8 @@ def _emit(t: Translating, step: Step, roles: Roles, found: Recognised, inputs: S
     last = x
     for cell, numbers in found.cells:
         initial = [None if _is_zeros(t, inputs[k]) else t.value(step, inputs[k]) for k in numbers]
-        x, last, finals = _layer(t, step, cell, (x, mask, initial), found.masked_output, backwards)
+        axes = _axes_of(t, inputs[numbers[0]])
+        x, last, finals = _layer(t, step, cell, (x, mask, initial), (found.masked_output, backwards), axes)
         for k, final in zip(numbers, finals, strict=True):
             results[k] = final
     length = inputs[found.x].length
@@ -188,7 +189,7 @@ def _emit(t: Translating, step: Step, roles: Roles, found: Recognised, inputs: S
         results[found.previous] = last
     for k, (every, _) in roles.written.items():
         if every:
-            stacked = turned(t, step, x, (1, 0, 2))
+            stacked = turned(t, step, x, (1, 0, *range(2, len(x.shape))))
             t.settle()
             t.memory.last[stacked.name] = last
             results[k] = TensorList(stacked, length, last=last)
@@ -229,32 +230,42 @@ def _is_zeros(t: Translating, x: Any) -> bool:
     return array is not None and not np.any(array)
 
 
+def _axes_of(t: Translating, state: Any) -> Axes:
+    """The sizes of a state."""
+    return t.axes(state) if isinstance(state, Value) else np.asarray(as_array(state)).shape
+
+
 def _layer(
     t: Translating,
     step: Step,
     found: Found,
     given: tuple[Value, Value | None, list[Value | None]],
-    masked: MaskedOutput,
-    backwards: bool,
+    options: tuple[MaskedOutput, bool],
+    axes: Axes,
 ) -> tuple[Value, Value, tuple[Value, ...]]:
-    """The sequence, the last output and the final states of one recurrent layer."""
+    """The sequence, the last output and the final states of one recurrent layer; `axes` are those of a state."""
     x, mask, initial = given
-    units = found.cell.units  # type: ignore[union-attr]
-    layer = layers.Recurrent(
-        (layers.Direction(found.cell, reverse_input=backwards),), return_sequences=True, masked_output=masked
-    )
-    batch, time = t.axes(x)[:2]
-    rows, steps = (n if isinstance(n, int) else None for n in (batch, time))
+    masked, backwards = options
+    direction = layers.Direction(found.cell, reverse_input=backwards)
+    layer = layers.Recurrent((direction,), return_sequences=True, masked_output=masked)
+    state = (t.axes(x)[0], *axes[1:])
+    sequence = (state[0], t.axes(x)[1], *state[1:])
     path = layer_path(step.name)
-    outputs = [((rows, steps, units), x.dtype), *[((rows, units), x.dtype)] * len(initial)]
-    y, *finals = t.graph.emit(layer, [x, mask, *initial], outputs, path)
-    t.know(y, (batch, time, units))
-    for state in finals:
-        t.know(state, (batch, units))
-    last = Value(t.graph.unique(f"{path}:last"), (rows, units), x.dtype)
-    t.know(last, (batch, units))
+    y, *finals = t.graph.emit(
+        layer, [x, mask, *initial], [(known(sequence), x.dtype), *[(known(state), x.dtype)] * len(initial)], path
+    )
+    t.know(y, sequence)
+    for final in finals:
+        t.know(final, state)
+    last = Value(t.graph.unique(f"{path}:last"), known(state), x.dtype)
+    t.know(last, state)
     t.pending[last.name] = (last, y, finals[0] if mask is None else None)
     return y, last, tuple(finals)
+
+
+def known(axes: Axes) -> Shape:
+    """Sizes as a neutral shape."""
+    return tuple(n if isinstance(n, int) else None for n in axes)
 
 
 def layer_path(name: str) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.operations import functions, nn
+from converter.keras.operations import shapes as moving
 from converter.model import Value, Weight, constant, layers
 from converter.tensorflow_graph import rules_filling as filling
 from converter.tensorflow_graph import rules_lists as lists
@@ -174,7 +175,25 @@ def select(t: Translating, step: Step, condition: Any, x: Any, y: Any) -> Any:
     return o.where(chosen, t.value(step, x), t.value(step, y))
 
 
+def erfc(t: Translating, step: Step, x: Any) -> Any:
+    """1 - erf(x)."""
+    if not isinstance(x, Value):
+        return t.folded(step, [x])
+    o = t.ops(step)
+    return o.elementwise("subtract", o.constant(1.0, x.dtype), o.unary("erf", x))
+
+
+def pack(t: Translating, step: Step, *xs: Any) -> Any:
+    """tf.stack; a file leaves out an axis of 0."""
+    if not any(isinstance(x, Value) for x in xs):
+        made = t.folded(step, xs)
+        if made is not None:
+            return made
+    return moving.stack(t.ops(step), [t.operand(step, x) for x in xs], int(step.attributes.get("axis", 0)))
+
+
 RULES: Mapping[str, Callable[..., Any]] = {
+    "Pack": pack, "Erfc": erfc,
     "Const": const, "Placeholder": placeholder, "PlaceholderWithDefault": placeholder,
     **dict.fromkeys(("VarHandleOp", "VariableV2", "Variable"), variable),
     **dict.fromkeys(("Identity", "StopGradient", "PreventGradient", "Snapshot", "EnsureShape", "CheckNumerics"),

@@ -14,6 +14,7 @@ import numpy as np
 
 from converter.errors import Unsupported
 from converter.tensorflow_graph.definitions import Body, Library, Step
+from converter.tensorflow_graph.kernels_nn import channels, padding, window
 from converter.tensorflow_graph.running import CALLS, LOOPS, body_of
 from converter.tensorflow_graph.walking import Walk
 
@@ -53,6 +54,21 @@ class ListTrace:
     written: Trace | None = None
 
 
+@dataclass(frozen=True)
+class Convolution:
+    """How a step convolves.
+
+    Attributes:
+        rank: of the operator, which may be one more than the layer's.
+    """
+
+    rank: int
+    strides: tuple[int, ...]
+    padding: str
+    dilation: tuple[int, ...]
+    data_format: str
+
+
 @dataclass(frozen=True, eq=False)
 class Roles:
     """What the variables of a loop are for, by their numbers.
@@ -64,6 +80,7 @@ class Roles:
         written: list -> whether it is written at the counter (else always at 0), and what the element is made from.
         states: change from step to step.
         scalars: floating constants in the body.
+        convolutions: the attributes of each way the body convolves.
     """
 
     counters: tuple[int, ...]
@@ -72,11 +89,13 @@ class Roles:
     written: Mapping[int, tuple[bool, Trace]]
     states: tuple[int, ...]
     scalars: tuple[float, ...]
+    convolutions: tuple[Convolution, ...]
 
 
 class _Tracing:
     def __init__(self, library: Library) -> None:
         self.library, self.read, self.scalars = library, set[int](), set[float]()
+        self.convolutions: dict[Convolution, None] = {}
 
     def step(self, step: Step, inputs: Sequence[Any], walk: Walk) -> Sequence[Any]:
         if step.op in CALLS:
@@ -90,6 +109,10 @@ class _Tracing:
             return [value]
         if step.op in ("Identity", "EnsureShape"):
             return inputs
+        if step.op in ("Conv2D", "Conv3D"):
+            a, rank = step.attributes, int(step.op[4])
+            one = Convolution(rank, window(a, "strides", rank), padding(a), window(a, "dilations", rank), channels(a))
+            self.convolutions[one] = None
         special = self._special(step, inputs)
         if special is not None:
             return [special]
@@ -157,7 +180,15 @@ def roles_of(library: Library, cond: Body, body: Body, lists: Sequence[bool], ze
         else:
             states.append(k)
     limits = tuple(_limit(limit, arguments) for limit in bound.limits)
-    return Roles(tuple(counters), limits, tuple(sorted(tracing.read)), written, tuple(states), tuple(tracing.scalars))
+    return Roles(
+        tuple(counters),
+        limits,
+        tuple(sorted(tracing.read)),
+        written,
+        tuple(states),
+        tuple(tracing.scalars),
+        tuple(tracing.convolutions),
+    )
 
 
 def _at_counter(index: Any) -> bool:

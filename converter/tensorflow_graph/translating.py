@@ -24,7 +24,7 @@ from converter.tensorflow_graph.kernels import KERNELS, run_kernel
 from converter.tensorflow_graph.running import CALLS, LOOPS, body_of
 from converter.tensorflow_graph.shapes import sizes_after
 from converter.tensorflow_graph.sizes import Axes, Axis, Dim, Dims, OpenSize, dims_or_array
-from converter.tensorflow_graph.values import INERT, REFUSED, Memory, Resource, Stored, path_of
+from converter.tensorflow_graph.values import INERT, LINEAR, REFUSED, Memory, Resource, Stored, path_of
 from converter.tensorflow_graph.walking import Walk
 
 BATCH = "batch"
@@ -71,7 +71,10 @@ class Translating:
         if made is None:
             made = self._by_row(step, inputs)
         self.settle()
-        return made if isinstance(made, list) else [made]
+        made = made if isinstance(made, list) else [made]
+        if step.op in LINEAR and any(isinstance(x, Value) and self.memory.filled.get(x.name) == 0 for x in inputs):
+            self.memory.filled.update({x.name: 0.0 for x in made if isinstance(x, Value)})
+        return made
 
     def folded(self, step: Step, inputs: Sequence[Any]) -> Any:
         """The output where inputs are constants and sizes alone; None where the running model must compute it."""

@@ -16,6 +16,11 @@ REFUSED: Mapping[str, str] = {
     **dict.fromkeys(("PyFunc", "EagerPyFunc", "PyFuncStateless"), "runs Python code, which is not in the file"),
     **dict.fromkeys(("ReadFile", "WriteFile", "MatchingFiles", "TextLineReaderV2"), "reads or writes files"),
 }
+# Operators that make zeros of zeros, whatever their other operands (which are finite) are.
+LINEAR = frozenset({
+    "Sum", "Mean", "Mul", "MatMul", "BatchMatMulV2", "Conv2D", "Conv3D", "Reshape", "Transpose", "ExpandDims",
+    "Squeeze", "StridedSlice", "Slice", "Tile",
+})  # fmt: skip
 # Attributes that concern the execution, or say what the inputs already tell.
 INERT = frozenset({
     "element_dtype", "shape_type", "dtype", "out_type", "Tout", "Tin", "explicit_paddings", "Taxis", "Tcomplex",
