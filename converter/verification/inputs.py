@@ -32,13 +32,14 @@ from converter.model.layers import (
     TakeAlong,
     Tile,
     Transpose,
+    Where,
 )  # fmt: skip
 from converter.verification.corners import PATTERNS, pattern
 from converter.verification.text_inputs import Words
 
-# Their output holds values of their first input, unchanged (Concatenate: of all inputs).
+# Their output holds values of their first input, unchanged (Concatenate: of all inputs; Where: of the last two).
 _CARRIERS = (Cast, FoldTime, Reshape, Transpose, Concatenate, ExpandDims, Squeeze, Repeat, Tile, Pad, Slice, Gather,
-             LowerCase, RemoveCharacters, SplitWords)  # fmt: skip
+             LowerCase, RemoveCharacters, SplitWords, Where)  # fmt: skip
 
 
 @dataclass
@@ -99,10 +100,17 @@ def traits_of(model: Model) -> dict[str, Traits]:
         _note(node, carried, constants, traits)
         _note_words(node, carried, constants, traits, tables)
         if isinstance(node.layer, _CARRIERS):
-            read = node.inputs if isinstance(node.layer, Concatenate) else node.inputs[:1]
+            read = _sources(node)
             origins = [carried.get(value.name, frozenset()) for value in read if value is not None]
             carried[node.outputs[0].name] = frozenset().union(*origins)
     return traits
+
+
+def _sources(node: Node) -> tuple[Value | None, ...]:
+    """Inputs whose values a carrier's output holds."""
+    if isinstance(node.layer, Concatenate):
+        return node.inputs
+    return node.inputs[1:] if isinstance(node.layer, Where) else node.inputs[:1]
 
 
 def _note(

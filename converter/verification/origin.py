@@ -12,9 +12,9 @@ from converter.errors import InvalidModel
 from converter.interpret import run
 from converter.model import Array, Model
 from converter.verification.inputs import cases_of
-from converter.verification.report import FACTOR
 
 BOUND, BOUND_LOW_PRECISION = 1e-5, 2e-2
+FACTOR = 10
 LOW = frozenset({"float16", "bfloat16"})
 
 
