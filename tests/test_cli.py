@@ -103,7 +103,7 @@ def test_existing_output_is_kept_unless_forced(tmp_path: Path) -> None:
 
 
 def test_the_model_itself_is_never_written_over(tmp_path: Path) -> None:
-    path = edited(tmp_path, lambda file: None)
+    path = edited(tmp_path, lambda file: None, "edited.model")
     before = path.read_bytes()
     refused(run(path, "-o", path, "--force", folder=tmp_path), 2, "is the model itself")
     assert path.read_bytes() == before

@@ -20,6 +20,7 @@ from converter.cli.command import (
     warn,
 )
 from converter.cli.goal import STDOUT, UsageError, goal_of, named, target_of
+from converter.cli.many import convert_all, is_many
 from converter.errors import VerificationFailed
 from converter.exporters import EXPORTERS
 
@@ -36,12 +37,14 @@ examples:
   convert model.keras -o out/model.onnx --force
   convert weights.h5 --architecture model.json
   convert model.h5 --outputs encoder --json     the part of the model that ends with the layer "encoder"
+  convert models/ -o converted/ --jobs 2        every model in a folder, and a table at the end
   convert model.h5 --plugin my_attention.py     with a layer of your own
 """
 
 
 def _declare_convert(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="a Keras file or folder; its kind is found from its content")
+    model = "a Keras file or folder, found by its content; several, or a folder of them, go to the folder -o names"
+    parser.add_argument("models", metavar="MODEL", nargs="+", help=model)
     parser.add_argument("--to", choices=sorted(EXPORTERS), help="what to write (default: as OUT ends, or onnx)")
     parser.add_argument("-o", "--output", metavar="OUT", help="a file, a folder, or - (default: beside the model)")
     declare_reading(parser)
@@ -51,10 +54,15 @@ def _declare_convert(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="refuse where there would be a warning")
     parser.add_argument("--no-verify", action="store_true", help="skip the proof")
     parser.add_argument("--keep", action="store_true", help="keep the file even if the proof fails")
+    jobs = "how many models to convert at a time (default: 2)"
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help=jobs)
+    parser.add_argument("--junit", metavar="FILE", help="of several models: write what became of them as JUnit XML")
     declare_against(parser)
 
 
 def _convert(arguments: argparse.Namespace) -> int:
+    if is_many(arguments.models):
+        return convert_all(arguments)
     to = target_of(arguments.to, arguments.output)
     goal = goal_of(arguments.model, to, arguments.output)
     if arguments.output != STDOUT:

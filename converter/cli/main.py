@@ -54,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     parser.add_argument("--trust", action="store_true", help="do the work without a sandbox: no limits, no watchdog")
     arguments = parser.parse_args(words)
+    if name == "":
+        arguments.model = arguments.models[0]
     if argv is None and not arguments.trust and sandbox.fits(arguments):
         return sandbox.run(lambda: _run(command, arguments), lambda why: _crashed(arguments, why), arguments.model)
     return _run(command, arguments)

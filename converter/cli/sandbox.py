@@ -30,7 +30,8 @@ _FAULTS = {
 def fits(arguments: argparse.Namespace) -> bool:
     """Whether this system can fork and bound a process (macOS' own libraries do not survive it), and the work is ours
     alone: TensorFlow (--against) takes what it likes."""
-    return sys.platform.startswith("linux") and not getattr(arguments, "against", None)
+    several = len(getattr(arguments, "models", [])) > 1  # each has a sandbox of its own
+    return sys.platform.startswith("linux") and not getattr(arguments, "against", None) and not several
 
 
 def run(work: Callable[[], int], failed: Callable[[str], int], model: str) -> int:

@@ -1,0 +1,78 @@
+"""`convert FILES_AND_FOLDERS... -o FOLDER`: many models in one run, and a table of what became of them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+from converter import batch, lines
+from converter.batch import Outcome
+from converter.cli.command import DONE, REFUSED, print_json
+from converter.cli.goal import UsageError, target_of
+from converter.exporters import EXPORTERS
+
+# Options that each conversion gets as they were given, and those that belong to one model alone.
+PASSED_ON = ("force", "strict", "no_verify", "keep", "dry_run", "trust")
+OF_ONE_MODEL = ("architecture", "outputs", "signature")
+
+
+def is_many(models: list[str]) -> bool:
+    """Whether there is more than one model, or a folder in which there are some."""
+    return len(models) > 1 or (batch.is_collection(Path(models[0])) and bool(batch.found(models)))
+
+
+def convert_all(arguments: argparse.Namespace) -> int:
+    """Converts them; the exit code says whether any failed."""
+    single = [name for name in OF_ONE_MODEL if getattr(arguments, name)]
+    if single:
+        raise UsageError(f"--{single[0]} belongs to one model, and there are several")
+    if not arguments.output or arguments.output == "-" or Path(arguments.output).is_file():
+        raise UsageError("several models need a folder to go to: -o FOLDER")
+    to = target_of(arguments.to, None)
+    options = ["--to", to, *(f"--{name.replace('_', '-')}" for name in PASSED_ON if getattr(arguments, name))]
+    for plugin in arguments.plugin:
+        options += ["--plugin", plugin]
+    options += ["--opset", str(arguments.opset)] if arguments.opset is not None else []
+    options += ["--route", arguments.route] if arguments.route else []
+    options += ["--against", arguments.against] if arguments.against else []
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        outcomes = _shown(arguments, options, EXPORTERS[to].suffix, pool)
+    if arguments.junit:
+        Path(arguments.junit).write_text(batch.junit(outcomes), encoding="utf-8")
+    code = REFUSED if any(outcome.failed for outcome in outcomes) else DONE
+    if arguments.json:
+        print_json({"models": [asdict(outcome) for outcome in outcomes], "exit_code": code})
+    else:
+        print("\n".join(table(outcomes)))
+    return code
+
+
+def _shown(arguments: argparse.Namespace, options: list[str], suffix: str, pool: ThreadPoolExecutor) -> list[Outcome]:
+    """The conversions, behind one bar on a terminal."""
+    if not sys.stderr.isatty():
+        return batch.convert_many(arguments.models, arguments.output, options, suffix=suffix, executor=pool)
+    from tqdm import tqdm
+
+    with tqdm(total=len(batch.found(arguments.models)), leave=False, file=sys.stderr, unit="model") as bar:
+        return batch.convert_many(
+            arguments.models, arguments.output, options, suffix=suffix, executor=pool, done=lambda outcome: bar.update()
+        )
+
+
+def table(outcomes: list[Outcome]) -> list[str]:
+    """A row for each model, and how many of each verdict there are."""
+    rows = [
+        {
+            "file": outcome.source,
+            "verdict": outcome.verdict,
+            "error": "" if outcome.error is None else f"{outcome.error:.1e}",
+            "seconds": f"{outcome.seconds:.2f}",
+            "": outcome.message or "; ".join(outcome.warnings),
+        }
+        for outcome in outcomes
+    ]
+    counts = {verdict: [one.verdict for one in outcomes].count(verdict) for verdict in (o.verdict for o in outcomes)}
+    return [*lines.of_rows(rows), ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))]

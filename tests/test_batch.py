@@ -1,0 +1,66 @@
+"""Many models in one run: found, placed without collisions, reported; one that fails stops nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from xml.etree import ElementTree
+
+from test_cli import MODEL, OTHER, run
+
+from converter.batch import convert_many, found, junit, placed
+
+
+def collection(folder: Path) -> Path:
+    """Two models of one name, one in a folder below, a SavedModel, one that is broken, and what is no model."""
+    root = folder / "models"
+    (root / "below").mkdir(parents=True)
+    shutil.copy(MODEL, root / "model.h5")
+    shutil.copy(OTHER, root / "model.hdf5")
+    shutil.copy(MODEL, root / "below/model.h5")
+    shutil.copytree(MODEL.parents[1] / "tf213_words/savedmodel_notraces", root / "words")
+    (root / "broken.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    (root / "notes.txt").write_text("no model")
+    return root
+
+
+def test_models_are_found_and_placed_without_collisions(tmp_path: Path) -> None:
+    root = collection(tmp_path)
+    jobs = placed(found([root, MODEL]), Path("out"), ".onnx")
+    targets = [str(target) for _, target in jobs]
+    assert targets == [
+        "out/below/model.onnx", "out/broken.onnx", "out/model.h5.onnx", "out/model.hdf5.onnx", "out/words.onnx",
+        "out/model.h5-2.onnx",
+    ]  # fmt: skip
+
+
+def test_one_that_fails_stops_nothing(tmp_path: Path) -> None:
+    root = collection(tmp_path)
+    done = run(root, "-o", "out", "--junit", "out.xml", "--json", folder=tmp_path)
+    assert done.returncode == 1, done.stderr
+    said = json.loads(done.stdout)
+    assert said["exit_code"] == 1
+    verdicts = {Path(row["target"]).name: row["verdict"] for row in said["models"]}
+    assert verdicts == {
+        "model.onnx": "proved", "broken.onnx": "refused", "model.h5.onnx": "proved", "model.hdf5.onnx": "proved",
+        "words.onnx": "proved",
+    }  # fmt: skip
+    written = {path.name for path in (tmp_path / "out").rglob("*.onnx")}
+    assert written == {name for name, verdict in verdicts.items() if verdict == "proved"}
+    suite = ElementTree.parse(tmp_path / "out.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures")) == ("5", "1")
+
+
+def test_any_executor_runs_them(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(1) as pool:
+        (outcome,) = convert_many([MODEL], tmp_path, ["--to", "npz"], suffix=".npz", executor=pool)
+    assert not outcome.failed
+    assert (tmp_path / "model.npz").is_file()
+    assert "failure" not in junit([outcome])
+
+
+def test_options_of_one_model_are_refused_for_several(tmp_path: Path) -> None:
+    assert run(MODEL, OTHER, "--outputs", "a", "-o", "out", folder=tmp_path).returncode == 2
+    assert run(MODEL, OTHER, folder=tmp_path).returncode == 2
