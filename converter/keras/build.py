@@ -38,7 +38,7 @@ def build(source: Source, outputs: tuple[str, ...] = (), plugins: Mapping[str, L
     era = era_of(source)
     if source.weights is None:
         raise InvalidModel("the file holds an architecture but no weights")
-    ordering = ordering_of(source.architecture) if era.major == 1 else ""
+    ordering = ordering_of(source.architecture) if era.switch("keras1_spellings") else ""
     context = Context(era, plugins or {}, ordering, is_complete(source.architecture))
     root = parse_layer(source.architecture, context) if is_model(source.architecture, era) else None
     if root is None or not isinstance(root.config, ModelSpec):

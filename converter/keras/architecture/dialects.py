@@ -38,7 +38,7 @@ def class_name(raw: Raw, era: Era) -> str:
         raise InvalidModel("a layer without class_name")
     if is_foreign(raw):
         raise custom(raw)
-    if era.major >= 3 and is_operation(raw):
+    if era.switch("operations_are_layers") and is_operation(raw):
         return PREFIX + name
     return ALIASES.get(name, name)
 
@@ -91,7 +91,7 @@ def config(name: str, row: LayerType, raw: Raw, era: Era, ordering: str = "") ->
         Unsupported: what the version left out of the file is nowhere else in it.
     """
     kept = {k: plain(v) for k, v in raw.items()}
-    if era.major == 1:
+    if era.switch("keras1_spellings"):
         kept = _from_keras1(name, row.keras1, kept, ordering)
     missing = [field.name for field in fields(row.config) if field.required and field.name not in kept]
     if row.unwritten and missing:

@@ -185,9 +185,10 @@ def _functional(name: str, layers: tuple[LayerSpec, ...], config: Any, listed: l
     calls: dict[str, dict[int, CallSpec]] = {}
     for layer, raw in zip(layers, listed, strict=True):
         calls[layer.name] = dict(enumerate(call_specs(raw.get("inbound_nodes", []), known)))
-    if era.major >= 3:
+    in_outputs_only = era.switch("creation_counts_in_outputs_only")
+    if in_outputs_only:
         outputs = _without_creation(layers, outputs)
-    offsets = _node_offsets(layers, calls, outputs) if era.major < 3 else {}
+    offsets = {} if in_outputs_only else _node_offsets(layers, calls, outputs)
     for layer_name_, offset in offsets.items():
         calls[layer_name_] = {k + offset: v for k, v in calls[layer_name_].items()}
     return ModelSpec(

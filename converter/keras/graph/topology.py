@@ -87,8 +87,8 @@ class Topology:
         Raises:
             Unsupported: one of `tensors`, which are read elsewhere, gets a mask so.
         """
-        for ref in tensors:  # Keras 3 writes out their own masks, too
-            if self.era.major < 3 or pick(done, ref).mask is None:
+        for ref in tensors:
+            if not self.era.switch("own_masks_written") or pick(done, ref).mask is None:
                 raise Unsupported("is called with mask= on a tensor that is read elsewhere, and Keras leaves it there")
 
     def _call(self, spec: LayerSpec, call: CallSpec, bound: Bound, done: Outputs, path: str) -> tuple[Tensor, ...]:
@@ -201,7 +201,7 @@ def masked(tensors: list[Tensor], masks: list[Any], era: Era) -> list[Tensor]:
         return tensors
     if len(masks) != len(tensors) or not all(isinstance(m, Tensor | None) for m in masks):
         raise Unsupported("a nested model is called with mask= that is not one mask for each input")
-    kept = [t.mask if era.major >= 3 else None for t in tensors]
+    kept = [t.mask if era.switch("none_keeps_mask") else None for t in tensors]
     return [Tensor(t.value, m.value if m else k) for t, m, k in zip(tensors, masks, kept, strict=True)]
 
 

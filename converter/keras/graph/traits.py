@@ -27,9 +27,8 @@ def inlined_calls(spec: LayerSpec) -> int:
 
 def acts_if_told(spec: LayerSpec, era: Era) -> bool:
     """Whether a call with training=True computes something else than `predict`."""
-    # Keras 3 writes training=True, their default, wherever these layers are called, and `predict` overrides it.
     by_default = spec.row is not None and spec.row.trains_by_default
-    return era.major < 3 if by_default else acts_in_training(spec)
+    return not era.switch("training_written") if by_default else acts_in_training(spec)
 
 
 def acts_in_training(spec: LayerSpec) -> bool:

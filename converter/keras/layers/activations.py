@@ -10,13 +10,9 @@ from converter.keras.schema import Config, Ints
 from converter.keras.shared.masks import call_mask
 from converter.keras.spec import Call
 from converter.model import Value
-from converter.model.activations import Activation, by_name
+from converter.model.activations import NAMES, Activation
 
 LARGE_NEGATIVE = -1e9  # what Keras adds to, or puts for, masked scores
-# keras/src/layers/activations/softmax.py, by release.
-SOFTMAX_ZEROES_MASKED = (3, 10, 0)  # masked positions come out as exact zeros, also in rows masked throughout
-SOFTMAX_TAKES_MASK = (2, 5, 0)  # before TensorFlow 2.4 masks passed by
-SOFTMAX_SETS_MASKED = (3, 13, 0)  # masked scores are set to -1e9, no longer lowered by it
 
 
 class PReLUConfig(Config, frozen=True):
@@ -47,7 +43,7 @@ def masked_softmax(call: Call, x: Value, axes: list[int], mask: Value | None) ->
     and a row that is masked throughout comes out the same in every precision. Only float64 keeps the sum.
     """
     ops = call.ops
-    if mask is not None and x.dtype == "float64" and call.era.version < SOFTMAX_SETS_MASKED:
+    if mask is not None and x.dtype == "float64" and not call.era.switch("softmax_sets_masked"):
         lowered = ops.with_scalar("multiply", ops.cast(ops.unary("not", mask), x.dtype), LARGE_NEGATIVE)
         x = ops.elementwise("add", x, lowered)
     elif mask is not None:
@@ -56,7 +52,7 @@ def masked_softmax(call: Call, x: Value, axes: list[int], mask: Value | None) ->
         y = ops.activate(x, Activation("softmax", (axes[0],)))
     else:
         y = ops.unary("exp", ops.elementwise("subtract", x, ops.reduce("logsumexp", x, axes, keepdims=True)))
-    if mask is not None and call.era.version >= SOFTMAX_ZEROES_MASKED:
+    if mask is not None and call.era.switch("softmax_zeroes_masked"):
         y = ops.where(mask, y, ops.constant(0.0, y.dtype))
     return y
 
@@ -65,7 +61,7 @@ def large_negative(call: Call) -> float:
     """The score of a masked position in the dtype the layer computes in (float16 cannot hold -1e9)."""
     if call.dtype != "float16":
         return LARGE_NEGATIVE
-    return -30000.0 if call.era.major >= 3 else -65504.0 / 2
+    return float(call.era.switch("masked_score_float16"))
 
 
 def _softmax_layer(call: Call) -> tuple[Tensor, ...]:
@@ -74,10 +70,10 @@ def _softmax_layer(call: Call) -> tuple[Tensor, ...]:
     if not axes or any(not -len(x.shape) <= a < len(x.shape) for a in axes):
         raise InvalidModel(f"a Softmax along axis {axis} of an input with {len(x.shape)} axes")
     mask = call_mask(call)
-    if mask is not None and call.era.version < SOFTMAX_TAKES_MASK:
-        if call.era.version >= (2, 4, 0):
-            raise Unsupported("Softmax of a masked input: TensorFlow 2.3 and 2.4 differ in it under one version number")
-        mask = None
+    takes = call.era.switch("softmax_takes_mask")
+    if mask is not None and takes is None:
+        raise Unsupported("Softmax of a masked input: TensorFlow 2.3 and 2.4 differ in it under one version number")
+    mask = mask if takes else None
     if mask is not None:
         mask = call.ops.cast(mask, "bool") if mask.dtype != "bool" else mask
         if len(mask.shape) > len(x.shape):
@@ -89,11 +85,11 @@ def _prelu(call: Call) -> tuple[Tensor, ...]:
     """max(x, 0) - alpha·max(-x, 0)."""
     x, alpha, shared = call.x, call.need("alpha"), call.config.shared_axes
     axes = [shared] if isinstance(shared, int) else (shared or [])
-    if call.era.major == 1:  # which does not write shared_axes
+    if not call.era.switch("shared_axes_written"):
         axes = [k for k, n in enumerate(alpha.shape, 1) if n == 1]
     expected = [1 if k in axes else n for k, n in enumerate(x.shape)][1:]
     call.check(alpha, "alpha", *expected)
-    relu = by_name("relu", call.era.major)
+    relu = NAMES["relu"]
     positive = call.ops.activate(x.value, relu)
     negative = call.ops.activate(call.ops.unary("negative", x.value), relu)
     scaled = call.ops.elementwise("multiply", negative, call.ops.weight(alpha))

@@ -47,7 +47,7 @@ def _unchanged(call: Call) -> tuple[Tensor, ...]:
     x = call.x.value
     if x.dtype in FLOATS:
         return (Tensor(x),)
-    if call.era.major >= 3:
+    if not call.era.switch("augmentation_casts_integers"):
         raise Unsupported(f"{call.spec.class_name} of images of {x.dtype}, which only some versions of Keras cast")
     return (Tensor(call.ops.cast(x, call.dtype)),)
 
@@ -62,13 +62,12 @@ def _random_crop(call: Call) -> tuple[Tensor, ...]:
     ops, out = call.ops, (config.height, config.width)
     x = ops.cast(call.x.value, call.dtype)
     axes = spatial_axes(x.shape, 2, config.data_format)
-    if not RESIZES <= call.era.version < (3, 0, 0) and known_sizes(x, axes) != out:
+    if not call.era.switch("random_crop_resizes") and known_sizes(x, axes) != out:
         raise Unsupported(f"RandomCrop of {call.era} to another size, which versions do in different ways at inference")
     y = resize(ops, crop_to(ops, x, axes, out), axes, out, "bilinear")
     return (Tensor(ops.cast(y, call.dtype)),)
 
 
-RESIZES = (2, 9, 0)  # TensorFlow 2.4 cuts after resizing; Keras 3.3 still resizes, and 3.10 leaves images as they are
 _CAST = (
     "AugMix", "CutMix", "MaxNumBoundingBoxes", "MixUp", "RandAugment", "RandomBrightness",
     "RandomColorDegeneration", "RandomContrast", "RandomElasticTransform", "RandomErasing",

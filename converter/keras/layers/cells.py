@@ -34,7 +34,7 @@ def variables(kind: str) -> Callable[[Any, Era], tuple[Variable, ...]]:
 
     def of(config: Any, era: Era) -> tuple[Variable, ...]:
         gates = KERAS1_GATES.get("LSTM" if kind == "ConvLSTM" else kind)
-        if era.major == 1 and gates and config.consume_less != "gpu":
+        if gates and era.switch("gates_apart") and config.consume_less != "gpu":
             return tuple(Variable(f"{part}_{gate}") for gate in gates[0] for part in "WUb")
         names = ("kernel", "recurrent_kernel", "bias") if config.use_bias else ("kernel", "recurrent_kernel")
         return tuple(Variable(name) for name in names)
@@ -154,13 +154,13 @@ def conv_cell(
     """ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, by `rank`."""
     config: Any = spec.config
     window = each(config.kernel_size, rank, "kernel_size")
-    if era.major == 1 and config.data_format == "channels_first":
+    if config.data_format == "channels_first" and era.switch("filters_first"):
         bound = _filters_last(bound, rank)
     kernel, recurrent, bias = arrays("LSTM", bound, dtype)
     check_shape(kernel, "kernel", *window, channels, 4 * config.filters)
     check_shape(recurrent, "recurrent_kernel", *window, config.filters, 4 * config.filters)
     check_shape(bias, "bias", 4 * config.filters)
-    if era.backend == "theano":
+    if era.switch("theano_windows"):
         if config.padding == "same" and each(config.strides, rank, "strides") != (1,) * rank:
             raise Unsupported("a strided ConvLSTM of Theano with padding 'same'")
         kernel, recurrent = _from_theano(kernel, rank, config.padding == "same"), _from_theano(recurrent, rank, True)
@@ -186,7 +186,7 @@ def cells_of(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: int 
 
 def _stacked_cells(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: int | None) -> tuple[Cell, ...]:
     config: Any = spec.config
-    if config.reverse_state_order and era.family == "keras":  # tf.keras accepts it and changes nothing
+    if config.reverse_state_order and era.switch("reverse_state_order_acts"):
         raise Unsupported("StackedRNNCells with reverse_state_order")
     found: tuple[Cell, ...] = ()
     for key, child in spec.children.items():

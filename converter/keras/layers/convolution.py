@@ -75,7 +75,7 @@ def convolve(
     padding = config.padding
     if padding == "causal" and rank > 1:
         raise InvalidModel("causal padding is for one dimension")
-    if padding == "same" and call.era.backend == "theano":
+    if padding == "same" and call.era.switch("theano_windows"):
         x, padding = _pad_as_theano(call, x, windows, axes), "valid"
     sizes = [
         window_length(x.shape[axis], size, stride, padding, dilation)
@@ -106,21 +106,22 @@ def kernel_of(call: Call, name: str, rank: int) -> Weight:
     those of channels_first as [filters, input, *window]. Theano turns every window round.
     """
     kernel = call.need(name)
-    if call.era.major == 1:
-        kernel = _from_keras1(call, kernel, rank)
-    if call.era.backend != "theano" or len(kernel.shape) != rank + 2:
+    kernel = _input_and_filters_last(call, kernel, rank)
+    if not call.era.switch("theano_windows") or len(kernel.shape) != rank + 2:
         return kernel
     return kernel.map(lambda values: np.flip(values, tuple(range(rank))), kernel.shape)
 
 
-def _from_keras1(call: Call, kernel: Weight, rank: int) -> Weight:
-    last_first = (*range(2, len(kernel.shape)), 1, 0)
-    if rank == 1 and len(kernel.shape) == 4 and call.era.version >= (1, 1, 0):
-        return kernel.map(lambda values: values[:, 0], (kernel.shape[0], *kernel.shape[2:]))
+def _input_and_filters_last(call: Call, kernel: Weight, rank: int) -> Weight:
     if rank == 1 and len(kernel.shape) == 4:
-        filters, channels, window, _ = kernel.shape
-        return kernel.map(lambda values: values[..., 0].transpose(2, 1, 0), (window, channels, filters))
-    if rank > 1 and call.config.data_format == "channels_first":
+        axes = call.era.switch("conv1d_kernel")
+        if axes == "window, 1, input, filters":
+            return kernel.map(lambda values: values[:, 0], (kernel.shape[0], *kernel.shape[2:]))
+        if axes == "filters, input, window, 1":
+            filters, channels, window, _ = kernel.shape
+            return kernel.map(lambda values: values[..., 0].transpose(2, 1, 0), (window, channels, filters))
+    if rank > 1 and call.config.data_format == "channels_first" and call.era.switch("filters_first"):
+        last_first = (*range(2, len(kernel.shape)), 1, 0)
         return kernel.map(lambda values: values.transpose(last_first), tuple(kernel.shape[k] for k in last_first))
     return kernel
 
@@ -166,7 +167,8 @@ def _conv(call: Call) -> tuple[Tensor, ...]:
     """tf.keras takes one more axis after the batch as part of it."""
     config: ConvConfig = call.config
     rank, x = rank_of(call), call.x.value
-    if len(x.shape) == rank + 3 and call.era.family == "tf.keras" and config.data_format != "channels_first":
+    more = len(x.shape) == rank + 3 and config.data_format != "channels_first"
+    if more and call.era.switch("conv_takes_more_axes"):
         (y,) = _conv(replace(call, args=(Tensor(fold(call, x)),)))
         return (Tensor(unfold(call, y.value, x)),)
     windows, channels = windows_of(config, rank), channels_of(call, x, rank)
@@ -187,14 +189,14 @@ def _grouped(call: Call, kernel: Weight, windows: Sequence[tuple[int, int, int]]
 
 
 def _depthwise_variables(config: Any, era: Era) -> tuple[Variable, ...]:
-    kernel = Variable("kernel" if era.major >= 3 else "depthwise_kernel")
+    kernel = Variable(era.switch("depthwise_kernel"))
     return (kernel, Variable("bias")) if config.use_bias else (kernel,)
 
 
 def _depthwise(call: Call) -> tuple[Tensor, ...]:
     rank, x = rank_of(call), call.x.value
     windows, channels = windows_of(call.config, rank), channels_of(call, x, rank)
-    kernel = kernel_of(call, "kernel" if call.era.major >= 3 else "depthwise_kernel", rank)
+    kernel = kernel_of(call, call.era.switch("depthwise_kernel"), rank)
     kernel, bias = _grouped(call, kernel, windows, channels), call.weight("bias")
     call.check(bias, "bias", kernel.shape[-1])
     return finish(call, convolve(call, x, kernel, bias, windows, channels))

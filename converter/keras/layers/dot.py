@@ -13,7 +13,6 @@ from converter.keras.spec import Call
 from converter.model import Shape, Value
 
 # Before it batch_dot multiplied matrices over all leading axes (keras/backend/tensorflow_backend.py of 2.2.4).
-ANY_RANK = (2, 4, 0)
 
 
 class DotConfig(Config, frozen=True):
@@ -92,11 +91,11 @@ def _dot(call: Call) -> tuple[Tensor, ...]:
     if len(found) != 2:
         raise InvalidModel(f"Dot takes two inputs, not {len(found)}")
     x, y = found[0].value, found[1].value
-    if max(len(x.shape), len(y.shape)) > 3 and call.era.version < ANY_RANK:
+    if max(len(x.shape), len(y.shape)) > 3 and not call.era.switch("dot_takes_any_rank"):
         raise Unsupported(f"Dot of inputs {x.shape} and {y.shape}: {call.era} means something else by it")
     a, b = dot_axes(call.config.axes, x.shape, y.shape)
     if call.config.normalize:
-        epsilon = 1e-14 if call.era.major >= 3 else 1e-12  # tf.nn.l2_normalize; keras.ops bounds the length by 1e-7
+        epsilon = call.era.switch("dot_norm_epsilon")
         x, y = l2_normalize(call, x, [a], epsilon), l2_normalize(call, y, [b], epsilon)
     return (Tensor(batch_dot(call.ops, x, y, a, b)),)
 

@@ -35,7 +35,7 @@ def _group_normalization(call: Call) -> tuple[Tensor, ...]:
     groups = channels if config.groups == -1 else config.groups
     if channels is None or groups is None or groups < 1 or channels % groups:
         raise InvalidModel(f"{config.groups} groups of {channels} channels")
-    if call.era.major < 3 and call.x.mask is not None:
+    if call.x.mask is not None and not call.era.switch("group_normalization_ignores_mask"):
         raise Unsupported("GroupNormalization of a masked input in tf.keras")
     gamma, beta = stored(call, "gamma", dtype, channels), stored(call, "beta", dtype, channels)
     ops = call.ops
@@ -96,8 +96,7 @@ def _unit_normalization(call: Call) -> tuple[Tensor, ...]:
     x, axis = call.x.value, call.config.axis
     given = [axis] if isinstance(axis, int) else axis
     axes = [axis_of(a, len(x.shape)) for a in given]
-    epsilon = 1e-24 if call.era.major >= 3 else 1e-12  # of the squares; Keras 3 bounds the length by 1e-12
-    return (Tensor(l2_normalize(call, x, axes, epsilon)),)
+    return (Tensor(l2_normalize(call, x, axes, call.era.switch("unit_norm_epsilon"))),)
 
 
 class SpectralNormalizationConfig(Config, frozen=True, kw_only=True):
@@ -109,7 +108,7 @@ class SpectralNormalizationConfig(Config, frozen=True, kw_only=True):
 
 def _spectral_variables(config: Any, era: Era) -> tuple[Variable, ...]:
     vector = Variable("vector_u", trainable=False)
-    return (Variable("kernel", kind="alias"), vector) if era.major >= 3 else (vector,)
+    return (Variable("kernel", kind="alias"), vector) if era.switch("kernel_stored_twice") else (vector,)
 
 
 def _spectral(call: Call) -> tuple[Tensor, ...]:
@@ -118,7 +117,7 @@ def _spectral(call: Call) -> tuple[Tensor, ...]:
     Keras 3 casts back to the input's dtype, so that an Embedding's numbers become whole; its mask is lost in that.
     """
     outputs = call.wrapped("layer", call.x)
-    if call.era.major < 3:
+    if not call.era.switch("spectral_casts_back"):
         return outputs
     dtype = call.x.dtype
     return tuple(t if t.dtype == dtype else Tensor(call.ops.cast(t.value, dtype)) for t in outputs)

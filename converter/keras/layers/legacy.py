@@ -96,7 +96,8 @@ class HighwayConfig(Config, frozen=True):
 def _highway_variables(config: Any, era: Era) -> tuple[Variable, ...]:
     if not config.use_bias:
         return (Variable("W"), Variable("W_carry"))
-    names = ("W", "W_carry", "b", "b_carry") if era.version >= (1, 2, 0) else ("W", "b", "W_carry", "b_carry")
+    kernels_first = era.switch("highway_kernels_first")
+    names = ("W", "W_carry", "b", "b_carry") if kernels_first else ("W", "b", "W_carry", "b_carry")
     return tuple(Variable(name) for name in names)
 
 
@@ -177,7 +178,7 @@ def _s_relu(call: Call) -> tuple[Tensor, ...]:
     x = ops.elementwise("subtract", call.x.value, left)
     middle = ops.activate(x, relu)
     below = ops.elementwise("multiply", slope_left, ops.activate(ops.unary("negative", x), relu))
-    if call.era.backend == "theano":  # caps the line below, too: k122th_knees
+    if call.era.switch("s_relu_caps_below"):
         middle = ops.elementwise("minimum", ops.elementwise("subtract", middle, below), width)
     else:
         middle = ops.elementwise("subtract", ops.elementwise("minimum", middle, width), below)

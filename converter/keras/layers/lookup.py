@@ -157,7 +157,7 @@ def looked_up(call: Call, config: AnyLookup, x: Value) -> Value:
     depth = config.max_tokens if config.pad_to_max_tokens and config.max_tokens else size
     index = _index(call, config, x, words, depth)
     if config.output_mode == "int":
-        named = config.dtype if call.era.major < 3 and config.dtype == "int32" else "int64"
+        named = config.dtype if config.dtype == "int32" and call.era.switch("lookup_heeds_dtype") else "int64"
         return call.ops.cast(index, str(named))
     if config.output_mode != "tf_idf":
         return encode(call, index, config.output_mode, depth)

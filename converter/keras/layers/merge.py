@@ -20,12 +20,10 @@ from converter.keras.spec import Call
 from converter.model import Value
 from converter.model.layers import ElementwiseOp
 
-MASKS_JOIN_BY_OR = (3, 4, 0)
-
 
 def lists_end_masks(era: Era) -> bool:
     """Whether this Keras overlooks the masks of tensors that are passed as a list."""
-    return (3, 0, 0) <= era.version < MASKS_JOIN_BY_OR
+    return bool(era.switch("merged_masks") == "lost")
 
 
 OPERATORS: Mapping[str, ElementwiseOp] = {
@@ -86,7 +84,7 @@ def _merge(call: Call) -> tuple[Tensor, ...]:
     tensors, ops, name = call.tensors, call.ops, call.spec.class_name
     if not tensors:
         raise InvalidModel(f"{name} is called on nothing")
-    by_or = call.era.version >= MASKS_JOIN_BY_OR
+    by_or = call.era.switch("merged_masks") == "or"
     values = [t.value for t in tensors]
     raised = same_rank(ops, values)
     if by_or and name in MASKED and any(t.mask is not None for t in tensors):
@@ -171,7 +169,7 @@ def concatenated_mask(call: Call, tensors: Sequence[Tensor], axis: int) -> Value
     last = len(tensors[0].shape) - 1
     if any(len(mask.shape) != last for mask in masks) or axis == 0:
         raise Unsupported("Concatenate of masked inputs along the batch, or with masks of fewer axes")
-    ops, by_any = call.ops, call.era.version >= MASKS_JOIN_BY_OR
+    ops, by_any = call.ops, call.era.switch("merged_masks") == "or"
     if axis < last:
         if not by_any and any(t.mask is None and t.shape[last] != 1 for t in tensors):
             raise Unsupported("Concatenate in time of an input with a mask and one without, which this Keras cannot do")

@@ -21,9 +21,6 @@ from converter.keras.spec import Call
 from converter.model import Value, layers
 from converter.model.activations import SIGMOID, Activation
 
-MASKS_TAKEN = (2, 10, 0)  # tf.keras from here on reads the masks that query, value and key carry
-FUSED = (3, 7, 0)  # Keras 3 from here on calls dot_product_attention, where rows masked throughout become means
-
 
 class MultiHeadConfig(Config, frozen=True, kw_only=True):
     """https://keras.io/api/layers/attention_layers/multi_head_attention/"""
@@ -60,7 +57,7 @@ class GroupQueryConfig(Config, frozen=True, kw_only=True):
 
 def _projections(config: Any, era: Era) -> Mapping[str, Mapping[str, Any]]:
     """The inner EinsumDense layers by attribute name; their equations depend on the input and are made at the call."""
-    mark = "" if era.major >= 3 and isinstance(config, MultiHeadConfig) else "_"
+    mark = era.switch("attention_projections") if isinstance(config, MultiHeadConfig) else "_"
     kinds = ["query", "key", *["gate"] * config.use_gate, "value"]
     dense = {f"{mark}{kind}_dense": _dense(kind, "abc,cde->abde", "de" if config.use_bias else None) for kind in kinds}
     return {
@@ -124,7 +121,7 @@ def attention_mask(
 ) -> Value | None:
     """Everything that masks scores [..., *queries, *keys], of as many axes and bool; None if nothing does."""
     ops = call.ops
-    carried = call.era.version >= MASKS_TAKEN
+    carried = call.era.switch("attention_takes_masks")
     masks: list[Value] = []
     for tensor, name, axis in ((query, "query_mask", -1), (value, "value_mask", -2), (key, "key_mask", -2)):
         own = tensor.mask if tensor is not None and carried else None
@@ -156,7 +153,7 @@ def _as_scores(ops: Ops, mask: Value, rank: int, count: int) -> Value:
 def weights_of(call: Call, scores: Value, mask: Value | None, count: int) -> Value:
     """softmax over the last `count` axes, as the era masks it."""
     ops = call.ops
-    fused = call.era.version >= FUSED and call.config.dropout == 0 and count == 1 and len(scores.shape) == 4
+    fused = call.era.switch("attention_fused") and call.config.dropout == 0 and count == 1 and len(scores.shape) == 4
     if fused and not flag(call, "return_attention_scores"):
         if mask is not None:
             scores = ops.where(mask, scores, ops.constant(-1e9 if scores.dtype != "float16" else -3e4, scores.dtype))
@@ -199,7 +196,7 @@ def _multi_head(call: Call) -> tuple[Tensor, ...]:
 
 
 def _finish(call: Call, y: Value, weights: Value, query: Tensor) -> tuple[Tensor, ...]:
-    mask = query.mask if call.era.version >= MASKS_TAKEN else None
+    mask = query.mask if call.era.switch("attention_takes_masks") else None
     outputs = (Tensor(y, mask),)
     return (*outputs, Tensor(weights)) if flag(call, "return_attention_scores") else outputs
 

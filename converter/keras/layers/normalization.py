@@ -147,9 +147,9 @@ def _layer_normalization(call: Call) -> tuple[Tensor, ...]:
     axes = tuple(axis_of(axis, len(x.shape)) for axis in given)
     if len(set(axes)) != len(axes):
         raise InvalidModel(f"LayerNormalization names an axis twice: {given}")
-    # tf.keras keeps gamma in the order the axes were given in, and yet reads it in sorted order.
-    shape = [x.shape[axis] for axis in (sorted(axes) if call.era.major >= 3 else axes)]
-    if axes != tuple(sorted(axes)) and call.era.major < 3:
+    in_order = call.era.switch("gamma_sorted")
+    shape = [x.shape[axis] for axis in (sorted(axes) if in_order else axes)]
+    if axes != tuple(sorted(axes)) and not in_order:
         raise Unsupported(f"LayerNormalization over axes that are not in order: {given}")
     gamma, beta = stored(call, "gamma", dtype, *shape), stored(call, "beta", dtype, *shape)
     ordered = tuple(sorted(axes))

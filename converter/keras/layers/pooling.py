@@ -47,7 +47,7 @@ def _pool(call: Call) -> tuple[Tensor, ...]:
     sizes = [window_length(x.shape[a], w, s, config.padding) for a, w, s in zip(axes, window, strides, strict=True)]
     kind: Kind = "max" if call.spec.class_name.startswith("Max") else "average"
     shape = replaced(x.shape, axes, sizes)
-    if config.padding == "same" and call.era.backend == "theano":
+    if config.padding == "same" and call.era.switch("theano_windows"):
         return (Tensor(_pool_as_theano(call, x, kind, window, strides, axes, shape)),)
     layer = layers.Pool(rank, kind, window, strides, config.padding, data_format)
     return (Tensor(call.emit(layer, [x], shape, x.dtype)),)
@@ -63,7 +63,7 @@ def _pool_as_theano(
     """
     rank, ops = len(window), call.ops
     before = [size - 2 if size % 2 and size > 1 else size - 1 for size in window]
-    if (rank == 3 or call.era.version < (1, 2, 2)) and (rank == 1 or 1 in window):
+    if (rank == 3 or not call.era.switch("theano_pads_window_of_1")) and (rank == 1 or 1 in window):
         raise Unsupported(f"pooling with padding same and a window of 1 on Theano, which {call.era} pads by -1")
     pads, sizes = [(0, 0)] * len(x.shape), []
     for axis, size, start in zip(axes, window, before, strict=True):
@@ -108,7 +108,7 @@ def _global_average_1d(call: Call) -> tuple[Tensor, ...]:
     (axis,) = spatial_axes(x.shape, 1, config.data_format)
     kept = ops.expand_dims(mask, 3 - axis)
     counted = ops.cast(kept, x.dtype)
-    if call.era.version >= MASKED_STEPS_LEFT_OUT:
+    if call.era.switch("masked_steps_left_out"):
         present = ops.where(kept, x, ops.constant(0.0, x.dtype))
     else:
         present = ops.elementwise("multiply", x, counted)
@@ -116,7 +116,6 @@ def _global_average_1d(call: Call) -> tuple[Tensor, ...]:
     return (Tensor(ops.elementwise("divide", total, ops.reduce("sum", counted, [axis], config.keepdims))),)
 
 
-MASKED_STEPS_LEFT_OUT = (3, 0, 0)  # before, they were multiplied by zero, which NaN survives
 KINDS = ("Max", "Average")
 
 _SHORT = {"Max": "MaxPool", "Average": "AvgPool"}

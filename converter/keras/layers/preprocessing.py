@@ -28,8 +28,8 @@ def floats(call: Call) -> str:
 
 
 def carried(call: Call, y: Value) -> tuple[Tensor, ...]:
-    """y with the input's mask, which only Keras 3 hands on here."""
-    return (Tensor(y, call.x.mask if call.era.major >= 3 else None),)
+    """y with the input's mask, where the era passes it on here."""
+    return (Tensor(y, call.x.mask if call.era.switch("preprocessing_passes_mask") else None),)
 
 
 class RescalingConfig(Config, frozen=True, kw_only=True):
@@ -116,7 +116,8 @@ class DiscretizationConfig(Config, frozen=True):
 
 def _discretization_variables(config: Any, era: Era) -> tuple[Variable, ...]:
     """tf.keras keeps a summary of what adapt() saw; Keras 3 puts the boundaries into the configuration."""
-    return (Variable("summary", trainable=False),) if config.bin_boundaries is None and era.major < 3 else ()
+    kept = config.bin_boundaries is None and era.switch("discretization_summary")
+    return (Variable("summary", trainable=False),) if kept else ()
 
 
 def _discretization(call: Call) -> tuple[Tensor, ...]:
@@ -181,7 +182,8 @@ def encode(call: Call, index: Value, mode: OutputMode, depth: int, weights: Valu
     ops = call.ops
     named = call.config.dtype if isinstance(call.config.dtype, str) else None
     if mode == "int":
-        return ops.cast(index, "int32" if call.era.major >= 3 else named if named in {"int32", "int64"} else "int64")
+        wide = named if named in {"int32", "int64"} else "int64"
+        return ops.cast(index, "int32" if call.era.switch("encoded_as_int32") else str(wide))
     dtype = named if named in FLOATS else "float32"
     index = ops.cast(index, "int64")
     if mode == "one_hot":
@@ -201,7 +203,8 @@ class IdentityConfig(Config, frozen=True):
 
 
 def _identity(call: Call) -> tuple[Tensor, ...]:
-    return tuple(Tensor(t.value, t.mask if call.era.major >= 3 else None) for t in identity(call))
+    passes = call.era.switch("preprocessing_passes_mask")
+    return tuple(Tensor(t.value, t.mask if passes else None) for t in identity(call))
 
 
 TYPES: dict[str, LayerType] = {

@@ -98,7 +98,7 @@ def constant_state(call: Call, given: Array | list[Any], x: Tensor) -> Value:
     if array.ndim != len(x.shape) - 1 or not array.size:
         raise InvalidModel(f"a constant initial state has shape {array.shape}, {len(x.shape) - 1} axes are expected")
     state = call.ops.constant(array, call.dtype)
-    if len(array) > 1 or call.era.major < 3:
+    if len(array) > 1 or not call.era.switch("one_state_for_all"):
         call.graph.fix_batch(len(array))
         return state
     ops = call.ops
@@ -113,9 +113,7 @@ def masked_output(call: Call, spec: LayerSpec, zero: bool, cells: Sequence[Cell]
     if zero and _heeds_zero_output(call, spec, cells):
         return "zero"
     config: Any = spec.config
-    # Theano's scan starts from zeros, measured on Keras 1.2.2 and 2.1.6, and so does what TensorFlow's backend unrolls,
-    # on 1.2.2, 2.1.6 and 2.2.4: k224_maskunroll
-    if call.era.backend == "theano" or config.unroll:
+    if config.unroll:  # starts from zeros in every version: 1.2.2, 2.1.6, run; k224_maskunroll
         return "previous"
     found: MaskedOutput = call.era.switch("masked_output")
     return found

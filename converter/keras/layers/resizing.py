@@ -94,14 +94,15 @@ def _resizing(call: Call) -> tuple[Tensor, ...]:
     config: ResizingConfig = call.config
     x, ops, out = call.x.value, call.ops, (config.height, config.width)
     axes = spatial_axes(x.shape, 2, config.data_format)
-    if call.era.major < 3 and (x.dtype not in FLOATS or config.interpolation != "nearest"):
+    casts = call.era.switch("image_layers_cast")
+    if casts and (x.dtype not in FLOATS or config.interpolation != "nearest"):
         x = ops.cast(x, call.dtype if config.interpolation == "nearest" else "float32")
     if config.crop_to_aspect_ratio:
         x = crop_to(ops, x, axes, out)
     elif config.pad_to_aspect_ratio:
         x = _pad_to(ops, x, axes, out, config.fill_value)
     y = resize(ops, x, axes, out, config.interpolation, antialias=config.antialias)
-    return (Tensor(as_before(call, y) if call.era.major >= 3 else ops.cast(y, call.dtype)),)
+    return (Tensor(ops.cast(y, call.dtype) if casts else as_before(call, y)),)
 
 
 def as_before(call: Call, y: Value) -> Value:
@@ -111,7 +112,7 @@ def as_before(call: Call, y: Value) -> Value:
         Unsupported: of Keras 3, where whole numbers came in: some of its versions round then, others do not.
     """
     x = call.x.value
-    if call.era.major < 3 or y.dtype == x.dtype:
+    if call.era.switch("image_layers_cast") or y.dtype == x.dtype:
         return y
     if x.dtype not in FLOATS:
         raise Unsupported(f"resizing images of {x.dtype}, which only some versions of Keras 3 round to whole numbers")
@@ -152,7 +153,7 @@ def _center_crop(call: Call) -> tuple[Tensor, ...]:
     if height >= out[0] and width >= out[1]:
         return (Tensor(_middle(ops, x, axes, out)),)
     y = resize(ops, crop_to(ops, x, axes, out), axes, out, "bilinear")
-    return (Tensor(y if call.era.major >= 3 else ops.cast(y, call.dtype)),)  # Keras 3 leaves it in float32
+    return (Tensor(ops.cast(y, call.dtype) if call.era.switch("image_layers_cast") else y),)
 
 
 TYPES: dict[str, LayerType] = {

@@ -47,7 +47,7 @@ def _transpose(call: Call) -> tuple[Tensor, ...]:
     call.check(bias, "bias", config.filters)
     if config.padding == "causal":
         raise Unsupported("a transposed convolution with padding causal")
-    if call.era.backend == "theano" or call.era.major == 1:
+    if call.era.switch("transposed_output") != "usual":
         return finish(call, _with_bias(call, _cut_out(call, x, kernel, windows), bias))
     added = None if config.output_padding is None else _output_padding(config.output_padding, windows)
     return finish(call, _plain(call, x, kernel, bias, windows, config.padding, added))
@@ -56,7 +56,7 @@ def _transpose(call: Call) -> tuple[Tensor, ...]:
 def _kernel(call: Call, rank: int) -> Weight:
     """As [*window, filters, input]; Keras 1 keeps it as it keeps those of other convolutions."""
     kernel = kernel_of(call, "kernel", rank)
-    if call.era.major > 1:
+    if not call.era.switch("transposed_kernel_as_conv"):
         return kernel
     return kernel.map(lambda values: np.swapaxes(values, -1, -2), (*kernel.shape[:-2], *kernel.shape[:-3:-1]))
 
@@ -90,7 +90,7 @@ def _cut_out(call: Call, x: Value, kernel: Weight, windows: Spans) -> Value:
     to the end of the output, it is zero.
     """
     config: TransposeConfig = call.config
-    theano, same = call.era.backend == "theano", config.padding == "same"
+    theano, same = call.era.switch("transposed_output") == "theano", config.padding == "same"
     if config.output_padding is not None or any(w[2] > 1 for w in windows):
         raise Unsupported(f"a dilated or padded transposed convolution of {call.era} on {call.era.backend}")
     if theano and same and any(w[0] % 2 == 0 for w in windows):

@@ -79,11 +79,11 @@ def legacy_resize(era: Era) -> bool:
     Raises:
         Unsupported: the file does not show which, or the backend is one with a rule of its own.
     """
-    if era.family == "keras" and era.backend not in {"", "tensorflow"}:
+    legacy = era.switch("legacy_resize")
+    if legacy == "unknown":
         raise Unsupported(f"UpSampling2D by interpolation on {era.backend}")
-    legacy: bool | None = era.switch("legacy_resize")
     if legacy is not None:
-        return legacy
+        return bool(legacy)
     if era.ragged is None:
         hint = "TensorFlow 1.14 and 1.15 write such files alike and compute differently; give the model an InputLayer"
         raise Unsupported("UpSampling2D by interpolation in a file that could be of two versions", hint=hint)

@@ -9,8 +9,6 @@ from converter.errors import Unsupported
 from converter.keras.spec import Call
 from converter.model import Shape
 
-LAST_BEFORE = (3, 3, 3)
-
 
 def refuse_misplaced(call: Call, x: Shape, bias: Shape) -> None:
     """Refuse the sum of x and a bias that TensorFlow's backend adds along another axis than it is meant for.
@@ -18,8 +16,7 @@ def refuse_misplaced(call: Call, x: Shape, bias: Shape) -> None:
     Raises:
         Unsupported: the axes are of one size, and the file does not say which backend is meant.
     """
-    era = call.era
-    if era.major >= 3 and era.version > LAST_BEFORE and era.backend in {"", "tensorflow"} and is_misplaced(x, bias):
+    if call.era.switch("adds_vectors_misplaced") and is_misplaced(x, bias):
         hint = "Keras 3 adds it along another axis of that size, on TensorFlow only; files do not say which backend"
         raise Unsupported(f"the bias of shape {bias} of a tensor of shape {x}", hint=hint)
 
