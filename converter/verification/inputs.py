@@ -80,6 +80,11 @@ class Case:
         return sum(array.size for array in self.calls[0].values())
 
     @property
+    def lengths(self) -> tuple[tuple[int, ...], ...]:
+        """The shapes of its inputs, without the batch."""
+        return tuple(array.shape[1:] for array in self.calls[0].values())
+
+    @property
     def label(self) -> str:
         """The case in words: the shapes of its inputs."""
         shapes = " ".join(str(list(array.shape)) for array in self.calls[0].values())

@@ -11,7 +11,8 @@ import numpy as np
 import onnxruntime
 
 from converter.errors import ConversionError, InvalidModel
-from converter.model import Array, Model, Value
+from converter.model import Array, Model, Node, Value
+from converter.model.layers import Recurrent
 from converter.verification import natural
 from converter.verification.corners import corner_values, wanted_of
 from converter.verification.coverage import Coverage
@@ -25,6 +26,7 @@ from converter.verification.weight_accounting import Accounts, account
 
 REFERENCE = "reference_lstm, float64"
 ROUNDS = 4  # of values made for the nodes alone
+STEPS = 256  # of recurrent nodes that all rounds together should not exceed
 LARGE = 32 << 20  # bytes of weights from which on one round has to do, of values that are many
 WEIGHTED = ("Recurrent", "Dense", "Conv", "ConvTranspose", "Embedding")
 
@@ -130,6 +132,8 @@ def _usable_cases(model: Model, seed: int) -> tuple[list[Case], list[Call]]:
             break
     known = {case.label for case in largest}
     others = [case for case in cases_of(model, seed, small) if case.label not in known]
+    if len({case.lengths for case in [*others, *largest]}) == 1:  # nothing but the batch is open
+        others = others[:1]
     tried = [(case, calls) for case in others if (calls := _calls_of(model, [case]))]
     return [*(case for case, _ in tried), *largest], [*(call for _, calls in tried for call in calls), *made]
 
@@ -211,8 +215,17 @@ def _draws(model: Model, calls: Sequence[Call], held: Mapping[str, Sequence[Valu
     wanted, fixed = wanted_of(model), constants(model)
     large = sum(weight.nbytes for layer in model.layers for weight in layer.weights) > LARGE
     last = calls[-1].values
-    made = [corner_values(model, wanted, last, fixed, turn) for turn in range(1 if large else ROUNDS)]
+    steps = sum(_steps(node, last) for node in model.nodes if isinstance(node.layer, Recurrent))
+    rounds = 1 if large else min(ROUNDS, max(1, STEPS // max(1, steps)))
+    made = [corner_values(model, wanted, last, fixed, turn) for turn in range(rounds)]
     return [*(call.values for call in calls), *made]
+
+
+def _steps(node: Node, values: Values) -> int:
+    """How many steps a recurrent node takes, in all its directions."""
+    x = node.inputs[0]
+    assert isinstance(node.layer, Recurrent) and x is not None
+    return values[x.name].shape[0 if node.layer.time_major else 1] * len(node.layer.directions)
 
 
 def _run(

@@ -24,7 +24,7 @@ from converter.interpret import cell_of
 from converter.model import Array, Node
 from converter.model.layers import Direction, Recurrent
 from converter.verification.cell_rounding import project_error, step_of
-from converter.verification.rounding import UNIT, Near, shares
+from converter.verification.rounding import TINY, UNIT, Near, shares
 from reference_lstm import sequence
 from reference_lstm.cell import Cell, States
 
@@ -74,6 +74,7 @@ class Followed:
     def __post_init__(self) -> None:
         self.state_count = self.cell.state_count
         self._step = step_of(self.cell, self.u)
+        self.tiny = TINY["float16" if self.u > UNIT["float32"] else "float32"]
 
     def project(self, x: Array) -> Array:
         """As the cell does."""
@@ -94,10 +95,8 @@ class Followed:
         known = tuple(Near(*pair) for pair in zip(states, before, strict=True))
         near = self._step(Near(projected, self._projected_error[t]), known)
         rows = self.used[t].reshape(*self.used[t].shape, *[1] * (want[0].ndim - self.used[t].ndim))
-        made, errors = (
-            list(want),
-            [np.broadcast_to(bound.error, state.shape) for bound, state in zip(near, want, strict=True)],
-        )
+        made = list(want)
+        errors = [np.broadcast_to(b.error + self.tiny, state.shape) for b, state in zip(near, want, strict=True)]
         for k, seen in enumerate(self.seen):
             self.worst.note(seen[t], want[k], errors[k], rows)
             made[k], errors[k] = seen[t], np.zeros_like(want[k])
