@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -10,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from converter import output
 from converter.errors import InvalidModel, Unsupported, VerificationFailed, clean, walled
-from converter.lines import Shown, line, of_report
+from converter.lines import Shown, finite, line, of_report
 
 if TYPE_CHECKING:
     from converter.comparing.compare import Comparison
     from converter.exporters import Proof
     from converter.inspection import Inspection
     from converter.model import Model
-    from converter.verification import Report
+    from converter.verification import OwnData, Report
 
 # Engines to prove a conversion against, besides reference_lstm: modules with `engine(model) -> Engine`.
 ENGINES = {"tensorflow": "converter.against_tensorflow"}
@@ -137,6 +138,10 @@ def verify(
     *,
     against: str = "",
     seed: int = 0,
+    inputs: PathLike | None = None,
+    expected: PathLike | None = None,
+    tolerance: float | None = None,
+    certificate: PathLike | None = None,
     progress: Progress = _silent,
 ) -> Report:
     """Compares an exported file with the model it was made from.
@@ -146,6 +151,10 @@ def verify(
         exported: the ONNX file, which is run; or a Keras file, which is read back; or weights, which are compared.
         against: "" for `reference_lstm`, or a key of `ENGINES`, which must be installed.
         seed: of the inputs.
+        inputs: an .npz file with inputs of your own, compared beside those made here.
+        expected: an .npz file with the outputs they should give.
+        tolerance: how far outputs may be off in a file that was changed on purpose; nothing else is compared then.
+        certificate: a JSON file to write: what was checked, with bounds and hashes.
         progress: told of each step of the work.
 
     Raises:
@@ -159,22 +168,43 @@ def verify(
 
     neutral = model if isinstance(model, Model) else load(model)
     row = row_of(Path(exported))
-    return _proved(neutral, Path(exported), row.proof if row else "read back", against, seed, progress)
+    own = _own_data(inputs, expected, tolerance)
+    report = _proved(neutral, Path(exported), row.proof if row else "read back", against, seed, own, progress)
+    if certificate is not None:
+        _certify(Path(certificate), neutral, Path(exported), report)
+    return report
 
 
-def _proved(model: Model, exported: Path, proof: Proof, against: str, seed: int, progress: Progress) -> Report:
+def _own_data(inputs: PathLike | None, expected: PathLike | None, tolerance: float | None) -> OwnData:
+    from converter.verification import OwnData
+
+    if expected is not None and inputs is None:
+        raise Unsupported("expected outputs are of no use without the inputs that give them", hint="add --inputs")
+    given, wanted = (None if file is None else Path(file) for file in (inputs, expected))
+    return OwnData(given, wanted, tolerance)
+
+
+def _certify(path: Path, model: Model, exported: Path, report: Report) -> None:
+    from converter.verification.certificate import certificate_of
+
+    path.write_text(json.dumps(finite(certificate_of(model, exported, report)), indent=1) + "\n", encoding="utf-8")
+
+
+def _proved(
+    model: Model, exported: Path, proof: Proof, against: str, seed: int, own: OwnData, progress: Progress
+) -> Report:
     """As `verify`, by a proof that is known."""
-    from converter.verification import read_back
+    from converter.verification import OwnData, read_back
     from converter.verification import verify as run
 
-    if against and proof != "run":
-        raise Unsupported(f"only files that are run are proved against {against}")
+    if proof != "run" and (against or own != OwnData()):
+        raise Unsupported(f"only files that are run are compared {f'with {against}' if against else 'on data'}")
     if proof == "arrays":
         return read_back.arrays(model, exported)
     if proof == "read back":
         return read_back.read_back(model, exported, seed)
     truth = import_module(ENGINES[against]).engine(model) if against else None
-    return run(model, exported, seed=seed, progress=progress, truth=truth)
+    return run(model, exported, seed=seed, progress=progress, truth=truth, own=own)
 
 
 @walled
@@ -214,6 +244,11 @@ def convert(
     strict: bool = False,
     dry: bool = False,
     against: str = "",
+    inputs: PathLike | None = None,
+    expected: PathLike | None = None,
+    tolerance: float | None = None,
+    certificate: PathLike | None = None,
+    test_data: bool = False,
     progress: Progress = _silent,
 ) -> Conversion:
     """Reads a Keras model, writes it for another runtime and proves that both compute the same.
@@ -236,6 +271,11 @@ def convert(
         strict: refuse where there would be a warning.
         dry: read, convert and prove, but write nothing.
         against: a second engine to prove it against, see `verify`.
+        inputs: see `verify`.
+        expected: see `verify`.
+        tolerance: see `verify`.
+        certificate: see `verify`.
+        test_data: write `test_data_set_0` beside the target: inputs and outputs in ONNX' own layout.
         progress: told of each step of the work.
 
     Raises:
@@ -280,12 +320,19 @@ def convert(
         engines = ["", *([against] if against else [])] if check and model.nodes and not poisoned else []
         if check and poisoned:
             warnings = (*warnings, "not verified: what is not a number cannot be compared")
-        reports = tuple(_proved(model, written, row.proof, engine, 0, progress) for engine in engines)
+        own = _own_data(inputs, expected, tolerance)
+        reports = tuple(_proved(model, written, row.proof, engine, 0, own, progress) for engine in engines)
         failed = next((report for report in reports if not report.passed), None)
         if failed is not None and not keep:
             raise VerificationFailed(failed, ())
         check_stamp(before, *files_read)
         files = () if dry else output.publish(written, goal, force)
+    if files and certificate is not None and reports:
+        _certify(Path(certificate), model, files[0], reports[0])
+    if files and test_data:
+        from converter.verification.test_data import write_test_data
+
+        write_test_data(model, files[0], _own_data(inputs, None, None))
     if failed is not None:
         raise VerificationFailed(failed, files)
     return Conversion(model, files, reports, warnings)

@@ -49,6 +49,20 @@ def declare_against(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--against", choices=sorted(ENGINES), help="prove it with TensorFlow's own layers as well")
 
 
+def declare_proof(parser: argparse.ArgumentParser) -> None:
+    """Options of a proof: data of the user's own, a tolerance, a certificate."""
+    parser.add_argument("--inputs", metavar="X.npz", help="inputs of your own to compare as well, by the model's names")
+    parser.add_argument("--expected", metavar="Y.npz", help="the outputs that --inputs should give")
+    tolerance = "how far outputs may be off, for a file that was quantised or changed on purpose"
+    parser.add_argument("--tolerance", metavar="T", type=float, help=tolerance)
+    parser.add_argument("--certificate", metavar="FILE.json", help="write what was checked, with bounds and hashes")
+
+
+def proof_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What `declare_proof` declared, as the functions of the API take it."""
+    return {name: getattr(arguments, name) for name in ("inputs", "expected", "tolerance", "certificate")}
+
+
 def warn(warnings: Sequence[str]) -> None:
     """Warnings, one line each, to stderr."""
     for warning in warnings:

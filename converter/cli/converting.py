@@ -13,10 +13,12 @@ from converter.cli.command import (
     NOT_PROVED,
     Command,
     declare_against,
+    declare_proof,
     declare_reading,
     names_in,
     print_json,
     progress_shown,
+    proof_options,
     warn,
 )
 from converter.cli.goal import STDOUT, UsageError, goal_of, named, target_of
@@ -58,6 +60,9 @@ def _declare_convert(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help=jobs)
     parser.add_argument("--junit", metavar="FILE", help="of several models: write what became of them as JUnit XML")
     declare_against(parser)
+    declare_proof(parser)
+    test_data = "write test_data_set_0 beside it: inputs and outputs as ONNX' own tests have them"
+    parser.add_argument("--test-data", action="store_true", help=test_data)
 
 
 def _convert(arguments: argparse.Namespace) -> int:
@@ -84,6 +89,7 @@ def _written(arguments: argparse.Namespace, to: str, goal: Path | None) -> int:
                 signature=arguments.signature, opset=arguments.opset,
                 force=arguments.force, check=not arguments.no_verify, keep=arguments.keep, strict=arguments.strict,
                 dry=arguments.dry_run, against=arguments.against or "", progress=progress,
+                test_data=arguments.test_data, **proof_options(arguments),
             )  # fmt: skip
         except VerificationFailed as failed:
             return _not_proved(arguments, failed)

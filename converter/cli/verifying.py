@@ -12,10 +12,12 @@ from converter.cli.command import (
     NOT_PROVED,
     Command,
     declare_against,
+    declare_proof,
     declare_reading,
     names_in,
     print_json,
     progress_shown,
+    proof_options,
     warn,
 )
 
@@ -23,6 +25,8 @@ EXAMPLES = """\
 examples:
   convert verify model.h5 model.onnx
   convert verify model.h5 model.onnx --against tensorflow
+  convert verify model.h5 model.onnx --inputs x.npz --expected y.npz
+  convert verify model.h5 quantised.onnx --tolerance 0.05
 """
 
 
@@ -32,6 +36,7 @@ def _declare_verify(parser: argparse.ArgumentParser) -> None:
     declare_reading(parser)
     parser.add_argument("--seed", type=int, default=0, help="of the inputs (default: 0)")
     declare_against(parser)
+    declare_proof(parser)
 
 
 def _verify(arguments: argparse.Namespace) -> int:
@@ -44,7 +49,10 @@ def _verify(arguments: argparse.Namespace) -> int:
             arguments.signature,
         )  # fmt: skip
         against = arguments.against or ""
-        report = api.verify(model, Path(arguments.exported), against=against, seed=arguments.seed, progress=progress)
+        report = api.verify(
+            model, Path(arguments.exported), against=against, seed=arguments.seed, progress=progress,
+            **proof_options(arguments),
+        )  # fmt: skip
     warn(model.warnings)
     if arguments.json:
         print_json(report.as_json())

@@ -14,7 +14,8 @@ report             what was found, in numbers
 
 from __future__ import annotations
 
+from converter.verification.own_data import OwnData
 from converter.verification.prove import Truth, verify
 from converter.verification.report import NodeResult, OutputError, Report
 
-__all__ = ["NodeResult", "OutputError", "Report", "Truth", "verify"]
+__all__ = ["NodeResult", "OutputError", "OwnData", "Report", "Truth", "verify"]

@@ -48,6 +48,12 @@ def compare_outputs(
     return found
 
 
+def compare_expected(name: str, want: Array, have: Array, share: float) -> OutputError:
+    """An output beside what the user expects of it, which may be off by a share of the largest value."""
+    one = _output_error(f"{name}, as you expect it", [(want, want, have)])
+    return replace(one, allowed=share * one.scale)
+
+
 def _distance(a: Array, b: Array) -> float:
     """The largest difference; infinite for other shapes, and where one alone is not a number."""
     if a.shape != b.shape:

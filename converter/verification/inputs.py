@@ -69,10 +69,11 @@ class Traits:
 
 @dataclass(frozen=True)
 class Case:
-    """Inputs by name for one or more calls; a stateful model carries its states from call to call."""
+    """Inputs by name for one or more calls, the user's `own` or made here; states are carried from call to call."""
 
     batch: int
     calls: tuple[Mapping[str, Array], ...]
+    own: bool = False
 
     @property
     def size(self) -> int:
@@ -88,7 +89,8 @@ class Case:
     def label(self) -> str:
         """The case in words: the shapes of its inputs."""
         shapes = " ".join(str(list(array.shape)) for array in self.calls[0].values())
-        return shapes + (f", {len(self.calls)} calls" if len(self.calls) > 1 else "")
+        calls = f", {len(self.calls)} calls" if len(self.calls) > 1 else ""
+        return f"{'yours: ' if self.own else ''}{shapes}{calls}"
 
 
 def traits_of(model: Model) -> dict[str, Traits]:

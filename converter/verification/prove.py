@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -16,10 +16,11 @@ from converter.model.layers import Recurrent
 from converter.verification import natural
 from converter.verification.corners import corner_values, wanted_of
 from converter.verification.coverage import Coverage
-from converter.verification.end_to_end import compare_outputs
+from converter.verification.end_to_end import compare_expected, compare_outputs
 from converter.verification.inputs import LADDER, SHAPES, Case, cases_of
 from converter.verification.natural import Call
 from converter.verification.node_checks import PartsRun, check_nodes, constants, needed_values
+from converter.verification.own_data import MATCHING, NO_DATA, OwnData
 from converter.verification.report import ONLY_ZEROS, NodeResult, OutputError, Report
 from converter.verification.runtime import Exported, Parts
 from converter.verification.weight_accounting import Accounts, account
@@ -50,6 +51,7 @@ def verify(
     seed: int = 0,
     progress: Callable[[str], None] = lambda what: None,
     truth: Truth | None = None,
+    own: OwnData = NO_DATA,
 ) -> Report:
     """Compares an exported ONNX file with the model it was made from.
 
@@ -59,6 +61,7 @@ def verify(
         seed: of the inputs.
         progress: told of each step of the work.
         truth: another engine, to compare the outputs with instead of the float64 reference's.
+        own: inputs, outputs and a tolerance of the user's.
 
     Returns:
         A report; see `converter.verification`.
@@ -68,43 +71,74 @@ def verify(
         OSError: the exported file cannot be read.
     """
     with np.errstate(all="ignore"):  # what overflows is compared, and told, below
-        return _prove(model, exported, seed, progress, truth)
+        return _prove(model, exported, seed, progress, truth, own)
 
 
-def _prove(model: Model, exported: Path, seed: int, progress: Callable[[str], None], truth: Truth | None) -> Report:
-    against, runtime = truth.name if truth else REFERENCE, f"onnxruntime {onnxruntime.__version__}"
+def _prove(
+    model: Model, exported: Path, seed: int, progress: Callable[[str], None], truth: Truth | None, own: OwnData
+) -> Report:
+    blank = Report(truth.name if truth else REFERENCE, f"onnxruntime {onnxruntime.__version__}", ())
     file = Exported(exported)
     if wrong := _interface(model, file):
-        return Report(against, runtime, (), wrong=(wrong,))
+        return replace(blank, wrong=(wrong,))
     progress("reference")
-    cases, calls = _usable_cases(model, seed)
-    labels = tuple(case.label for case in cases)
+    cases, calls = usable_cases(model, seed)
+    if (given := own.case(model)) is not None:
+        cases, calls = [given, *cases], [*_own_calls(model, given), *calls]
+    blank = replace(blank, cases=tuple(case.label for case in cases))
     progress("exported file")
     try:
-        outputs = _end_to_end(model, file, calls, truth)
+        outputs = _end_to_end(model, file, calls, truth, own)
+        if own.tolerance is not None:
+            return _tolerated(replace(blank, outputs=tuple(outputs)), own.tolerance)
         progress("nodes")
         nodes, coverage = _nodes(model, file, calls)
     except InvalidModel as error:
-        return Report(against, runtime, labels, wrong=(error.what,))
+        return replace(blank, wrong=(error.what,))
     progress("weights")
     accounts = account(model, needed_values(model), file)
-    return _report(against, runtime, labels, nodes, accounts, outputs, coverage)
+    return _report(blank, nodes, accounts, outputs, coverage)
+
+
+def _own_calls(model: Model, case: Case) -> list[Call]:
+    """The calls of the user's inputs.
+
+    Raises:
+        InvalidModel: the model does not take them.
+    """
+    try:
+        return list(chain.from_iterable(natural.run(model, [case])))
+    except (ValueError, IndexError, TypeError) as error:
+        raise InvalidModel(f"the model does not take your inputs: {error}") from error
+
+
+def _tolerated(report: Report, tolerance: float) -> Report:
+    """A report of a file that may be off: its outputs are all that is compared."""
+    wrong = tuple(f"{one.name}: {one.note or f'off by {one.error:.2e}, more than the tolerance'}"
+                  for one in report.outputs if not one.passed)  # fmt: skip
+    note = f"outputs compared with a tolerance of {tolerance:g}; nothing is proved of weights and nodes"
+    return replace(report, wrong=wrong, notes=(note,), tolerance=tolerance)
 
 
 def _report(
-    against: str, runtime: str, labels: tuple[str, ...], nodes: Sequence[NodeResult], accounts: Accounts,
-    outputs: Sequence[OutputError], coverage: Coverage,
-) -> Report:  # fmt: skip
+    blank: Report, nodes: Sequence[NodeResult], accounts: Accounts, outputs: Sequence[OutputError], coverage: Coverage
+) -> Report:
     wrong = [_wrong(one) for one in nodes if one.wrong]
     wrong += [f"{one.name}: {one.note or f'off by {one.error:.1e}'}" for one in outputs if not one.passed]
     notes = [f"{one.name}: {one.note}" for one in nodes if one.note and not one.wrong]
     notes += [f"not reached: {missed}" for missed in coverage.missed]
     weighted = [one.note == ONLY_ZEROS for one in nodes if one.kind in WEIGHTED]
-    unproved = [ONLY_ZEROS] if weighted and all(weighted) else []
-    return Report(
-        against, runtime, labels, tuple(nodes), accounts.found, tuple(outputs), (*wrong, *accounts.wrong),
-        tuple(unproved), tuple(notes), coverage.sides, coverage.missed,
-    )  # fmt: skip
+    return replace(
+        blank,
+        nodes=tuple(nodes),
+        weights=accounts.found,
+        outputs=tuple(outputs),
+        wrong=(*wrong, *accounts.wrong),
+        unproved=(ONLY_ZEROS,) if weighted and all(weighted) else (),
+        notes=tuple(notes),
+        sides=coverage.sides,
+        missed=coverage.missed,
+    )
 
 
 def _wrong(one: NodeResult) -> str:
@@ -122,7 +156,7 @@ def _interface(model: Model, file: Exported) -> str:
     return ""
 
 
-def _usable_cases(model: Model, seed: int) -> tuple[list[Case], list[Call]]:
+def usable_cases(model: Model, seed: int) -> tuple[list[Case], list[Call]]:
     """Cases that the model takes, and its calls; convolutions and pools may need more steps than we begin with."""
     small, (batch, length) = SHAPES[:-1], SHAPES[-1]
     for stretch in LADDER:
@@ -155,15 +189,22 @@ def _names(model: Model) -> tuple[list[str], list[str]]:
     return given, [value.name for value in model.outputs] + [state.output.name for state in model.states]
 
 
-def _end_to_end(model: Model, file: Exported, calls: Sequence[Call], truth: Truth | None) -> list[OutputError]:
-    """The file as its users run it, on the inputs of each call."""
+def _end_to_end(
+    model: Model, file: Exported, calls: Sequence[Call], truth: Truth | None, own: OwnData
+) -> list[OutputError]:
+    """The file as its users run it, on the inputs of each call; and on the user's, beside what the user expects."""
     given, wanted = _names(model)
     session = file.whole()
     made = []
     for call in calls:
         values = session.run({theirs: call.given[ours] for theirs, ours in zip(file.inputs, given, strict=True)})
         made.append({ours: values[theirs] for theirs, ours in zip(file.outputs, wanted, strict=True)})
-    return compare_outputs(model, calls, made, truth.run if truth else None)
+    found = compare_outputs(model, calls, made, truth.run if truth else None)
+    expected = own.outputs(model)
+    if expected and own.inputs is not None:
+        names = dict(zip(model.output_names, (value.name for value in model.outputs), strict=True))
+        found += [compare_expected(name, expected[name], made[0][names[name]], MATCHING) for name in expected]
+    return found if own.tolerance is None else [replace(one, allowed=own.tolerance) for one in found]
 
 
 def _nodes(model: Model, file: Exported, calls: Sequence[Call]) -> tuple[list[NodeResult], Coverage]:
@@ -225,7 +266,7 @@ def _steps(node: Node, values: Values) -> int:
     """How many steps a recurrent node takes, in all its directions."""
     x = node.inputs[0]
     assert isinstance(node.layer, Recurrent) and x is not None
-    return values[x.name].shape[0 if node.layer.time_major else 1] * len(node.layer.directions)
+    return int(values[x.name].shape[0 if node.layer.time_major else 1]) * len(node.layer.directions)
 
 
 def _run(

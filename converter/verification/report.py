@@ -9,6 +9,7 @@ from converter.lines import Shown, of_report
 
 ONLY_ZEROS = "nothing but zeros was compared"
 PROVED, NOT_PROVED, NOT_EQUAL = "proved", "not proved", "NOT equal"
+WITHIN = "within the tolerance"
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ class Report(Shown):
         wrong: where the file computes something else, the first such node first; empty if it does not.
         unproved: why there is no proof although nothing is wrong.
         notes: what the reader should know of a verification that passed.
+        tolerance: where the user gave one: how far outputs may be off, which then are all that was compared.
         sides: of every choice in the graph (comparison, clip, selection, mask) the sides there are.
         missed: those that no value took.
     """
@@ -106,6 +108,7 @@ class Report(Shown):
     wrong: tuple[str, ...] = ()
     unproved: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    tolerance: float | None = None
     sides: int = 0
     missed: tuple[str, ...] = ()
 
@@ -116,8 +119,10 @@ class Report(Shown):
 
     @property
     def verdict(self) -> str:
-        """One of "proved", "not proved", "NOT equal"."""
-        return NOT_EQUAL if self.wrong else NOT_PROVED if self.unproved else PROVED
+        """One of "proved", "not proved", "NOT equal"; "within the tolerance" where one was given."""
+        if self.wrong or self.unproved:
+            return NOT_EQUAL if self.wrong else NOT_PROVED
+        return PROVED if self.tolerance is None else WITHIN
 
     def summary(self) -> str:
         """The verdict, and the largest difference."""

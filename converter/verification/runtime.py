@@ -86,9 +86,13 @@ class Session:
         self._types = {value.name: _TYPES.get(value.type, "") for value in self._session.get_inputs()}
         self.outputs = [value.name for value in self._session.get_outputs()]
 
+    def typed(self, feed: Mapping[str, Array]) -> dict[str, Array]:
+        """The inputs in the file's types."""
+        return {name: np.asarray(feed[name], kind or None) for name, kind in self._types.items()}
+
     def run(self, feed: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs by name for inputs by name, which are cast to the file's types."""
-        given = {name: np.asarray(feed[name], kind or None) for name, kind in self._types.items()}
+        given = self.typed(feed)
         try:
             made = self._session.run(self.outputs, given)
         except Exception as error:

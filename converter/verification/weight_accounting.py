@@ -8,14 +8,16 @@ not be known: the bytes decide. Values of large arrays are read in blocks on bot
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from converter.errors import clean
+from converter.errors import InvalidModel, clean
 from converter.model import Array, Model, Weight
 from converter.verification.graph_cutting import owner_of
 from converter.verification.report import Arrangement
@@ -71,7 +73,7 @@ def _match(
 ) -> Claim | None:
     """What an initializer is; of several arrays with its values rather one that nothing else is yet."""
     again = None
-    with _values(file, tensor) as values:
+    with values_of(file, tensor) as values:
         for one in candidates:
             taken = all(id(weight) in used for weight in one.sources)
             if (again is None or not taken) and _is(values, one):
@@ -116,7 +118,7 @@ def _same_bits(a: Array, b: Array) -> bool:
     return bool(np.array_equal(np.ascontiguousarray(a).view(bits), np.ascontiguousarray(b).view(bits)))
 
 
-class _values:
+class values_of:
     """The values of an initializer, mapped from the file where they are large; unmapped at the end."""
 
     def __init__(self, file: Exported, tensor: onnx.TensorProto) -> None:
@@ -128,8 +130,12 @@ class _values:
         if not entries or not int(entries.get("length", 0)):
             return np.asarray(numpy_helper.to_array(self._tensor, str(self._file.folder)))
         offset, length = int(entries.get("offset", 0)), int(entries["length"])
+        if Path(entries["location"]).name != entries["location"]:
+            raise InvalidModel("its values lie outside of the file's folder", where=self._tensor.name)
         start = offset // mmap.ALLOCATIONGRANULARITY * mmap.ALLOCATIONGRANULARITY
         with (self._file.folder / entries["location"]).open("rb") as file:
+            if length < 0 or offset < 0 or offset + length > os.fstat(file.fileno()).st_size:
+                raise InvalidModel("its values lie past the end of the file", where=self._tensor.name)
             self._map = mmap.mmap(file.fileno(), length + offset - start, access=mmap.ACCESS_READ, offset=start)
         dtype = helper.tensor_dtype_to_np_dtype(self._tensor.data_type)
         flat = np.frombuffer(self._map, dtype, length // dtype.itemsize, offset - start)
