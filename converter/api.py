@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from converter import output
 from converter.errors import InvalidModel, Unsupported, VerificationFailed, clean, walled
@@ -66,6 +66,7 @@ def load(
     plugins: Sequence[PathLike] = (),
     route: str = "",
     signature: str = "",
+    by_name: bool = False,
 ) -> Model:
     """Reads any supported Keras file as a neutral model.
 
@@ -77,6 +78,8 @@ def load(
         route: "keras" or "graph": how a SavedModel is read, by Keras' configuration or by its function graph; by
             default by the first that serves.
         signature: of a SavedModel, which is then read by its function graph.
+        by_name: match arrays with layers by what the file calls them, as `load_weights(by_name=True)` does. By default
+            they are matched by order, as Keras does.
 
     Raises:
         InvalidModel: the file is broken.
@@ -95,9 +98,8 @@ def load(
         from converter.keras.architecture.plugins import load_plugins
 
         rows = load_plugins([Path(plugin) for plugin in plugins])
-    return prune(
-        readers.load(Path(path), Path(architecture) if architecture else None, tuple(outputs), rows, route, signature)
-    )
+    where = Path(architecture) if architecture else None
+    return prune(readers.load(Path(path), where, tuple(outputs), rows, route, signature, by_name))
 
 
 @walled
@@ -108,14 +110,40 @@ def load_or_arrays(
     plugins: Sequence[PathLike] = (),
     route: str = "",
     signature: str = "",
+    by_name: bool = False,
 ) -> Model:
     """As `load`, but a model that cannot be converted comes as its arrays alone, with a warning that says why."""
     try:
-        return load(path, architecture, outputs, plugins, route, signature)
+        return load(path, architecture, outputs, plugins, route, signature, by_name)
     except Unsupported as why:
         from converter.readers.bare import arrays_of
 
         return arrays_of(Path(path), why)
+
+
+@walled
+def draft(path: PathLike, target: PathLike | None = None, force: bool = False) -> dict[str, Any]:
+    """An architecture for a file that holds weights alone, as JSON: what no array tells is "?", with what it may be.
+
+    Filled in, it is what `load` takes as `architecture`.
+
+    Args:
+        path: the file, folder or checkpoint prefix.
+        target: the JSON file to write, if any; `force` writes over an existing one.
+
+    Raises:
+        InvalidModel, Unsupported: as `load`, and where the file holds its architecture.
+        FileExistsError: the target exists and `force` is not set.
+    """
+    from converter.readers import read_draft
+
+    goal = None if target is None else Path(target)
+    if goal is not None:
+        output.guard(goal, [Path(path)], force)
+    tree = read_draft(Path(path))
+    if goal is not None:
+        goal.write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")
+    return tree
 
 
 @walled
@@ -237,6 +265,7 @@ def convert(
     plugins: Sequence[PathLike] = (),
     route: str = "",
     signature: str = "",
+    by_name: bool = False,
     opset: int | None = None,
     force: bool = False,
     check: bool = True,
@@ -262,6 +291,7 @@ def convert(
         plugins: see `load`.
         route: see `load`.
         signature: see `load`.
+        by_name: see `load`.
         target: the file to write; by default beside `source`, with the suffix of the format.
         to: the format, a key of `converter.exporters.EXPORTERS`.
         opset: of ONNX; by default the oldest that serves.
@@ -304,7 +334,8 @@ def convert(
         output.guard(goal, [*files_read, *map(Path, plugins)], force)
     before = stamp(*files_read)
     progress("reading")
-    model = (load if row.architecture else load_or_arrays)(source, architecture, outputs, plugins, route, signature)
+    read = load if row.architecture else load_or_arrays
+    model = read(source, architecture, outputs, plugins, route, signature, by_name)
     poisoned = non_finite(model)
     if check and model.origin is not None and not poisoned:
         from converter.verification.origin import check_origin

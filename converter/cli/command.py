@@ -32,6 +32,8 @@ class Command:
 def declare_reading(parser: argparse.ArgumentParser) -> None:
     """Options of every command that reads a model."""
     parser.add_argument("--architecture", metavar="FILE", help="JSON or YAML, for files that hold weights alone")
+    by_name = "match arrays with layers by name, as load_weights(by_name=True) does, not by order"
+    parser.add_argument("--by-name", action="store_true", help=by_name)
     outputs = "layers whose outputs become the model's; MODEL/LAYER in a nested one"
     parser.add_argument("--outputs", metavar="L1,L2", default="", help=outputs)
     route = "read a SavedModel by its Keras configuration or by its function graph (default: the first that serves)"

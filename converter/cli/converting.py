@@ -31,6 +31,7 @@ other commands:
   convert inspect MODEL            what is in a file, and what a conversion does with each layer
   convert verify MODEL EXPORTED    compare an exported file with the model it was made from
   convert compare A B              the weights of two files, gate by gate, whatever their conventions
+  convert draft WEIGHTS            begin the architecture of a file that holds weights alone
   convert conventions              which order the gates are in, for every framework
   (a model that is called like a command is reached as ./inspect)
 
@@ -86,7 +87,7 @@ def _written(arguments: argparse.Namespace, to: str, goal: Path | None) -> int:
             done = api.convert(
                 arguments.model, goal, to=to, architecture=arguments.architecture,
                 outputs=names_in(arguments.outputs), plugins=arguments.plugin, route=arguments.route,
-                signature=arguments.signature, opset=arguments.opset,
+                signature=arguments.signature, by_name=arguments.by_name, opset=arguments.opset,
                 force=arguments.force, check=not arguments.no_verify, keep=arguments.keep, strict=arguments.strict,
                 dry=arguments.dry_run, against=arguments.against or "", progress=progress,
                 test_data=arguments.test_data, **proof_options(arguments),

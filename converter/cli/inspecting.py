@@ -23,9 +23,8 @@ def _inspect(arguments: argparse.Namespace) -> int:
     from converter import api
 
     names = names_in(arguments.outputs)
-    route, signature = arguments.route, arguments.signature
-    model = api.load_or_arrays(arguments.model, arguments.architecture, names, arguments.plugin, route, signature)
-    found = api.inspect(model)
+    how = (arguments.route, arguments.signature, arguments.by_name)
+    found = api.inspect(api.load_or_arrays(arguments.model, arguments.architecture, names, arguments.plugin, *how))
     warn(found.warnings)
     if arguments.json:
         print_json(found.as_json())

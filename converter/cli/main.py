@@ -18,12 +18,14 @@ from converter.cli import sandbox
 from converter.cli.command import REFUSED, Command
 from converter.cli.comparing import COMPARE, CONVENTIONS
 from converter.cli.converting import CONVERT
+from converter.cli.drafting import DRAFT
 from converter.cli.failing import Parser, fail, told
 from converter.cli.inspecting import INSPECT
 from converter.cli.verifying import VERIFY
 
 COMMANDS: Mapping[str, Command] = {
     "": CONVERT,
+    "draft": DRAFT,
     "inspect": INSPECT,
     "verify": VERIFY,
     "compare": COMPARE,

@@ -44,10 +44,9 @@ def _verify(arguments: argparse.Namespace) -> int:
 
     with progress_shown() as progress:
         progress("reading")
-        model = api.load(
-            arguments.model, arguments.architecture, names_in(arguments.outputs), arguments.plugin, arguments.route,
-            arguments.signature,
-        )  # fmt: skip
+        names = names_in(arguments.outputs)
+        how = (arguments.route, arguments.signature, arguments.by_name)
+        model = api.load(arguments.model, arguments.architecture, names, arguments.plugin, *how)
         against = arguments.against or ""
         report = api.verify(
             model, Path(arguments.exported), against=against, seed=arguments.seed, progress=progress,

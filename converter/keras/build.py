@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from converter.errors import InvalidModel, Unsupported, clean
+from converter.errors import ConversionError, InvalidModel, Unsupported, clean
 from converter.keras.architecture.context import Context
 from converter.keras.architecture.dialects import MODELS, class_name, is_foreign, ordering_of
 from converter.keras.architecture.ownership import is_complete
 from converter.keras.architecture.parse import parse_layer
 from converter.keras.arrays.binding import bind
+from converter.keras.arrays.slots import Reading
+from converter.keras.arrays.unordered import ambiguous
 from converter.keras.building.graph import Graph, Tensor
 from converter.keras.eras.signs import era_of
 from converter.keras.eras.switches import Era
+from converter.keras.graph.ordering import in_keras_order
 from converter.keras.graph.partial_models import cut, refuse_opaque
 from converter.keras.graph.topology import Topology
 from converter.keras.graph.traits import check_size
@@ -44,13 +47,38 @@ def build(source: Source, outputs: tuple[str, ...] = (), plugins: Mapping[str, L
     if root is None or not isinstance(root.config, ModelSpec):
         raise subclassed(source.architecture)
     check_size(root)
+    root = in_keras_order(root)
     if outputs:
         root = cut(root, outputs)
     else:
         refuse_opaque(root)
-    bound = bind(root, source.weights, era)
-    model = assemble(root, bound, era, source.provenance)
-    return replace(model, warnings=(*source.warnings, *model.warnings))
+    reading = Reading(source.given, source.by_name)
+    model = _first_that_fits(root, bind(root, source.weights, era, reading), era, source.provenance, reading)
+    return replace(model, warnings=(*source.warnings, *reading.notes, *model.warnings))
+
+
+def _first_that_fits(
+    root: LayerSpec, ways: Sequence[Bound], era: Era, provenance: Provenance, reading: Reading
+) -> Model:
+    """The model with its arrays given out in the only one of some ways in which all shapes fit.
+
+    Raises:
+        ConversionError: none fits; the reason is that of the first one. Unsupported: several do.
+    """
+    models: list[Model] = []
+    problems: list[ConversionError] = []
+    for bound in ways:
+        try:
+            models.append(assemble(root, bound, era, provenance))
+        except ConversionError as problem:
+            problems.append(problem)
+    if len(models) > 1:
+        raise ambiguous()
+    if not models:
+        first = problems[0]
+        first.hint = first.hint or "; ".join(reading.notes)
+        raise first
+    return models[0]
 
 
 def is_model(architecture: Mapping[str, Any], era: Era) -> bool:

@@ -1,6 +1,6 @@
 """What a reader hands over: an architecture as Keras wrote it, and its weights as the container stores them.
 
-Three ways of storing exist, each a class here; `converter.keras.arrays.binding` matches them with the layers.
+Four ways of storing exist, each a class here; `converter.keras.arrays.binding` matches them with the layers.
 """
 
 from __future__ import annotations
@@ -22,6 +22,17 @@ class FlatWeights:
     """
 
     layers: Mapping[str, tuple[Weight, ...]]
+
+
+@dataclass(frozen=True)
+class NamedWeights:
+    """TensorFlow 1's Saver and `simple_save`: variables by their full names ("lstm/kernel"), in no order."""
+
+    arrays: Mapping[str, Weight]
+
+    def variable_names(self) -> tuple[str, ...]:
+        """What the variables are called."""
+        return tuple(self.arrays)
 
 
 @runtime_checkable
@@ -50,6 +61,10 @@ class PathWeights(Protocol):
 class ObjectWeights(Protocol):
     """Checkpoints and SavedModels: a graph of tracked objects, walked by attribute name."""
 
+    @property
+    def node(self) -> int:
+        """The number of the object; the same object is reached along several ways."""
+
     def child(self, *path: str) -> ObjectWeights | None:
         """The object reached along attribute names ("cell", "forward_layer", "layer_with_weights-0"), or None."""
 
@@ -69,6 +84,9 @@ class ObjectWeights(Protocol):
         """What all variables of the file are called ("lstm/lstm_cell/kernel"), wherever this object stands."""
 
 
+Weights = FlatWeights | NamedWeights | PathWeights | ObjectWeights
+
+
 @dataclass(frozen=True)
 class Source:
     """All that a file says of a model.
@@ -78,9 +96,13 @@ class Source:
         weights: the arrays, or None where the file holds none.
         provenance: path, format and versions; `keras_version` as written ("" if absent).
         warnings: what the user should know of the file, one line each.
+        given: whether the architecture was given beside the file.
+        by_name: whether the layers are to be found by what the file calls them, not by their order.
     """
 
     architecture: Mapping[str, Any]
-    weights: FlatWeights | PathWeights | ObjectWeights | None
+    weights: Weights | None
     provenance: Provenance
     warnings: tuple[str, ...] = ()
+    given: bool = False
+    by_name: bool = False

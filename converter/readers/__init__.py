@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from converter.keras.layer_type import LayerType
     from converter.keras.source import FlatWeights, ObjectWeights, PathWeights, Source
     from converter.model import Model
+    from converter.readers.common import NoArchitecture
 
 READERS = {
     "keras_zip": "converter.readers.keras_zip",  # before h5: what it stores may look like HDF5 behind a user block
@@ -110,6 +112,7 @@ def load(
     plugins: Mapping[str, LayerType] | None = None,
     route: str = "",
     signature: str = "",
+    by_name: bool = False,
 ) -> Model:
     """The neutral model of a Keras file, of an ONNX file or of a PyTorch state_dict.
 
@@ -122,6 +125,7 @@ def load(
         plugins: layers that the user supplies, see `converter.plugin`.
         route: "keras" or "graph", to read a SavedModel by the one alone; "" for the first that serves.
         signature: of a SavedModel, to be read by its function graph.
+        by_name: match arrays with layers by what the file calls them, not by their order.
 
     Raises:
         ConversionError: the file is broken, or cannot be converted exactly.
@@ -129,7 +133,7 @@ def load(
     if route == "graph" or signature:
         return _by_graph(path, signature)
     try:
-        return _by_architecture(path, architecture, outputs, plugins)
+        return _by_architecture(path, architecture, outputs, plugins, by_name)
     except Unsupported as why:
         if route or architecture or outputs or find(path) != "saved_model":
             raise
@@ -158,25 +162,61 @@ def _by_graph(path: Path, signature: str, why: Unsupported | None = None) -> Mod
 
 
 def _by_architecture(
-    path: Path, architecture: Path | None, outputs: tuple[str, ...], plugins: Mapping[str, LayerType] | None
+    path: Path,
+    architecture: Path | None,
+    outputs: tuple[str, ...],
+    plugins: Mapping[str, LayerType] | None,
+    by_name: bool,
 ) -> Model:
     for format_name, name in () if architecture or outputs else OTHERS.items():
         if importlib.import_module(format_name).sniff(path):
             return _loaded(importlib.import_module(name), path)
     from converter.keras import build
-    from converter.keras.arrays.infer import completed
     from converter.readers.common import NoArchitecture
 
     try:
-        source = read_source(path, architecture)
-    except NoArchitecture:
-        source = None
+        source = replace(read_source(path, architecture), given=architecture is not None, by_name=by_name)
+    except NoArchitecture as error:
+        raise _weights_alone(path, error) from None
     try:
-        if source is None:  # the arrays may settle a chain of layers by themselves
-            source = completed(reader(find(path)).read(path, {"class_name": "Sequential", "config": []}))
         return build(source, outputs, plugins)
     except ConversionError as error:
         raise error.at(path.name) from error
+
+
+def read_draft(path: Path) -> dict[str, Any]:
+    """An architecture for a file that holds weights alone, to be filled in: see `converter.keras.arrays.draft`.
+
+    Raises:
+        ConversionError: the file cannot be read, or holds no layers.
+    """
+    from converter.keras.arrays.draft import draft
+    from converter.readers.common import NoArchitecture, NoConfiguration
+
+    try:
+        read_source(path)
+    except (NoArchitecture, NoConfiguration):
+        pass
+    else:
+        raise Unsupported("the file holds its architecture: it needs no draft", where=path.name)
+    try:
+        return draft(reader(find(path)).read(path, {"class_name": "Sequential", "config": []}))
+    except ConversionError as error:
+        raise error.at(path.name) from error
+    except OSError as error:
+        raise InvalidModel(f"cannot be read: {error.strerror or error}", where=path.name) from error
+
+
+def _weights_alone(path: Path, error: NoArchitecture) -> Unsupported:
+    """Weights are no model: what they tell, what they do not, and what to do."""
+    from converter.keras.arrays.draft import summary
+
+    try:
+        known = summary(read_draft(path))
+    except ConversionError:
+        return error
+    hint = f"give the architecture with --architecture, or begin one with: convert draft {path} -o model.json"
+    return Unsupported(f"weights without an architecture: {known}", where=path.name, hint=hint)
 
 
 def _loaded(module: Any, path: Path) -> Model:

@@ -1,6 +1,6 @@
 """TensorFlow checkpoints: `save_weights("P")` and `tf.train.Checkpoint`, named by their prefix P or by P.index.
 
-They hold no architecture. What a checkpoint of TensorFlow 1's Saver holds can be listed, but not matched with layers.
+They hold no architecture. A checkpoint of TensorFlow 1's Saver knows its variables by their names only.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from converter.formats.tensor_bundle import Bundle, open_bundle
 from converter.keras.source import FlatWeights, Source
 from converter.readers.common import NEEDS_ARCHITECTURE, NoArchitecture, provenance
 from converter.readers.grouping import by_first_name
-from converter.readers.object_graph import named_weights, object_graph
+from converter.readers.object_graph import named_weights, object_graph, saver_variables
 
 FORMAT = "TensorFlow checkpoint"
 _DATA_FILE = re.compile(r"(.+)\.data-\d{5}-of-\d{5}")
@@ -36,22 +36,17 @@ def read(path: Path, architecture: Mapping[str, Any] | None) -> Source:
 
     Raises:
         InvalidModel: the checkpoint is broken.
-        Unsupported: there is no architecture, or no object graph to match it with.
+        NoArchitecture: none is given.
     """
     bundle = _open(path)
-    root = object_graph(bundle)
-    if root is None:
-        raise Unsupported(
-            f"a checkpoint of TensorFlow 1's Saver: {_listed(bundle)}, but nothing says which layer owns them",
-            hint="its arrays can be inspected and written with --to npz",
-        )
     if architecture is None:
         raise NoArchitecture(
             f"a checkpoint holds no architecture, only weights: {_listed(bundle)}",
             hint=NEEDS_ARCHITECTURE,
         )
     digest = sha256(_index(bundle.prefix), *_data_files(bundle))
-    return Source(architecture, root, provenance(path, FORMAT, None, "tensorflow", architecture, digest))
+    weights = object_graph(bundle) or saver_variables(bundle)
+    return Source(architecture, weights, provenance(path, FORMAT, None, "tensorflow", architecture, digest))
 
 
 def read_weights(path: Path) -> FlatWeights:

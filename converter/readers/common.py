@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from converter import limits
-from converter.errors import InvalidModel, Unsupported
+from converter.errors import InvalidModel, Unsupported, clean
 from converter.formats.text import decode, parse_json, parse_yaml
 from converter.model import Provenance
 
 NEEDS_ARCHITECTURE = "give the architecture with --architecture model.json, as model.to_json() writes it"
+MAX_SHOWN = 8
 
 
 class NoArchitecture(Unsupported):
@@ -46,8 +47,27 @@ def read_architecture(path: Path) -> Mapping[str, Any]:
         raise InvalidModel(f"{path.stat().st_size} bytes are too many for an architecture", where=place)
     text = decode(path.read_bytes(), place)
     if text.lstrip()[:1] in ("{", '"'):
-        return parse_architecture(text, place)
+        return filled(parse_architecture(text, place), place)
     return as_architecture(parse_yaml(text, place), place)
+
+
+def filled(architecture: Mapping[str, Any], place: str) -> Mapping[str, Any]:
+    """An architecture of which nothing is left open.
+
+    Raises:
+        Unsupported: it is a draft with "?" in it.
+    """
+    from converter.keras.arrays.draft import unfilled
+
+    found = [f"{name}: {key}" if name else key for name, key in unfilled(architecture)]
+    if found:
+        more = f" and {len(found) - MAX_SHOWN} more" if len(found) > MAX_SHOWN else ""
+        raise Unsupported(
+            f'a draft in which {len(found)} things are still "?": {clean(", ".join(found[:MAX_SHOWN]), 400)}{more}',
+            where=place,
+            hint='fill them in; the "comment" beside each says what is possible',
+        )
+    return architecture
 
 
 def as_architecture(tree: Any, place: str) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ def by_first_name(weights: Iterable[Weight]) -> FlatWeights:
 
 
 def by_layer(weights: Iterable[Weight], architecture: Mapping[str, Any]) -> FlatWeights:
-    """Grouped by the top-level layers of the architecture, each in the order given.
+    """Grouped by the top-level layers of the architecture, in its order; each layer's weights in the order given.
 
     A weight's name begins with its layer's, or, in Keras 3, with the model's or the wrapped layer's; one of a nested
     model with the inner layer's.
@@ -37,7 +37,8 @@ def by_layer(weights: Iterable[Weight], architecture: Mapping[str, Any]) -> Flat
             which = "more than one layer" if found else "no layer"
             raise InvalidModel(f"the weight {clean(weight.name)!r} belongs to {which} of the model")
         grouped.setdefault(next(iter(found)), []).append(weight)
-    return FlatWeights({name: tuple(arrays) for name, arrays in grouped.items()})
+    ordered = sorted(grouped, key=list(owners).index)
+    return FlatWeights({name: tuple(grouped[name]) for name in ordered})
 
 
 def _owners(architecture: Mapping[str, Any]) -> dict[str, set[str]]:
@@ -51,7 +52,7 @@ def _owners(architecture: Mapping[str, Any]) -> dict[str, set[str]]:
         top[name] = {name}
         for each in below:
             inner.setdefault(each, set()).add(name)
-    return inner | top
+    return top | {name: holders for name, holders in inner.items() if name not in top}
 
 
 def _names(tree: Any) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 from converter.errors import InvalidModel
 from converter.formats.protobuf import parse
 from converter.formats.tensor_bundle import STRING, Bundle
+from converter.keras.source import NamedWeights
 from converter.model import Weight
 
 GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -156,6 +157,18 @@ def named_weights(bundle: Bundle) -> dict[str, Weight]:
             name = full if counts.get(full) == 1 and full not in bundle.entries else key.removesuffix(_VALUE)
             weights[name] = bundle.weight(key, name)
     return weights
+
+
+def saver_variables(bundle: Bundle) -> NamedWeights:
+    """The variables of a bundle without objects by their names; the optimizer's, which hang on others, are left out.
+
+    Raises:
+        InvalidModel, Unsupported: as `named_weights`.
+    """
+    weights = named_weights(bundle)
+    above = {name: name.split("/")[:-1] for name in weights}
+    hung = {name for name, path in above.items() if any("/".join(path[:k]) in weights for k in range(1, len(path) + 1))}
+    return NamedWeights({name: weight for name, weight in weights.items() if name not in hung})
 
 
 def _full_names(bundle: Bundle) -> dict[str, str]:

@@ -28,7 +28,7 @@ from converter.keras.source import FlatWeights, Source
 from converter.model import Shape
 from converter.readers.common import NEEDS_ARCHITECTURE, NoConfiguration, as_architecture, provenance
 from converter.readers.grouping import by_first_name
-from converter.readers.object_graph import named_weights, object_graph
+from converter.readers.object_graph import named_weights, object_graph, saver_variables
 from converter.readers.saved_tables import words_at
 
 PROTO = "saved_model.pb"
@@ -89,12 +89,11 @@ def read(path: Path, architecture: Mapping[str, Any] | None) -> Source:
         raise _no_configuration(folder, graph)
     bundle = open_bundle(folder / VARIABLES)
     root = object_graph(bundle)
-    if root is None:
-        raise Unsupported(f"its variables are not stored by object; TensorFlow {clean(version)} wrote it")
     keras = (own or {}).get("keras_version") or _KERAS_OF_TENSORFLOW.get(_numbers(version))
     kind = f"SavedModel of TensorFlow {clean(version)}"
     source = provenance(path, kind, keras, "tensorflow", architecture, sha256(*files_of(folder)))
-    return Source(model, replace(root, tables=partial(words_at, graph)), source, _warnings(bundle))
+    weights = saver_variables(bundle) if root is None else replace(root, tables=partial(words_at, graph))
+    return Source(model, weights, source, _warnings(bundle))
 
 
 def _warnings(bundle: Bundle) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from converter.readers.common import as_architecture, chosen, provenance
 from converter.readers.grouping import by_first_name, by_layer
 
 _HEAD = 1 << 16
+OTHER_ORDER = "weights were matched by name, as TensorFlow.js does; the architecture has its layers in another order"
 _SOURCE = "convert the Keras model that it was made from"
 _MARKS = (b'"modelTopology"', b'"weightsManifest"')
 
@@ -60,10 +61,13 @@ def read(path: Path, architecture: Mapping[str, Any] | None) -> Source:
     tree = _tree(file)
     own = _architecture(tree) if architecture is None else None
     model = chosen(own, architecture)
-    weights = by_layer(_manifest(tree, file), model)
+    listed = _manifest(tree, file)
+    weights = by_layer(listed, model)
     version, backend = (own.get(key) if own else None for key in ("keras_version", "backend"))
     digest = sha256(file, *sorted(path for chain, _ in _groups(tree, file) for path in chain.paths))
-    return Source(model, weights, provenance(path, "tfjs layers model", version, backend, architecture, digest))
+    described = provenance(path, "tfjs layers model", version, backend, architecture, digest)
+    moved = architecture is not None and listed != [w for arrays in weights.layers.values() for w in arrays]
+    return Source(model, weights, described, (OTHER_ORDER,) if moved else ())
 
 
 def read_weights(path: Path) -> FlatWeights:

@@ -1,161 +1,50 @@
 """Which stored array is which: the arrays of a file matched with the layers of its architecture.
 
-Legacy HDF5 lists arrays per top-level layer (by order, trainable ones first in nested models); Keras 3 names groups
-after classes; checkpoints name attributes. Each is one function here, and each gives the same `Bound`.
+Legacy HDF5 lists arrays per top-level layer (see `flat`); Keras 3 names groups after classes; checkpoints name
+attributes. Each way gives the same `Bound`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from converter.errors import ConversionError, InvalidModel, clean
+from converter.errors import ConversionError, InvalidModel, Unsupported, clean
 from converter.keras.architecture.dialects import MODELS
-from converter.keras.building.ops import FLOATS
+from converter.keras.arrays.flat import bind_flat
+from converter.keras.arrays.slots import Reading, assemble, checked, listed, slots, variables
+from converter.keras.arrays.unordered import Holder, bind_named, fitting, holders_below, options
 from converter.keras.eras.switches import Era
 from converter.keras.graph.partial_models import opaque_layers
 from converter.keras.layer_type import Variable
-from converter.keras.source import FlatWeights, ObjectWeights, PathWeights
+from converter.keras.source import FlatWeights, NamedWeights, ObjectWeights, PathWeights, Weights
 from converter.keras.spec import Bound, LayerSpec, ModelSpec, Opaque
 from converter.model import Weight
 
-KERAS1 = Era("keras", (1, 2, 2))
 
-
-@dataclass(frozen=True)
-class Slot:
-    """One array a layer expects: whose it is (path of attribute names below the bound layer) and which."""
-
-    owner: tuple[str, ...]
-    layer_name: str
-    variable: Variable
-    trainable: bool
-
-
-def variables(spec: LayerSpec, era: Era) -> tuple[Variable, ...]:
-    """The arrays a layer keeps itself; none are known for models and layers that are not understood."""
-    return () if spec.row is None else spec.row.variables(spec.config, era)
-
-
-def slots(spec: LayerSpec, era: Era, owner: tuple[str, ...] = (), trainable: bool = True) -> list[Slot]:
-    """Every array of a layer and of what it wraps, in tree order."""
-    trainable = trainable and spec.trainable
-    own = [Slot(owner, spec.name, v, trainable and v.trainable) for v in variables(spec, era)]
-    return own + [s for key, child in spec.children.items() for s in slots(child, era, (*owner, key), trainable)]
-
-
-def stored_flat(spec: LayerSpec, era: Era) -> list[Slot]:
-    """The arrays that legacy HDF5 holds: no words, none twice, and in Keras 3 none that a layer saves itself."""
-    left_out = {"text", "alias", "named"} if era.major >= 3 else {"text", "alias"}
-    return [slot for slot in slots(spec, era) if slot.variable.kind not in left_out]
-
-
-def bind(model: LayerSpec, weights: FlatWeights | PathWeights | ObjectWeights, era: Era) -> Bound:
+def bind(model: LayerSpec, weights: Weights, era: Era, reading: Reading) -> list[Bound]:
     """Match all arrays of a model.
+
+    Returns:
+        What each layer gets; several where neither order nor names settle it, but perhaps the shapes do.
 
     Raises:
         InvalidModel: an array is missing or one too many, naming the layer.
     """
     if isinstance(weights, FlatWeights):
-        return _bind_flat(model, weights, era)
+        return [bind_flat(model, weights, era, reading)]
+    if isinstance(weights, NamedWeights):
+        return bind_named(model, weights, era, reading)
+    layers = [layer for layer in model.children.values() if slots(layer, era)]
     if isinstance(weights, PathWeights):
-        return _bind_paths(model, weights, era)
-    return _bind_objects(model, weights, era)
-
-
-def _assemble(
-    spec: LayerSpec, arrays: Mapping[tuple[tuple[str, ...], str], Weight], owner: tuple[str, ...] = ()
-) -> Bound:
-    own = {name: weight for (where, name), weight in arrays.items() if where == owner}
-    return Bound(own, {key: _assemble(child, arrays, (*owner, key)) for key, child in spec.children.items()})
-
-
-# --- legacy HDF5 and tfjs ---------------------------------------------------------------------------------------------
-
-
-def _bind_flat(model: LayerSpec, weights: FlatWeights, era: Era) -> Bound:
-    groups = {name: arrays for name, arrays in weights.layers.items() if arrays}
-    for merge in (layer for layer in model.children.values() if layer.row is not None and layer.row.joins_models):
-        inner = [name for branch in merge.children.values() for name in branch.children if name in groups]
-        if inner:  # Keras 1 lists the layers of the branches, not the Merge that holds them
-            groups[merge.name] = tuple(weight for name in inner for weight in groups.pop(name))
-    unknown = [name for name in groups if name not in model.children]
-    if unknown:
-        groups = _by_order(model, groups, era, unknown[0])
-    return Bound({}, {name: _bind_group(layer, groups.get(name, ()), era) for name, layer in model.children.items()})
-
-
-def _by_order(
-    model: LayerSpec, groups: Mapping[str, tuple[Weight, ...]], era: Era, unknown: str
-) -> dict[str, tuple[Weight, ...]]:
-    """Keras itself loads by the order of the layers that have arrays; a rebuilt architecture has other names."""
-    holders = [name for name, layer in model.children.items() if stored_flat(layer, era)]
-    if len(holders) != len(groups):
-        raise InvalidModel(f"the file holds arrays for {clean(unknown)!r}, which is not in the architecture")
-    return dict(zip(holders, groups.values(), strict=True))
-
-
-def _bind_group(layer: LayerSpec, arrays: Sequence[Weight], era: Era) -> Bound:
-    """One top-level layer's arrays, by order."""
-    if any(found.written_as != "Lambda" for _, found in opaque_layers(layer)):
-        return _bind_named(layer, arrays, era)
-    expected = stored_flat(layer, era)
-    if len(arrays) != len(expected) and era.major == 2:  # arrays of Keras 1 under an architecture of Keras 2
-        older = stored_flat(layer, KERAS1)
-        expected = older if len(older) == len(arrays) else expected
-    if len(arrays) != len(expected):
-        names = ", ".join(s.variable.name for s in expected[:9])
-        raise InvalidModel(
-            f"{len(arrays)} arrays in the file, {len(expected)} expected ({names})",
-            where=f"layer {clean(layer.name)!r} ({layer.class_name})",
-        )
-    orders = [
-        sorted(expected, key=lambda s: not s.trainable),
-        expected,
-        sorted(expected, key=lambda s: not s.variable.trainable),
-    ]
-    chosen = next((order for order in orders if _names_fit(order, arrays)), orders[0])
-    pairs = zip(chosen, arrays, strict=True)
-    return _assemble(layer, {(s.owner, s.variable.name): checked(s.variable, w) for s, w in pairs})
-
-
-def _bind_named(spec: LayerSpec, arrays: Sequence[Weight], era: Era) -> Bound:
-    """Arrays of a model with a layer that is not understood, so that order settles nothing: by the names of layers."""
-    if not isinstance(spec.config, ModelSpec):
-        return _assemble(spec, {})
-    children = {}
-    for name, layer in spec.children.items():
-        mine = [weight for weight in arrays if name in weight.name.split("/")[:-1]]
-        known = not opaque_layers(layer) and len(mine) == len(slots(layer, era))
-        children[name] = _bind_group(layer, mine, era) if known else _bind_named(layer, mine or arrays, era)
-    return Bound({}, children)
-
-
-def checked(variable: Variable, weight: Weight) -> Weight:
-    """The weight, if it holds the kind of numbers that the layer keeps.
-
-    Raises:
-        InvalidModel: integers in place of floats.
-    """
-    if variable.floating and weight.dtype not in FLOATS:
-        raise InvalidModel(f"{variable.name} ({clean(weight.name)}) holds {weight.dtype} values, floats are expected")
-    return weight
-
-
-def _names_fit(order: Sequence[Slot], arrays: Sequence[Weight]) -> bool:
-    """Whether no array's own name contradicts the slot it would fill."""
-    kinds = {s.variable.name for s in order}
-    owners = {s.layer_name for s in order}
-    for slot, weight in zip(order, arrays, strict=True):
-        parts = weight.name.split("/")
-        kind = re.sub(r"(_\d+)?(:\d+)?$", "", parts[-1])
-        if kind in kinds and kind != slot.variable.name:
-            return False
-        named = [part for part in parts[:-1] if part in owners]
-        if len(owners) > 1 and named and slot.layer_name in owners and slot.layer_name not in named:
-            return False
-    return True
+        found = _attributes(weights, layers, era) if reading.given else []
+        return options(model, layers, found, reading) if found else [_bind_paths(model, weights, era, reading)]
+    root = _model_of(weights)
+    if reading.given and layers and _no_order(root):
+        found = holders_below(root, _objects_below(root), lambda node: fitting(layers, _object_binder(node, era)))
+        return options(model, layers, found, reading)
+    return [_bind_objects(model, root, era, reading)]
 
 
 # --- Keras 3 ----------------------------------------------------------------------------------------------------------
@@ -175,39 +64,98 @@ def snake_case(name: str) -> str:
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def _bind_paths(spec: LayerSpec, group: PathWeights, era: Era) -> Bound:
+def _bind_paths(spec: LayerSpec, group: PathWeights, era: Era, reading: Reading) -> Bound:
     if isinstance(spec.config, Opaque):
-        return _assemble(spec, {})
+        return assemble(spec, {})
     if not isinstance(spec.config, ModelSpec):
-        return _bind_path_leaf(spec, group, era)
+        return _bind_path_leaf(spec, group, era, reading)
     container, step = group.group("layers"), 1
     if container is None:  # tf.keras 2.12 and 2.13 count every layer with weights twice
         container, step = group.group("_layer_checkpoint_dependencies"), 2
     counts: dict[str, int] = {}
     children: dict[str, Bound] = {}
+    called: dict[str, str] = {}  # layers of the architecture -> what the file calls them
+    groups = _groups_by_name(container) if reading.by_name else None
+    inner = replace(reading, by_name=False)
     for layer in spec.config.layers:
         base = snake_case(stored_as(layer))
         index = counts.get(base, 0)
         has_weights = bool(slots(layer, era))
         counts[base] = index + (step if has_weights else 1)
         name = f"{base}_{index}" if index else base
-        found = container.group(name) if container is not None else None
+        name = name if groups is None else groups.get(layer.name, "")
+        found = container.group(name) if container is not None and name else None
         if found is None and has_weights:
             where = f"layer {clean(layer.name)!r} ({layer.class_name})"
             hint = "Keras stores a layer that stands in several models once, but not where; .h5 files hold it each time"
-            raise InvalidModel(f"no weights under {name!r}", where=where, hint=hint)
-        children[layer.name] = _located(layer, found, era) if found is not None else _assemble(layer, {})
+            raise InvalidModel(f"no weights under {name or layer.name!r}", where=where, hint=hint)
+        children[layer.name] = _located(layer, found, era, inner) if found is not None else assemble(layer, {})
+        if has_weights and found is not None:
+            called[layer.name] = found.name() or layer.name
+    reading.crossed(called.items())
+    if container is not None and not groups:
+        _note_surplus(spec.config, container, counts, reading)
     return Bound({}, children)
 
 
-def _located(layer: LayerSpec, group: PathWeights, era: Era) -> Bound:
+def _groups_by_name(container: PathWeights | None) -> dict[str, str]:
+    """What Keras 3.6 and later call the layers -> their groups.
+
+    Raises:
+        Unsupported: the file does not name its layers.
+    """
+    groups = {} if container is None else {name: container.group(name) for name in container.children()}
+    called = {real: name for name, group in groups.items() if group is not None and (real := group.name())}
+    if not called:
+        raise Unsupported("this file numbers its layers by class and does not name them", hint="leave out --by-name")
+    return called
+
+
+def _note_surplus(model: ModelSpec, container: PathWeights, counts: Mapping[str, int], reading: Reading) -> None:
+    """Keras reads what the architecture has and passes over the rest without a word."""
+    used = {f"{base}_{k}" if k else base for base, count in counts.items() for k in range(count)}
+    rest = [name for name in container.children() if name not in used]
+    surplus = [name for name in rest if (group := container.group(name)) is not None and _holds_arrays(group)]
+    if surplus and reading.given:
+        reading.note(
+            f"the file also holds {listed(surplus)}, which {clean(model.name)!r} does not have: left out, as"
+            " load_weights does; layers are counted by class, so be sure that those it has are the first ones"
+        )
+
+
+def _holds_arrays(group: PathWeights) -> bool:
+    below = (group.group(name) for name in group.children())
+    return bool(group.variables()) or any(_holds_arrays(one) for one in below if one is not None)
+
+
+_NO_LAYERS = frozenset({"optimizer", "layers", "_layer_checkpoint_dependencies", "metrics", "compile_metrics"})
+
+
+def _attributes(root: PathWeights, layers: Sequence[LayerSpec], era: Era) -> list[Holder]:
+    """What has the arrays of layers in the file of a sub-classed model; nothing if it is of another one.
+
+    Such a model's layers stand under its attributes. Those that come after "layers" in the alphabet stand in there.
+    """
+
+    def below(group: PathWeights) -> Iterator[tuple[str, PathWeights]]:
+        named = ((name, group.group(name)) for name in group.children())
+        return ((name, one) for name, one in named if one is not None)
+
+    def fits(group: PathWeights) -> dict[str, Bound]:
+        return fitting(layers, lambda layer: _bind_paths(layer, group, era, Reading()))
+
+    own = holders_below(root, lambda group: (p for p in below(group) if p[0] not in _NO_LAYERS), fits)
+    return own and holders_below(root, lambda group: (p for p in below(group) if p[0] != "optimizer"), fits)
+
+
+def _located(layer: LayerSpec, group: PathWeights, era: Era, reading: Reading) -> Bound:
     try:
-        return _bind_paths(layer, group, era)
+        return _bind_paths(layer, group, era, reading)
     except ConversionError as problem:
         raise problem.at(f"layer {clean(layer.name)!r} ({layer.class_name})") from None
 
 
-def _bind_path_leaf(spec: LayerSpec, group: PathWeights, era: Era) -> Bound:
+def _bind_path_leaf(spec: LayerSpec, group: PathWeights, era: Era, reading: Reading) -> Bound:
     holder = (group.group(*spec.row.variables_under) if spec.row is not None else None) or group
     own = _by_name(holder, variables(spec, era))
     expected = [v for v in variables(spec, era) if v.kind in {"alias", "array"}]
@@ -229,7 +177,7 @@ def _bind_path_leaf(spec: LayerSpec, group: PathWeights, era: Era) -> Bound:
         found = group.group(*path)
         if found is None and slots(child, era):
             raise InvalidModel(f"no weights under {'/'.join(path)!r}")
-        children[key] = _located(child, found, era) if found is not None else _assemble(child, {})
+        children[key] = _located(child, found, era, reading) if found is not None else assemble(child, {})
     return Bound(own, children)
 
 
@@ -245,34 +193,98 @@ def _by_name(group: PathWeights, expected: Sequence[Variable]) -> dict[str, Weig
 # --- checkpoints and SavedModels --------------------------------------------------------------------------------------
 
 
-def _bind_objects(spec: LayerSpec, node: ObjectWeights, era: Era) -> Bound:
+def _bind_objects(spec: LayerSpec, node: ObjectWeights, era: Era, reading: Reading) -> Bound:
     if not isinstance(spec.config, ModelSpec):
-        return _bind_object_leaf(spec, node, era)
+        return _bind_object_leaf(spec, node, era, reading)
     children: dict[str, Bound] = {}
+    called: dict[str, str] = {}
+    names = {layer.name for layer in spec.config.layers}
     index = 0
     unknown = False  # whether of a layer up to here nobody can say if it has weights: not understood, or words
-    listed = sum(re.fullmatch(r"layer-\d+", name) is not None for name in node.children())
-    unlisted = len(spec.config.layers) - listed  # a Sequential does not count its InputLayer
+    listed_layers = sum(re.fullmatch(r"layer-\d+", name) is not None for name in node.children())
+    unlisted = len(spec.config.layers) - listed_layers  # a Sequential does not count its InputLayer
+    inner = replace(reading, by_name=False)
     for k, layer in enumerate(spec.config.layers):
         expected = slots(layer, era)
         unknown = unknown or bool(opaque_layers(layer)) or any(slot.variable.kind == "text" for slot in expected)
         if isinstance(layer.config, Opaque) or not expected:
-            children[layer.name] = _assemble(layer, {})
+            children[layer.name] = assemble(layer, {})
             continue
-        edge = f"layer-{k - unlisted}" if unknown else f"layer_with_weights-{index}"
+        edge = f"layer-{k - unlisted}" if unknown else f"{_EDGE}{index}"
+        edge = _edge_called(layer, node, era) if reading.by_name else edge
         child = node.child(edge)
         index += 1
         where = f"layer {clean(layer.name)!r} ({layer.class_name})"
         if child is None:
             raise InvalidModel(f"no object {edge} in the checkpoint", where=where)
         try:
-            children[layer.name] = _bind_objects(layer, child, era)
+            bound = children[layer.name] = _bind_objects(layer, child, era, inner)
         except ConversionError as problem:
             raise problem.at(where) from None
+        called[layer.name] = _called(layer.name, names, bound)
+    reading.crossed(called.items())
+    surplus = [name for name in node.children() if name.startswith(_EDGE) and int(name[len(_EDGE) :]) >= index]
+    if surplus and not unknown and not reading.by_name:
+        reading.note(f"the checkpoint also holds {listed(surplus)}, which the architecture does not have: left out, as"
+                     " load_weights does")  # fmt: skip
     return Bound({}, children)
 
 
-def _bind_object_leaf(spec: LayerSpec, node: ObjectWeights, era: Era) -> Bound:
+_EDGE = "layer_with_weights-"
+
+
+def _called(own: str, names: Collection[str], bound: Bound) -> str:
+    """What the variables of a layer call it, if that is the name of any layer."""
+    said = [{part for part in weight.name.split("/")[:-1] if part in names} for weight in bound.all()]
+    return own if not said or any(not names or own in names for names in said) else min(said[0])
+
+
+def _edge_called(layer: LayerSpec, node: ObjectWeights, era: Era) -> str:
+    """The edge to the object whose variables are called like the layer.
+
+    Raises:
+        InvalidModel: there is none, or there are several.
+    """
+    edges = [name for name in node.children() if name.startswith(_EDGE)]
+    found = [(edge, fitting([layer], _object_binder(child, era))) for edge in edges if (child := node.child(edge))]
+    named = [edge for edge, fits in found for bound in fits.values()
+             if all(layer.name in weight.name.split("/")[:-1] for weight in bound.all())]  # fmt: skip
+    if len(named) != 1:
+        where = f"layer {clean(layer.name)!r} ({layer.class_name})"
+        raise InvalidModel(f"{len(named)} layers of the checkpoint have variables of that name", where=where)
+    return named[0]
+
+
+def _object_binder(node: ObjectWeights, era: Era) -> Callable[[LayerSpec], Bound]:
+    return lambda layer: _bind_objects(layer, node, era, Reading())
+
+
+def _model_of(root: ObjectWeights) -> ObjectWeights:
+    """The model itself, where it is an attribute of a `tf.train.Checkpoint`."""
+    models = [child for name in root.children() if (child := root.child(name)) is not None and not _no_order(child)]
+    return models[0] if _no_order(root) and len(models) == 1 else root
+
+
+def _no_order(node: ObjectWeights) -> bool:
+    """Whether an object is no Sequential or functional model, whose layers are numbered."""
+    return not any(name.startswith(_EDGE) for name in node.children())
+
+
+def _objects_below(root: ObjectWeights) -> Callable[[ObjectWeights], Iterator[tuple[str, ObjectWeights]]]:
+    """The objects below one that were not met before, but for those of training."""
+    seen = {root.node}
+
+    def below(node: ObjectWeights) -> Iterator[tuple[str, ObjectWeights]]:
+        for name in node.children():
+            child = node.child(name)
+            if child is not None and child.node not in seen and name not in {"optimizer", "keras_api", "save_counter"}:
+                seen.add(child.node)
+                yield name, child
+
+    return below
+
+
+def _bind_object_leaf(spec: LayerSpec, node: ObjectWeights, era: Era, reading: Reading) -> Bound:
     own: dict[str, Weight] = {}
     under = spec.row.variables_under if spec.row is not None else ()
     for variable in variables(spec, era):
@@ -292,7 +304,7 @@ def _bind_object_leaf(spec: LayerSpec, node: ObjectWeights, era: Era) -> Bound:
             if slots(child, era):
                 hint = "" if spec.row is None else spec.row.untracked
                 raise InvalidModel(f"no object {key!r} in the checkpoint", hint=hint)
-            children[key] = _assemble(child, {})
+            children[key] = assemble(child, {})
         else:
-            children[key] = _bind_objects(child, below, era)
+            children[key] = _bind_objects(child, below, era, reading)
     return Bound(own, children)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from converter.errors import InvalidModel, clean
 from converter.keras.architecture.parse import references
-from converter.keras.spec import ModelSpec
+from converter.keras.spec import LayerSpec, ModelSpec
 
 Key = tuple[str, int]  # layer name, number of the call
 
@@ -63,3 +64,49 @@ def depth_first(model: ModelSpec, done: Collection[Key]) -> list[Key]:
             if below not in state:
                 stack.append(below)
     return result
+
+
+def in_keras_order(spec: LayerSpec) -> LayerSpec:
+    """A layer with the layers of all models in it as `model.layers` has them once Keras has built it.
+
+    That is the order in which weights are saved and loaded. Keras writes an architecture in this order; one that was
+    written or changed by hand may have another.
+    """
+    children = {name: in_keras_order(child) for name, child in spec.children.items()}
+    model = spec.config
+    if not isinstance(model, ModelSpec):
+        return replace(spec, children=children)
+    place = {} if spec.class_name == "Sequential" else _places(model)
+    layers = (children.get(layer.name, layer) for layer in model.layers)  # an implied input is no child
+    ordered = tuple(sorted(layers, key=lambda layer: place.get(layer.name, (0, 0))))
+    children = {layer.name: layer for layer in ordered if layer.name in children}
+    return replace(spec, children=children, config=replace(model, layers=ordered))
+
+
+def _places(model: ModelSpec) -> dict[str, tuple[int, int]]:
+    """What sorts the layers of a functional model: the deepest first, then as a search from the outputs meets them.
+
+    Nothing where the graph is broken, which is said where it is built. Source: `map_graph` of keras/src/ops/function.py
+    and `_map_graph_network` of keras/engine/network.py, which agree on this since Keras 1.
+    """
+    inputs = {(ref.layer, ref.node) for ref in model.inputs}
+    try:
+        finished = depth_first(model, inputs)
+    except InvalidModel:
+        return {}
+    depths: dict[Key, int] = {}
+    of_layers: dict[str, int] = {}
+    for key in reversed(finished):
+        depth = of_layers[key[0]] = depths[key] = max(depths.get(key, 0), of_layers.get(key[0], 0))
+        for ref in references(model.calls[key[0]][key[1]]):
+            depths[ref.layer, ref.node] = max(depth + 1, depths.get((ref.layer, ref.node), 0))
+    met: dict[str, int] = {}
+    seen = set(inputs)
+    stack = [(ref.layer, ref.node) for ref in reversed(model.outputs)]
+    while stack:
+        key = stack.pop()
+        met.setdefault(key[0], len(met))
+        if key not in seen:
+            seen.add(key)
+            stack += [(ref.layer, ref.node) for ref in reversed(references(model.calls[key[0]][key[1]]))]
+    return {name: (-depth, met[name]) for name, depth in of_layers.items()}

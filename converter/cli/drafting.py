@@ -1,0 +1,40 @@
+"""`convert draft WEIGHTS`: an architecture for weights that stand alone, to be filled in."""
+
+from __future__ import annotations
+
+import argparse
+
+from converter import lines
+from converter.cli.command import DONE, Command, print_json
+
+EXAMPLES = """\
+examples:
+  convert draft weights.h5 -o model.json        then replace each "?" in model.json by what the model had
+  convert weights.h5 --architecture model.json
+"""
+
+
+def _declare_draft(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="WEIGHTS", help="a file that holds weights without an architecture")
+    parser.add_argument("-o", "--output", metavar="OUT", help="the JSON file to write (default: to the terminal)")
+    parser.add_argument("--force", action="store_true", help="write over an existing file")
+
+
+def _draft(arguments: argparse.Namespace) -> int:
+    from converter import api
+    from converter.keras.arrays.draft import unfilled
+
+    tree = api.draft(arguments.model, arguments.output, arguments.force)
+    if arguments.output is None:
+        print_json(tree)
+        return DONE
+    count = len(list(unfilled(tree)))
+    if arguments.json:
+        print_json({"files": [arguments.output], "open": count})
+        return DONE
+    print(f'wrote {lines.line(arguments.output)}: replace {count} "?" in it, then')
+    print(lines.line(f"  convert {arguments.model} --architecture {arguments.output}"))
+    return DONE
+
+
+DRAFT = Command("Begins the architecture of a file that holds weights alone.", EXAMPLES, _declare_draft, _draft)
