@@ -27,6 +27,10 @@ _STORAGES = {
 }  # fmt: skip
 
 
+# Where checkpoints keep the state_dict: the PyTorch tutorial, Lightning, and what others are used to.
+_CHECKPOINT = ("model_state_dict", "state_dict", "model_state", "model")
+
+
 @dataclass(frozen=True)
 class _Storage:
     key: str
@@ -78,8 +82,8 @@ def read(path: Path) -> Mapping[str, Weight]:
         tree = pickle_machine.load(archive.read(name, limits.PICKLE_BYTES), _FUNCTIONS, _stored)
     except InvalidModel as error:
         raise (error if error.where == name else error.at(name)) from None
-    if isinstance(tree, dict) and isinstance(tree.get("state_dict"), dict):
-        tree = tree["state_dict"]
+    inner = [tree[key] for key in _CHECKPOINT if isinstance(tree.get(key), dict)] if isinstance(tree, dict) else []
+    tree = inner[0] if len(inner) == 1 else tree
     if not isinstance(tree, dict) or not all(isinstance(k, str) and isinstance(v, _Tensor) for k, v in tree.items()):
         raise Unsupported("no state_dict: not a dictionary of tensors", hint="torch.save(model.state_dict(), ...)")
     weights = {key: _weight(archive, folder, key, tensor) for key, tensor in tree.items()}

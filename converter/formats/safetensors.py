@@ -59,7 +59,7 @@ def read(path: Path) -> Contents:
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8).ljust(8, b"\xff"))
         if length > min(limits.SAFETENSORS_HEADER, size - 8):
-            raise InvalidModel(f"a header of {length} bytes in a file of {size}")
+            raise InvalidModel(f"a safetensors header of {length} bytes in a file of {size}")
         header = parse_json(decode(file.read(length), "safetensors header"), "safetensors header")
     if not isinstance(header, dict):
         raise InvalidModel("the header is no object", where="safetensors header")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from converter.readers.common import NoArchitecture
 
 READERS = {
+    "state_dict": "converter.readers.state_dict",  # before keras_zip: torch.save writes ZIP files
     "keras_zip": "converter.readers.keras_zip",  # before h5: what it stores may look like HDF5 behind a user block
     "h5": "converter.readers.h5",
     "saved_model": "converter.readers.saved_model",
@@ -135,7 +136,7 @@ def load(
     try:
         return _by_architecture(path, architecture, outputs, plugins, by_name)
     except Unsupported as why:
-        if route or architecture or outputs or find(path) != "saved_model":
+        if route or architecture or outputs or not reader("saved_model").sniff(path):
             raise
         return _by_graph(path, "", why)
 

@@ -1,54 +1,41 @@
-"""PyTorch state_dicts (.safetensors, .pt) and our own safetensors as models: stacks of recurrent and Dense layers.
+"""PyTorch state_dicts (.safetensors, .pt) as models: recurrent layers in a row, with Linear, Embedding and norms.
 
-A state_dict holds arrays under names, and no architecture. Layers are recognised by their arrays, put in a row by their
-sizes, and computed as torch.nn does by default; what the arrays do not say is told in the model's warnings.
+A state_dict holds arrays under names, and no architecture. Layers are recognised by their arrays and put in the only
+order that their sizes allow: neither the order of a file (safetensors sorts names) nor names tell it. What the arrays
+do not say is computed as torch.nn does by default and told in the model's warnings, or refused. With an architecture of
+Keras' own, nothing is left to tell: its layers take the arrays of the torch layers of their names.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
 from converter.formats import pytorch, safetensors
-from converter.gates import unpack
-from converter.keras.arrays.chains import orders
-from converter.model import Array, LayerInfo, Model, Node, Provenance, Value, Weight, layers
-from converter.model.activations import SIGMOID, TANH
+from converter.keras.source import FlatWeights, Source
+from converter.model import LayerInfo, Model, Node, Provenance, Value, Weight, constant, layers
 from converter.model.layers import Direction, Recurrent
+from converter.readers.common import chosen
+from converter.readers.state_blocks import Block, blocks_of, cell
 
-RECURRENT = re.compile(r"(?:(.*)\.)?(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)(?:_l(\d{1,3})(_reverse)?)?")
-_KINDS = {4: "LSTM", 3: "GRU", 1: "RNN"}
-_CLASSES = {"LSTM": "LSTM", "GRU": "GRU", "RNN": "SimpleRNN"}
+_CLASSES = {
+    "RNN": "SimpleRNN", "Linear": "Dense", "LayerNorm": "LayerNormalization", "BatchNorm": "BatchNormalization",
+}  # fmt: skip
+_HINT = "--architecture FILE, a Keras architecture whose layers have the names of the torch layers, says it"
+_EPSILON = 1e-5  # torch.nn's default
+_MAX_SHOWN = 3
 
 
-@dataclass
-class Block:
-    """One layer: its arrays by their names in torch, and for recurrent ones by direction."""
-
-    name: str
-    arrays: dict[str, Weight] = field(default_factory=dict)
-    reverse: dict[str, Weight] = field(default_factory=dict)
-
-    @property
-    def recurrent(self) -> bool:
-        """Whether it is an LSTM, GRU or RNN; else it is a Linear."""
-        return "weight_ih" in self.arrays
-
-    @property
-    def sizes(self) -> tuple[int, int]:
-        """Features in and out."""
-        if self.recurrent:
-            return self.arrays["weight_ih"].shape[1], self.arrays["weight_hh"].shape[1] * (2 if self.reverse else 1)
-        rows, columns = self.arrays["weight"].shape
-        return columns, rows
+def sniff(path: Path) -> bool:
+    """Whether it is a file of PyTorch's, or safetensors."""
+    return safetensors.sniff(path) or pytorch.sniff(path)
 
 
 def load(path: Path) -> Model:
@@ -56,22 +43,55 @@ def load(path: Path) -> Model:
 
     Raises:
         InvalidModel: the file is broken, or arrays of a layer do not fit each other.
-        Unsupported: arrays of other layers, or layers whose order cannot be told.
+        Unsupported: arrays of other layers, layers whose order cannot be told, or activations that the file omits.
     """
     title, arrays = _arrays(path)
     return _model(path, title, _in_a_row(blocks_of(arrays)))
 
 
-def blocks_of(arrays: Mapping[str, Weight]) -> list[Block]:
-    """The layers of a state_dict, in file order, their shapes checked.
+def read(path: Path, architecture: Mapping[str, Any] | None) -> Source:
+    """The arrays of a state_dict for a Keras architecture whose layers have the names of the torch layers.
 
     Raises:
-        InvalidModel, Unsupported: as `load`.
+        InvalidModel: as `load`, or the names do not match.
+        Unsupported: there is no architecture.
     """
-    blocks = _blocks(arrays)
-    for block in blocks:
-        checked(block)
-    return blocks
+    title, arrays = _arrays(path)
+    given = chosen(None, architecture)
+    blocks = {_plain(block.name): block for block in blocks_of(arrays)}
+    names = [_name(layer) for layer in given.get("config", {}).get("layers", ()) if isinstance(layer, dict)]
+    found = {name: blocks.pop(_plain(name)) for name in names if _plain(name) in blocks}
+    if blocks:
+        mine, theirs = ", ".join(block.name for block in blocks.values()), ", ".join(name for name in names if name)
+        raise InvalidModel(f"no layer of the architecture is called as {mine} of the state_dict; it has {theirs}")
+    weights = FlatWeights({name: tuple(_keras_arrays(block)) for name, block in found.items()})
+    return Source(given, weights, Provenance(str(path), title, sha256=_digest(path)))
+
+
+def read_weights(path: Path) -> FlatWeights:
+    """The arrays by their names in torch."""
+    return FlatWeights({name: (weight,) for name, weight in _arrays(path)[1].items()})
+
+
+def _name(layer: Mapping[str, Any]) -> str:
+    config = layer.get("config")
+    return str(config.get("name", "")) if isinstance(config, Mapping) else ""
+
+
+def _plain(name: str) -> str:
+    """A name as both sides may spell it; the single layer of a torch module stands for itself."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_").removesuffix("_l0")
+
+
+def _keras_arrays(block: Block) -> Iterator[Weight]:
+    """A layer's arrays in the order that Keras keeps them in."""
+    layer = _layer(block)
+    owners = [d.cell for d in layer.directions] if isinstance(layer, Recurrent) else [layer]
+    for owner in owners:
+        for field in owner.__struct_fields__:
+            weight = getattr(owner, field)
+            if isinstance(weight, Weight):
+                yield weight
 
 
 def _arrays(path: Path) -> tuple[str, Mapping[str, Weight]]:
@@ -79,94 +99,75 @@ def _arrays(path: Path) -> tuple[str, Mapping[str, Weight]]:
     if not safetensors.sniff(path):
         return "PyTorch state_dict", pytorch.read(path)
     contents = safetensors.read(path)
-    known = contents.metadata.get("format") == "keras-lstm-convert"
-    if known and contents.metadata.get("conventions") != "torch":
-        raise Unsupported(
-            f"a safetensors file in {contents.metadata.get('conventions', 'an unknown convention')[:80]!r} packing",
-            hint="only PyTorch state_dicts are read back",
-        )
+    if contents.metadata.get("format") == "keras-lstm-convert":
+        _refuse_ours(contents.metadata)
     return "safetensors state_dict", contents.tensors
 
 
-def _blocks(arrays: Mapping[str, Weight]) -> list[Block]:
-    """Arrays grouped into layers, in file order."""
-    blocks: dict[str, Block] = {}
-    for key, weight in arrays.items():
-        match = RECURRENT.fullmatch(key)
-        if match:
-            prefix, part, level, reverse = match.groups()
-            name = ".".join(p for p in (prefix, f"l{level}" if level else None) if p) or "l0"
-            block = blocks.setdefault(name, Block(name))
-            (block.reverse if reverse else block.arrays)[part] = weight
-            continue
-        prefix, _, part = key.rpartition(".")
-        if part not in ("weight", "bias"):
-            raise Unsupported("an array of a layer that is neither recurrent nor Linear", where=key)
-        block = blocks.setdefault(prefix or "linear", Block(prefix or "linear"))
-        block.arrays[part] = weight
-    if not blocks:
-        raise InvalidModel("it holds no arrays")
-    return list(blocks.values())
-
-
-def checked(block: Block) -> None:
-    """Checks that the shapes of one layer's arrays fit each other.
-
-    Raises:
-        InvalidModel: they do not.
-        Unsupported: a projection, or arrays that are no weights of a recurrent or Linear layer.
-    """
-    if "weight_hr" in block.arrays:
-        raise Unsupported("an LSTM with a projection", where=block.name)
-    for arrays in (block.arrays, block.reverse):
-        for part, weight in arrays.items():
-            if len(weight.shape) != (2 if part.startswith("weight") else 1) or 0 in weight.shape:
-                raise Unsupported(f"{part} of shape {weight.shape}", where=block.name)
-            if not weight.dtype.startswith(("float", "bfloat")):
-                raise Unsupported(f"{part} of type {weight.dtype}", where=block.name)
-        if "weight_ih" in arrays:
-            _shapes(block.name, arrays)
-    if "weight_ih" not in block.arrays and ("weight_hh" in block.arrays or "weight" not in block.arrays):
-        raise InvalidModel("an array is missing", where=block.name)
-    if block.reverse and set(block.reverse) != set(block.arrays):
-        raise InvalidModel("its two directions have different arrays", where=block.name)
-
-
-def _shapes(name: str, arrays: Mapping[str, Weight]) -> None:
-    if "weight_hh" not in arrays or ("bias_ih" in arrays) != ("bias_hh" in arrays):
-        raise InvalidModel("an array is missing", where=name)
-    rows, units = arrays["weight_hh"].shape
-    if rows % units or rows // units not in _KINDS or any(w.shape[0] != rows for w in arrays.values()):
-        shapes = ", ".join(f"{part} {weight.shape}" for part, weight in arrays.items())
-        raise InvalidModel(f"no LSTM, GRU or RNN has these shapes: {shapes}", where=name)
+def _refuse_ours(metadata: Mapping[str, str]) -> None:
+    """Our own files say that they say too little."""
+    conventions = metadata.get("conventions", "an unknown convention")
+    if conventions != "torch":
+        raise Unsupported(
+            f"a safetensors file in {conventions[:80]!r} packing", hint="only PyTorch state_dicts are read back"
+        )
+    if metadata.get("complete") != "true":
+        raise Unsupported("its model has activations or connections that a state_dict does not hold", hint=_HINT)
 
 
 def _in_a_row(blocks: list[Block]) -> list[Block]:
-    """The layers one after the other: file order where it fits, else the only order their sizes allow."""
-    if all(a.sizes[1] == b.sizes[0] for a, b in pairwise(blocks)):
-        return blocks
-    order, alone = orders([block.sizes for block in blocks])
-    if alone:
-        return [blocks[index] for index in order]
-    found = "more than one order" if order else "no order"
-    listed = ", ".join(f"{b.name} {b.sizes[0]}→{b.sizes[1]}" for b in blocks[:8])
-    raise Unsupported(f"the sizes of its layers allow {found}: {listed}")
+    """The layers one after the other, in the only order that their sizes allow.
+
+    Raises:
+        Unsupported: there is none, or more than one.
+    """
+    chains = _orders([], blocks)
+    if len(chains) == 1:
+        return chains[0]
+    if not chains:
+        sizes = ", ".join(f"{b.name} {b.sizes[0]}→{b.sizes[1]}" for b in blocks[:8])
+        raise Unsupported(f"the sizes of its layers allow no order: {sizes}", hint=_HINT)
+    listed = " or ".join(" → ".join(block.name for block in chain) for chain in chains[:_MAX_SHOWN])
+    raise Unsupported(f"the sizes of its layers allow more than one order: {listed}", hint=_HINT)
+
+
+def _orders(done: list[Block], rest: list[Block]) -> list[list[Block]]:
+    if not rest:
+        return [done]
+    fitting = [block for block in rest if (done[-1].sizes[1] == block.sizes[0] if done else _may_begin(block, rest))]
+    found: list[list[Block]] = []
+    for block in fitting:
+        found += _orders([*done, block], [b for b in rest if b is not block])
+        if len(found) >= _MAX_SHOWN:
+            break
+    return found
+
+
+def _may_begin(block: Block, blocks: list[Block]) -> bool:
+    """An Embedding comes first."""
+    return block.kind == "Embedding" or all(other.kind != "Embedding" for other in blocks)
 
 
 def _model(path: Path, title: str, chain: list[Block]) -> Model:
-    x = Value("input", (None, None, chain[0].sizes[0]), "float32")
+    words = chain[0].kind == "Embedding"
+    x = Value("input", (None, None) if words else (None, None, chain[0].sizes[0]), "int64" if words else "float32")
     inputs, nodes, warnings = (x,), [], ["every layer is taken to return its whole sequence; a state_dict does not say"]
     for block in chain:
-        layer = _recurrent(block) if block.recurrent else _dense(block)
+        layer = _layer(block)
         y = Value(f"{block.name}:0", (None, None, block.sizes[1]), "float32")
         states = tuple(Value(f"{block.name}:{k + 1}", (None, s), "float32") for k, s in enumerate(_states(layer)))
         optional = (x, None, *[None] * len(states)) if block.recurrent else (x,)
         nodes.append(Node(block.name, layer, optional, (y, *states), block.name))
         x = y
-        if isinstance(layer, Recurrent) and isinstance(layer.directions[0].cell, layers.SimpleRNNCell):
+        if block.kind == "RNN":
             warnings.append(f"{block.name}: taken for nonlinearity='tanh'; a state_dict does not say")
-    if any(not block.recurrent for block in chain[:-1]):
-        warnings.append("taken for layers without activations between them; a state_dict does not say")
+        if block.kind in ("LayerNorm", "BatchNorm"):
+            warnings.append(f"{block.name}: taken for eps=1e-05; a state_dict does not say")
+    for block, after in pairwise(chain):
+        if block.kind == "Linear":
+            raise Unsupported(
+                f"no array says which activation stands between {block.name} and {after.name}", hint=_HINT
+            )
     infos = tuple(_info(block, node) for block, node in zip(chain, nodes, strict=True))
     source = Provenance(str(path), title, sha256=_digest(path))
     return Model(path.stem, inputs, (x,), ("output",), tuple(nodes), (), infos, source, tuple(warnings))
@@ -182,13 +183,8 @@ def _digest(path: Path) -> str:
 
 def _info(block: Block, node: Node) -> LayerInfo:
     weights = (*block.arrays.values(), *block.reverse.values())
-    kind = _CLASSES[_kind(block)] if block.recurrent else "Dense"
+    kind = _CLASSES.get(block.kind, block.kind)
     return LayerInfo(block.name, f"Bidirectional({kind})" if block.reverse else kind, (node.outputs[0].shape,), weights)
-
-
-def _kind(block: Block) -> str:
-    rows, units = block.arrays["weight_hh"].shape
-    return _KINDS[rows // units]
 
 
 def _states(layer: layers.Layer) -> list[int]:
@@ -197,39 +193,33 @@ def _states(layer: layers.Layer) -> list[int]:
     return [d.cell.units for d in layer.directions for _ in range(2 if isinstance(d.cell, layers.LSTMCell) else 1)]  # type: ignore[union-attr]
 
 
-def _dense(block: Block) -> layers.Dense:
-    weight = block.arrays["weight"]
-    return layers.Dense(weight.map(np.transpose, weight.shape[::-1]), block.arrays.get("bias"))
+def _layer(block: Block) -> layers.Layer:
+    return _recurrent(block) if block.recurrent else _LAYERS[block.kind](block.arrays)
+
+
+def _dense(arrays: Mapping[str, Weight]) -> layers.Dense:
+    weight = arrays["weight"]
+    return layers.Dense(weight.map(np.transpose, weight.shape[::-1]), arrays.get("bias"))
+
+
+def _batch_norm(arrays: Mapping[str, Weight]) -> layers.BatchNormalization:
+    mean = arrays["running_mean"]
+    ones = constant("running_var", np.ones(mean.shape), mean.dtype)
+    return layers.BatchNormalization(
+        2, arrays.get("weight"), arrays.get("bias"), mean, arrays.get("running_var", ones), _EPSILON
+    )
+
+
+_LAYERS: Mapping[str, Callable[[Mapping[str, Weight]], layers.Layer]] = {
+    "Linear": _dense,
+    "Embedding": lambda arrays: layers.Embedding(arrays["weight"]),
+    "LayerNorm": lambda arrays: layers.LayerNormalization((2,), arrays["weight"], arrays.get("bias"), _EPSILON),
+    "BatchNorm": _batch_norm,
+}
 
 
 def _recurrent(block: Block) -> Recurrent:
-    kind = _kind(block)
-    directions = [Direction(cell(block.name, kind, block.arrays))]
+    directions = [Direction(cell(block.name, block.kind, block.arrays))]
     if block.reverse:
-        directions.append(Direction(cell(block.name, kind, block.reverse), True, True))
+        directions.append(Direction(cell(block.name, block.kind, block.reverse), True, True))
     return Recurrent(tuple(directions), "concat" if block.reverse else None, return_sequences=True)
-
-
-def cell(name: str, kind: str, arrays: Mapping[str, Weight]) -> layers.Cell:
-    """The neutral cell of one direction, its arrays unpacked when read; the two biases of LSTM and RNN become one."""
-    rows, units = arrays["weight_hh"].shape
-    features, dtype = arrays["weight_ih"].shape[1], arrays["weight_ih"].dtype
-
-    def read(part: str) -> Array:
-        found = unpack({key: weight.read() for key, weight in arrays.items()}, f"torch/{kind}")
-        if part != "bias":
-            return getattr(found, part)  # type: ignore[no-any-return]
-        if kind == "GRU":
-            return np.stack([found.bias, found.recurrent_bias])  # type: ignore[list-item]
-        assert found.single_bias is not None
-        return found.single_bias
-
-    kernel = Weight(f"{name}/kernel", (features, rows), dtype, partial(read, "kernel"))
-    recurrent = Weight(f"{name}/recurrent_kernel", (units, rows), dtype, partial(read, "recurrent_kernel"))
-    shape = (2, rows) if kind == "GRU" else (rows,)
-    bias = Weight(f"{name}/bias", shape, dtype, partial(read, "bias")) if "bias_ih" in arrays else None
-    if kind == "LSTM":
-        return layers.LSTMCell(units, kernel, recurrent, bias, TANH, SIGMOID)
-    if kind == "GRU":
-        return layers.GRUCell(units, kernel, recurrent, bias, TANH, SIGMOID, True)
-    return layers.SimpleRNNCell(units, kernel, recurrent, bias, TANH)

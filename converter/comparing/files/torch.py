@@ -14,7 +14,7 @@ from converter.comparing.part import Part, plain, unpacked
 from converter.formats import pytorch, safetensors
 from converter.gates import Cell
 from converter.model import Weight, constant
-from converter.readers.state_dict import RECURRENT, Block, checked
+from converter.readers.state_blocks import RECURRENT, Block, checked
 
 Layer = tuple[str, str, Mapping[str, Weight]]  # name, kind, arrays by neutral field
 

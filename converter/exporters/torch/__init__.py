@@ -16,7 +16,7 @@ from converter.exporters.torch import recurrent, rules, tables  # rules are regi
 from converter.exporters.torch.source import Writer, rule, text
 from converter.exporters.weights import describe
 from converter.formats import safetensors
-from converter.model import Model
+from converter.model import Model, layers
 
 __all__ = ["export", "recurrent", "rules", "tables"]
 
@@ -41,6 +41,21 @@ def export(model: Model, path: Path) -> None:
     module = path.with_name(f"{path.stem}_torch.py")
     described = describe(model)
     metadata = {**described, "cells": described["conventions"], "conventions": "torch", "module": module.name}
+    metadata["complete"] = "true" if _complete(model) else "false"
     source = text(writer, prefix.rstrip("."), path.name)
     safetensors.write(path, state, metadata)
     module.write_text(source, encoding="utf-8")
+
+
+def _complete(model: Model) -> bool:
+    """Whether the arrays alone say the model: nn.LSTM, GRU and tanh RNN, each giving its sequence to the next."""
+    values = [value.name for value in model.inputs]
+    for node in model.nodes:
+        layer = node.layer
+        if not isinstance(layer, layers.Recurrent) or not layer.return_sequences or layer.time_major:
+            return False
+        plain = node.inputs[0].name == values[-1] and not any(node.inputs[1:])  # type: ignore[union-attr]
+        if not plain or not recurrent.native(layer) or any(recurrent.kind(d.cell)[1] for d in layer.directions):  # type: ignore[index]
+            return False
+        values.append(node.outputs[0].name)
+    return [value.name for value in model.outputs] == values[-1:] and len(model.inputs) == 1

@@ -37,7 +37,7 @@ def _signs(direction: Direction) -> tuple[bool, bool]:
     return direction.reverse_input, direction.reverse_output
 
 
-def _native(layer: Recurrent) -> bool:
+def native(layer: Recurrent) -> bool:
     """Whether one torch layer does it: forward, or forward and backward of one size."""
     pair = layer.directions
     if any(kind(direction.cell) is None for direction in pair):
@@ -81,7 +81,7 @@ def stacks(model: Model) -> Mapping[int, tuple[Node, ...]]:
 
 def _continues(lower: Node, upper: Node) -> bool:
     a, b = lower.layer, upper.layer
-    if not (isinstance(a, Recurrent) and isinstance(b, Recurrent) and _native(a) and _native(b)):
+    if not (isinstance(a, Recurrent) and isinstance(b, Recurrent) and native(a) and native(b)):
         return False
     plain = all(value is None for value in (*lower.inputs[1:], *upper.inputs[1:]))
     joined = len(a.directions) == 1 or a.merge == b.merge == "concat"
@@ -97,7 +97,7 @@ def recurrent(layer: Recurrent, writer: Writer, nodes: tuple[Node, ...]) -> None
     node = nodes[-1]
     layer = node.layer  # type: ignore[assignment]
     first = writer.inputs(nodes[0])
-    if _native(layer):
+    if native(layer):
         attribute = _declare(writer, nodes, None)
         count = len(layer.directions)
         states = _initial(layer, first, list(range(count)), writer)

@@ -1,0 +1,159 @@
+"""The layers of a PyTorch state_dict, recognised by the names and shapes of their arrays."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+
+from converter.errors import InvalidModel, Unsupported
+from converter.gates import unpack
+from converter.model import Array, Weight, layers
+from converter.model.activations import SIGMOID, TANH
+
+RECURRENT = re.compile(r"(?:(.*)\.)?(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)(?:_l(\d{1,3})(_reverse)?)?")
+KINDS = {4: "LSTM", 3: "GRU", 1: "RNN"}
+"""By the number of gates."""
+_COUNTER = "num_batches_tracked"
+_EMBEDDING = re.compile(r"(^|[._])(w|word|token|char|pos)?_?(emb|embed|embedding|embeddings|lookup|wte)([._]|$)", re.I)
+
+
+@dataclass
+class Block:
+    """One layer: its arrays by their names in torch, and for recurrent ones by direction."""
+
+    name: str
+    arrays: dict[str, Weight] = field(default_factory=dict)
+    reverse: dict[str, Weight] = field(default_factory=dict)
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether it is an LSTM, GRU or RNN."""
+        return "weight_ih" in self.arrays
+
+    @property
+    def kind(self) -> str:
+        """ "LSTM", "GRU", "RNN", "BatchNorm", "LayerNorm", "Embedding" or "Linear".
+
+        An Embedding and a Linear without bias have arrays alike; the name says which.
+        """
+        if self.recurrent:
+            rows, units = self.arrays["weight_hh"].shape
+            return KINDS[rows // units]
+        if "running_mean" in self.arrays:
+            return "BatchNorm"
+        if len(self.arrays["weight"].shape) == 1:
+            return "LayerNorm"
+        return "Embedding" if "bias" not in self.arrays and _EMBEDDING.search(self.name) else "Linear"
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Features in and out; in 0 for an Embedding, which takes numbers of words."""
+        if self.recurrent:
+            return self.arrays["weight_ih"].shape[1], self.arrays["weight_hh"].shape[1] * (2 if self.reverse else 1)
+        if self.kind in ("BatchNorm", "LayerNorm"):
+            (size,) = self.arrays["running_mean" if self.kind == "BatchNorm" else "weight"].shape
+            return size, size
+        rows, columns = self.arrays["weight"].shape
+        return (0, columns) if self.kind == "Embedding" else (columns, rows)
+
+
+def blocks_of(arrays: Mapping[str, Weight]) -> list[Block]:
+    """The layers of a state_dict, in file order, their shapes checked.
+
+    Raises:
+        InvalidModel: arrays of a layer do not fit each other.
+        Unsupported: arrays of other layers.
+    """
+    blocks: dict[str, Block] = {}
+    for key, weight in arrays.items():
+        match = RECURRENT.fullmatch(key)
+        if match:
+            prefix, part, level, reverse = match.groups()
+            name = ".".join(p for p in (prefix, f"l{level}" if level else None) if p) or "l0"
+            block = blocks.setdefault(name, Block(name))
+            (block.reverse if reverse else block.arrays)[part] = weight
+            continue
+        prefix, _, part = key.rpartition(".")
+        if part == _COUNTER:
+            continue
+        if part not in ("weight", "bias", "running_mean", "running_var"):
+            raise Unsupported("an array of a layer that is not read from a state_dict", where=key)
+        block = blocks.setdefault(prefix or "linear", Block(prefix or "linear"))
+        block.arrays[part] = weight
+    if not blocks:
+        raise InvalidModel("it holds no arrays")
+    for block in blocks.values():
+        checked(block)
+    return list(blocks.values())
+
+
+def checked(block: Block) -> None:
+    """Checks that the shapes of one layer's arrays fit each other.
+
+    Raises:
+        InvalidModel: they do not.
+        Unsupported: a projection, or arrays of no layer that is read.
+    """
+    if "weight_hr" in block.arrays:
+        raise Unsupported("an LSTM with a projection", where=block.name)
+    if block.recurrent != ("weight_hh" in block.arrays) or not {"weight", "weight_ih", "running_mean"} & set(
+        block.arrays
+    ):
+        raise InvalidModel("an array is missing", where=block.name)
+    flat = not block.recurrent and (len(block.arrays.get("weight", _NONE).shape) == 1 or "running_mean" in block.arrays)
+    for arrays in (block.arrays, block.reverse):
+        for part, weight in arrays.items():
+            if len(weight.shape) != (2 if part.startswith("weight") and not flat else 1) or 0 in weight.shape:
+                raise Unsupported(
+                    f"{part} of shape {weight.shape}: a convolution or another layer whose settings no array says",
+                    where=block.name, hint="--architecture FILE describes the layers",
+                )  # fmt: skip
+            if not weight.dtype.startswith(("float", "bfloat")):
+                raise Unsupported(f"{part} of type {weight.dtype}", where=block.name)
+        if "weight_ih" in arrays:
+            _shapes(block.name, arrays)
+    if flat and len({weight.shape for weight in block.arrays.values()}) > 1:
+        raise InvalidModel("its arrays have different sizes", where=block.name)
+    if block.reverse and set(block.reverse) != set(block.arrays):
+        raise InvalidModel("its two directions have different arrays", where=block.name)
+
+
+_NONE = Weight("", (), "float32", lambda: np.zeros(()))
+
+
+def _shapes(name: str, arrays: Mapping[str, Weight]) -> None:
+    if "weight_hh" not in arrays or ("bias_ih" in arrays) != ("bias_hh" in arrays):
+        raise InvalidModel("an array is missing", where=name)
+    rows, units = arrays["weight_hh"].shape
+    if rows % units or rows // units not in KINDS or any(w.shape[0] != rows for w in arrays.values()):
+        shapes = ", ".join(f"{part} {weight.shape}" for part, weight in arrays.items())
+        raise InvalidModel(f"no LSTM, GRU or RNN has these shapes: {shapes}", where=name)
+
+
+def cell(name: str, kind: str, arrays: Mapping[str, Weight]) -> layers.Cell:
+    """The neutral cell of one direction, its arrays unpacked when read; the two biases of LSTM and RNN become one."""
+    rows, units = arrays["weight_hh"].shape
+    features, dtype = arrays["weight_ih"].shape[1], arrays["weight_ih"].dtype
+
+    def read(part: str) -> Array:
+        found = unpack({key: weight.read() for key, weight in arrays.items()}, f"torch/{kind}")
+        if part != "bias":
+            return getattr(found, part)  # type: ignore[no-any-return]
+        if kind == "GRU":
+            return np.stack([found.bias, found.recurrent_bias])  # type: ignore[list-item]
+        assert found.single_bias is not None
+        return found.single_bias
+
+    kernel = Weight(f"{name}/kernel", (features, rows), dtype, partial(read, "kernel"))
+    recurrent = Weight(f"{name}/recurrent_kernel", (units, rows), dtype, partial(read, "recurrent_kernel"))
+    shape = (2, rows) if kind == "GRU" else (rows,)
+    bias = Weight(f"{name}/bias", shape, dtype, partial(read, "bias")) if "bias_ih" in arrays else None
+    if kind == "LSTM":
+        return layers.LSTMCell(units, kernel, recurrent, bias, TANH, SIGMOID)
+    if kind == "GRU":
+        return layers.GRUCell(units, kernel, recurrent, bias, TANH, SIGMOID, True)
+    return layers.SimpleRNNCell(units, kernel, recurrent, bias, TANH)
