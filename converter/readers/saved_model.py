@@ -27,6 +27,7 @@ from converter.formats.text import decode, parse_json
 from converter.keras.source import FlatWeights, Source
 from converter.model import Shape
 from converter.readers.common import NEEDS_ARCHITECTURE, NoConfiguration, as_architecture, provenance
+from converter.readers.exported import exported_weights, is_exported
 from converter.readers.grouping import by_first_name
 from converter.readers.object_graph import named_weights, object_graph, saver_variables
 from converter.readers.saved_tables import words_at
@@ -92,6 +93,8 @@ def read(path: Path, architecture: Mapping[str, Any] | None) -> Source:
     keras = (own or {}).get("keras_version") or _KERAS_OF_TENSORFLOW.get(_numbers(version))
     kind = f"SavedModel of TensorFlow {clean(version)}"
     source = provenance(path, kind, keras, "tensorflow", architecture, sha256(*files_of(folder)))
+    if root is not None and architecture is not None and is_exported(root):
+        return Source(model, exported_weights(root, architecture), source, _warnings(bundle))
     weights = saver_variables(bundle) if root is None else replace(root, tables=partial(words_at, graph))
     return Source(model, weights, source, _warnings(bundle))
 

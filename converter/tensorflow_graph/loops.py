@@ -17,7 +17,7 @@ from converter.model import Array, Shape, Value, layers
 from converter.model.layers import MaskedOutput
 from converter.tensorflow_graph.cells import Found, StepRun, find_cell
 from converter.tensorflow_graph.cells_conv import find_conv_cell
-from converter.tensorflow_graph.definitions import Step
+from converter.tensorflow_graph.definitions import Body, Step
 from converter.tensorflow_graph.probing import Probed, Prober
 from converter.tensorflow_graph.rules_shapes import squeeze, turned
 from converter.tensorflow_graph.running import loop_of
@@ -25,6 +25,10 @@ from converter.tensorflow_graph.sizes import Axes, Dim, Dims
 from converter.tensorflow_graph.tracing import NotRecurrent, Roles, roles_of
 from converter.tensorflow_graph.translating import Translating
 from converter.tensorflow_graph.values import TensorList, as_array
+from converter.tensorflow_graph.walking import Walk
+
+MAX_UNROLLED = 256  # steps of an unknown loop
+MAX_NODES = 20_000  # that these may take
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,10 +69,28 @@ def translate_loop(t: Translating, step: Step, inputs: Sequence[Any]) -> list[An
         _check_length(t, roles, inputs)
         found = recognise(Prober(t, roles, body, inputs), roles, inputs)
     except NotRecurrent as why:
-        raise Unsupported(
-            f"the loop is no recurrent layer that is known: {why.what}", where=clean(step.name, 120)
-        ) from why
+        refusal = Unsupported(f"the loop is no recurrent layer that is known: {why.what}", where=clean(step.name, 120))
+        return unrolled(t, (cond, body), inputs, refusal)
     return _emit(t, step, roles, found, inputs)
+
+
+def unrolled(t: Translating, bodies: tuple[Body, Body], inputs: Sequence[Any], refusal: Unsupported) -> list[Any]:
+    """What a loop ends with whose steps, few and known in number, are written one after the other.
+
+    Raises:
+        Unsupported: `refusal`, where how long it goes on is only known when the model runs, or is too long.
+    """
+    cond, body = bodies
+    values, begun = list(inputs), len(t.graph.nodes)
+    walk = Walk(t)
+    for _ in range(MAX_UNROLLED):
+        (more,) = walk.call(cond, values)
+        if isinstance(more, Value | Dims) or len(t.graph.nodes) - begun > MAX_NODES:
+            raise refusal
+        if not np.any(more):
+            return values
+        values = walk.call(body, values)
+    raise refusal
 
 
 def _is_zero(x: Any) -> bool:

@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from converter.errors import Unsupported
+from converter.errors import InvalidModel, Unsupported
 from converter.model import Value
 from converter.tensorflow_graph.definitions import Step
 from converter.tensorflow_graph.sizes import Dim
 from converter.tensorflow_graph.translating import Translating
 from converter.tensorflow_graph.values import TensorList, integers_of
+
+MAX_ITEMS = 4096  # put into a list one by one
 
 
 def reserve(t: Translating, step: Step, shape: Any, count: Any) -> TensorList:
@@ -34,6 +36,9 @@ def stack(t: Translating, step: Step, items: Any, *shape: Any) -> Value:
     """The elements along axis 0, of a list that a loop has filled."""
     if isinstance(items, TensorList) and items.stacked is not None:
         return items.stacked
+    if isinstance(items, TensorList) and items.items and None not in items.items:
+        wide = [t.ops(step).expand_dims(t.value(step, item), 0) for item in items.items]
+        return t.ops(step).concatenate(wide, 0) if len(wide) > 1 else wide[0]
     if isinstance(items, TensorList) and items.only is not None:
         made = t.ops(step).expand_dims(items.only, 0)
         t.memory.last[made.name] = items.only
@@ -48,6 +53,8 @@ def get(t: Translating, step: Step, items: Any, index: Any, *shape: Any) -> Valu
         raise Unsupported(f"{step.text()} reads no list")
     if items.only is not None and place == 0:
         return items.only
+    if isinstance(place, int) and 0 <= place < len(items.items) and items.items[place] is not None:
+        return t.value(step, items.items[place])
     if items.stacked is None:
         raise Unsupported(f"{step.text()} reads a list that no loop has filled")
     if isinstance(place - items.length, int) and isinstance(place, Dim):
@@ -93,9 +100,17 @@ def length(t: Translating, step: Step, handle: Any, flow: Any) -> Any:
     return dims_or_array(flow.length, "int32")
 
 
-def write(t: Translating, step: Step, items: Any, index: Any, value: Any) -> Any:
-    """Outside of loops lists are not written to."""
-    raise Unsupported(f"{step.text()} writes to a list outside of a loop")
+def write(t: Translating, step: Step, items: Any, index: Any, value: Any) -> TensorList:
+    """The list with one more element, at a place that is known."""
+    place = integers_of(index, "an index")[0]
+    if not isinstance(items, TensorList) or items.stacked is not None or not isinstance(place, int):
+        raise Unsupported(f"{step.text()} writes to a list where the model computes it")
+    if not 0 <= place < MAX_ITEMS:
+        raise InvalidModel(f"element {place} of a list")
+    length = max(place + 1, items.length if isinstance(items.length, int) else 0)
+    grown = [*items.items, *[None] * (min(length, MAX_ITEMS) - len(items.items))]
+    grown[place] = value
+    return TensorList(None, len(grown), items=tuple(grown))
 
 
 RULES: Mapping[str, Callable[..., Any]] = {

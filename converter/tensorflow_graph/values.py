@@ -57,12 +57,14 @@ class TensorList:
         length: how many elements, int or Dim.
         last: the last element, where that is a value of its own.
         only: where one element alone is there.
+        items: elements put in one by one, where a loop was unrolled.
     """
 
     stacked: Value | None
     length: Any
     last: Value | None = None
     only: Value | None = None
+    items: tuple[Any, ...] = ()
 
 
 @dataclass
