@@ -222,7 +222,7 @@ def _proved(
     model: Model, exported: Path, proof: Proof, against: str, seed: int, own: OwnData, progress: Progress
 ) -> Report:
     """As `verify`, by a proof that is known."""
-    from converter.verification import OwnData, read_back
+    from converter.verification import OwnData, budget, read_back
     from converter.verification import verify as run
 
     if proof != "run" and (against or own != OwnData()):
@@ -231,6 +231,7 @@ def _proved(
         return read_back.arrays(model, exported)
     if proof == "read back":
         return read_back.read_back(model, exported, seed)
+    budget.check(model)
     truth = import_module(ENGINES[against]).engine(model) if against else None
     return run(model, exported, seed=seed, progress=progress, truth=truth, own=own)
 

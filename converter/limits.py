@@ -88,14 +88,21 @@ TFJS_FILES = 10_000
 
 MODEL_DEPTH = 64
 """Models in models and wrappers in wrappers."""
-MODEL_NODES = 100_000
+MODEL_NODES = 50_000
 """Operations once nested models are inlined: 5,000 stacked LSTM layers make 10,000."""
+CALLS_FREE, CALLS_PER_LAYER = 3000, 8
+"""Calls of layers: nested models may be called again and again (a decoder's cell at each of 50 steps, 400 calls), but
+each call of a model costs as much as if the file held it once more."""
 NODE_INDEX = 1_000_000
-ROW_BYTES = 64 * MiB
-"""Of one value for one row of a batch. A 1024 x 1024 image of 16 float32 channels has 64 MB; the proof holds such a
-value several times over, in float64, for up to five rows."""
-CONSTANT_BYTES = 64 * MiB
-"""Of one constant that a layer's sizes make (a matrix of interpolation, a table of positions)."""
+ROW_NUMBERS = 1 << 28
+"""In one value for one row of a batch: 1 GB of float32. A runtime can still do it; what the proof can do is bounded by
+`PROOF_BYTES`."""
+PROOF_BYTES = 384 * MiB
+"""Of the largest value in the proof, in float64: three 512 x 512 images of 64 channels have 384 MB."""
+PROOF_STEPS, PROOF_STEPS_IN_ALL = 100_000, 1_000_000
+"""Of one recurrent layer, and of all, in one case of the proof, which steps in Python: 20 s for each 100,000."""
+CONSTANT_NUMBERS = 1 << 24
+"""In one constant that a layer's sizes make (a matrix of interpolation, a table of positions)."""
 ONE_HOT = 1 << 24
 
 # --- the process ------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from converter.keras.layer_type import LayerType
 from converter.keras.source import Source
 from converter.keras.spec import Bound, LayerSpec, ModelSpec
 from converter.model import Model, Provenance, Value
+from converter.model.naming import free_name
 
 
 def build(source: Source, outputs: tuple[str, ...] = (), plugins: Mapping[str, LayerType] | None = None) -> Model:
@@ -136,12 +137,10 @@ def _described(source: Provenance, era: Era) -> Provenance:
 def _unique_names(spec: ModelSpec, made: list[tuple[Tensor, ...]], inputs: Mapping[str, Tensor]) -> tuple[str, ...]:
     """Keras' output names (the layer's), numbered where a layer gives several, never an input's name."""
     taken = {tensor.value.name for tensor in inputs.values()}
+    counts: dict[str, int] = {}
     names: list[str] = []
     for name in [name for name, tensors in zip(spec.output_names, made, strict=True) for _ in tensors]:
-        unique, k = name, 0
-        while unique in taken:
-            k += 1
-            unique = f"{name}_{k}"
+        unique = free_name(name, taken, counts)
         taken.add(unique)
         names.append(unique)
     return tuple(names)

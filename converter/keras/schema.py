@@ -10,11 +10,15 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import msgspec
 
+from converter import limits
 from converter.errors import InvalidModel, Unsupported, clean
 
 Positive = Annotated[int, msgspec.Meta(gt=0, lt=2**31)]
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
-Ints = int | list[int]
+Number = Annotated[int, msgspec.Meta(gt=-(2**31), lt=2**31)]
+Axes = Annotated[list[Number], msgspec.Meta(max_length=limits.RANK)]
+Sizes = Annotated[list[Number | None], msgspec.Meta(max_length=limits.RANK)]
+Ints = Number | Axes
 DataFormat = Literal["channels_last", "channels_first"]
 ActivationField = str | dict[str, Any] | None
 
@@ -52,8 +56,8 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tr
     name: str = ""
     trainable: bool = True
     dtype: str | dict[str, Any] | None = None
-    batch_input_shape: list[int | None] | None = None
-    batch_size: int | None = None
+    batch_input_shape: Sizes | None = None
+    batch_size: Number | None = None
 
     @property
     def compute_dtype(self) -> str | None:

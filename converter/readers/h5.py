@@ -14,6 +14,7 @@ from converter.formats import hdf5
 from converter.formats.archive import sha256
 from converter.keras.source import FlatWeights, PathWeights, Source
 from converter.model import Weight
+from converter.model.naming import first_repeated
 from converter.readers.common import chosen, parse_architecture, provenance
 from converter.readers.path_weights import StoredPaths
 
@@ -75,9 +76,8 @@ def _weights(root: hdf5.Group) -> tuple[str, FlatWeights | PathWeights]:
 
 
 def _layers(where: hdf5.Group, names: tuple[str, ...]) -> dict[str, tuple[Weight, ...]]:
-    repeated = {name for name in names if names.count(name) > 1} if len(set(names)) != len(names) else ()
-    if repeated:
-        raise InvalidModel(f"layer_names lists {min(repeated)!r} twice")
+    if (repeated := first_repeated(names)) is not None:
+        raise InvalidModel(f"layer_names lists {repeated!r} twice")
     layers = {name: _arrays(where, name) for name in names}
     top = where.group(TOP_LEVEL)
     if top is not None and top.texts("weight_names"):

@@ -12,6 +12,7 @@ import numpy as np
 
 from converter.errors import Unsupported
 from converter.model import Model, Node, Shape, Value, Weight, constant, dtype_of
+from converter.model.naming import free_name
 
 HINT = "--to onnx can, or --to npz writes the weights alone"
 
@@ -75,6 +76,7 @@ class Graph:
         self.ops: dict[str, Op] = {}
         self.read = {value.name for value in model.outputs}
         self.read |= {value.name for node in model.nodes for value in node.inputs if value is not None}
+        self._counts: dict[str, int] = {}
         self.values: dict[str, Ref | Weight] = {}
         self.inputs = [self._input(value) for value in model.inputs]
 
@@ -89,11 +91,7 @@ class Graph:
     def unique(self, name: str) -> str:
         """A name no other operation has; Keras allows no slash in one."""
         stem = re.sub(r"[^\w.-]+", "_", name).strip("_") or "layer"
-        free, count = stem, 0
-        while free in self.ops:
-            count += 1
-            free = f"{stem}_{count}"
-        return free
+        return free_name(stem, self.ops, self._counts)
 
     def tensor(self, value: Value | None) -> Any:
         """The tensor of a value, the array of a constant, or None."""

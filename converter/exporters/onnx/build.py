@@ -85,14 +85,14 @@ def _name_outputs(
     Returns the new names by the old.
     """
     renamed: dict[str, str] = {}
+    made = {name for node in graph.nodes for name in node.output}
     copies: list[onnx.NodeProto] = []
     for value, name in outputs:
         tensor = tensors[value.name]
         assert tensor is not None
         graph.store.layer = name
-        tensor = graph.cast(tensor, computed(value.dtype))
-        made = any(tensor.name in node.output for node in graph.nodes)
-        if made and tensor.name not in renamed:
+        tensor, before = graph.cast(tensor, computed(value.dtype)), tensor
+        if (tensor.name in made or tensor is not before) and tensor.name not in renamed:
             renamed[tensor.name] = name
         else:
             node_name = graph.store.unique(f"{name}/Identity")

@@ -9,6 +9,7 @@ from functools import singledispatch
 
 from converter.errors import Unsupported, clean
 from converter.model import Model, Node, Value, Weight
+from converter.model.naming import free_name
 
 # Attributes of nn.Module, and names that the text itself uses.
 _RESERVED = frozenset({
@@ -29,6 +30,7 @@ class Names:
 
     def __init__(self) -> None:
         self._taken = set(_RESERVED)
+        self._counts: dict[str, int] = {}
         self._given: dict[str, str] = {}
 
     def __call__(self, name: str) -> str:
@@ -36,10 +38,7 @@ class Names:
         if name not in self._given:
             stem = re.sub(r"[^A-Za-z0-9]+", "_", name)[:60].strip("_").lower() or "x"
             stem = f"x_{stem}" if stem[0].isdigit() or keyword.iskeyword(stem) else stem
-            free, count = stem, 1
-            while free in self._taken:
-                count += 1
-                free = f"{stem}_{count}"
+            free = free_name(stem, self._taken, self._counts, first=2)
             self._taken.add(free)
             self._given[name] = free
         return self._given[name]

@@ -22,6 +22,7 @@ from converter.keras.layers import LAYERS
 from converter.keras.layers.refused import REFUSED
 from converter.keras.schema import Config, validate
 from converter.keras.spec import CallSpec, LayerSpec, ModelSpec, Opaque, Ref
+from converter.model.naming import first_repeated
 
 
 def parse_layer(raw: Any, context: Context, depth: int = 0, position: int = 0) -> LayerSpec:
@@ -112,9 +113,7 @@ def _parse_model(raw: Mapping[str, Any], context: Context, name: str, own: str, 
         )
     sequential = name == "Sequential"
     layers = tuple(_parse_listed(layer, context, depth + 1, k) for k, layer in enumerate(listed))
-    names = [layer.name for layer in layers]
-    if len(set(names)) != len(names):
-        twice = next(n for n in names if names.count(n) > 1)
+    if (twice := first_repeated([layer.name for layer in layers])) is not None:
         raise InvalidModel(f"two layers are called {clean(twice)!r}")
     build_shape = config.get("build_input_shape") if isinstance(config, Mapping) else None
     if sequential:

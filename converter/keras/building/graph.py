@@ -6,12 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from converter import limits
 from converter.errors import InvalidModel, Unsupported
 from converter.model import LayerInfo, Node, Shape, State, Value
-from converter.model.layers import Layer
-
-LARGEST = 1 << 28  # numbers in one row of a batch
-MAX_NODES = 100_000  # of the inlined graph
+from converter.model.layers import Conv, Layer, Pad, Pool, Repeat, Tile
 
 
 @dataclass(frozen=True)
@@ -46,10 +44,42 @@ def refuse_large(shape: Shape) -> None:
     """Refuse a declared size that would fill the memory of whoever runs or proves the model.
 
     Raises:
-        Unsupported: more than LARGEST numbers in one row of a batch.
+        Unsupported: more axes, or more numbers in one row of a batch, than can be run.
     """
-    if math.prod(size for size in shape[1:] if size) > LARGEST:
+    if len(shape) > limits.RANK:
+        raise Unsupported(f"tensors of {len(shape)} axes; more than {limits.RANK} are not exported")
+    if math.prod(size for size in shape[1:] if size) > limits.ROW_NUMBERS:
         raise Unsupported(f"tensors of shape {tuple(shape)}, larger than any that could be run")
+
+
+def refuse_constant(*sizes: int) -> None:
+    """Refuse a constant whose sizes the file gives, before it is made.
+
+    Raises:
+        Unsupported: more than limits.CONSTANT_NUMBERS numbers.
+    """
+    if math.prod(sizes) > limits.CONSTANT_NUMBERS:
+        shape = " x ".join(map(str, sizes))
+        raise Unsupported(f"a constant of {shape} numbers; more than {limits.CONSTANT_NUMBERS} are not exported")
+
+
+def _grown(layer: Layer, inputs: Sequence[Value | None]) -> Shape:
+    """A shape that the output of a layer that repeats or pads has at least, its open sizes taken for 1."""
+    x = inputs[0] if inputs else None
+    if x is None:
+        return ()
+    shape = [size or 1 for size in x.shape]
+    if isinstance(layer, Repeat):
+        shape[layer.axis] *= layer.times
+    elif isinstance(layer, Tile):
+        shape = [size * times for size, times in zip(shape, layer.times, strict=True)]
+    elif isinstance(layer, Pad):
+        shape = [size + before + after for size, (before, after) in zip(shape, layer.pads, strict=True)]
+    elif isinstance(layer, Conv | Pool):
+        wide = layer.dilation if isinstance(layer, Conv) else (1,) * layer.rank
+        window = layer.window if isinstance(layer, Pool) else layer.kernel.shape[: layer.rank]
+        shape = [1, *((n - 1) * apart + 1 for n, apart in zip(window, wide, strict=True))]
+    return (1, *shape)
 
 
 @dataclass
@@ -93,11 +123,11 @@ class Graph:
         """Add a node for the Keras layer at `path`; `outputs` are (shape, dtype) of what it makes.
 
         Raises:
-            Unsupported: the graph has grown beyond MAX_NODES, or a value beyond LARGEST.
+            Unsupported: the graph has grown beyond limits.MODEL_NODES, or a value beyond what can be run.
         """
-        if len(self.nodes) >= MAX_NODES:
-            raise Unsupported(f"the model has more than {MAX_NODES} operations once nested models are inlined")
-        for shape, _ in outputs:
+        if len(self.nodes) >= limits.MODEL_NODES:
+            raise Unsupported(f"the model has more than {limits.MODEL_NODES} operations once nested models are inlined")
+        for shape in (*(shape for shape, _ in outputs), _grown(layer, inputs)):
             refuse_large(shape)
         name = self.unique(path)
         values = tuple(

@@ -12,16 +12,24 @@ def check_size(root: LayerSpec) -> None:
     """Refuse a model that would grow without bound, before anything is inlined.
 
     Raises:
-        Unsupported: it calls more than limits.MODEL_NODES layers, needed or not.
+        Unsupported: it calls more layers, needed or not, than its own number explains.
     """
-    if inlined_calls(root) > limits.MODEL_NODES:
-        raise Unsupported(f"the model calls more than {limits.MODEL_NODES} layers once nested models are inlined")
+    most = limits.CALLS_FREE + limits.CALLS_PER_LAYER * _layers(root)
+    if inlined_calls(root) > most:
+        raise Unsupported(f"the model calls more than {most} layers once nested models are inlined")
+
+
+def _layers(spec: LayerSpec) -> int:
+    """How many layers a layer or model holds, itself too."""
+    inner = spec.config.layers if isinstance(spec.config, ModelSpec) else spec.children.values()
+    return 1 + sum(_layers(layer) for layer in inner)
 
 
 def inlined_calls(spec: LayerSpec) -> int:
     """How many layers are called when a layer or model is called once."""
     if isinstance(spec.config, ModelSpec):
-        return sum(len(spec.config.calls.get(layer.name, ())) * inlined_calls(layer) for layer in spec.config.layers)
+        calls = spec.config.calls
+        return 1 + sum(len(calls.get(layer.name, ())) * inlined_calls(layer) for layer in spec.config.layers)
     return 1 + sum(inlined_calls(child) for child in spec.children.values())
 
 

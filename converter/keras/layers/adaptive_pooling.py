@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from converter.errors import Unsupported
-from converter.keras.building.graph import Tensor
+from converter.keras.building.graph import Tensor, refuse_constant
 from converter.keras.building.ops import Ops
 from converter.keras.layer_type import LayerType
 from converter.keras.layers.convolution import RANKS, rank_of
@@ -38,6 +38,7 @@ def _bounds(x: Value, axis: int, count: int) -> list[tuple[int, int]]:
     size = x.shape[axis]
     if size is None:
         raise Unsupported(f"adaptive pooling over an open axis of {x.shape}")
+    refuse_constant(count)
     return [(k * size // count, -(-(k + 1) * size // count)) for k in range(count)]
 
 

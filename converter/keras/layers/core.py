@@ -9,7 +9,7 @@ from converter.keras.activation_argument import activation_of
 from converter.keras.building.graph import Tensor
 from converter.keras.eras.switches import Era
 from converter.keras.layer_type import NO_EFFECT, Keras1, LayerType, Variable, always
-from converter.keras.schema import ActivationField, Config, Positive
+from converter.keras.schema import ActivationField, Config, Positive, Sizes
 from converter.keras.shared.keras1 import ORDERING
 from converter.keras.spec import Call
 from converter.model import layers
@@ -57,7 +57,7 @@ class EmbeddingConfig(Config, frozen=True):
     input_dim: Positive
     output_dim: Positive
     mask_zero: bool = False
-    input_length: int | list[int | None] | None = None
+    input_length: int | Sizes | None = None
     quantization_config: None = None
 
 
@@ -94,7 +94,7 @@ class DropoutConfig(Config, frozen=True):
 
     rate: float | None = None
     stddev: float | None = None
-    noise_shape: list[int | None] | None = None
+    noise_shape: Sizes | None = None
     data_format: str | None = None
     l1: float | None = None
     l2: float | None = None

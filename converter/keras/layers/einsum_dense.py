@@ -9,7 +9,7 @@ from converter.keras.activation_argument import activation_of
 from converter.keras.building.graph import Tensor
 from converter.keras.eras.switches import Era
 from converter.keras.layer_type import LayerType, Variable
-from converter.keras.schema import ActivationField, Config
+from converter.keras.schema import ActivationField, Config, Sizes
 from converter.keras.shared.biases import refuse_misplaced
 from converter.keras.shared.einsum import einsum
 from converter.keras.spec import Call
@@ -19,7 +19,7 @@ class EinsumDenseConfig(Config, frozen=True, kw_only=True):
     """https://keras.io/api/layers/core_layers/einsum_dense/"""
 
     equation: str
-    output_shape: int | list[int | None]
+    output_shape: int | Sizes
     activation: ActivationField = None
     bias_axes: str | None = None
     quantization_config: None = None

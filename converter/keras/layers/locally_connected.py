@@ -15,7 +15,7 @@ import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
 from converter.keras.activation_argument import activation_of
-from converter.keras.building.graph import Tensor
+from converter.keras.building.graph import Tensor, refuse_constant
 from converter.keras.building.ops import Ops
 from converter.keras.layer_type import LayerType
 from converter.keras.layers.convolution import rank_of
@@ -63,6 +63,7 @@ class Windows:
 
     def inputs(self) -> tuple[Array, Array]:
         """The pixel that each tap of each window looks at, [place, tap], and whether it lies inside the image."""
+        refuse_constant(self.places, prod(self.window))
         starts = np.stack(np.unravel_index(np.arange(self.places), self.out)) * np.array(self.strides)[:, None]
         taps = np.stack(np.unravel_index(np.arange(prod(self.window)), self.window))
         where = (starts - np.array(self.before)[:, None])[:, :, None] + taps[:, None, :]  # [axis, place, tap]

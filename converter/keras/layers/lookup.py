@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from converter.errors import InvalidModel, Unsupported, clean
-from converter.keras.building.graph import Tensor
+from converter.keras.building.graph import Tensor, refuse_constant
 from converter.keras.eras.switches import Era
 from converter.keras.layer_type import LayerType, Variable
 from converter.keras.layers.preprocessing import OutputMode, encode
@@ -223,6 +223,7 @@ def _idf(call: Call, config: AnyLookup, words: int, depth: int, dtype: str) -> W
         raise InvalidModel(f"{len(given)} idf_weights for {words} words")
     if len(given) == words:
         values = np.concatenate([np.full(special, values.mean()), values])
+    refuse_constant(depth)
     return constant("idf_weights", np.concatenate([values, np.zeros(depth - len(values))])).astype(dtype)
 
 

@@ -13,7 +13,7 @@ from converter.keras.eras.switches import Era
 from converter.keras.layer_type import LayerType
 from converter.keras.layers.activations import masked_softmax
 from converter.keras.layers.attention import flag, lower_triangle, positions
-from converter.keras.schema import Config, Ints, Positive
+from converter.keras.schema import Config, Ints, Positive, Sizes
 from converter.keras.shared.biases import refuse_misplaced
 from converter.keras.shared.einsum import einsum
 from converter.keras.shared.masks import explicit_mask
@@ -37,9 +37,9 @@ class MultiHeadConfig(Config, frozen=True, kw_only=True):
     sliding_window: Positive | None = None
     softmax_robust_masking: bool = False
     # Shapes that tf.keras notes in order to build the layer again.
-    query_shape: list[int | None] | None = None
-    key_shape: list[int | None] | None = None
-    value_shape: list[int | None] | None = None
+    query_shape: Sizes | None = None
+    key_shape: Sizes | None = None
+    value_shape: Sizes | None = None
 
 
 class GroupQueryConfig(Config, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from converter.errors import Unsupported
-from converter.keras.building.graph import Tensor
+from converter.keras.building.graph import Tensor, refuse_constant
 from converter.keras.layer_type import Keras1, LayerType
 from converter.keras.layers.convolution import RANKS, rank_of
 from converter.keras.schema import Config, DataFormat, Ints, each
@@ -87,6 +87,7 @@ def _share_inside(size: int | None, window: int, stride: int, before: int) -> np
     """How much of each window along one axis lies inside it."""
     if size is None:
         raise Unsupported("average pooling with padding same of an open size on Theano")
+    refuse_constant(size // stride)
     starts = np.arange(0, size, stride) - before
     return (np.minimum(starts + window, size) - np.maximum(starts, 0)) / window
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
-from converter.keras.building.graph import Tensor
+from converter.keras.building.graph import Tensor, refuse_constant
 from converter.keras.building.ops import FLOATS
 from converter.keras.eras.switches import Era
 from converter.keras.layer_type import NO_EFFECT, LayerType, Variable
@@ -148,6 +148,7 @@ def _boundaries(call: Call) -> Array:
     summary, share = weight.read().astype(np.float32), 1.0 / max(1, config.num_bins)
     if summary.shape[1] * share < 1:
         return summary[0, :-1]
+    refuse_constant(config.num_bins)
     wanted = share + np.arange(0.0, 1.0, share)
     seen = summary[1].cumsum()
     found: Array = np.interp(wanted, seen / seen[-1], summary[0]).astype(np.float32)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
+
+from msgspec import Meta
 
 from converter.errors import InvalidModel
 from converter.keras.building.graph import Tensor, product
 from converter.keras.layer_type import Keras1, LayerType
 from converter.keras.layers.convolution import rank_of
-from converter.keras.schema import Config, DataFormat, Positive
+from converter.keras.schema import Axes, Config, DataFormat, Number, Positive
 from converter.keras.shared.keras1 import UNORDERED_IMAGE
 from converter.keras.shared.windows import replaced, spatial_axes
 from converter.keras.spec import Call
@@ -24,7 +27,7 @@ class FlattenConfig(Config, frozen=True):
 class ReshapeConfig(Config, frozen=True):
     """https://keras.io/api/layers/reshaping_layers/reshape/"""
 
-    target_shape: list[int]
+    target_shape: Axes
 
 
 class PermuteConfig(Config, frozen=True):
@@ -42,14 +45,14 @@ class RepeatVectorConfig(Config, frozen=True):
 class CroppingConfig(Config, frozen=True):
     """https://keras.io/api/layers/reshaping_layers/cropping1d/"""
 
-    cropping: int | list[int | list[int]] | None = None
+    cropping: Number | Annotated[list[Number | Axes], Meta(max_length=3)] | None = None
     data_format: DataFormat | None = None
 
 
 class ZeroPaddingConfig(Config, frozen=True):
     """https://keras.io/api/layers/reshaping_layers/zero_padding1d/"""
 
-    padding: int | list[int | list[int]] | None = None
+    padding: Number | Annotated[list[Number | Axes], Meta(max_length=3)] | None = None
     data_format: DataFormat | None = None
 
 

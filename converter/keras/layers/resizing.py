@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from converter.errors import Unsupported
-from converter.keras.building.graph import Tensor
+from converter.keras.building.graph import Tensor, refuse_constant
 from converter.keras.building.ops import FLOATS, Ops
 from converter.keras.layer_type import LayerType
 from converter.keras.schema import Config, DataFormat, Positive
@@ -43,9 +43,6 @@ class CenterCropConfig(Config, frozen=True, kw_only=True):
     data_format: DataFormat | None = None
 
 
-LARGEST = 1 << 24  # numbers in a matrix of interpolation
-
-
 def resize(
     ops: Ops, x: Value, axes: range, out: Sizes, method: str, *, antialias: bool = False, legacy: bool = False
 ) -> Value:
@@ -57,8 +54,7 @@ def resize(
     sizes = known_sizes(x, axes)
     y = x if method == "nearest" else ops.cast(x, "float32")
     for axis, size, wanted in zip(axes, sizes, out, strict=True):
-        if size * wanted > LARGEST:
-            raise Unsupported(f"resizing {size} rows or columns of pixels to {wanted}")
+        refuse_constant(size, wanted)
         weights = matrix(method, size, wanted, antialias=antialias, legacy=legacy)
         if weights is None:
             raise Unsupported(f"resizing by {method} interpolation")

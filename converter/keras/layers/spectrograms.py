@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
-from converter.keras.building.graph import Tensor
+from converter.keras.building.graph import Tensor, refuse_constant
 from converter.keras.eras.switches import Era
 from converter.keras.layer_type import LayerType, Variable
 from converter.keras.layers.wrappers import fold, unfold
@@ -161,6 +161,7 @@ def fourier(config: MelConfig) -> tuple[Array, Array]:
     length = config.sequence_length or config.fft_length
     if length > config.fft_length:
         raise InvalidModel(f"a sequence_length of {length} above the fft_length {config.fft_length}")
+    refuse_constant(config.fft_length, config.fft_length // 2 + 1)
     window = np.ones(length if config.window else config.fft_length)
     if config.window is not None and length > 1:
         low, period = {"hann": 0.5, "hamming": 0.54}[config.window], length - length % 2
@@ -175,6 +176,7 @@ def fourier(config: MelConfig) -> tuple[Array, Array]:
 def mel_matrix(config: MelConfig) -> Array:
     """[frequency, mel band]: triangles that are straight in mels; frequency 0 counts for nothing."""
     highest = config.max_freq or int(config.sampling_rate / 2)
+    refuse_constant(config.fft_length // 2 + 1, config.num_mel_bins)
     heard = np.linspace(0, config.sampling_rate / 2, config.fft_length // 2 + 1)[1:, None]
     edges = np.linspace(_mels(config.min_freq), _mels(highest), config.num_mel_bins + 2)
     lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]

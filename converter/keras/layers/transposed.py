@@ -20,7 +20,7 @@ from converter.keras.layers.convolution import (
     windows_of,
 )
 from converter.keras.layers.core import bias_variables
-from converter.keras.schema import Ints, Positive
+from converter.keras.schema import Ints, Positive, Sizes
 from converter.keras.shared.keras1 import CONVOLUTION
 from converter.keras.shared.windows import channel_axis, replaced, spatial_axes, transposed_length
 from converter.keras.spec import Call
@@ -35,7 +35,7 @@ class TransposeConfig(WindowConfig, frozen=True, kw_only=True):
     filters: Positive
     output_padding: Ints | None = None
     groups: Literal[1] = 1
-    output_shape: list[int | None] | None = None
+    output_shape: Sizes | None = None
 
 
 def _transpose(call: Call) -> tuple[Tensor, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from converter.errors import Unsupported
-from converter.keras.building.graph import Tensor
+from converter.keras.building.graph import Tensor, refuse_constant
 from converter.keras.eras.switches import Era
 from converter.keras.layer_type import Keras1, LayerType
 from converter.keras.layers.convolution import rank_of
@@ -61,6 +61,7 @@ def _bilinear(call: Call, axes: range, times: Sequence[int], legacy: bool) -> Va
     if channels is None:
         raise Unsupported(f"UpSampling2D by interpolation of an open number of channels in {x.shape}")
     y = _repeated(call, x, axes, times)
+    refuse_constant(*(2 * n for n in times), channels)
     means = [np.convolve(np.ones(n), [1.0] if legacy or n % 2 else [0.5, 0.5]) / n for n in times]
     pads = [(0, 0)] * 4
     for axis, mean in zip(axes, means, strict=True):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from converter.errors import InvalidModel, Unsupported, clean
-from converter.keras.building.graph import product
+from converter.keras.building.graph import product, refuse_constant
 from converter.keras.building.ops import Ops
 from converter.keras.operations.indexing import take
 from converter.keras.operations.making import positions
@@ -103,6 +103,7 @@ def array_split(o: Ops, x: Operand, sections: Any, axis: Any = 0) -> tuple[Value
     size = value.shape[axis_in(axis, len(value.shape))]
     if size is None or count < 1:
         raise Unsupported(f"a split of an axis of size {size} in {count}")
+    refuse_constant(count)
     lengths = [size // count + (k < size % count) for k in range(count)]
     return split(o, value, list(np.cumsum(lengths)[:-1].tolist()), axis) if count > 1 else (value,)
 
@@ -161,5 +162,6 @@ def frames(o: Ops, x: Operand, length: Any, step: Any) -> Value:
     size, long, apart = value.shape[-1], one_integer(length, "frame_length"), one_integer(step, "frame_step")
     if size is None or apart < 1 or not 0 < long <= size:
         raise Unsupported(f"frames of {clean(length)} every {clean(step)} of an axis of size {size}")
+    refuse_constant((size - long) // apart + 1, long)
     starts = np.arange(0, size - long + 1, apart)
     return take(o, value, starts[:, None] + np.arange(long), -1)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from converter.errors import InvalidModel, Unsupported, clean
+from converter.keras.building.graph import refuse_constant
 from converter.keras.building.ops import Ops
 from converter.keras.operations.shapes import tile
 from converter.keras.operations.sizes import Size, flat
@@ -36,6 +37,7 @@ def nowhere(o: Ops, target: Sequence[int | Size]) -> Value:
         elif size < 0:
             raise InvalidModel(f"an axis of size {size}")
         elif size != 1:  # one axis at a time, so that no constant is as large as the whole
+            refuse_constant(size)
             result = o.elementwise("or", result, o.constant(np.zeros(size, np.bool_).reshape(places), "bool"))
     return result
 

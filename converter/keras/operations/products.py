@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from converter.errors import InvalidModel, Unsupported, clean
+from converter.keras.building.graph import refuse_constant
 from converter.keras.building.ops import FLOATS, Ops
 from converter.keras.operations.indexing import take
 from converter.keras.operations.making import related
@@ -176,6 +177,7 @@ def diagonal(o: Ops, x: Operand, offset: Any = 0, first: Any = 0, second: Any = 
     rows, columns = value.shape[-2:]
     if rows is None or columns is None:
         raise Unsupported("a diagonal of axes of open size")
+    refuse_constant(rows, columns)
     places = np.arange(rows * columns).reshape(rows, columns).diagonal(one_integer(offset, "offset"))
     if not len(places):
         raise Unsupported(f"a diagonal outside of {rows} by {columns}")

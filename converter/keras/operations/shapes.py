@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from converter.errors import InvalidModel, Unsupported, clean
-from converter.keras.building.graph import product
+from converter.keras.building.graph import product, refuse_constant
 from converter.keras.building.ops import Ops
 from converter.keras.operations.sizes import flat, joined, settle
 from converter.keras.operations.values import (
@@ -70,6 +70,7 @@ def split(o: Ops, x: Operand, sections: Any, axis: Any = 0) -> tuple[Value, ...]
     if isinstance(sections, int):
         if size is None or sections < 1 or size % sections:
             raise Unsupported(f"a split of an axis of size {size} in {sections}")
+        refuse_constant(sections)
         bounds: list[int | None] = list(range(0, size + 1, size // sections))
     else:
         bounds = [0, *integers(sections, "indices"), None]

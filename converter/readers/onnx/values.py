@@ -15,6 +15,7 @@ import numpy as np
 
 from converter.errors import Unsupported
 from converter.model import Array, Node, Shape, Value, Weight, layers
+from converter.model.naming import free_name
 
 Dim = int | tuple[str, int]  # a size, or that of an axis of a value
 
@@ -153,6 +154,7 @@ class Builder:
     nodes: list[Node] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
     _names: set[str] = field(default_factory=set)
+    _counts: dict[str, int] = field(default_factory=dict)
 
     def constant(self, weight: Weight) -> Tensor:
         """An array of the file; small integer vectors may also be sizes."""
@@ -160,10 +162,7 @@ class Builder:
 
     def unique(self, name: str) -> str:
         """A node's name that no other has."""
-        free, count = name, 1
-        while free in self._names:
-            count += 1
-            free = f"{name}_{count}"
+        free = free_name(name, self._names, self._counts, first=2)
         self._names.add(free)
         return free
 
