@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from converter.exporters import Proof
     from converter.inspection import Inspection
     from converter.model import Model
+    from converter.model.sizes import Sizes
     from converter.verification import OwnData, Report
 
 # Engines to prove a conversion against, besides reference_lstm: modules with `engine(model) -> Engine`.
@@ -67,6 +68,7 @@ def load(
     route: str = "",
     signature: str = "",
     by_name: bool = False,
+    sizes: Sizes | None = None,
 ) -> Model:
     """Reads any supported Keras file as a neutral model.
 
@@ -80,6 +82,7 @@ def load(
         signature: of a SavedModel, which is then read by its function graph.
         by_name: match arrays with layers by what the file calls them, as `load_weights(by_name=True)` does. By default
             they are matched by order, as Keras does.
+        sizes: of the inputs, to fix what the file leaves open.
 
     Raises:
         InvalidModel: the file is broken.
@@ -92,6 +95,7 @@ def load(
     """
     from converter import readers
     from converter.model.prune import prune
+    from converter.model.sizes import OPEN
 
     rows = {}
     if plugins:
@@ -99,7 +103,7 @@ def load(
 
         rows = load_plugins([Path(plugin) for plugin in plugins])
     where = Path(architecture) if architecture else None
-    return prune(readers.load(Path(path), where, tuple(outputs), rows, route, signature, by_name))
+    return prune(readers.load(Path(path), where, tuple(outputs), rows, route, signature, by_name, sizes or OPEN))
 
 
 @walled
@@ -268,6 +272,8 @@ def convert(
     signature: str = "",
     by_name: bool = False,
     opset: int | None = None,
+    runtime: str = "",
+    sizes: Sizes | None = None,
     force: bool = False,
     check: bool = True,
     keep: bool = False,
@@ -296,6 +302,8 @@ def convert(
         target: the file to write; by default beside `source`, with the suffix of the format.
         to: the format, a key of `converter.exporters.EXPORTERS`.
         opset: of ONNX; by default the oldest that serves.
+        runtime: what the ONNX file is for, a key of `converter.exporters.onnx.runtimes.RUNTIMES`.
+        sizes: see `load`.
         force: write over an existing target.
         check: verify the written file.
         keep: leave the file even where the verification fails.
@@ -326,17 +334,18 @@ def convert(
 
     if to not in EXPORTERS:
         raise Unsupported(f"there is no target {clean(to)}", hint=f"the targets are {', '.join(EXPORTERS)}")
-    row, options = EXPORTERS[to], {} if opset is None else {"opset": opset}
+    row = EXPORTERS[to]
+    options = {name: value for name, value in (("opset", opset), ("runtime", runtime or None)) if value is not None}
     if not set(options) <= set(row.options) or (against and row.proof != "run"):
-        raise Unsupported(f"{'against' if against else 'opset'} is not for {to}")
+        raise Unsupported(f"{'against' if against else ' and '.join(options)} is not for {to}")
     goal = Path(target) if target is not None else default_target(Path(source), to)
     files_read = [Path(file) for file in (source, architecture) if file]
     if not dry:
         output.guard(goal, [*files_read, *map(Path, plugins)], force)
     before = stamp(*files_read)
     progress("reading")
-    read = load if row.architecture else load_or_arrays
-    model = read(source, architecture, outputs, plugins, route, signature, by_name)
+    reading = (source, architecture, outputs, plugins, route, signature, by_name)
+    model = load(*reading, sizes) if row.architecture else load_or_arrays(*reading)
     poisoned = non_finite(model)
     if check and model.origin is not None and not poisoned:
         from converter.verification.origin import check_origin

@@ -34,7 +34,7 @@ def test_interface_and_metadata(tmp_path: Path) -> None:
     assert [i.name for i in proto.graph.input] == ["x", "lstm_h_in", "lstm_c_in"]
     assert [o.name for o in proto.graph.output] == ["y", "same", "again", "lstm_h_out", "lstm_c_out"]
     dims = proto.graph.input[0].type.tensor_type.shape.dim
-    assert [d.dim_param or d.dim_value for d in dims] == ["batch", "x_dim1", 3]
+    assert [d.dim_param or d.dim_value for d in dims] == ["batch", "steps", 3]
     properties = {entry.key: entry.value for entry in proto.metadata_props}
     assert json.loads(properties["keras.states"])[1] == {"input": "lstm_c_in", "output": "lstm_c_out"}
     assert properties["keras.version"] == "2.4.0"

@@ -156,7 +156,7 @@ import numpy as np
 import onnxruntime
 session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
 for batch, time in ((0, 5), (2, 0)):
-    sizes = {"batch": batch, "x_dim1": time, "mask_dim1": time}
+    sizes = {"batch": batch, "steps": time, "x_steps": time, "mask_steps": time}
     kinds = {"tensor(bool)": bool, "tensor(float)": np.float32}
     feed = {i.name: np.ones([sizes.get(d, d) for d in i.shape], kinds[i.type]) for i in session.get_inputs()}
     try:

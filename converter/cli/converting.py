@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from converter import lines
+from converter.cli import deploying
 from converter.cli.command import (
     DONE,
     NOT_PROVED,
@@ -52,6 +53,7 @@ def _declare_convert(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="OUT", help="a file, a folder, or - (default: beside the model)")
     declare_reading(parser)
     parser.add_argument("--opset", type=int, metavar="N", help="ONNX operator set (default: 13, or what is needed)")
+    deploying.declare(parser)
     parser.add_argument("--force", action="store_true", help="write over an existing file")
     parser.add_argument("--dry-run", action="store_true", help="read, convert and prove, but write nothing")
     parser.add_argument("--strict", action="store_true", help="refuse where there would be a warning")
@@ -88,6 +90,7 @@ def _written(arguments: argparse.Namespace, to: str, goal: Path | None) -> int:
                 arguments.model, goal, to=to, architecture=arguments.architecture,
                 outputs=names_in(arguments.outputs), plugins=arguments.plugin, route=arguments.route,
                 signature=arguments.signature, by_name=arguments.by_name, opset=arguments.opset,
+                runtime=arguments.runtime, sizes=deploying.sizes_of(arguments),
                 force=arguments.force, check=not arguments.no_verify, keep=arguments.keep, strict=arguments.strict,
                 dry=arguments.dry_run, against=arguments.against or "", progress=progress,
                 test_data=arguments.test_data, **proof_options(arguments),

@@ -26,15 +26,22 @@ from converter.keras.source import Source
 from converter.keras.spec import Bound, LayerSpec, ModelSpec
 from converter.model import Model, Provenance, Value
 from converter.model.naming import free_name
+from converter.model.sizes import OPEN, Sizes
 
 
-def build(source: Source, outputs: tuple[str, ...] = (), plugins: Mapping[str, LayerType] | None = None) -> Model:
+def build(
+    source: Source,
+    outputs: tuple[str, ...] = (),
+    plugins: Mapping[str, LayerType] | None = None,
+    sizes: Sizes = OPEN,
+) -> Model:
     """The neutral model of a file.
 
     Args:
         source: what the reader found.
         outputs: names of layers whose outputs the model shall have instead of its own.
         plugins: layers that the user supplies, see `converter.plugin`.
+        sizes: of the inputs, where the user fixes them.
 
     Raises:
         ConversionError: with the layer in `where`.
@@ -54,12 +61,12 @@ def build(source: Source, outputs: tuple[str, ...] = (), plugins: Mapping[str, L
     else:
         refuse_opaque(root)
     reading = Reading(source.given, source.by_name)
-    model = _first_that_fits(root, bind(root, source.weights, era, reading), era, source.provenance, reading)
+    model = _first_that_fits(root, bind(root, source.weights, era, reading), era, source.provenance, reading, sizes)
     return replace(model, warnings=(*source.warnings, *reading.notes, *model.warnings))
 
 
 def _first_that_fits(
-    root: LayerSpec, ways: Sequence[Bound], era: Era, provenance: Provenance, reading: Reading
+    root: LayerSpec, ways: Sequence[Bound], era: Era, provenance: Provenance, reading: Reading, sizes: Sizes
 ) -> Model:
     """The model with its arrays given out in the only one of some ways in which all shapes fit.
 
@@ -70,7 +77,7 @@ def _first_that_fits(
     problems: list[ConversionError] = []
     for bound in ways:
         try:
-            models.append(assemble(root, bound, era, provenance))
+            models.append(assemble(root, bound, era, provenance, sizes))
         except ConversionError as problem:
             problems.append(problem)
     if len(models) > 1:
@@ -101,12 +108,13 @@ def subclassed(architecture: Mapping[str, Any]) -> Unsupported:
     )
 
 
-def assemble(root: LayerSpec, bound: Bound, era: Era, provenance: Provenance) -> Model:
+def assemble(root: LayerSpec, bound: Bound, era: Era, provenance: Provenance, sizes: Sizes = OPEN) -> Model:
     """The neutral model of a parsed and bound architecture."""
     spec = root.config
     assert isinstance(spec, ModelSpec)
     graph = Graph()
-    topology = Topology(graph, era, fixed_batch=is_stateful(root))
+    topology = Topology(graph, era, is_stateful(root), sizes)
+    sizes.check([ref.layer for ref in spec.inputs])
     inputs = topology.inputs(spec, bound)
     made = topology.run(spec, bound, inputs, "")
     if spec.wanted:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from converter.errors import ConversionError, InvalidModel, Unsupported
+from converter.model.sizes import OPEN, Sizes
 
 if TYPE_CHECKING:
     from converter.keras.layer_type import LayerType
@@ -114,6 +115,7 @@ def load(
     route: str = "",
     signature: str = "",
     by_name: bool = False,
+    sizes: Sizes = OPEN,
 ) -> Model:
     """The neutral model of a Keras file, of an ONNX file or of a PyTorch state_dict.
 
@@ -127,16 +129,19 @@ def load(
         route: "keras" or "graph", to read a SavedModel by the one alone; "" for the first that serves.
         signature: of a SavedModel, to be read by its function graph.
         by_name: match arrays with layers by what the file calls them, not by their order.
+        sizes: of the inputs, where the user fixes them.
 
     Raises:
         ConversionError: the file is broken, or cannot be converted exactly.
     """
+    if (route == "graph" or signature) and sizes != OPEN:
+        raise Unsupported("sizes can be fixed where the model is read by its Keras configuration", where=path.name)
     if route == "graph" or signature:
         return _by_graph(path, signature)
     try:
-        return _by_architecture(path, architecture, outputs, plugins, by_name)
+        return _by_architecture(path, architecture, outputs, plugins, by_name, sizes)
     except Unsupported as why:
-        if route or architecture or outputs or not reader("saved_model").sniff(path):
+        if route or architecture or outputs or sizes != OPEN or not reader("saved_model").sniff(path):
             raise
         return _by_graph(path, "", why)
 
@@ -168,8 +173,9 @@ def _by_architecture(
     outputs: tuple[str, ...],
     plugins: Mapping[str, LayerType] | None,
     by_name: bool,
+    sizes: Sizes,
 ) -> Model:
-    for format_name, name in () if architecture or outputs else OTHERS.items():
+    for format_name, name in () if architecture or outputs or sizes != OPEN else OTHERS.items():
         if importlib.import_module(format_name).sniff(path):
             return _loaded(importlib.import_module(name), path)
     from converter.keras import build
@@ -180,7 +186,7 @@ def _by_architecture(
     except NoArchitecture as error:
         raise _weights_alone(path, error) from None
     try:
-        return build(source, outputs, plugins)
+        return build(source, outputs, plugins, sizes)
     except ConversionError as error:
         raise error.at(path.name) from error
 

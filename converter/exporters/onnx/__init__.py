@@ -11,6 +11,7 @@ from pathlib import Path
 from converter.exporters.onnx import conv, dense, elementwise, recurrent, shapes, text
 from converter.exporters.onnx.build import OPSETS, build
 from converter.exporters.onnx.precision import notes
+from converter.exporters.onnx.runtimes import DEFAULT
 from converter.exporters.onnx.writer import EXTERNAL_ABOVE, write
 from converter.model import Model
 
@@ -24,6 +25,7 @@ def export(
     path: Path,
     *,
     opset: int | None = None,
+    runtime: str = DEFAULT,
     external_above: int = EXTERNAL_ABOVE,
 ) -> None:
     """Writes `model` as ONNX.
@@ -32,6 +34,7 @@ def export(
         model: what to write; weights are read one at a time.
         path: the file to write, over an existing one. It must bear its final name, and can be moved with the external
             data file, `<name>.<16 digits of its SHA-256>.data` beside it: the ONNX file refers to that by name.
+        runtime: which one the file is for, a key of `runtimes.RUNTIMES`.
         opset: of ai.onnx, one of `OPSETS`; 13 by default.
         external_above: bytes of weights above which that file is used.
 
@@ -40,5 +43,5 @@ def export(
         InvalidModel: a weight's values do not fit its shape.
         FileExistsError: the external data file exists already.
     """
-    proto, initializers = build(model, opset)
+    proto, initializers = build(model, opset, runtime)
     write(proto, initializers, path, external_above)

@@ -10,8 +10,11 @@ from onnx import helper
 
 from converter import __version__
 from converter.errors import ConversionError, Unsupported
+from converter.exporters.onnx import fold
 from converter.exporters.onnx.graph import DOMAINS, Graph, Initializer, Store, Tensor, computed, value_info
 from converter.exporters.onnx.lower import lower
+from converter.exporters.onnx.runtimes import DEFAULT
+from converter.exporters.onnx.runtimes import runtime as row_of
 from converter.formats.onnx_metadata import values_property
 from converter.model import Model, Node, Value
 
@@ -20,8 +23,8 @@ IR_VERSION = 7  # as old as opset 13 allows; newer ones add nothing that we writ
 PRODUCER = "keras-lstm-convert"
 
 
-def build(model: Model, opset: int | None = None) -> tuple[onnx.ModelProto, list[Initializer]]:
-    """The ONNX model without its initializers, and those.
+def build(model: Model, opset: int | None = None, runtime: str = DEFAULT) -> tuple[onnx.ModelProto, list[Initializer]]:
+    """The ONNX model without its initializers, and those; arithmetic with sizes is gone where all are known.
 
     Raises:
         Unsupported: a layer, type or opset that cannot be exported.
@@ -34,7 +37,10 @@ def build(model: Model, opset: int | None = None) -> tuple[onnx.ModelProto, list
         *zip(model.outputs, model.output_names, strict=True),
         *((state.output, state.output.name) for state in model.states),
     )
-    store = Store(opset, needed=_needed(model))
+    target = row_of(runtime)
+    if target.static and any(None in value.shape for value in inputs):
+        raise Unsupported(f"{target.title} wants all sizes known", hint="fix them with --batch, --steps or --shape")
+    store = Store(opset, needed=_needed(model), runtime=target)
     store.names.update(value.name for value in inputs)
     store.names.update(name for _, name in outputs)
     graph = Graph(store)
@@ -51,11 +57,28 @@ def build(model: Model, opset: int | None = None) -> tuple[onnx.ModelProto, list
     proto = helper.make_graph(
         graph.nodes,
         model.name or "model",
-        [value_info(value.name, computed(value.dtype), value.shape, "batch") for value in inputs],
+        [_input_info(value, model.inputs) for value in inputs],
         [value_info(name, computed(value.dtype), value.shape, "batch") for value, name in outputs],
     )
+    initializers = [item for item in store.initializers.values() if item.name in used]
+    if fold.is_static(proto):
+        opsets = [helper.make_opsetid("", opset)]
+        bare = helper.make_model(proto, ir_version=IR_VERSION, opset_imports=opsets)
+        initializers, folded = fold.fold(bare, initializers)
+        _rename(bare.graph.node, folded)
+        proto, held = bare.graph, {value: folded.get(name, name) for value, name in held.items()}
+        used = {name for node in proto.node for name in _reads(node)} | {name for _, name in outputs}
     properties = values_property({value: tensor for value, tensor in held.items() if tensor in used})
-    return _model(proto, model, opset, properties), [item for item in store.initializers.values() if item.name in used]
+    return _model(proto, model, opset, properties), initializers
+
+
+def _input_info(value: Value, inputs: Iterable[Value]) -> onnx.ValueInfoProto:
+    """An input; its open axis 1 is called `steps`, or `<name>_steps` where more inputs than one have such an axis."""
+    timed = [other for other in inputs if len(other.shape) > 1 and other.shape[1] is None]
+    info = value_info(value.name, computed(value.dtype), value.shape, "batch")
+    if value in timed:
+        info.type.tensor_type.shape.dim[1].dim_param = "steps" if len(timed) == 1 else f"{value.name}_steps"
+    return info
 
 
 def _lower(graph: Graph, node: Node, tensors: dict[str, Tensor | None]) -> None:

@@ -23,13 +23,12 @@ class Runtime:
         title: what users call it.
         operators: recurrent operators that are right.
         activations: of those operators, by ONNX' names.
-        gates: activations of the recurrent activation's place, where others are wrong or refused there.
         bidirectional: whether one operator may have both directions.
         reverse: whether direction="reverse" is right.
         lengths: whether sequence_lens may be given, as a hint that saves work.
         scans: whether it has Scan.
+        scan_options: whether that may go backwards, and put its outputs along another axis than the first.
         static: whether all sizes must be known.
-        note: what else to know; shown as a warning.
     """
 
     title: str
@@ -39,8 +38,8 @@ class Runtime:
     reverse: bool = True
     lengths: bool = True
     scans: bool = True
+    scan_options: bool = True
     static: bool = False
-    note: str = ""
 
 
 DEFAULT = "onnxruntime"
@@ -48,7 +47,7 @@ PLAIN = frozenset({"Sigmoid", "Tanh"})
 RUNTIMES: Mapping[str, Runtime] = {
     DEFAULT: Runtime("onnxruntime"),
     "openvino": Runtime("OpenVINO", activations=PLAIN | {"Relu"}),
-    "reference": Runtime("onnx.reference", frozenset({"LSTM"}), PLAIN, lengths=False),
+    "reference": Runtime("onnx.reference", frozenset({"LSTM"}), PLAIN, lengths=False, scan_options=False),
     "tract": Runtime("tract", activations=PLAIN, bidirectional=False, reverse=False, lengths=False, static=True),
     "c": Runtime("C by emx-onnx-cgen", activations=PLAIN, static=True),
 }

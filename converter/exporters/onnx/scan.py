@@ -34,7 +34,7 @@ def run(graph: Graph, sequence: Sequence, place: int) -> Pass:
     wants_steps = sequence.wants_steps([place])
     body = _body(graph, sequence, cell, mask is not None, carries, rule, wants_steps)
     axis = 0 if sequence.time_major else 1
-    made = _scan(graph, body, carried, scanned, direction, wants_steps, axis)
+    made = _scan(graph, body, carried, scanned, direction, wants_steps, axis, 2 + cell.feature_axes)
     finals = [cell.outward(state, 0) for state in made[: len(states)]]
     if wants_steps:
         return Pass(cell.outward(made[-1], 1), tuple(finals))
@@ -89,9 +89,23 @@ def _scan(
     direction: Direction,
     wants_steps: bool,
     axis: int,
+    rank: int,
 ) -> list[Tensor]:
-    """Final states and, if wanted, the outputs of all steps along `axis`, in the order the direction gives them."""
+    """Final states and, if wanted, the outputs of all steps along `axis`, in the order the direction gives them.
+
+    `rank` is that of those outputs. Where the runtime's Scan knows no directions and no axes, operators around it do
+    the same.
+    """
     dtype = carried[0].dtype
+    if not graph.store.runtime.scan_options:
+        turned = [graph.flip(x, 0) for x in scanned] if direction.reverse_input else scanned
+        outputs = [dtype] * (len(carried) + wants_steps)
+        made = graph.ops("Scan", [*carried, *turned], outputs, body=body, num_scan_inputs=len(scanned))
+        found = [t for t in made if t is not None]
+        if wants_steps:
+            y = graph.flip(found[-1], 0) if direction.reverse_output else found[-1]
+            found[-1] = graph.transpose(y, (1, 0, *range(2, rank))) if axis else y
+        return found
     made = graph.ops(
         "Scan",
         [*carried, *scanned],

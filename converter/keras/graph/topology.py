@@ -18,6 +18,7 @@ from converter.keras.layer_type import NO_EFFECT
 from converter.keras.shared.masks import passed_mask, refuse_lost
 from converter.keras.spec import ALL, Bound, Call, CallSpec, Keywords, LayerSpec, ModelSpec, Opaque, Ref, flatten
 from converter.model import LayerInfo, Shape, Value
+from converter.model.sizes import OPEN, Sizes
 
 Outputs = dict[tuple[str, int], tuple[Tensor, ...]]
 
@@ -28,12 +29,14 @@ class Topology:
 
     Attributes:
         fixed_batch: keeps the batch size of the file (stateful models).
+        sizes: sizes of the inputs that the user fixes.
         wanted: what the calls that a model's `wanted` names gave, by the path of their layer.
     """
 
     graph: Graph
     era: Era
     fixed_batch: bool
+    sizes: Sizes = OPEN
     wanted: dict[str, tuple[Tensor, ...]] = field(default_factory=dict)
 
     def inputs(self, model: ModelSpec, bound: Bound) -> dict[str, Tensor]:
@@ -56,10 +59,10 @@ class Topology:
             shape = implied_shape(model, bound)
         if not shape or any(n is not None and n < 1 for n in shape):
             raise InvalidModel(f"bad input shape {shape}", where=f"layer {clean(layer.name)!r}")
-        refuse_large(shape)
         self.graph.fixed_inputs |= shape[0] is not None
-        batch = shape[0] if self.fixed_batch else None
-        return Value(self.graph.unique(layer.name), (batch, *shape[1:]), config.compute_dtype or "float32")
+        sizes = self.sizes.of(layer.name, tuple(shape), self.fixed_batch)
+        refuse_large(sizes)
+        return Value(self.graph.unique(layer.name), sizes, config.compute_dtype or "float32")
 
     def run(self, model: ModelSpec, bound: Bound, inputs: Mapping[str, Tensor], path: str) -> list[tuple[Tensor, ...]]:
         """Inline a model called on `inputs` (by InputLayer name) and give the tensors of each of its outputs."""
