@@ -25,29 +25,28 @@ from converter.model import Array, Weight, join
 from converter.model.activations import TANH, Activation
 from converter.model.layers import Cell, ConvLSTMCell, GRUCell, LSTMCell, SimpleRNNCell
 
-# Keras 1: gates in the order their arrays are stored, and in the order of the joined ones.
-KERAS1_GATES: Mapping[str, tuple[str, str]] = {"LSTM": ("icfo", "ifco"), "GRU": ("zrh", "zrh")}
+# Keras 1: gates in the order in which their arrays are stored; joined they are in that of the neutral cell.
+KERAS1_GATES: Mapping[type[Cell], str] = {LSTMCell: "icfo", ConvLSTMCell: "icfo", GRUCell: "zrh"}
 
 
-def variables(kind: str) -> Callable[[Any, Era], tuple[Variable, ...]]:
-    """The arrays of a cell kind ("LSTM", "GRU", "SimpleRNN", "ConvLSTM")."""
+def variables(kind: type[Cell]) -> Callable[[Any, Era], tuple[Variable, ...]]:
+    """The arrays of a kind of cell."""
 
     def of(config: Any, era: Era) -> tuple[Variable, ...]:
-        gates = KERAS1_GATES.get("LSTM" if kind == "ConvLSTM" else kind)
+        gates = KERAS1_GATES.get(kind)
         if gates and era.switch("gates_apart") and config.consume_less != "gpu":
-            return tuple(Variable(f"{part}_{gate}") for gate in gates[0] for part in "WUb")
+            return tuple(Variable(f"{part}_{gate}") for gate in gates for part in "WUb")
         names = ("kernel", "recurrent_kernel", "bias") if config.use_bias else ("kernel", "recurrent_kernel")
         return tuple(Variable(name) for name in names)
 
     return of
 
 
-def arrays(kind: str, bound: Bound, dtype: str) -> tuple[Weight, Weight, Weight | None]:
+def arrays(kind: type[Cell], bound: Bound, dtype: str) -> tuple[Weight, Weight, Weight | None]:
     """kernel, recurrent_kernel and bias, joined where Keras 1 kept them apart."""
     have = {name: weight.astype(dtype) for name, weight in bound.variables.items()}
     if "W_i" in have or "W_z" in have:
-        order = KERAS1_GATES[kind][1]
-        parts = [tuple(have[f"{part}_{gate}"] for gate in order) for part in "WUb"]
+        parts = [tuple(have[f"{part}_{gate}"] for gate in kind.gates) for part in "WUb"]
         kernel, recurrent, bias = (join(p[0].name, p, axis=-1) for p in parts)
         return kernel, recurrent, bias
     return have["kernel"], have["recurrent_kernel"], have.get("bias")
@@ -79,14 +78,15 @@ def lstm_cell(
 ) -> tuple[LSTMCell, ...]:
     """LSTM, LSTMCell, CuDNNLSTM, PeepholeLSTMCell; `gate` is recurrent_activation's default, if not the era's."""
     config: Any = spec.config
-    units = config.units
-    kernel, recurrent, bias = arrays("LSTM", bound, dtype)
-    check_shape(kernel, "kernel", features, 4 * units)
-    check_shape(recurrent, "recurrent_kernel", units, 4 * units)
-    if bias is not None and bias.shape == (8 * units,):
-        kernel, recurrent = _cudnn_blocks(kernel, 4, square=False), _cudnn_blocks(recurrent, 4, square=True)
-        bias = bias.map(lambda b: b[: 4 * units] + b[4 * units :], (4 * units,))
-    check_shape(bias, "bias", 4 * units)
+    units, gates = config.units, len(LSTMCell.gates)
+    width = gates * units
+    kernel, recurrent, bias = arrays(LSTMCell, bound, dtype)
+    check_shape(kernel, "kernel", features, width)
+    check_shape(recurrent, "recurrent_kernel", units, width)
+    if bias is not None and bias.shape == (2 * width,):
+        kernel, recurrent = _cudnn_blocks(kernel, gates, square=False), _cudnn_blocks(recurrent, gates, square=True)
+        bias = bias.map(lambda b: b[:width] + b[width:], (width,))
+    check_shape(bias, "bias", width)
     parts = tuple(bound.variables[n].astype(dtype) for n in PEEPHOLES if n in bound.variables)
     for part in parts:
         check_shape(part, "peephole weights", units)
@@ -103,17 +103,18 @@ def gru_cell(
 ) -> tuple[GRUCell, ...]:
     """GRU, GRUCell, and with `cudnn` CuDNNGRU, which has no arguments for the gates."""
     config: Any = spec.config
-    units = config.units
-    kernel, recurrent, bias = arrays("GRU", bound, dtype)
-    check_shape(kernel, "kernel", features, 3 * units)
-    check_shape(recurrent, "recurrent_kernel", units, 3 * units)
+    units, gates = config.units, len(GRUCell.gates)
+    width = gates * units
+    kernel, recurrent, bias = arrays(GRUCell, bound, dtype)
+    check_shape(kernel, "kernel", features, width)
+    check_shape(recurrent, "recurrent_kernel", units, width)
     default = cudnn or era.switch("reset_after")
     reset_after = bool(default if config.reset_after is msgspec.UNSET else config.reset_after)
-    if bias is not None and bias.shape == (6 * units,):
-        kernel, recurrent = _cudnn_blocks(kernel, 3, square=False), _cudnn_blocks(recurrent, 3, square=True)
-        bias = bias.map(lambda b: b.reshape(2, 3 * units), (2, 3 * units))
+    if bias is not None and bias.shape == (2 * width,):
+        kernel, recurrent = _cudnn_blocks(kernel, gates, square=False), _cudnn_blocks(recurrent, gates, square=True)
+        bias = bias.map(lambda b: b.reshape(2, width), (2, width))
     if bias is not None:
-        expected = (2, 3 * units) if reset_after else (3 * units,)
+        expected = (2, width) if reset_after else (width,)
         if bias.shape != expected:
             raise InvalidModel(f"bias has shape {bias.shape}, reset_after={reset_after} needs {expected}")
     sigma = _recurrent_activation(config, era, "sigmoid" if cudnn else "")
@@ -123,7 +124,7 @@ def gru_cell(
 def simple_cell(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: int | None) -> tuple[SimpleRNNCell, ...]:
     """SimpleRNN, SimpleRNNCell."""
     config: Any = spec.config
-    kernel, recurrent, bias = arrays("SimpleRNN", bound, dtype)
+    kernel, recurrent, bias = arrays(SimpleRNNCell, bound, dtype)
     check_shape(kernel, "kernel", features, config.units)
     check_shape(recurrent, "recurrent_kernel", config.units, config.units)
     check_shape(bias, "bias", config.units)
@@ -156,10 +157,11 @@ def conv_cell(
     window = each(config.kernel_size, rank, "kernel_size")
     if config.data_format == "channels_first" and era.switch("filters_first"):
         bound = _filters_last(bound, rank)
-    kernel, recurrent, bias = arrays("LSTM", bound, dtype)
-    check_shape(kernel, "kernel", *window, channels, 4 * config.filters)
-    check_shape(recurrent, "recurrent_kernel", *window, config.filters, 4 * config.filters)
-    check_shape(bias, "bias", 4 * config.filters)
+    kernel, recurrent, bias = arrays(ConvLSTMCell, bound, dtype)
+    width = len(ConvLSTMCell.gates) * config.filters
+    check_shape(kernel, "kernel", *window, channels, width)
+    check_shape(recurrent, "recurrent_kernel", *window, config.filters, width)
+    check_shape(bias, "bias", width)
     if era.switch("theano_windows"):
         if config.padding == "same" and each(config.strides, rank, "strides") != (1,) * rank:
             raise Unsupported("a strided ConvLSTM of Theano with padding 'same'")
@@ -209,19 +211,19 @@ class StackedConfig(Config, frozen=True):
 
 
 def _peephole_variables(config: Any, era: Era) -> tuple[Variable, ...]:
-    return (*variables("LSTM")(config, era), *map(Variable, PEEPHOLES))
+    return (*variables(LSTMCell)(config, era), *map(Variable, PEEPHOLES))
 
 
 SPEECHLESS = "Keras 2.0.9 to 2.1.2"  # no get_config of cells in keras/layers/recurrent.py before 2.1.3
 
 TYPES: dict[str, LayerType] = {
-    "LSTMCell": LayerType(LSTMCellConfig, _stepped, variables("LSTM"), cells=lstm_cell, unwritten=SPEECHLESS),
+    "LSTMCell": LayerType(LSTMCellConfig, _stepped, variables(LSTMCell), cells=lstm_cell, unwritten=SPEECHLESS),
     "PeepholeLSTMCell": LayerType(  # extends TF 1's cell to the last: tf115_peephole, tf26_peephole
         LSTMCellConfig, _stepped, _peephole_variables, cells=partial(lstm_cell, gate="hard_sigmoid")
     ),
-    "GRUCell": LayerType(GRUCellConfig, _stepped, variables("GRU"), cells=gru_cell, unwritten=SPEECHLESS),
+    "GRUCell": LayerType(GRUCellConfig, _stepped, variables(GRUCell), cells=gru_cell, unwritten=SPEECHLESS),
     "SimpleRNNCell": LayerType(
-        LSTMCellConfig, _stepped, variables("SimpleRNN"), cells=simple_cell, unwritten=SPEECHLESS
+        LSTMCellConfig, _stepped, variables(SimpleRNNCell), cells=simple_cell, unwritten=SPEECHLESS
     ),
     "StackedRNNCells": LayerType(
         StackedConfig, _stepped, children=lambda c, e: {f"cells/{k}": cell for k, cell in enumerate(c.cells)},

@@ -11,6 +11,7 @@ from converter.keras.layers.recurrent import recurrent
 from converter.keras.schema import DataFormat, Ints, Positive
 from converter.keras.shared.keras1 import CELL, WINDOW
 from converter.keras.shared.recurrent_config import GatedConfig
+from converter.model.layers import ConvLSTMCell
 
 
 class ConvLSTMConfig(GatedConfig, frozen=True, kw_only=True):
@@ -31,7 +32,7 @@ NOT_WRITTEN = "of Keras 1: with subsample 1, as it does not write others"
 
 TYPES: dict[str, LayerType] = {
     f"ConvLSTM{rank}D": LayerType(
-        ConvLSTMConfig, recurrent, variables("ConvLSTM"), masking="own", cells=partial(conv_cell, rank=rank),
+        ConvLSTMConfig, recurrent, variables(ConvLSTMCell), masking="own", cells=partial(conv_cell, rank=rank),
         input_rank=rank + 3, variables_under=("cell",), keras1=Keras1(WINDOW | CELL), note=note,
     )
     for rank, note in ((1, ""), (2, NOT_WRITTEN), (3, ""))

@@ -15,13 +15,13 @@ from converter.keras.eras.switches import Era
 from converter.keras.layer_type import Keras1, LayerType
 from converter.keras.layers.cells import cells_of, gru_cell, lstm_cell, simple_cell, variables
 from converter.keras.schema import Config
+from converter.keras.shared.cell_runs import CellRun, mask_of_steps, run_cells, state_names, state_shapes
 from converter.keras.shared.keras1 import CELL
-from converter.keras.shared.passes import Pass, mask_of_steps, run_pass, state_names, state_shapes
 from converter.keras.shared.recurrent_config import GRUConfig, LSTMConfig, RNNConfig
 from converter.keras.spec import Bound, Call, LayerSpec, flatten
 from converter.model import Array, Shape, Value
 from converter.model.activations import SIGMOID, TANH
-from converter.model.layers import Cell, ConvLSTMCell, MaskedOutput
+from converter.model.layers import Cell, ConvLSTMCell, GRUCell, LSTMCell, MaskedOutput, SimpleRNNCell
 
 
 def _cell_of_rnn(config: RNNConfig, era: Any) -> dict[str, dict[str, Any]]:
@@ -189,7 +189,7 @@ def in_cell_order(call: Call, cells: Sequence[Cell], states: list[Value]) -> lis
     if len(cells) < 2 or not call.era.switch("stacked_states_last_first"):
         return states
     groups, start = [], 0
-    sizes = [len(state_names(c)) for c in cells]
+    sizes = [c.states for c in cells]
     for size in reversed(sizes):
         groups.append(states[start : start + size])
         start += size
@@ -202,8 +202,8 @@ def in_caller_order(call: Call, cells: Sequence[Cell], states: list[Value]) -> l
         return states
     groups, start = [], 0
     for cell in cells:
-        groups.append(states[start : start + len(state_names(cell))])
-        start += len(state_names(cell))
+        groups.append(states[start : start + cell.states])
+        start += cell.states
     return [s for group in reversed(groups) for s in group]
 
 
@@ -215,9 +215,9 @@ def recurrent(call: Call) -> tuple[Tensor, ...]:
     cells = cells_of(call.spec, call.bound, call.era, call.dtype, features(x, call.spec))
     mask = mask_of_steps(call, given.mask, x.shape, cells)
     states = initial_states(call, cells, given.states, config, x.shape)
-    one = Pass(cells, config, config.go_backwards, False, config.return_sequences,
-               masked_output(call, call.spec, config.zero_output_for_mask, cells))  # fmt: skip
-    y, finals = run_pass(call, one, x.value, mask, states)
+    zeroes = masked_output(call, call.spec, config.zero_output_for_mask, cells)
+    run = CellRun(cells, config, config.go_backwards, False, config.return_sequences, zeroes)
+    y, finals = run_cells(call, run, x.value, mask, states)
     if config.stateful:
         call.graph.carried(call.path, states, finals)
     output = Tensor(y, given.carried_mask if config.return_sequences else None)
@@ -229,7 +229,7 @@ def _cells_of_rnn(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features:
     return cells_of(spec.children["cell"], bound.children["cell"], era, dtype, features)
 
 
-def _layer(config: type[Config], kind: str, cells: Callable[..., tuple[Cell, ...]], *aliases: str) -> LayerType:
+def _layer(config: type[Config], kind: type[Cell], cells: Callable[..., tuple[Cell, ...]], *aliases: str) -> LayerType:
     return LayerType(
         config, recurrent, variables(kind), masking="own", cells=cells, input_rank=3, variables_under=("cell",),
         aliases=aliases, keras1=Keras1(CELL),
@@ -237,11 +237,11 @@ def _layer(config: type[Config], kind: str, cells: Callable[..., tuple[Cell, ...
 
 
 TYPES: dict[str, LayerType] = {
-    "LSTM": _layer(LSTMConfig, "LSTM", lstm_cell, "UnifiedLSTM", "LSTMV1", "LSTMV2"),
-    "GRU": _layer(GRUConfig, "GRU", gru_cell, "UnifiedGRU", "GRUV1", "GRUV2"),
-    "SimpleRNN": _layer(LSTMConfig, "SimpleRNN", simple_cell),
-    "CuDNNLSTM": _layer(LSTMConfig, "LSTM", partial(lstm_cell, gate="sigmoid")),
-    "CuDNNGRU": _layer(GRUConfig, "GRU", partial(gru_cell, cudnn=True)),
+    "LSTM": _layer(LSTMConfig, LSTMCell, lstm_cell, "UnifiedLSTM", "LSTMV1", "LSTMV2"),
+    "GRU": _layer(GRUConfig, GRUCell, gru_cell, "UnifiedGRU", "GRUV1", "GRUV2"),
+    "SimpleRNN": _layer(LSTMConfig, SimpleRNNCell, simple_cell),
+    "CuDNNLSTM": _layer(LSTMConfig, LSTMCell, partial(lstm_cell, gate="sigmoid")),
+    "CuDNNGRU": _layer(GRUConfig, GRUCell, partial(gru_cell, cudnn=True)),
     "RNN": LayerType(
         RNNConfig, recurrent, children=_cell_of_rnn, masking="own", cells=_cells_of_rnn, input_rank=3
     ),

@@ -8,7 +8,7 @@ from converter.errors import InvalidModel
 from converter.keras.building.graph import Tensor
 from converter.keras.layers.cells import cells_of
 from converter.keras.layers.recurrent import check_state, given_states, in_caller_order, in_cell_order
-from converter.keras.shared.passes import Pass, run_pass, state_shapes
+from converter.keras.shared.cell_runs import CellRun, run_cells, state_shapes
 from converter.keras.spec import Call, flatten
 
 
@@ -42,5 +42,5 @@ def step(call: Call) -> tuple[Tensor, ...]:
     ordered = in_cell_order(call, cells, states)
     for state, shape in zip(ordered, shapes, strict=True):
         check_state(state.shape, shape)
-    y, finals = run_pass(call, Pass(cells, options, False, False, False, "previous"), x.value, None, ordered)
+    y, finals = run_cells(call, CellRun(cells, options, False, False, False, "previous"), x.value, None, ordered)
     return (Tensor(y), *(Tensor(state) for state in in_caller_order(call, cells, finals)))

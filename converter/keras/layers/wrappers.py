@@ -12,8 +12,8 @@ from converter.keras.layer_type import LayerType
 from converter.keras.layers.cells import cells_of
 from converter.keras.layers.recurrent import arguments, features, in_caller_order, initial_states, masked_output
 from converter.keras.schema import Config
+from converter.keras.shared.cell_runs import CellRun, mask_of_steps, run_cells, state_names, state_shapes
 from converter.keras.shared.masks import call_mask, carried_mask
-from converter.keras.shared.passes import Pass, mask_of_steps, run_pass, state_names, state_shapes
 from converter.keras.spec import Bound, Call, LayerSpec, flatten
 from converter.model import Shape, Value, layers
 from converter.model.layers import Cell, ConvLSTMCell, Direction, MaskedOutput, Recurrent
@@ -61,8 +61,8 @@ def _bidirectional(call: Call) -> tuple[Tensor, ...]:
     cells = [cells_of(spec, bound, call.era, dtype, features(given.x, spec)) for spec, bound in sides]
     steps_mask = mask_of_steps(call, given.mask, x.shape, [c[0] for c in cells])
     states = _states(call, cells, given.states, configs, x.shape)
-    passes = [
-        Pass(
+    runs = [
+        CellRun(
             cells[k],
             configs[k],
             configs[k].go_backwards,
@@ -73,10 +73,10 @@ def _bidirectional(call: Call) -> tuple[Tensor, ...]:
         for k in range(2)
     ]
     merge = call.config.merge_mode
-    if fits_one_node(passes, steps_mask, merge):
-        ys, finals = _one_node(call, passes, x, steps_mask, states, merge)
+    if fits_one_node(runs, steps_mask, merge):
+        ys, finals = _one_node(call, runs, x, steps_mask, states, merge)
     else:
-        ys, finals = _two_runs(call, passes, x, steps_mask, states, merge)
+        ys, finals = _two_runs(call, runs, x, steps_mask, states, merge)
     if forward.stateful:
         call.graph.carried(call.path, [s for side in states for s in side], [s for side in finals for s in side])
     mask = given.carried_mask if forward.return_sequences else None
@@ -86,16 +86,16 @@ def _bidirectional(call: Call) -> tuple[Tensor, ...]:
     return tuple(outputs)
 
 
-def fits_one_node(passes: list[Pass], mask: Value | None, merge: str | None) -> bool:
+def fits_one_node(runs: list[CellRun], mask: Value | None, merge: str | None) -> bool:
     """Whether both sides are one cell each, of equal rules and of units that merge."""
-    cells = [cell for one in passes for cell in one.cells]
+    cells = [cell for one in runs for cell in one.cells]
     if len(cells) != 2 or any(isinstance(cell, ConvLSTMCell) for cell in cells):
         return False
-    if mask is not None and any(one.misplaces_zeros for one in passes):
+    if mask is not None and any(one.misplaces_zeros for one in runs):
         return False
     units = [getattr(cell, "units", 0) for cell in cells]
     mergeable = merge in {"concat", None} or units[0] == units[1]
-    return mergeable and passes[0].masked_output == passes[1].masked_output
+    return mergeable and runs[0].masked_output == runs[1].masked_output
 
 
 def _states(call: Call, cells: list[Any], given: tuple[Value, ...], configs: list[Any], x: Shape) -> list[list[Value]]:
@@ -106,7 +106,7 @@ def _states(call: Call, cells: list[Any], given: tuple[Value, ...], configs: lis
     """
     if configs[0].stateful and not given:
         return _carry_both(call, cells, x, configs)
-    forward, backward = (sum(len(state_names(cell)) for cell in stack) for stack in cells)
+    forward, backward = (sum(cell.states for cell in stack) for stack in cells)
     if given and forward != backward:
         raise Unsupported("initial states for two sides of which one has more states than the other")
     parts = (given[:forward], given[forward:])
@@ -124,7 +124,7 @@ def _carry_both(call: Call, cells: list[Any], x: Shape, configs: list[Any]) -> l
             shapes += state_shapes(cell, x, config)
     flow = call.era.switch("states_flow_between_calls")
     values = list(call.graph.carry(call.path, suffixes, shapes, call.dtype, flow))
-    split = sum(len(state_names(c)) for c in cells[0])
+    split = sum(c.states for c in cells[0])
     return [values[:split], values[split:]]
 
 
@@ -144,21 +144,21 @@ Runs = tuple[list[Value], list[list[Value]]]
 
 
 def _one_node(
-    call: Call, passes: list[Pass], x: Value, mask: Value | None, states: list[list[Value]], merge: Any
+    call: Call, runs: list[CellRun], x: Value, mask: Value | None, states: list[list[Value]], merge: Any
 ) -> Runs:
     """Both directions as one bidirectional node."""
-    one = passes[0]
-    directions = tuple(Direction(p.cells[0], p.reverse_input, p.reverse_output) for p in passes)
-    units = [p.cells[0].units for p in passes]  # type: ignore[union-attr]
-    states_of = [state_shapes(p.cells[0], x.shape, p.config) for p in passes]
+    one = runs[0]
+    directions = tuple(Direction(run.cells[0], run.reverse_input, run.reverse_output) for run in runs)
+    units = [run.cells[0].units for run in runs]  # type: ignore[union-attr]
+    states_of = [state_shapes(run.cells[0], x.shape, run.config) for run in runs]
     wide = {"concat": [sum(units)], None: units}.get(merge, [units[0]])
     lead = x.shape[:2] if one.return_sequences else states_of[0][0][:1]
     outputs = [((*lead, n), x.dtype) for n in wide]
     outputs += [(s, x.dtype) for shapes in states_of for s in shapes]
-    count = len(state_names(one.cells[0]))
+    count = one.cells[0].states
     given: list[Value | None] = []
-    for side, p in zip(states, passes, strict=True):
-        given += side or [None] * len(state_names(p.cells[0]))
+    for side, run in zip(states, runs, strict=True):
+        given += side or [None] * run.cells[0].states
     layer = Recurrent(directions, merge, one.return_sequences, one.masked_output, one.config.time_major)
     values = call.graph.emit(layer, [x, mask, *given], outputs, call.path)
     ys, after = list(values[: len(wide)]), list(values[len(wide) :])
@@ -166,11 +166,11 @@ def _one_node(
 
 
 def _two_runs(
-    call: Call, passes: list[Pass], x: Value, mask: Value | None, states: list[list[Value]], merge: Any
+    call: Call, runs: list[CellRun], x: Value, mask: Value | None, states: list[list[Value]], merge: Any
 ) -> Runs:
     """Stacked cells on a side, or ConvLSTMs: each side by itself, merged by operators (Keras joins the last axis)."""
-    runs = [run_pass(call, p, x, mask, side) for p, side in zip(passes, states, strict=True)]
-    ys, finals = [y for y, _ in runs], [after for _, after in runs]
+    made = [run_cells(call, run, x, mask, side) for run, side in zip(runs, states, strict=True)]
+    ys, finals = [y for y, _ in made], [after for _, after in made]
     ops = call.ops
     if merge == "concat":
         return [ops.concatenate(ys, -1)], finals

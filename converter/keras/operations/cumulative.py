@@ -7,7 +7,7 @@ from typing import Any
 
 from converter.errors import Unsupported
 from converter.keras.building.ops import Ops
-from converter.keras.operations.math import nan_to_number
+from converter.keras.operations.arithmetic import nan_to_number
 from converter.keras.operations.values import Operand, axis_in, flattened, tensor
 from converter.keras.shared.windows import replaced
 from converter.model import Value, layers

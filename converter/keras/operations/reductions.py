@@ -9,7 +9,7 @@ import numpy as np
 
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.building.ops import FLOATS, Ops
-from converter.keras.operations.math import INF, NAN, negative_zero
+from converter.keras.operations.arithmetic import INF, NAN, negative_zero
 from converter.keras.operations.values import (
     Keras3Ops,
     Operand,

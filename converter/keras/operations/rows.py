@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from math import pi
 from typing import NamedTuple
 
-from converter.keras.operations import functions as f
-from converter.keras.operations import math as m
-from converter.keras.operations import reductions as r
-from converter.keras.operations import shapes as s
+from converter.keras.operations import arithmetic, functions, reductions, shapes
 
 
 class Op(NamedTuple):
@@ -18,44 +15,111 @@ class Op(NamedTuple):
     `fixed` are arguments that only this value is supported for.
     """
 
-    function: f.Function
+    function: functions.Function
     names: str = "x"
     fixed: Mapping[str, object] = {}
 
 
 # By the names of Keras 3's classes.
-BINARY: Mapping[str, f.Function] = {
-    "Add": f.binary("add"), "Subtract": f.binary("subtract"), "Multiply": f.binary("multiply"), "Divide": f.divide,
-    "TrueDivide": f.divide, "DivideNoNan": f.divide_no_nan, "FloorDivide": f.binary("floor_divide"),
-    "Power": f.binary("power"), "Mod": m.modulo, "Maximum": f.binary("maximum"), "Minimum": f.binary("minimum"),
-    "Equal": f.compared("equal"), "NotEqual": f.compared("not_equal"), "Less": f.compared("less"),
-    "LessEqual": f.compared("less_equal"), "Greater": f.compared("greater"),
-    "GreaterEqual": f.compared("greater_equal"),
-    "LogicalAnd": f.logical("and"), "LogicalOr": f.logical("or"), "LogicalXor": f.logical("xor"),
-    "Arctan2": m.arctan2, "Fmax": m.nan_aside("maximum"), "Fmin": m.nan_aside("minimum"), "Fmod": m.remainder,
-    "Heaviside": m.heaviside, "Hypot": m.hypotenuse, "Logaddexp": m.log_add(), "Logaddexp2": m.log_add(2.0),
-}  # fmt: skip
-UNARY: Mapping[str, f.Function] = {
-    "Absolute": m.absolute, "Abs": m.absolute, "Negative": f.unary("negative"), "Exp": f.unary("exp"),
-    "Log": f.unary("log"), "Sqrt": f.unary("sqrt"), "Rsqrt": f.unary("rsqrt"), "Square": m.square,
-    "Sin": f.unary("sin"), "Cos": f.unary("cos"), "Tan": f.unary("tan"), "Sign": f.unary("sign"),
-    "Floor": f.unary("floor"), "Ceil": f.unary("ceil"), "Reciprocal": f.unary("reciprocal"), "Erf": f.unary("erf"),
-    "Sinh": f.unary("sinh"), "Cosh": f.unary("cosh"), "Arcsin": f.unary("arcsin"), "Arccos": f.unary("arccos"),
-    "Arctan": f.unary("arctan"), "Arcsinh": f.unary("arcsinh"), "Arccosh": f.unary("arccosh"),
-    "Arctanh": f.unary("arctanh"), "Expm1": f.unary("expm1"), "Log1p": f.unary("log1p"), "Log10": m.logarithm(10),
-    "Log2": m.logarithm(2), "Exp2": m.exp2, "Cbrt": m.cube_root, "Deg2rad": m.scaled(math.pi / 180),
-    "Rad2deg": m.scaled(180 / math.pi), "Sinc": m.sinc, "Trunc": m.truncate, "Signbit": m.sign_bit,
-    "Isnan": f.unary("isnan"), "Isinf": m.infinite(), "Isposinf": m.infinite(1), "Isneginf": m.infinite(-1),
-    "Isfinite": m.finite, "LogicalNot": f.logical_not, "Copy": s.copy, "StopGradient": s.copy,
-    "Tanh": f.activation("tanh"), "Sigmoid": f.activation("sigmoid"), "Relu": f.relu, "Silu": f.activation("silu"),
-    "Relu6": f.activation("relu", 0.0, 6.0, 0.0), "Softplus": f.activation("softplus"),
-    "Softsign": f.activation("softsign"), "Selu": f.activation("selu"), "LogSigmoid": f.activation("log_sigmoid"),
-    "HardSigmoid": f.activation("hard_sigmoid", 1 / 6, 0.5), "HardSilu": f.activation("hard_silu"),
-    "HardTanh": f.activation("hard_tanh"), "TanhShrink": f.activation("tanh_shrink"),
-    "SparsePlus": f.activation("sparse_plus"), "SparseSigmoid": f.activation("hard_sigmoid", 0.5, 0.5),
-}  # fmt: skip
-REDUCTIONS: Mapping[str, f.Function] = {
-    "Mean": r.reduction("mean"), "Sum": r.reduction("sum"), "Prod": r.reduction("prod"), "Any": r.reduction("any"),
-    "All": r.reduction("all"), "Max": r.reduction("max"), "Min": r.reduction("min"), "Var": r.variance,
-    "Std": r.deviation, "Logsumexp": r.reduction("logsumexp"),
-}  # fmt: skip
+BINARY: Mapping[str, functions.Function] = {
+    "Add": functions.binary("add"),
+    "Subtract": functions.binary("subtract"),
+    "Multiply": functions.binary("multiply"),
+    "Divide": functions.divide,
+    "TrueDivide": functions.divide,
+    "DivideNoNan": functions.divide_no_nan,
+    "FloorDivide": functions.binary("floor_divide"),
+    "Power": functions.binary("power"),
+    "Mod": arithmetic.modulo,
+    "Maximum": functions.binary("maximum"),
+    "Minimum": functions.binary("minimum"),
+    "Equal": functions.compared("equal"),
+    "NotEqual": functions.compared("not_equal"),
+    "Less": functions.compared("less"),
+    "LessEqual": functions.compared("less_equal"),
+    "Greater": functions.compared("greater"),
+    "GreaterEqual": functions.compared("greater_equal"),
+    "LogicalAnd": functions.logical("and"),
+    "LogicalOr": functions.logical("or"),
+    "LogicalXor": functions.logical("xor"),
+    "Arctan2": arithmetic.arctan2,
+    "Fmax": arithmetic.nan_aside("maximum"),
+    "Fmin": arithmetic.nan_aside("minimum"),
+    "Fmod": arithmetic.remainder,
+    "Heaviside": arithmetic.heaviside,
+    "Hypot": arithmetic.hypotenuse,
+    "Logaddexp": arithmetic.log_add(),
+    "Logaddexp2": arithmetic.log_add(2.0),
+}
+UNARY: Mapping[str, functions.Function] = {
+    "Absolute": arithmetic.absolute,
+    "Abs": arithmetic.absolute,
+    "Negative": functions.unary("negative"),
+    "Exp": functions.unary("exp"),
+    "Log": functions.unary("log"),
+    "Sqrt": functions.unary("sqrt"),
+    "Rsqrt": functions.unary("rsqrt"),
+    "Square": arithmetic.square,
+    "Sin": functions.unary("sin"),
+    "Cos": functions.unary("cos"),
+    "Tan": functions.unary("tan"),
+    "Sign": functions.unary("sign"),
+    "Floor": functions.unary("floor"),
+    "Ceil": functions.unary("ceil"),
+    "Reciprocal": functions.unary("reciprocal"),
+    "Erf": functions.unary("erf"),
+    "Sinh": functions.unary("sinh"),
+    "Cosh": functions.unary("cosh"),
+    "Arcsin": functions.unary("arcsin"),
+    "Arccos": functions.unary("arccos"),
+    "Arctan": functions.unary("arctan"),
+    "Arcsinh": functions.unary("arcsinh"),
+    "Arccosh": functions.unary("arccosh"),
+    "Arctanh": functions.unary("arctanh"),
+    "Expm1": functions.unary("expm1"),
+    "Log1p": functions.unary("log1p"),
+    "Log10": arithmetic.logarithm(10),
+    "Log2": arithmetic.logarithm(2),
+    "Exp2": arithmetic.exp2,
+    "Cbrt": arithmetic.cube_root,
+    "Deg2rad": arithmetic.scaled(pi / 180),
+    "Rad2deg": arithmetic.scaled(180 / pi),
+    "Sinc": arithmetic.sinc,
+    "Trunc": arithmetic.truncate,
+    "Signbit": arithmetic.sign_bit,
+    "Isnan": functions.unary("isnan"),
+    "Isinf": arithmetic.infinite(),
+    "Isposinf": arithmetic.infinite(1),
+    "Isneginf": arithmetic.infinite(-1),
+    "Isfinite": arithmetic.finite,
+    "LogicalNot": functions.logical_not,
+    "Copy": shapes.copy,
+    "StopGradient": shapes.copy,
+    "Tanh": functions.activation("tanh"),
+    "Sigmoid": functions.activation("sigmoid"),
+    "Relu": functions.relu,
+    "Silu": functions.activation("silu"),
+    "Relu6": functions.activation("relu", 0.0, 6.0, 0.0),
+    "Softplus": functions.activation("softplus"),
+    "Softsign": functions.activation("softsign"),
+    "Selu": functions.activation("selu"),
+    "LogSigmoid": functions.activation("log_sigmoid"),
+    "HardSigmoid": functions.activation("hard_sigmoid", 1 / 6, 0.5),
+    "HardSilu": functions.activation("hard_silu"),
+    "HardTanh": functions.activation("hard_tanh"),
+    "TanhShrink": functions.activation("tanh_shrink"),
+    "SparsePlus": functions.activation("sparse_plus"),
+    "SparseSigmoid": functions.activation("hard_sigmoid", 0.5, 0.5),
+}
+REDUCTIONS: Mapping[str, functions.Function] = {
+    "Mean": reductions.reduction("mean"),
+    "Sum": reductions.reduction("sum"),
+    "Prod": reductions.reduction("prod"),
+    "Any": reductions.reduction("any"),
+    "All": reductions.reduction("all"),
+    "Max": reductions.reduction("max"),
+    "Min": reductions.reduction("min"),
+    "Var": reductions.variance,
+    "Std": reductions.deviation,
+    "Logsumexp": reductions.reduction("logsumexp"),
+}

@@ -11,8 +11,8 @@ import numpy as np
 
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.building.ops import Ops
+from converter.keras.operations.arithmetic import NAN
 from converter.keras.operations.indexing import take
-from converter.keras.operations.math import NAN
 from converter.keras.operations.reductions import axes_of
 from converter.keras.operations.shapes import move_axes
 from converter.keras.operations.values import (
