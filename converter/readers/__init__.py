@@ -162,6 +162,8 @@ def _by_graph(path: Path, signature: str, why: Unsupported | None = None) -> Mod
     except Unsupported as neither:
         if why is None or isinstance(why, NoConfiguration):
             raise
+        if neither.what == why.what:
+            raise why from None
         raise type(why)(
             f"{why.what}; nor by its function graph: {neither}", where=why.where, hint=why.hint
         ) from neither

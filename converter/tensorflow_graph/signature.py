@@ -16,6 +16,7 @@ from converter.model import Shape
 from converter.tensorflow_graph.definitions import Body, Library, Ref, Step, Steps, dtype_name, shape
 from converter.tensorflow_graph.frames import without_frames
 from converter.tensorflow_graph.running import CALLS
+from converter.tensorflow_graph.walking import MAX_DEPTH
 
 DEFAULT = "serving_default"
 
@@ -126,7 +127,7 @@ def _in_order(
     """Inputs by the arguments, outputs by the results of the innermost call that all of them go through."""
     read = {port.ref: port for port in inputs}
     made = dict(enumerate(outputs))  # result of the body -> what it is
-    while True:
+    for _ in range(MAX_DEPTH):
         step = _call_of_all(body, tuple(body.results[k] for k in made))
         if step is None:
             break
