@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from converter.errors import ConversionError, InvalidModel
+from converter.errors import ConversionError, InvalidModel, clean
 from converter.formats.archive import sha256
 from converter.formats.tensor_bundle import Bundle, open_bundle
 from converter.model import Model, Provenance, Weight
@@ -36,9 +36,9 @@ def load(path: Path, signature: str = "") -> Model:
     try:
         graph = serving_graph(folder)
         entry = entry_of(graph, signature)
-        version = graph.meta_info_def.tensorflow_version
+        version = clean(graph.meta_info_def.tensorflow_version, 20)
         source = Provenance(
-            str(path), f"function graph of a SavedModel of TensorFlow {version}", era=f"TensorFlow {version}",
+            str(path), _format(graph, entry), era=f"TensorFlow {version}",
             backend="tensorflow", sha256=sha256(*files_of(folder)),
         )  # fmt: skip
         return recover(entry, dict(_variables(folder, graph, entry)), source)
@@ -46,6 +46,15 @@ def load(path: Path, signature: str = "") -> Model:
         raise error.at(path.name) from error
     except OSError as error:
         raise InvalidModel(f"cannot be read: {error.strerror or error}", where=path.name) from error
+
+
+def _format(graph: Any, entry: Entry) -> str:
+    """What was read, with the signatures that there are."""
+    offered = sorted(one.key for one in graph.signature_def if not one.key.startswith("__"))
+    others = [clean(name, 40) for name in offered if name != entry.name][:8]
+    kind = f"function graph of a SavedModel of TensorFlow {clean(graph.meta_info_def.tensorflow_version, 20)}"
+    chosen = f"{kind}, signature {clean(entry.name, 40)}"
+    return f"{chosen} (others: {', '.join(others)})" if others else chosen
 
 
 def _variables(folder: Path, graph: Any, entry: Entry) -> Iterator[tuple[str, Weight]]:

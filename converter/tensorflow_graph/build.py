@@ -17,6 +17,7 @@ from converter.tensorflow_graph.values import Resource, Stored, as_array
 from converter.tensorflow_graph.walking import Walk
 
 STATE_NAMES = ("h", "c")
+MAX_RUN = 20_000_000  # steps of a run, those of loops included
 
 
 def recover(entry: Entry, variables: Mapping[str, Weight], source: Provenance) -> Model:
@@ -90,7 +91,7 @@ def run_graph(
         for name, w in variables.items()
     }
     feed = {port.ref[0]: np.asarray(inputs[clean(port.name, 100)]) for port in entry.inputs}
-    return [np.asarray(made) for made in Walk(Running(entry.library, held, feed)).call(entry.body, [])]
+    return [np.asarray(made) for made in Walk(Running(entry.library, held, feed), MAX_RUN).call(entry.body, [])]
 
 
 def _output_names(entry: Entry) -> tuple[str, ...]:

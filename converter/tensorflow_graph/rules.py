@@ -11,6 +11,7 @@ from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.operations import functions, nn
 from converter.keras.operations import shapes as moving
 from converter.model import Value, Weight, constant, layers
+from converter.tensorflow_graph import rules_complex as spectra
 from converter.tensorflow_graph import rules_filling as filling
 from converter.tensorflow_graph import rules_lists as lists
 from converter.tensorflow_graph import rules_shapes as shapes
@@ -212,5 +213,5 @@ RULES: Mapping[str, Callable[..., Any]] = {
     "Transpose": shapes.transpose, "ReverseV2": shapes.reverse, "StridedSlice": filling.strided_slice,
     "ExpandDims": shapes.expand_dims, "Squeeze": shapes.squeeze, "Fill": filling.fill, "ZerosLike": filling.like(0.0),
     "OnesLike": filling.like(1.0), "Tile": filling.tile, "BroadcastTo": filling.broadcast_to, "Range": filling.numbers,
-    "Cast": filling.cast, **lists.RULES,
+    "Cast": filling.cast, **lists.RULES, **spectra.RULES,
 }  # fmt: skip

@@ -13,6 +13,7 @@ from converter.keras.operations.sizes import Size
 from converter.model import Value, layers
 from converter.tensorflow_graph.definitions import Step
 from converter.tensorflow_graph.kernels import run_kernel
+from converter.tensorflow_graph.rules_complex import from_real
 from converter.tensorflow_graph.sizes import Axis, Dim, Dims
 from converter.tensorflow_graph.translating import Translating
 from converter.tensorflow_graph.values import Stored, as_array, integers_of
@@ -179,6 +180,8 @@ def cast(t: Translating, step: Step, x: Any) -> Any:
         return Dims(x.array, target)
     if isinstance(x, np.ndarray | np.generic):
         return run_kernel("Cast", step.attributes, [x])[0]
+    if target == "complex64":
+        return from_real(t, step, x)
     value = t.value(step, x)
     made = t.ops(step).cast(value, target)
     return _same_number(t, value, made)

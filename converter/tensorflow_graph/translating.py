@@ -61,11 +61,14 @@ class Translating:
         """The outputs of one step."""
         from converter.tensorflow_graph.loops import translate_loop
         from converter.tensorflow_graph.rules import RULES
+        from converter.tensorflow_graph.rules_complex import Complex, on_complex
 
         if step.op in CALLS:
             return walk.call(body_of(step, self.library), inputs)
         if step.op in LOOPS:
             return translate_loop(self, step, inputs)
+        if any(isinstance(x, Complex) for x in inputs):
+            return [on_complex(self, step, inputs, lambda parts: self.step(step, parts, walk))]
         rule: Callable[..., Any] | None = RULES.get(step.op)
         made = self._folded(step, inputs) if rule is None else rule(self, step, *inputs)
         if made is None:

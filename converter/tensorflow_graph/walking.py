@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 from converter.errors import ConversionError, InvalidModel, Unsupported, clean
 from converter.tensorflow_graph.definitions import Body, Ref, Step
 
 MAX_DEPTH = 100  # of calls
-MAX_STEPS = 1_000_000  # of one evaluation, calls included
+MAX_STEPS = 200_000  # of one translation, calls included
 # Operators with an effect: they run though nobody reads what they make.
 EFFECTS = frozenset({
     "AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp", "Assign", "AssignAdd", "AssignSub",
@@ -71,6 +72,7 @@ class Walk:
         return made[ref[1]]
 
 
+@lru_cache(maxsize=512)
 def ordered(body: Body) -> list[Step]:
     """The steps that the results and the effects need, each after those it reads or must follow.
 
