@@ -10,6 +10,8 @@ from converter.errors import Unsupported
 from converter.formats.onnx_tensor import DTYPES, weight
 from converter.model import Shape, constant, layers
 from converter.model.activations import NAMES, Activation
+from converter.readers.onnx.general import RULES as GENERAL
+from converter.readers.onnx.general import matmul
 from converter.readers.onnx.recurrent import recurrent
 from converter.readers.onnx.shapes import RULES as SHAPES
 from converter.readers.onnx.shapes import reshaped
@@ -69,7 +71,7 @@ def _fill(builder: Builder, call: Call) -> list[Tensor]:
 def _matmul(builder: Builder, call: Call) -> list[Tensor]:
     kernel = call.tensor(1)
     if not isinstance(kernel, Const) or len(kernel.weight.shape) != 2:
-        raise Unsupported("MatMul of two computed tensors")
+        return matmul(builder, call)
     x = plain(builder, call, flat=True)
     return [on(builder, call, x, layers.Dense(kernel.weight, None), (*x.value.shape[:-1], kernel.weight.shape[1]))]
 
@@ -149,6 +151,7 @@ def _softmax(name: str) -> Rule:
 
 
 RULES: Mapping[str, Rule] = {
+    **GENERAL,
     **SHAPES,
     "Identity": _identity, "Dropout": _identity, "Constant": _constant, "Cast": _cast, "ConstantOfShape": _fill,
     "Expand": _fill, "LSTM": recurrent, "GRU": recurrent, "RNN": recurrent, "MatMul": _matmul, "Gemm": _gemm,

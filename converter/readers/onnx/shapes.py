@@ -9,6 +9,7 @@ import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
 from converter.model import Value, constant, layers
+from converter.readers.onnx.general import elementwise
 from converter.readers.onnx.values import (
     Builder,
     Call,
@@ -52,7 +53,7 @@ def _max(builder: Builder, call: Call) -> list[Tensor]:
     tensor, other = call.tensor(0), call.tensor(1)
     if isinstance(tensor, Dims) and isinstance(other, Const) and other.weight.size == 1 and other.array.item() == 1:
         return [tensor]
-    raise Unsupported("Max of anything but sizes and 1")
+    return elementwise("maximum")(builder, call)
 
 
 def _transpose(builder: Builder, call: Call) -> list[Tensor]:
@@ -73,9 +74,7 @@ def _transpose(builder: Builder, call: Call) -> list[Tensor]:
         return [x]
     if rank == 3 and axes == (1, 0, 2):
         return [Val(x.value, not x.swapped)]
-    value = builder.value(x, call.name)
-    shape = tuple(value.shape[axis] for axis in axes)
-    return [Val(builder.node(call.name, layers.Transpose(axes), (value,), shape)[0])]
+    return [Val(builder.transposed(builder.value(x, call.name), axes, call.name))]
 
 
 def _joined(builder: Builder, call: Call, ys: tuple[Value, ...], swapped: bool) -> Val:

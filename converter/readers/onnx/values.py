@@ -174,6 +174,16 @@ class Builder:
         self.nodes.append(Node(name, layer, inputs, outputs, name))
         return outputs
 
+    def transposed(self, x: Value, axes: tuple[int, ...], name: str) -> Value:
+        """x with its axes in another order; two orders that undo each other vanish."""
+        made = next((node for node in reversed(self.nodes) if node.outputs[0].name == x.name), None)
+        if made is not None and isinstance(made.layer, layers.Transpose) and made.inputs[0] is not None:
+            before = made.layer.axes
+            if tuple(before[axis] for axis in axes) == tuple(range(len(axes))):
+                return made.inputs[0]
+        shape = tuple(x.shape[axis] for axis in axes)
+        return self.node(name, layers.Transpose(axes), (x,), shape)[0]
+
     def value(self, tensor: Tensor, name: str) -> Value:
         """A neutral value with the axes as ONNX sees them.
 
@@ -188,7 +198,7 @@ class Builder:
             if not tensor.swapped:
                 return tensor.value
             axes = (1, 0, *range(2, len(tensor.value.shape)))
-            return self.node(f"{name}/transpose", layers.Transpose(axes), (tensor.value,), tensor.shape)[0]
+            return self.transposed(tensor.value, axes, f"{name}/transpose")
         if isinstance(tensor, Const):
             weight = tensor.weight
             return self.node(f"{name}/constant", layers.Constant(weight), (), weight.shape, dtype=weight.dtype)[0]
