@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,12 +12,26 @@ from converter.model import LayerInfo, Model, Node, Shape
 from converter.model.layers import Cell, ConvLSTMCell, GRUCell, LSTMCell, Recurrent, SimpleRNNCell
 
 # How the gates of each cell stand in the neutral model, whatever the file has.
-GATES = {
+GATES: dict[type, str] = {
     LSTMCell: "gates i, f, c, o; kernel [input, 4·units]",
     GRUCell: "gates z, r, h; kernel [input, 3·units]",
     SimpleRNNCell: "kernel [input, units]",
     ConvLSTMCell: "gates i, f, c, o; kernel [*window, input, 4·filters]",
 }
+# How they stand in files of others, by the beginning of what such a file is called; their layers have two biases.
+FOREIGN: dict[str, dict[type, str]] = {
+    "ONNX": {
+        LSTMCell: "gates i, o, f, c; W [directions, 4·units, input], R [directions, 4·units, units], B of two biases",
+        GRUCell: "gates z, r, h; W [directions, 3·units, input], R [directions, 3·units, units], B of two biases",
+        SimpleRNNCell: "W [directions, units, input], R [directions, units, units], B of two biases",
+    },
+    "PyTorch": {
+        LSTMCell: "gates i, f, g, o; weight_ih [4·units, input], weight_hh [4·units, units], two biases",
+        GRUCell: "gates r, z, n; weight_ih [3·units, input], weight_hh [3·units, units], two biases",
+        SimpleRNNCell: "weight_ih [units, input], weight_hh [units, units], two biases",
+    },
+}
+FOREIGN["safetensors"] = FOREIGN["PyTorch"]
 GATE_COUNT = {LSTMCell: 4, GRUCell: 3, SimpleRNNCell: 1}
 
 
@@ -87,7 +102,8 @@ def inspection_of(model: Model) -> Inspection:
     for node in model.nodes:
         nodes.setdefault(node.keras_layer, []).append(node)
     inputs = {value.name for value in model.inputs}
-    layers = tuple(_layer(info, nodes.get(info.path, []), inputs) for info in model.layers)
+    foreign = next((gates for name, gates in FOREIGN.items() if model.source.format.startswith(name)), {})
+    layers = tuple(_layer(info, nodes.get(info.path, []), inputs, foreign) for info in model.layers)
     weights = {id(weight): weight.size for info in model.layers for weight in info.weights}
     named = zip(model.outputs, model.output_names, strict=True)
     return Inspection(
@@ -105,7 +121,7 @@ def inspection_of(model: Model) -> Inspection:
     )
 
 
-def _layer(info: LayerInfo, nodes: list[Node], inputs: set[str]) -> LayerReport:
+def _layer(info: LayerInfo, nodes: list[Node], inputs: set[str], foreign: Mapping[type, str]) -> LayerReport:
     recurrent = [node.layer for node in nodes if isinstance(node.layer, Recurrent)]
     cells = [direction.cell for layer in recurrent for direction in layer.directions]
     distinct = list({id(cell.kernel): cell for cell in cells}.values())
@@ -114,8 +130,8 @@ def _layer(info: LayerInfo, nodes: list[Node], inputs: set[str]) -> LayerReport:
         class_name=info.class_name,
         output_shapes=info.output_shapes,
         parameters=sum(weight.size for weight in info.weights),
-        formula=" + ".join(_formula(cell) for cell in distinct),
-        gates="; ".join(dict.fromkeys(GATES[type(cell)] for cell in cells)),
+        formula=" + ".join(_formula(cell, bool(foreign)) for cell in distinct),
+        gates="; ".join(dict.fromkeys({**GATES, **foreign}[type(cell)] for cell in cells)),
         conversion=info.effect or _conversion(info, nodes, inputs),
     )
 
@@ -146,15 +162,15 @@ def _operators(node: Node) -> list[str]:
     ]
 
 
-def _formula(cell: Cell) -> str:
-    """4·(units·input + units² + units), with the numbers of this cell."""
+def _formula(cell: Cell, two_biases: bool) -> str:
+    """4·(units·input + units² + units), with the numbers of this cell; 2·units where the file has two biases."""
     bias = cell.bias is not None
     if isinstance(cell, ConvLSTMCell):
         window, features, filters = math.prod(cell.kernel.shape[:-2]), cell.kernel.shape[-2], cell.filters
         inner = math.prod(cell.recurrent_kernel.shape[:-2])
         return f"4·({filters}·{window}·{features} + {filters}²·{inner}{f' + {filters}' if bias else ''})"
     units, features = cell.units, cell.kernel.shape[0]
-    twice = "2·" if cell.bias is not None and len(cell.bias.shape) == 2 else ""
+    twice = "2·" if cell.bias is not None and (two_biases or len(cell.bias.shape) == 2) else ""
     terms = f"{units}·{features} + {units}²{f' + {twice}{units}' if bias else ''}"
     extra = f" + 3·{units}" if isinstance(cell, LSTMCell) and cell.peephole is not None else ""
     count = GATE_COUNT[type(cell)]

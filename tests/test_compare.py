@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -155,3 +156,42 @@ def test_files(tmp_path: Path) -> None:
     with pytest.raises(ConversionError, match=r"c\.bin"):
         (tmp_path / "c.bin").write_bytes(b"hello")
         compare(tmp_path / "a.safetensors", tmp_path / "c.bin")
+
+
+@pytest.mark.parametrize("order", [p for p in permutations("ifco") if p != tuple("ifco")], ids="".join)
+def test_every_order_of_gates_is_named(order: tuple[str, ...]) -> None:
+    a = cell()
+    picked = ["ifco".index(gate) for gate in order]
+
+    def moved(matrix: np.ndarray) -> np.ndarray:
+        blocks = np.split(matrix, 4, axis=-1)
+        return np.concatenate([blocks[k] for k in picked], axis=-1)
+
+    whole = replace(a, kernel=moved(a.kernel), recurrent_kernel=moved(a.recurrent_kernel), bias=moved(a.bias))
+    assert verdict(a, whole)[0] == "permuted"
+    kind, why = verdict(a, replace(a, kernel=moved(a.kernel)))
+    assert (kind, why) == ("permuted", f"the gates i, f, c, o of kernel alone stand as {', '.join(order)}")
+
+
+def test_the_scale_of_hard_sigmoid_is_named() -> None:
+    a = cell()
+    factors = np.repeat(np.float32([1.2, 1.2, 1, 1.2]), 5)
+    b = replace(a, kernel=a.kernel * factors, recurrent_kernel=a.recurrent_kernel * factors, bias=a.bias * factors)
+    kind, why = verdict(a, b)
+    assert kind == "scaled"
+    assert why == "gates i, f, o are multiplied by 1.2 (an old hard_sigmoid, as Keras 3 says it)"
+
+
+def test_values_rounded_to_float16_are_named() -> None:
+    a = cell()
+    half = {
+        name: getattr(a, name).astype(np.float16).astype(np.float32) for name in ("kernel", "recurrent_kernel", "bias")
+    }
+    assert verdict(a, replace(a, **half))[0] == "rounded"
+
+
+def test_directions_in_each_others_place_are_named() -> None:
+    one, two = cell(seed=1), cell(seed=2)
+    report = compare_parts([part(one, "bi forward"), part(two, "bi backward")], [part(two, "x"), part(one, "y")])
+    assert [pair.explanation for pair in report.pairs] == ["exchanged with bi backward", "exchanged with bi forward"]
+    assert not report.equal

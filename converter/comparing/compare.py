@@ -9,12 +9,14 @@ the two are named.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from converter.comparing.alterations import altered
 from converter.comparing.misreadings import misreadings
 from converter.comparing.part import Part
 from converter.comparing.parts import parts_of
@@ -25,8 +27,8 @@ from converter.model import Array
 
 ROUNDING_ULPS = 8
 GATES = {"LSTM": "ifco", "GRU": "zrh", "RNN": "h"}
-Verdict = Literal["equal", "rounding", "permuted", "different"]
-_RANK = {"equal": 0, "rounding": 1, "permuted": 2, "different": 3}
+Verdict = Literal["equal", "rounding", "permuted", "scaled", "rounded", "different"]
+_RANK = {"equal": 0, "rounding": 1, "permuted": 2, "scaled": 3, "rounded": 4, "different": 5}
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ class Pair:
         a, b: their names in the two files.
         kind: "LSTM", "Dense", ...
         findings: per matrix and gate.
-        explanation: why it is "permuted", or "".
+        explanation: what explains the difference, or "".
+        explained: the verdict where there is an explanation.
     """
 
     a: str
@@ -71,12 +74,13 @@ class Pair:
     kind: str
     findings: tuple[Finding, ...]
     explanation: str = ""
+    explained: Verdict = "permuted"
 
     @property
     def verdict(self) -> Verdict:
         """The worst of its findings."""
         if self.explanation:
-            return "permuted"
+            return self.explained
         return max((finding.verdict for finding in self.findings), key=_RANK.__getitem__, default="equal")
 
 
@@ -122,7 +126,7 @@ class Comparison(Shown):
 
 def _rows(pair: Pair) -> Iterable[tuple[str, str, str, str, str]]:
     if pair.explanation:
-        return [(pair.a, pair.b, pair.kind, "all", f"permuted: {pair.explanation}")]
+        return [(pair.a, pair.b, pair.kind, "all", f"{pair.verdict}: {pair.explanation}")]
     bad = [finding for finding in pair.findings if finding.verdict == "different"]
     if not bad:
         ulps = max((finding.ulps for finding in pair.findings), default=0.0)
@@ -172,20 +176,44 @@ def compare_parts(a: list[Part], b: list[Part]) -> Comparison:
         else:
             only_a.append(part.name)
     left = {id(part) for parts in waiting.values() for part in parts}
+    pairs = _exchanged(pairs, {part.name: part for part in a}, {part.name: part for part in b})
     return Comparison(tuple(pairs), tuple(only_a), tuple(part.name for part in b if id(part) in left))
+
+
+def _exchanged(pairs: list[Pair], a: Mapping[str, Part], b: Mapping[str, Part]) -> list[Pair]:
+    """Two layers, or two directions, that stand in each other's place."""
+    bad = [k for k, pair in enumerate(pairs) if pair.verdict == "different"]
+    for k, later in pairwise(bad):
+        one, two = pairs[k], pairs[later]
+        if a[one.a].signature != a[two.a].signature:
+            continue
+        crossed = (_pair(a[one.a], b[two.b]), _pair(a[two.a], b[one.b]))
+        if all(pair.verdict in ("equal", "rounding") for pair in crossed):
+            pairs[k] = replace(one, explanation=f"exchanged with {two.a}")
+            pairs[later] = replace(two, explanation=f"exchanged with {one.a}")
+    return pairs
 
 
 def _pair(a: Part, b: Part) -> Pair:
     first, second = a.read(), b.read()
     if not isinstance(first, Cell) or not isinstance(second, Cell):
         assert isinstance(first, Mapping) and isinstance(second, Mapping)
-        found = [_finding(name, "", first.get(name), second.get(name)) for name in {**first, **second}]
-        return Pair(a.name, b.name, a.kind, tuple(found))
+        found = tuple(_finding(name, "", first.get(name), second.get(name)) for name in {**first, **second})
+        return _explained(Pair(a.name, b.name, a.kind, found), altered(first, second, "-"))
     findings = tuple(_gate_findings(first, second))
-    explanation = ""
-    if any(finding.verdict == "different" for finding in findings):
-        explanation = _explain(first, second)
-    return Pair(a.name, b.name, a.kind, findings, explanation)
+    pair = Pair(a.name, b.name, a.kind, findings)
+    if pair.verdict != "different":
+        return pair
+    explanation = _explain(first, second)
+    if explanation:
+        return replace(pair, explanation=explanation)
+    return _explained(pair, altered(_matrices(first), _matrices(second), GATES[a.kind]))
+
+
+def _explained(pair: Pair, found: tuple[str, str] | None) -> Pair:
+    if found is None or pair.verdict != "different":
+        return pair
+    return replace(pair, explained=found[0], explanation=found[1])  # type: ignore[arg-type]
 
 
 def _matrices(cell: Cell) -> dict[str, Array | None]:

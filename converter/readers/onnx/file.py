@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from msgspec import structs
 
 from converter import limits
@@ -119,6 +120,14 @@ def _joined(nodes: list[Node], outputs: tuple[Value, ...]) -> tuple[Node, ...]:
     return tuple(swap.get(id(node), node) for node in nodes if id(node) not in gone)
 
 
+def _stored(node: Node) -> tuple[Weight, ...]:
+    """As `_weights`, but biases as B has them: two of each gate, also where one is made of them here."""
+    if not isinstance(node.layer, Recurrent):
+        return _weights(node)
+    biases = {id(d.cell.bias) for d in node.layer.directions if d.cell.bias is not None and len(d.cell.bias.shape) == 1}
+    return tuple(w.map(lambda b: np.tile(b, 2), (2 * w.size,)) if id(w) in biases else w for w in _weights(node))
+
+
 def _weights(node: Node) -> tuple[Weight, ...]:
     owners = [d.cell for d in node.layer.directions] if isinstance(node.layer, Recurrent) else [node.layer]
     fields = (getattr(owner, name) for owner in owners for name in owner.__struct_fields__)
@@ -130,4 +139,4 @@ def _info(node: Node) -> LayerInfo:
     if isinstance(node.layer, Recurrent):
         kind = type(node.layer.directions[0].cell).__name__.removesuffix("Cell")
         kind = f"Bidirectional({kind})" if len(node.layer.directions) == 2 else kind
-    return LayerInfo(node.name, kind, (node.outputs[0].shape,), _weights(node))
+    return LayerInfo(node.name, kind, (node.outputs[0].shape,), _stored(node))
