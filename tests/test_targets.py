@@ -74,7 +74,7 @@ def test_the_command_line_knows_it(toy: ModuleType, tmp_path: Path) -> None:
 
 def test_it_is_held_to_its_proof(toy: ModuleType, tmp_path: Path) -> None:
     toy.scale = np.float32(1.01)  # type: ignore[attr-defined]
-    with pytest.raises(api.VerificationFailed, match="multiplied by 1.01"):
+    with pytest.raises(api.VerificationFailed, match="are multiplied by"):
         api.convert(LSTM, tmp_path / "model.toy", to="toy")
     assert not list(tmp_path.iterdir())
 
