@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -70,6 +71,20 @@ class VerificationFailed(ConversionError):
     def __init__(self, report: Report, files: tuple[Path, ...]) -> None:
         self.report, self.files = report, files
         super().__init__("; ".join(report.failures))
+
+
+# What Python and NumPy raise where a value has another form than the code relies on.
+SURPRISES = (TypeError, ValueError, LookupError, AttributeError, AssertionError, ArithmeticError, RecursionError,
+             StopIteration)  # fmt: skip
+
+
+@contextmanager
+def formed(what: str) -> Iterator[None]:
+    """Around the work on one layer or operator of a file: a value of a wrong form in it becomes InvalidModel."""
+    try:
+        yield
+    except SURPRISES as error:
+        raise InvalidModel(f"{what} of a form that was not expected: {type(error).__name__}: {error}") from error
 
 
 def walled(function: Callable[Given, Made]) -> Callable[Given, Made]:

@@ -44,10 +44,7 @@ class Folder:
 
     def read(self, name: str, limit: int) -> bytes:
         """A whole member of at most `limit` bytes."""
-        file = self.path / name
-        if file.stat().st_size > limit:
-            raise InvalidModel(f"{file.stat().st_size} bytes, more than the {limit} that such a file has", where=name)
-        return file.read_bytes()
+        return read_file(self.path / name, limit)
 
     def read_below(self, name: str, limit: int) -> bytes | None:
         """A whole file of at most `limit` bytes in a folder below this one; None if there is none.

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from converter.errors import InvalidModel, Unsupported
+from converter import limits
+from converter.errors import InvalidModel, Unsupported, clean
 from converter.model import Array, Weight, dtype_of
 
 # TensorProto.DataType -> dtype, and the field that holds values outside raw_data.
@@ -44,8 +45,8 @@ def weight(tensor: Any, folder: Path) -> Weight:
     name, shape = tensor.name, tuple(tensor.dims)
     if tensor.data_type not in DTYPES:
         raise Unsupported(f"ONNX data type {tensor.data_type}", where=name)
-    if any(size < 0 for size in shape):
-        raise InvalidModel(f"shape {shape}", where=name)
+    if len(shape) > limits.RANK or any(size < 0 for size in shape):
+        raise InvalidModel(f"shape {clean(shape)}", where=name)
     dtype, field = DTYPES[tensor.data_type]
     size = prod(shape) * dtype_of(dtype).itemsize
     if tensor.data_location == _EXTERNAL:
@@ -76,7 +77,14 @@ def _external(tensor: Any, folder: Path, size: int) -> tuple[Path, int]:
     entries = {entry.key: entry.value for entry in tensor.external_data}
     location = PurePosixPath(entries.get("location", ""))
     parts = location.parts
-    if not parts or location.is_absolute() or ".." in parts or "\\" in str(location) or ":" in str(location):
+    if (
+        not parts
+        or "\0" in str(location)
+        or location.is_absolute()
+        or ".." in parts
+        or "\\" in str(location)
+        or ":" in str(location)
+    ):
         raise InvalidModel(f"external data at {str(location)!r}, outside the model's folder", where=tensor.name)
     path = folder
     for part in parts:
@@ -97,7 +105,7 @@ def _external(tensor: Any, folder: Path, size: int) -> tuple[Path, int]:
 
 
 def _natural(text: str, place: str) -> int:
-    if not text.isdecimal() or len(text) > 18:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 18:
         raise InvalidModel(f"external data at {text[:40]!r}", where=place)
     return int(text)
 

@@ -88,9 +88,9 @@ def _entry(name: str, entry: object) -> tuple[tuple[int, ...], str, int, int]:
         raise InvalidModel("is not described by dtype, shape and data_offsets", where=name)
     shape, offsets, code = entry["shape"], entry["data_offsets"], entry["dtype"]
     numbers = isinstance(shape, list) and isinstance(offsets, list) and len(offsets) == 2
-    if not numbers or not all(type(n) is int and n >= 0 for n in (*shape, *offsets)):
+    if not numbers or len(shape) > limits.RANK or not all(type(n) is int and n >= 0 for n in (*shape, *offsets)):
         raise InvalidModel("shape and data_offsets are not natural numbers", where=name)
-    if code not in _DTYPES:
+    if not isinstance(code, str) or code not in _DTYPES:
         raise Unsupported(f"dtype {code!r}", where=name)
     if offsets[1] - offsets[0] != prod(shape) * dtype_of(_DTYPES[code]).itemsize:
         raise InvalidModel(f"{offsets[1] - offsets[0]} bytes for shape {shape} of {code}", where=name)

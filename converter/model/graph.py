@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from converter.errors import InvalidModel, Unsupported, clean
 from converter.lines import Shown
 
 if TYPE_CHECKING:
@@ -83,7 +84,10 @@ def dtype_of(name: str) -> np.dtype[Any]:
 
         bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
         return bfloat16
-    return np.dtype(name)
+    try:
+        return np.dtype(name)
+    except TypeError:
+        raise Unsupported(f"the dtype {clean(name)!r}") from None
 
 
 def constant(name: str, values: Any, dtype: DTypeLike | None = None) -> Weight:
@@ -96,9 +100,12 @@ def constant(name: str, values: Any, dtype: DTypeLike | None = None) -> Weight:
 def join(name: str, weights: tuple[Weight, ...], axis: int) -> Weight:
     """Weights concatenated along `axis`, read one after the other."""
     ndim = len(weights[0].shape)
+    if not -ndim <= axis < ndim or any(len(w.shape) != ndim for w in weights):
+        raise InvalidModel(
+            f"arrays of shapes {[w.shape for w in weights[:4]]} to be joined along axis {axis}", where=name
+        )
     shape = list(weights[0].shape)
     shape[axis] = sum(w.shape[axis] for w in weights)
-    assert all(len(w.shape) == ndim for w in weights)
     return Weight(name, tuple(shape), weights[0].dtype, lambda: np.concatenate([w.read() for w in weights], axis=axis))
 
 

@@ -13,6 +13,7 @@ from converter import limits
 from converter.errors import InvalidModel, Unsupported
 from converter.formats import hdf5
 from converter.formats.archive import Folder, Zip, open_zip, sha256
+from converter.formats.stored_bytes import file_size
 from converter.formats.text import decode, parse_json
 from converter.keras.source import PathWeights, Source
 from converter.readers.common import NEEDS_ARCHITECTURE, chosen, parse_architecture, provenance
@@ -134,6 +135,7 @@ def _weights(archive: Folder | Zip) -> PathWeights:
 def _hdf5(archive: Folder | Zip, name: str) -> hdf5.Group:
     try:
         if isinstance(archive, Folder):
+            file_size(archive.path / name)  # a link out of the folder is refused
             return hdf5.open_file(archive.path / name)
         return hdf5.open_stream(*archive.open(name))
     except InvalidModel as error:

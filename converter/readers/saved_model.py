@@ -155,6 +155,8 @@ def serving_graph(folder: Path) -> Any:
     Raises:
         InvalidModel: saved_model.pb is broken. Unsupported: it has another form.
     """
+    if not (folder / VARIABLES.parent).resolve().is_relative_to(folder.resolve()):
+        raise InvalidModel("a link out of the model's folder", where=str(VARIABLES.parent))
     if not (folder / PROTO).exists():
         for name, form in _OTHER_FORMS.items():
             if (folder / name).exists():

@@ -130,8 +130,11 @@ def shaped(raw: Raw) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """Tuples and shapes that SavedModel metadata and YAML wrap, as plain lists."""
-    if isinstance(value, Mapping) and value.get("class_name") in {"__tuple__", "TensorShape"}:
-        return [plain(item) for item in value.get("items", ())]
+    if isinstance(value, Mapping) and value.get("class_name") in ("__tuple__", "TensorShape"):
+        items = value.get("items", [])
+        if not isinstance(items, list):
+            raise InvalidModel(f"a tuple of {clean(items)}")
+        return [plain(item) for item in items]
     if isinstance(value, tuple):
         return list(value)
     return value

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from converter import limits
-from converter.errors import ConversionError, InvalidModel, Unsupported, clean
+from converter.errors import ConversionError, InvalidModel, Unsupported, clean, formed
 from converter.keras.architecture import dialects
 from converter.keras.architecture.context import Context
 from converter.keras.architecture.dialects import MODELS
@@ -41,7 +41,8 @@ def parse_layer(raw: Any, context: Context, depth: int = 0, position: int = 0) -
             return _parse_model(raw, context, name, own, depth)
         if not isinstance(raw["config"], Mapping):
             raise InvalidModel("the configuration of a layer must be an object")
-        return _parse_leaf(raw, context, name, own, depth)
+        with formed("a configuration"):
+            return _parse_leaf(raw, context, name, own, depth)
     except RecursionError:
         raise Unsupported("layers are nested too deeply") from None
 

@@ -201,7 +201,7 @@ def _by_variable(layer: LayerSpec, arrays: Sequence[Weight], era: Era) -> Bound:
 
 
 def _kind(name: str) -> str:
-    """"kernel" of "lstm_1/lstm_cell/kernel_1:0"."""
+    """ "kernel" of "lstm_1/lstm_cell/kernel_1:0"."""
     return re.sub(r"(_\d+)?(:\d+)?$", "", name.split("/")[-1])
 
 

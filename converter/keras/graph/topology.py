@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from converter.errors import ConversionError, InvalidModel, Unsupported, clean
+from converter.errors import ConversionError, InvalidModel, Unsupported, clean, formed
 from converter.keras.architecture.parse import references, refs_in
 from converter.keras.building.graph import Graph, Tensor, refuse_large
 from converter.keras.building.ops import FLOATS, Ops
@@ -111,7 +111,8 @@ class Topology:
         if isinstance(spec.config, ModelSpec):
             outputs = self._nested(spec.config, args, kwargs, bound, path)
         else:
-            outputs = self._leaf(spec, args, kwargs, bound, path)
+            with formed("arguments, arrays or inputs"):
+                outputs = self._leaf(spec, args, kwargs, bound, path)
         if path not in self.graph.layers and spec.row is not None:
             effect = NO_EFFECT if spec.row.note == NO_EFFECT and len(self.graph.nodes) == count else ""
             shapes = tuple(t.shape for t in outputs)

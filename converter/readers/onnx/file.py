@@ -16,7 +16,7 @@ import numpy as np
 from msgspec import structs
 
 from converter import limits
-from converter.errors import ConversionError, InvalidModel, Unsupported
+from converter.errors import ConversionError, InvalidModel, Unsupported, formed
 from converter.formats.onnx_tensor import DTYPES, weight
 from converter.formats.protobuf import parse
 from converter.model import LayerInfo, Model, Node, Provenance, Value, Weight
@@ -92,7 +92,8 @@ def _run(node: Any, index: int, builder: Builder, folder: Path) -> None:
         {a.name: a for a in node.attribute}, folder,
     )  # fmt: skip
     try:
-        made = rule(builder, call)
+        with formed("attributes or inputs"):
+            made = rule(builder, call)
     except ConversionError as error:
         raise error.at(name) from error
     for output, tensor in zip(node.output, made, strict=False):
