@@ -68,13 +68,13 @@ def test_nested_models_that_double_are_counted_before_they_are_inlined(tmp_path)
                  "config": {"name": f"i{depth}", "batch_input_shape": [None, 2], "dtype": "float32"}}  # fmt: skip
         twice = [[[f"i{depth}", 0, 0, {}]], [[inner["config"]["name"], 0, 0, {}]]]
         called = {**inner, "name": inner["config"]["name"], "inbound_nodes": twice}
-        config = {"name": f"m{depth}", "layers": [first, called],
-                  "input_layers": [[f"i{depth}", 0, 0]], "output_layers": [[inner["config"]["name"], 1, 0]]}  # fmt: skip
+        ends = {"input_layers": [[f"i{depth}", 0, 0]], "output_layers": [[inner["config"]["name"], 1, 0]]}
+        config = {"name": f"m{depth}", "layers": [first, called], **ends}
         inner = {"class_name": "Functional", "config": config}
     path = model_file(tmp_path / "m.h5")
     with h5py.File(path, "r+") as file:
         file.attrs["model_config"] = json.dumps(inner)
-    with pytest.raises(Unsupported, match="more than 3.* layers once nested models are inlined"):
+    with pytest.raises(Unsupported, match=r"more than 3.* layers once nested models are inlined"):
         readers.load(path)
 
 
@@ -94,7 +94,7 @@ def test_the_proof_is_not_begun_where_it_would_fill_the_memory():
 
 def test_equal_names_are_numbered_in_one_step():
     taken, counts = {"a", "a_1"}, {}
-    for k in range(20_000):
+    for _ in range(20_000):
         taken.add(free_name("a", taken, counts))
     assert len(taken) == 20_002
     assert free_name("b", taken, counts) == "b"
