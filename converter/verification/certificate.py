@@ -15,12 +15,13 @@ import onnx
 import onnxruntime
 
 from converter import __version__
-from converter.model import Array, Model
+from converter.model import Array, Model, Weight
 from converter.verification import natural
 from converter.verification.inputs import cases_of
 from converter.verification.report import Report
 from converter.verification.runtime import Exported
 from converter.verification.weight_accounting import values_of
+from converter.verification.weight_claims import claims_of
 
 FORMAT = "keras-lstm-convert certificate, version 1"
 SHARE = 1e-6  # of the largest value of an output: what another version of the runtime may add to the error seen here
@@ -54,8 +55,9 @@ def certificate_of(model: Model, exported: Path, report: Report) -> dict[str, An
         "sides_of_choices": report.sides,
         "sides_never_taken": list(report.missed),
         "weights": [{**asdict(one), **_described(file, one.initializer)} for one in report.weights],
+        "sources": {name: _digest(weight) for name, weight in _sources(model).items() if name in used},
         "arrays_not_used_by_name": [name for name in stored if name not in used],
-        "runs": [] if model.states else _runs(model, report),
+        "runs": _runs(model, report),
         "failures": list(report.failures),
     }  # fmt: skip
 
@@ -63,14 +65,28 @@ def certificate_of(model: Model, exported: Path, report: Report) -> dict[str, An
 def _described(file: Exported, name: str) -> dict[str, Any]:
     tensor = file.initializers[name]
     with values_of(file, tensor) as values:
-        digest = hashlib.sha256(np.ascontiguousarray(values).view(np.uint8).data).hexdigest() if values.size else ""
+        flat = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+        digest = hashlib.sha256(flat.data).hexdigest() if values.size else ""
         return {"dtype": values.dtype.name, "shape": list(values.shape), "sha256": digest}
+
+
+def _sources(model: Model) -> dict[str, Weight]:
+    """The arrays of the source by name, as they are packed where they are not stored so."""
+    claims = (claim for node in model.nodes for claim in claims_of(node.layer, node))
+    return {weight.name: weight for claim in claims for weight in claim.sources}
+
+
+def _digest(weight: Weight) -> str:
+    digest = hashlib.sha256()
+    for rows in weight.rows():
+        digest.update(np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
 
 
 def _runs(model: Model, report: Report) -> list[dict[str, Any]]:
     """Inputs, the float64 reference's outputs, and how far off the file may be."""
     try:
-        (call,) = natural.run(model, cases_of(model)[-1:])[0]
+        call = natural.run(model, cases_of(model)[-1:])[0][0]
     except (ValueError, IndexError):  # too short for its windows
         return []
     errors = {one.name: max(one.error, one.reference_error) for one in report.outputs}
