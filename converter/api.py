@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from converter import output
 from converter.errors import InvalidModel, Unsupported, VerificationFailed, clean, walled
-from converter.lines import Shown, finite, line, of_report
+from converter.lines import Shown, line, of_report
 
 if TYPE_CHECKING:
     from converter.comparing.compare import Comparison
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from converter.inspection import Inspection
     from converter.model import Model
     from converter.model.sizes import Sizes
-    from converter.verification import OwnData, Report
+    from converter.verification.report import Report
 
 # Engines to prove a conversion against, besides reference_lstm: modules with `engine(model) -> Engine`.
 ENGINES = {"tensorflow": "converter.against_tensorflow"}
@@ -197,47 +196,17 @@ def verify(
     """
     from converter.exporters import row_of
     from converter.model import Model
+    from converter.verification import by_target
+    from converter.verification.own_data import own_data
 
     neutral = model if isinstance(model, Model) else load(model)
     row = row_of(Path(exported))
-    own = _own_data(inputs, expected, tolerance)
-    report = _proved(neutral, Path(exported), row.proof if row else "read back", against, seed, own, progress)
+    own = own_data(inputs, expected, tolerance)
+    proof, engine = row.proof if row else "read back", ENGINES.get(against, "")
+    report = by_target.prove(neutral, Path(exported), proof, engine=engine, seed=seed, own=own, progress=progress)
     if certificate is not None:
-        _certify(Path(certificate), neutral, Path(exported), report)
+        by_target.certify(Path(certificate), neutral, Path(exported), report)
     return report
-
-
-def _own_data(inputs: PathLike | None, expected: PathLike | None, tolerance: float | None) -> OwnData:
-    from converter.verification import OwnData
-
-    if expected is not None and inputs is None:
-        raise Unsupported("expected outputs are of no use without the inputs that give them", hint="add --inputs")
-    given, wanted = (None if file is None else Path(file) for file in (inputs, expected))
-    return OwnData(given, wanted, tolerance)
-
-
-def _certify(path: Path, model: Model, exported: Path, report: Report) -> None:
-    from converter.verification.certificate import certificate_of
-
-    path.write_text(json.dumps(finite(certificate_of(model, exported, report)), indent=1) + "\n", encoding="utf-8")
-
-
-def _proved(
-    model: Model, exported: Path, proof: Proof, against: str, seed: int, own: OwnData, progress: Progress
-) -> Report:
-    """As `verify`, by a proof that is known."""
-    from converter.verification import OwnData, budget, read_back
-    from converter.verification import verify as run
-
-    if proof != "run" and (against or own != OwnData()):
-        raise Unsupported(f"only files that are run are compared {f'with {against}' if against else 'on data'}")
-    if proof == "arrays":
-        return read_back.arrays(model, exported)
-    if proof == "read back":
-        return read_back.read_back(model, exported, seed)
-    budget.check(model)
-    truth = import_module(ENGINES[against]).engine(model) if against else None
-    return run(model, exported, seed=seed, progress=progress, truth=truth, own=own)
 
 
 @walled
@@ -361,22 +330,40 @@ def convert(
         engines = ["", *([against] if against else [])] if check and model.nodes and not poisoned else []
         if check and poisoned:
             warnings = (*warnings, "not verified: what is not a number cannot be compared")
-        own = _own_data(inputs, expected, tolerance)
-        reports = tuple(_proved(model, written, row.proof, engine, 0, own, progress) for engine in engines)
+        own = (inputs, expected, tolerance)
+        reports = tuple(_report(model, written, row.proof, engine, own, progress) for engine in engines)
         failed = next((report for report in reports if not report.passed), None)
         if failed is not None and not keep:
             raise VerificationFailed(failed, ())
         check_stamp(before, *files_read)
         files = () if dry else output.publish(written, goal, force)
     if files and certificate is not None and reports:
-        _certify(Path(certificate), model, files[0], reports[0])
+        from converter.verification.by_target import certify
+
+        certify(Path(certificate), model, files[0], reports[0])
     if files and test_data:
         from converter.verification.test_data import write_test_data
 
-        write_test_data(model, files[0], _own_data(inputs, None, None))
+        write_test_data(model, files[0], Path(inputs) if inputs is not None else None)
     if failed is not None:
         raise VerificationFailed(failed, files)
     return Conversion(model, files, reports, warnings)
+
+
+def _report(
+    model: Model,
+    written: Path,
+    proof: Proof,
+    against: str,
+    own: tuple[PathLike | None, PathLike | None, float | None],
+    progress: Progress,
+) -> Report:
+    """The proof of what was written."""
+    from converter.verification.by_target import prove
+    from converter.verification.own_data import own_data
+
+    engine = ENGINES.get(against, "")
+    return prove(model, written, proof, engine=engine, own=own_data(*own), progress=progress)
 
 
 def default_target(source: Path, to: str) -> Path:

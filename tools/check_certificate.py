@@ -75,7 +75,7 @@ def arrays_of(path: Path) -> dict[str, Any]:
 
 
 def named(arrays: dict[str, Any], name: str) -> Any:
-    """The array of this name: the dataset whose path is it, or the only one whose path ends so; None if there is none."""
+    """The array whose path is this name, or the only one whose path ends so; None if there is none."""
     ends = [path for path in arrays if path == name or path.endswith(f"/{name}")]
     return arrays[ends[0]] if len(ends) == 1 else None
 
@@ -96,7 +96,7 @@ def gates(array: Any, order: list[int]) -> Any:
 
 def bias(array: Any, order: list[int], shape: list[int]) -> Any:
     """The input bias and the recurrent one (zeros where there is none), gates in this order, as one row."""
-    both = np.atleast_2d(array)
+    both = np.reshape(array, (-1, shape[1] // 2))
     both = np.concatenate([both, np.zeros_like(both)])[:2]
     return np.concatenate([np.split(row, len(order))[gate] for row in both for gate in order])
 
@@ -205,6 +205,7 @@ def check_outputs(certificate: dict[str, Any], path: Path, findings: Findings) -
 
 
 def main() -> int:
+    """Runs the command line; returns the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("certificate", type=Path)
     parser.add_argument("source", type=Path, help="the .h5 or .keras file")

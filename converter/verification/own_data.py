@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from converter.errors import InvalidModel
+from converter.errors import InvalidModel, Unsupported
 from converter.model import Array, Model
 from converter.verification.inputs import Case
 
@@ -57,6 +57,18 @@ class OwnData:
 
 
 NO_DATA = OwnData()
+
+
+def own_data(inputs: str | Path | None, expected: str | Path | None, tolerance: float | None) -> OwnData:
+    """From what a caller gives.
+
+    Raises:
+        Unsupported: outputs are expected of no inputs.
+    """
+    if expected is not None and inputs is None:
+        raise Unsupported("expected outputs are of no use without the inputs that give them", hint="add --inputs")
+    given, wanted = (None if file is None else Path(file) for file in (inputs, expected))
+    return OwnData(given, wanted, tolerance)
 
 
 def _arrays(path: Path, names: list[str], what: str) -> dict[str, Array]:

@@ -16,14 +16,14 @@ from converter.verification.prove import usable_cases
 from converter.verification.runtime import Exported
 
 
-def write_test_data(model: Model, exported: Path, own: OwnData) -> tuple[Path, ...]:
+def write_test_data(model: Model, exported: Path, inputs_file: Path | None = None) -> tuple[Path, ...]:
     """Writes `test_data_set_0` beside `exported`, over what is there: the user's inputs, or else seeded ones.
 
     Raises:
         InvalidModel: the model does not take the user's inputs.
         OSError: it cannot be written.
     """
-    given = own.case(model)
+    given = OwnData(inputs_file).case(model)
     calls = [] if given is not None else usable_cases(model, 0)[1]
     inputs = dict(given.calls[0]) if given is not None else dict(calls[-1].given)
     if given is not None and model.states:

@@ -1,0 +1,64 @@
+"""The proof that a target asks for (`exporters.Proof`), and its certificate. Imports what it needs when called."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from converter.errors import Unsupported
+from converter.lines import finite
+from converter.verification.own_data import NO_DATA, OwnData
+
+if TYPE_CHECKING:
+    from converter.exporters import Proof
+    from converter.model import Model
+    from converter.verification.report import Report
+
+
+def prove(
+    model: Model,
+    exported: Path,
+    proof: Proof,
+    *,
+    engine: str = "",
+    seed: int = 0,
+    own: OwnData = NO_DATA,
+    progress: Callable[[str], None] = lambda what: None,
+) -> Report:
+    """Proves an exported file.
+
+    Args:
+        model: the neutral model.
+        exported: the file.
+        proof: how files of its target are proved.
+        engine: a module with `engine(model) -> Truth`, to compare with it too; "" for none.
+        seed: of the inputs.
+        own: data of the user's.
+        progress: told of each step of the work.
+
+    Raises:
+        Unsupported: files of this target are not run, so there is nothing to do with `engine` or `own`.
+        InvalidModel, OSError: the file cannot be read.
+    """
+    if proof != "run" and (engine or own != NO_DATA):
+        raise Unsupported("only files that are run are compared with another engine or on data")
+    if proof != "run":
+        from converter.verification import read_back
+
+        return read_back.arrays(model, exported) if proof == "arrays" else read_back.read_back(model, exported, seed)
+    from converter.verification import budget
+    from converter.verification import verify as run
+
+    budget.check(model)
+    truth = import_module(engine).engine(model) if engine else None
+    return run(model, exported, seed=seed, progress=progress, truth=truth, own=own)
+
+
+def certify(path: Path, model: Model, exported: Path, report: Report) -> None:
+    """Writes the certificate of a proof as JSON."""
+    from converter.verification.certificate import certificate_of
+
+    path.write_text(json.dumps(finite(certificate_of(model, exported, report)), indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,122 @@
+"""Proofs on data of one's own, certificates, test data; and what proofs of outputs alone let pass."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from neutral_models import Builder
+from test_verify import GOOD, lstm_model, proof, scaled
+
+from converter import api
+from converter.errors import InvalidModel
+from converter.exporters.onnx import export
+from converter.model import constant, layers
+from converter.model.activations import LINEAR, Activation
+from converter.verification import verify
+
+CHECKER = Path(__file__).parents[1] / "tools/check_certificate.py"
+
+
+def checked(*files: Path) -> subprocess.CompletedProcess[str]:
+    """The checker in a process of its own, where it cannot import anything of ours."""
+    return subprocess.run(
+        [sys.executable, "-I", CHECKER, *files], capture_output=True, text=True, check=False, cwd=files[0].parent
+    )
+
+
+@pytest.mark.parametrize("case", ["k224_embed/model.h5", "k3151_bi/model.keras", "tf215_conv/model.h5"])
+def test_a_certificate_is_checked_again_without_us(case: str, tmp_path: Path) -> None:
+    source, target, certificate = GOOD / case, tmp_path / "m.onnx", tmp_path / "c.json"
+    api.convert(source, target, certificate=certificate)
+    done = checked(certificate, source, target)
+    assert done.returncode == 0, done.stdout + done.stderr
+    spoiled = onnx.load(target)
+    weight = next(t for t in spoiled.graph.initializer if "constant" not in t.name)
+    scaled(weight.name, lambda w: w * 1.001)(spoiled)
+    onnx.save(spoiled, tmp_path / "wrong.onnx")
+    done = checked(certificate, source, tmp_path / "wrong.onnx")
+    assert done.returncode == 1
+    assert f"WRONG: {weight.name}" in done.stdout
+
+
+def test_own_inputs_and_outputs_are_compared(tmp_path: Path) -> None:
+    case = GOOD / "k224_embed"
+    api.convert(case / "model.h5", tmp_path / "m.onnx", check=False)
+    given = {"inputs": case / "inputs.npz", "expected": case / "expected.npz"}
+    report = api.verify(case / "model.h5", tmp_path / "m.onnx", **given)
+    assert report.passed
+    assert report.cases[0].startswith("yours: ")
+    with np.load(case / "expected.npz") as arrays:
+        np.savez(tmp_path / "other.npz", **{name: array + np.float32(0.01) for name, array in arrays.items()})
+    report = api.verify(case / "model.h5", tmp_path / "m.onnx", **given | {"expected": tmp_path / "other.npz"})
+    assert "as you expect it" in report.wrong[0]
+    with pytest.raises(InvalidModel, match=r"no \.npz file"):
+        api.verify(case / "model.h5", tmp_path / "m.onnx", inputs=case / "meta.json")
+
+
+def test_a_tolerance_proves_nothing_but_the_outputs(tmp_path: Path) -> None:
+    model = lstm_model()
+    export(model, tmp_path / "m.onnx")
+    coarse = onnx.load(tmp_path / "m.onnx")
+    scaled("rnn/W", lambda w: np.round(w * 64) / 64)(coarse)
+    onnx.save(coarse, tmp_path / "m.onnx")
+    assert verify(model, tmp_path / "m.onnx").verdict == "NOT equal"
+    assert api.verify(model, tmp_path / "m.onnx", tolerance=0.1).verdict == "within the tolerance"
+    assert api.verify(model, tmp_path / "m.onnx", tolerance=1e-6).verdict == "NOT equal"
+
+
+def test_test_data_is_what_onnx_backend_tests_take(tmp_path: Path) -> None:
+    api.convert(GOOD / "k224_embed/model.h5", tmp_path / "m.onnx", test_data=True)
+    folder = tmp_path / "test_data_set_0"
+    assert sorted(file.name for file in folder.iterdir()) == ["input_0.pb", "output_0.pb"]
+    given, wanted = (onnx.numpy_helper.to_array(onnx.load_tensor(folder / name))
+                     for name in ("input_0.pb", "output_0.pb"))  # fmt: skip
+    session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
+    np.testing.assert_array_equal(session.run(None, {session.get_inputs()[0].name: given})[0], wanted)
+
+
+# --- what proofs of outputs alone let pass ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("factor", [-3.0, 0.0, 0.99])
+def test_small_outputs_are_held_to_their_own_size(tmp_path: Path, factor: float) -> None:
+    builder = Builder()
+    x = builder.input("x", (None, 3))
+    dense = layers.Dense(constant("k", (builder.random.normal(0, 1e-8, (3, 2))).astype("f")), None, LINEAR)
+    model = builder.model(builder.node("dense", dense, [x], (None, 2)))
+    assert proof(model, tmp_path).passed
+    report = proof(model, tmp_path, scaled("dense/kernel", lambda w: w * factor))
+    assert report.nodes[0].wrong
+
+
+def test_every_row_of_a_table_counts(tmp_path: Path) -> None:
+    builder = Builder()
+    x = builder.input("x", (None, None), "int32")
+    model = builder.model(builder.node("e", layers.Embedding(builder.weight(1000, 4)), [x], (None, None, 4)))
+
+    def spoil(table: np.ndarray) -> np.ndarray:
+        table[371] += 1
+        return table
+
+    assert any("e/embeddings" in failure for failure in proof(model, tmp_path, scaled("e/embeddings", spoil)).wrong)
+
+
+def test_a_limit_that_no_input_reaches_is_tried(tmp_path: Path) -> None:
+    builder = Builder()
+    x = builder.input("x", (None, 3))
+    model = builder.model(builder.node("a", layers.Activate(Activation("relu", (0.0, 6.0, 0.0))), [x], (None, 3)))
+    assert proof(model, tmp_path).missed == ()
+
+    def lift(proto: onnx.ModelProto) -> None:
+        for tensor in proto.graph.initializer:
+            value = onnx.numpy_helper.to_array(tensor)
+            if value.size == 1 and value == 6:
+                tensor.CopyFrom(onnx.numpy_helper.from_array(np.float32(7), tensor.name))
+
+    assert proof(model, tmp_path, lift).wrong[0].startswith("a: off by")
