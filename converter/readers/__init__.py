@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -136,6 +137,12 @@ def load(
     """
     if (route == "graph" or signature) and sizes != OPEN:
         raise Unsupported("sizes can be fixed where the model is read by its Keras configuration", where=path.name)
+    from converter.formats import graph_def
+
+    if graph_def.sniff(path):
+        from converter.readers import frozen_graph
+
+        return _loaded(partial(frozen_graph.load, outputs=outputs), path)
     if route == "graph" or signature:
         return _by_graph(path, signature)
     try:
@@ -179,7 +186,7 @@ def _by_architecture(
 ) -> Model:
     for format_name, name in () if architecture or outputs or sizes != OPEN else OTHERS.items():
         if importlib.import_module(format_name).sniff(path):
-            return _loaded(importlib.import_module(name), path)
+            return _loaded(importlib.import_module(name).load, path)
     from converter.keras import build
     from converter.readers.common import NoArchitecture
 
@@ -228,9 +235,9 @@ def _weights_alone(path: Path, error: NoArchitecture) -> Unsupported:
     return Unsupported(f"weights without an architecture: {known}", where=path.name, hint=hint)
 
 
-def _loaded(module: Any, path: Path) -> Model:
+def _loaded(load_it: Callable[[Path], Model], path: Path) -> Model:
     try:
-        return cast("Model", module.load(path))
+        return load_it(path)
     except ConversionError as error:
         raise error.at(path.name) from error
     except OSError as error:
