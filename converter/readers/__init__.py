@@ -167,8 +167,10 @@ def _by_graph(path: Path, signature: str, why: Unsupported | None = None) -> Mod
     try:
         return load_graph(path, signature)
     except Unsupported as neither:
-        if why is None or isinstance(why, NoConfiguration):
+        if why is None:
             raise
+        if isinstance(why, NoConfiguration):
+            raise Unsupported(neither.what, where=neither.where, hint=neither.hint or why.hint) from neither
         if neither.what == why.what:
             raise why from None
         raise type(why)(

@@ -1,8 +1,8 @@
 """SavedModels of Keras: the architecture from Keras's metadata, the weights from the tensor bundle.
 
 Where the metadata is: `keras_metadata.pb` (TF 2.5 to 2.15, tf_keras), inside saved_model.pb (TF 1.15 to 2.4), or
-`assets/saved_model.json` (TF 1's `export_saved_model`). A SavedModel without any is refused, its variables and
-signatures listed; functions of its graph are never read. Sources: tensorflow/tensorflow
+`assets/saved_model.json` (TF 1's `export_saved_model`). A SavedModel without any is read by
+`converter.readers.function_graph`. Sources: tensorflow/tensorflow
 `core/protobuf/{saved_model,meta_graph,saved_object_graph}.proto`, keras-team/tf-keras `saving/legacy/saved_model/`.
 """
 
