@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from converter import output
-from converter.errors import InvalidModel, Unsupported, VerificationFailed, clean, walled
+from converter.errors import ConversionError, InvalidModel, Unsupported, VerificationFailed, clean, walled
 from converter.lines import Shown, line, of_report
 
 if TYPE_CHECKING:
     from converter.comparing.compare import Comparison
     from converter.exporters import Proof
     from converter.inspection import Inspection
+    from converter.keras.layer_type import LayerType
     from converter.model import Model
     from converter.model.sizes import Sizes
     from converter.verification.report import Report
@@ -73,7 +74,7 @@ def load(
 
     Args:
         path: the file, folder or checkpoint prefix; its kind is found from its content.
-        architecture: a JSON or YAML file, for files that hold weights alone.
+        architecture: a JSON or YAML file or a whole model, for files that hold weights alone.
         outputs: layers whose outputs become the model's; by default the model's own.
         plugins: Python files that explain layers of your own, see `converter.plugin`. They are run.
         route: "keras" or "graph": how a SavedModel is read, by Keras' configuration or by its function graph; by
@@ -96,13 +97,18 @@ def load(
     from converter.model.prune import prune
     from converter.model.sizes import OPEN
 
-    rows = {}
-    if plugins:
-        from converter.keras.architecture.plugins import load_plugins
-
-        rows = load_plugins([Path(plugin) for plugin in plugins])
     where = Path(architecture) if architecture else None
-    return prune(readers.load(Path(path), where, tuple(outputs), rows, route, signature, by_name, sizes or OPEN))
+    found = readers.load(Path(path), where, tuple(outputs), _rows(plugins), route, signature, by_name, sizes or OPEN)
+    return prune(found)
+
+
+def _rows(plugins: Sequence[PathLike]) -> Mapping[str, LayerType]:
+    """The layers that plugins explain."""
+    if not plugins:
+        return {}
+    from converter.keras.architecture.plugins import load_plugins
+
+    return load_plugins([Path(plugin) for plugin in plugins])
 
 
 @walled
@@ -122,6 +128,33 @@ def load_or_arrays(
         from converter.readers.bare import arrays_of
 
         return arrays_of(Path(path), why)
+
+
+@walled
+def load_or_survey(
+    path: PathLike,
+    architecture: PathLike | None = None,
+    outputs: Sequence[str] = (),
+    plugins: Sequence[PathLike] = (),
+    route: str = "",
+    signature: str = "",
+    by_name: bool = False,
+) -> Model:
+    """As `load`, but of a model that cannot be converted come all layers, with a warning for each that is refused.
+
+    It has no outputs then. Where the architecture cannot be read come its arrays alone, as of `load_or_arrays`.
+    """
+    from converter import readers
+    from converter.readers.bare import arrays_of
+
+    try:
+        return load(path, architecture, outputs, plugins, route, signature, by_name)
+    except Unsupported as why:
+        where = Path(architecture) if architecture else None
+        try:
+            return readers.survey(Path(path), where, _rows(plugins), by_name)
+        except ConversionError:
+            return arrays_of(Path(path), why)
 
 
 @walled
@@ -151,7 +184,7 @@ def draft(path: PathLike, target: PathLike | None = None, force: bool = False) -
 
 @walled
 def inspect(model: Model | PathLike) -> Inspection:
-    """What is in a model, and what a conversion does with each layer. Raises as `load_or_arrays` does.
+    """What is in a model, and what a conversion does with each layer. Raises as `load_or_survey` does.
 
     >>> inspect("model.h5").parameters
     340
@@ -159,7 +192,7 @@ def inspect(model: Model | PathLike) -> Inspection:
     from converter.inspection import inspection_of
     from converter.model import Model
 
-    return inspection_of(model if isinstance(model, Model) else load_or_arrays(model))
+    return inspection_of(model if isinstance(model, Model) else load_or_survey(model))
 
 
 @walled

@@ -31,7 +31,7 @@ class Command:
 
 def declare_reading(parser: argparse.ArgumentParser) -> None:
     """Options of every command that reads a model."""
-    parser.add_argument("--architecture", metavar="FILE", help="JSON or YAML, for files that hold weights alone")
+    parser.add_argument("--architecture", metavar="FILE", help="JSON, YAML or a whole model, for weights alone")
     by_name = "match arrays with layers by name, as load_weights(by_name=True) does, not by order"
     parser.add_argument("--by-name", action="store_true", help=by_name)
     outputs = "layers whose outputs become the model's; MODEL/LAYER in a nested one"

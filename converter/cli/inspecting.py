@@ -24,7 +24,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
 
     names = names_in(arguments.outputs)
     how = (arguments.route, arguments.signature, arguments.by_name)
-    found = api.inspect(api.load_or_arrays(arguments.model, arguments.architecture, names, arguments.plugin, *how))
+    found = api.inspect(api.load_or_survey(arguments.model, arguments.architecture, names, arguments.plugin, *how))
     warn(found.warnings)
     if arguments.json:
         print_json(found.as_json())

@@ -1,4 +1,4 @@
-"""Text of a model file to plain trees: JSON, and YAML where PyYAML is installed. Bounded in size, depth and numbers.
+"""Text of a model file to plain trees: JSON and YAML. Bounded in size, depth and numbers.
 
 Python's own json would follow 100,000 brackets or 100,000 digits, take NaN, and let the second of two equal keys win.
 """
@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, NoReturn
 
 from converter import limits
-from converter.errors import InvalidModel, Unsupported, clean
+from converter.errors import InvalidModel, clean
 
 _PYTHON = "tag:yaml.org,2002:python/"
 _TRACKING = "object/apply:tensorflow.python.training.tracking.data_structures."
@@ -118,13 +118,9 @@ def parse_yaml(text: str, place: str) -> Any:
 
     Raises:
         InvalidModel: not YAML, a tag that would make an object, too deep or too large.
-        Unsupported: PyYAML is not installed.
     """
-    try:
-        import yaml
-    except ModuleNotFoundError as error:
-        hint = "pip install pyyaml, or give the architecture as JSON"
-        raise Unsupported("a YAML architecture needs PyYAML", where=place, hint=hint) from error
+    import yaml
+
     if len(text) > limits.YAML_CHARACTERS:
         raise InvalidModel(f"{len(text)} characters of YAML", where=place)
 

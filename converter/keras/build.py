@@ -46,16 +46,9 @@ def build(
     Raises:
         ConversionError: with the layer in `where`.
     """
-    era = era_of(source)
     if source.weights is None:
         raise InvalidModel("the file holds an architecture but no weights")
-    ordering = ordering_of(source.architecture) if era.switch("keras1_spellings") else ""
-    context = Context(era, plugins or {}, ordering, is_complete(source.architecture))
-    root = parse_layer(source.architecture, context) if is_model(source.architecture, era) else None
-    if root is None or not isinstance(root.config, ModelSpec):
-        raise subclassed(source.architecture)
-    check_size(root)
-    root = in_keras_order(root)
+    root, era = parsed(source, plugins)
     if outputs:
         root = cut(root, outputs)
     else:
@@ -63,6 +56,22 @@ def build(
     reading = Reading(source.given, source.by_name)
     model = _first_that_fits(root, bind(root, source.weights, era, reading), era, source.provenance, reading, sizes)
     return replace(model, warnings=(*source.warnings, *reading.notes, *model.warnings))
+
+
+def parsed(source: Source, plugins: Mapping[str, LayerType] | None = None) -> tuple[LayerSpec, Era]:
+    """The layers of a file as its Keras has them, and which Keras that is.
+
+    Raises:
+        ConversionError: as `build`.
+    """
+    era = era_of(source)
+    ordering = ordering_of(source.architecture) if era.switch("keras1_spellings") else ""
+    context = Context(era, plugins or {}, ordering, is_complete(source.architecture))
+    root = parse_layer(source.architecture, context) if is_model(source.architecture, era) else None
+    if root is None or not isinstance(root.config, ModelSpec):
+        raise subclassed(source.architecture)
+    check_size(root)
+    return in_keras_order(root), era
 
 
 def _first_that_fits(

@@ -78,20 +78,39 @@ def read_source(path: Path, architecture_path: Path | None = None) -> Source:
 
     Args:
         path: a file, a folder, or the prefix of a checkpoint.
-        architecture_path: JSON or YAML, for files that hold weights only; it replaces the file's own architecture.
+        architecture_path: JSON, YAML or a whole model, for files that hold weights only; it replaces the file's own.
 
     Raises:
         ConversionError: the file cannot be read; the message names it.
     """
-    from converter.readers.common import read_architecture
-
-    architecture = None if architecture_path is None else read_architecture(architecture_path)
+    architecture = None if architecture_path is None else _given(architecture_path)
     try:
         return reader(find(path)).read(path, architecture)
     except ConversionError as error:
         raise error.at(path.name) from error
     except OSError as error:
         raise InvalidModel(f"cannot be read: {error.strerror or error}", where=path.name) from error
+
+
+def _given(path: Path) -> Mapping[str, Any]:
+    """The architecture in a text, or of a whole model, whose weights are left alone.
+
+    Raises:
+        ConversionError: as `read_source`.
+    """
+    from converter.readers.common import NoArchitecture, read_architecture
+
+    kind = next((kind for kind in READERS if reader(kind).sniff(path)), None)
+    if kind is None:
+        return read_architecture(path)
+    try:
+        source = reader(kind).read(path, None)
+    except NoArchitecture:
+        raise Unsupported("holds weights only, no architecture", where=path.name) from None
+    except ConversionError as error:
+        raise error.at(path.name) from error
+    told = {"keras_version": source.provenance.keras_version, "backend": source.provenance.backend}
+    return {**{key: value for key, value in told.items() if value}, **source.architecture}
 
 
 def read_weights(path: Path) -> FlatWeights | PathWeights | ObjectWeights:
@@ -124,7 +143,7 @@ def load(
 
     Args:
         path: a file, a folder, or the prefix of a checkpoint.
-        architecture: JSON or YAML, for files that hold weights only; it replaces the file's own architecture.
+        architecture: JSON, YAML or a whole model, for files that hold weights only; it replaces the file's own.
         outputs: names of layers whose outputs the model shall have instead of its own.
         plugins: layers that the user supplies, see `converter.plugin`.
         route: "keras" or "graph", to read a SavedModel by the one alone; "" for the first that serves.
@@ -200,6 +219,19 @@ def _by_architecture(
         return build(source, outputs, plugins, sizes)
     except ConversionError as error:
         raise error.at(path.name) from error
+
+
+def survey(
+    path: Path, architecture: Path | None, plugins: Mapping[str, LayerType] | None = None, by_name: bool = False
+) -> Model:
+    """A model of which some layers cannot be converted, to be looked at: see `converter.keras.overview`.
+
+    Raises:
+        ConversionError: it cannot be read at all.
+    """
+    from converter.keras.overview import overview
+
+    return overview(replace(read_source(path, architecture), given=architecture is not None, by_name=by_name), plugins)
 
 
 def read_draft(path: Path) -> dict[str, Any]:

@@ -38,17 +38,20 @@ def read_architecture(path: Path) -> Mapping[str, Any]:
 
     Raises:
         InvalidModel: no such file, or not the configuration of a model.
-        Unsupported: YAML, and PyYAML is not installed.
+        Unsupported: Python code, or a draft with "?" in it.
     """
     place = path.name
     if not path.is_file():
         raise InvalidModel("there is no such file", where=place)
     if path.stat().st_size > limits.TEXT_BYTES:
         raise InvalidModel(f"{path.stat().st_size} bytes are too many for an architecture", where=place)
+    if path.suffix == ".py":
+        hint = 'there, write open("model.json", "w").write(model.to_json()), and give model.json'
+        raise Unsupported("Python code, which is never run", where=place, hint=hint)
     text = decode(path.read_bytes(), place)
     if text.lstrip()[:1] in ("{", '"'):
         return filled(parse_architecture(text, place), place)
-    return as_architecture(parse_yaml(text, place), place)
+    return filled(as_architecture(parse_yaml(text, place), place), place)
 
 
 def filled(architecture: Mapping[str, Any], place: str) -> Mapping[str, Any]:

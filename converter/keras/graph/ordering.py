@@ -77,8 +77,9 @@ def in_keras_order(spec: LayerSpec) -> LayerSpec:
     if not isinstance(model, ModelSpec):
         return replace(spec, children=children)
     place = {} if spec.class_name == "Sequential" else _places(model)
-    layers = (children.get(layer.name, layer) for layer in model.layers)  # an implied input is no child
-    ordered = tuple(sorted(layers, key=lambda layer: place.get(layer.name, (0, 0))))
+    layers = [children.get(layer.name, layer) for layer in model.layers]  # an implied input is no child
+    called = iter(sorted((one for one in layers if one.name in place), key=lambda one: place[one.name]))
+    ordered = tuple(next(called) if one.name in place else one for one in layers)  # inputs stay where they stand
     children = {layer.name: layer for layer in ordered if layer.name in children}
     return replace(spec, children=children, config=replace(model, layers=ordered))
 
