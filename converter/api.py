@@ -201,6 +201,7 @@ def verify(
     exported: PathLike,
     *,
     against: str = "",
+    runtime: str = "",
     seed: int = 0,
     inputs: PathLike | None = None,
     expected: PathLike | None = None,
@@ -214,6 +215,8 @@ def verify(
         model: the model, or its file.
         exported: the ONNX file, which is run; or a Keras file, which is read back; or weights, which are compared.
         against: "" for `reference_lstm`, or a key of `ENGINES`, which must be installed.
+        runtime: "openvino" or "reference" to run the file there and compare its outputs; by default onnxruntime, node
+            by node.
         seed: of the inputs.
         inputs: an .npz file with inputs of your own, compared beside those made here.
         expected: an .npz file with the outputs they should give.
@@ -234,6 +237,10 @@ def verify(
 
     neutral = model if isinstance(model, Model) else load(model)
     row = row_of(Path(exported))
+    if runtime:
+        from converter.verification import elsewhere
+
+        return elsewhere.verify(neutral, Path(exported), runtime, seed)
     own = own_data(inputs, expected, tolerance)
     proof, engine = row.proof if row else "read back", ENGINES.get(against, "")
     report = by_target.prove(neutral, Path(exported), proof, engine=engine, seed=seed, own=own, progress=progress)

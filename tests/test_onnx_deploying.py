@@ -12,7 +12,7 @@ from neutral_models import Builder, feed
 from onnx.reference import ReferenceEvaluator
 from onnx_files import check, exported, operators
 
-from converter import interpret
+from converter import interpret, verify
 from converter.cli.deploying import RUNTIMES as OFFERED
 from converter.errors import Unsupported
 from converter.exporters.onnx.runtimes import RUNTIMES
@@ -109,3 +109,13 @@ def test_sizes_that_the_file_contradicts(wanted: tuple[int, ...]) -> None:
         Sizes(shapes={"x": wanted}).of("x", (None, None, 3), False)
     with pytest.raises(Unsupported, match="no input y"):
         Sizes(shapes={"y": wanted}).check(["x"])
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "reference"])
+def test_verify_elsewhere(tmp_path: Path, runtime: str) -> None:
+    """A file for onnxruntime is found wrong where alpha and beta are ignored."""
+    model = recurrent(gate=Activation("hard_sigmoid", (1 / 6, 0.5)))
+    exported(model, tmp_path, runtime=runtime)
+    report = verify(model, tmp_path / "model.onnx", runtime="reference")
+    assert report.passed == (runtime == "reference")
+    assert all(one.values for one in report.outputs)

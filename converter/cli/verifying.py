@@ -35,6 +35,9 @@ def _declare_verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("exported", metavar="EXPORTED", help="the ONNX file made from it")
     declare_reading(parser)
     parser.add_argument("--seed", type=int, default=0, help="of the inputs (default: 0)")
+    parser.add_argument(
+        "--runtime", choices=("openvino", "reference"), default="", help="compare outputs there, if it is installed"
+    )
     declare_against(parser)
     declare_proof(parser)
 
@@ -49,7 +52,8 @@ def _verify(arguments: argparse.Namespace) -> int:
         model = api.load(arguments.model, arguments.architecture, names, arguments.plugin, *how)
         against = arguments.against or ""
         report = api.verify(
-            model, Path(arguments.exported), against=against, seed=arguments.seed, progress=progress,
+            model, Path(arguments.exported), against=against, runtime=arguments.runtime, seed=arguments.seed,
+            progress=progress,
             **proof_options(arguments),
         )  # fmt: skip
     warn(model.warnings)

@@ -38,7 +38,7 @@ def _passes(graph: Graph, sequence: Sequence) -> tuple[list[Pass], Tensor | None
     for place, direction in enumerate(directions):
         if not sequence.wants(place):
             passes.append(Pass(None, (None,) * direction.cell.states))
-        elif native.is_native(direction.cell, runtime):
+        elif native.is_native(direction.cell, runtime) and (sequence.mask is None or runtime.compaction):
             passes += _native(graph, sequence, [place])[0]
         elif runtime.scans:
             worked = sequence.astype(graph, SCAN_AS.get(sequence.dtype, sequence.dtype))

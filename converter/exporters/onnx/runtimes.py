@@ -26,6 +26,7 @@ class Runtime:
         bidirectional: whether one operator may have both directions.
         reverse: whether direction="reverse" is right.
         lengths: whether sequence_lens may be given, as a hint that saves work.
+        compaction: whether a masked layer may be an operator too, see masks.py; else it becomes a Scan.
         scans: whether it has Scan.
         scan_options: whether that may go backwards, and put its outputs along another axis than the first.
         static: whether all sizes must be known.
@@ -37,6 +38,7 @@ class Runtime:
     bidirectional: bool = True
     reverse: bool = True
     lengths: bool = True
+    compaction: bool = True
     scans: bool = True
     scan_options: bool = True
     static: bool = False
@@ -48,7 +50,9 @@ RUNTIMES: Mapping[str, Runtime] = {
     DEFAULT: Runtime("onnxruntime"),
     "openvino": Runtime("OpenVINO", activations=PLAIN | {"Relu"}),
     "reference": Runtime("onnx.reference", frozenset({"LSTM"}), PLAIN, lengths=False, scan_options=False),
-    "tract": Runtime("tract", activations=PLAIN, bidirectional=False, reverse=False, lengths=False, static=True),
+    "tract": Runtime(
+        "tract", activations=PLAIN, bidirectional=False, reverse=False, lengths=False, compaction=False, static=True
+    ),
     "c": Runtime("C by emx-onnx-cgen", activations=PLAIN, static=True),
 }
 
