@@ -78,6 +78,8 @@ TABLE_KEY = 65536
 WORDS = 10_000_000
 """Of one lookup table."""
 PROTO_BYTES = 256 * MiB
+ONNX_NODES = 10_000
+"""Operators of an ONNX file that is read back; a stack of 100 LSTM layers has 1,000."""
 ONNX_BYTES = (1 << 31) - 1
 """Protobuf itself ends there."""
 SAFETENSORS_HEADER = 32 * MiB

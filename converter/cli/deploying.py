@@ -16,13 +16,9 @@ RUNTIMES = ("onnxruntime", "openvino", "reference", "tract", "c")  # the rows of
 def declare(parser: argparse.ArgumentParser) -> None:
     """--runtime, --batch, --steps, --shape."""
     group = parser.add_argument_group("what the ONNX file is for")
-    group.add_argument(
-        "--runtime", choices=RUNTIMES, default="", help="what is right there (default: onnxruntime)"
-    )
+    group.add_argument("--runtime", choices=RUNTIMES, default="", help="what is right there (default: onnxruntime)")
     group.add_argument("--batch", metavar="N", default="", help='fix the batch size; "keep" takes the one in the file')
-    group.add_argument(
-        "--steps", metavar="T", type=_positive, help="fix the length of axis 1 where it is open"
-    )
+    group.add_argument("--steps", metavar="T", type=_positive, help="fix the length of axis 1 where it is open")
     group.add_argument(
         "--shape", metavar="INPUT=1,50,3", action="append", default=[], help="fix the whole shape of an input"
     )

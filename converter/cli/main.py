@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from converter import __version__, output
-from converter.cli import sandbox
+from converter.cli import sandbox, streams
 from converter.cli.command import REFUSED, Command
 from converter.cli.comparing import COMPARE, CONVENTIONS
 from converter.cli.converting import CONVERT
@@ -38,6 +38,7 @@ BROKEN_PIPE = 128 + 13  # as a shell says it of a program that SIGPIPE ended
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code. The program itself (without `argv`) works in a sandbox."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: its threads cost memory and gain nothing here
+    streams.open_all()
     for name in sandbox.ENDING:
         signal.signal(name, _stop)
     words = list(sys.argv[1:] if argv is None else argv)
@@ -59,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name == "":
         arguments.model = arguments.models[0]
     if argv is None and not arguments.trust and sandbox.fits(arguments):
-        return sandbox.run(lambda: _run(command, arguments), lambda why: _crashed(arguments, why), arguments.model)
+        models = getattr(arguments, "models", [arguments.model])
+        return sandbox.run(lambda: _run(command, arguments), lambda why: _crashed(arguments, why), models)
     return _run(command, arguments)
 
 
@@ -71,7 +73,7 @@ def _program() -> str:
 
 def _run(command: Command, arguments: argparse.Namespace) -> int:
     try:
-        return command.run(arguments)
+        return streams.flushed(command.run(arguments), wrote=command is CONVERT)
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE

@@ -10,7 +10,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from mmap import PAGESIZE, mmap
 from pathlib import Path
 from types import FrameType
@@ -34,20 +34,20 @@ def fits(arguments: argparse.Namespace) -> bool:
     return sys.platform.startswith("linux") and not getattr(arguments, "against", None) and not several
 
 
-def run(work: Callable[[], int], failed: Callable[[str], int], model: str) -> int:
+def run(work: Callable[[], int], failed: Callable[[str], int], models: Sequence[str]) -> int:
     """Does `work` in a child process.
 
     Args:
         work: gives the exit code.
         failed: told what ended the child where something did; gives the exit code.
-        model: the file, whose size bounds the child.
+        models: the files, whose size bounds the child.
     """
     page = mmap(-1, PAGESIZE)
     sys.stdout.flush()
     sys.stderr.flush()
     child = os.fork()
     if not child:
-        _end(_inside(work, page, model))
+        _end(_inside(work, page, models))
     _forward(child)
     status = _wait(child)
     if os.WIFEXITED(status):
@@ -58,10 +58,10 @@ def run(work: Callable[[], int], failed: Callable[[str], int], model: str) -> in
     return failed(f"{what} ({name})" + (f" while {doing}" if doing else ""))
 
 
-def _inside(work: Callable[[], int], page: mmap, model: str) -> int:
+def _inside(work: Callable[[], int], page: mmap, models: Sequence[str]) -> int:
     watchdog.enable(page)
     _die_with_parent()
-    _limit(_size(Path(model)))
+    _limit(sum(_size(Path(model)) for model in models))
     try:
         return work()
     except SystemExit as end:

@@ -40,6 +40,8 @@ def load(path: Path) -> Model:
     proto = parse("OnnxModel", data)
     if not proto.HasField("graph"):
         raise InvalidModel("an ONNX file without a graph")
+    if len(proto.graph.node) > limits.ONNX_NODES:
+        raise Unsupported(f"an ONNX file of {len(proto.graph.node)} operators; {limits.ONNX_NODES} are read back")
     builder = Builder(_opset(proto))
     for tensor in proto.graph.initializer:
         builder.tensors[tensor.name] = builder.constant(weight(tensor, path.parent))
