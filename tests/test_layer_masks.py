@@ -91,7 +91,7 @@ def test_a_mask_goes_where_the_genuine_layer_let_it_go(name: str, version: str, 
 
 
 def test_all_but_these_classes_were_measured() -> None:
-    """Those that only older versions had, that hold words or stand for functions, and Softmax, of a mask like its input."""
+    """Those of older versions alone, of words or functions, and Softmax, whose mask is like its input."""
     measured = {name.split()[0] for rows in MEASURED.values() for name in rows}
     assert {name for name in LAYERS if not name.startswith("ops.")} - measured == {
         "CuDNNGRU", "CuDNNLSTM", "GroupQueryAttention", "Highway", "InputLayer", "MaxoutDense", "Merge",
