@@ -11,7 +11,8 @@ from neutral_models import Builder, feed
 
 from converter import api, interpret
 from converter.exporters.onnx import export
-from converter.model import Model, constant, layers
+from converter.model import Model, State, Value, constant, layers
+from converter.model.layers import Direction, Recurrent
 
 SHAPE = (None, 6, 3)
 
@@ -62,6 +63,49 @@ def test_a_layer_comes_back(name: str, tmp_path: Path) -> None:
     want = interpret.run(model, arrays)[model.outputs[0].name]
     have = interpret.run(again, {again.inputs[0].name: arrays["x"]})[again.outputs[0].name]
     np.testing.assert_allclose(have, want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("rule", ["previous", "zero"])
+@pytest.mark.parametrize(("reverse", "back"), [(False, False), (True, False), (True, True)])
+@pytest.mark.parametrize("last", [False, True])
+def test_a_mask_comes_back(rule: Any, reverse: bool, back: bool, last: bool, tmp_path: Path) -> None:
+    b = Builder()
+    x, mask = b.input("x", (None, None, 3)), b.input("mask", (None, None), "bool")
+    layer = Recurrent((Direction(b.lstm(3, 4), reverse, back),), None, not last, "previous" if last else rule)
+    shape = (None, 4) if last else (None, None, 4)
+    y, h, _ = b.node("lstm", layer, [x, mask, None, None], shape, (None, 4), (None, 4))
+    model = b.model([y, h])
+    export(model, tmp_path / "m.onnx")
+    again = api.load(tmp_path / "m.onnx")
+    assert sum(isinstance(node.layer, Recurrent) for node in again.nodes) == len(again.nodes)
+    draw = np.random.default_rng(0)
+    arrays = {"x": draw.normal(size=(4, 6, 3)).astype(np.float32), "mask": draw.random((4, 6)) < 0.5}
+    arrays["mask"][0] = False
+    want = interpret.run(model, arrays)
+    have = interpret.run(again, arrays)
+    for a, one_of in zip(model.outputs, again.outputs, strict=True):
+        np.testing.assert_allclose(have[one_of.name], want[a.name], rtol=0, atol=1e-12)
+
+
+def test_carried_states_come_back(tmp_path: Path) -> None:
+    b = Builder()
+    x = b.input("x", (2, None, 3))
+    ends = [(Value(f"lstm_{k}_in", (2, 4), "float32"), Value(f"lstm:{i + 1}", (2, 4), "float32"))
+            for i, k in enumerate("hc")]  # fmt: skip
+    states = tuple(State(*pair) for pair in ends)
+    lstm = Recurrent((Direction(b.lstm(3, 4)),), None, True)
+    made = b.node("lstm", lstm, [x, None, *(s.input for s in states)], (2, None, 4), (2, 4), (2, 4))
+    model = b.model(made[:1], states=states)
+    export(model, tmp_path / "m.onnx")
+    again = api.load(tmp_path / "m.onnx")
+    assert [len(m.states) for m in (model, again)] == [2, 2]
+    assert len(again.inputs) == len(again.outputs) == 1
+    export(again, tmp_path / "n.onnx")
+    assert api.verify(again, tmp_path / "n.onnx").passed
+    arrays = feed(model, 2, 5)
+    have = interpret.run(again, arrays, states={name: arrays[name] for name in ("lstm_h_in", "lstm_c_in")})
+    want = interpret.run(model, arrays, states={name: arrays[name] for name in ("lstm_h_in", "lstm_c_in")})
+    np.testing.assert_allclose(have[again.outputs[0].name], want["lstm:0"], rtol=0, atol=1e-12)
 
 
 def test_inspect_says_how_the_gates_stand_in_the_file_itself(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ the rules. The onnx package is not needed.
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,9 @@ from converter import limits
 from converter.errors import ConversionError, InvalidModel, Unsupported, formed
 from converter.formats.onnx_tensor import DTYPES, weight
 from converter.formats.protobuf import parse
-from converter.model import LayerInfo, Model, Node, Provenance, Value, Weight
+from converter.model import LayerInfo, Model, Node, Provenance, State, Value, Weight
 from converter.model.layers import Concatenate, Recurrent
+from converter.readers.onnx.masks import recognised
 from converter.readers.onnx.ops import RULES
 from converter.readers.onnx.values import Builder, Call, Tensor, Val
 
@@ -51,13 +54,25 @@ def load(path: Path) -> Model:
     outputs = tuple(builder.value(_made(builder, info.name), info.name) for info in proto.graph.output)
     names = tuple(info.name for info in proto.graph.output)
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
-    if "keras.states" in metadata:
-        raise Unsupported("a stateful ONNX model is not read back")
-    nodes = _joined(builder.nodes, outputs)
+    states = _states(metadata.get("keras.states", "[]"), inputs, dict(zip(names, outputs, strict=True)))
+    carried = {state.input.name for state in states}
+    inputs = tuple(value for value in inputs if value.name not in carried)
+    results = len(names) - len(states)  # states come after the ordinary outputs
+    names, outputs = names[:results], outputs[:results]
+    nodes = _joined(builder.nodes, (*outputs, *(state.output for state in states)))
     title = f"ONNX by {proto.producer_name or 'an unknown program'}"
     source = Provenance(str(path), title, sha256=hashlib.sha256(data).hexdigest())
     infos = tuple(_info(node) for node in nodes if _weights(node))
-    return Model(proto.graph.name or path.stem, inputs, outputs, names, nodes, (), infos, source)
+    return Model(proto.graph.name or path.stem, inputs, outputs, names, nodes, states, infos, source)
+
+
+def _states(text: str, inputs: tuple[Value, ...], outputs: Mapping[str, Value]) -> tuple[State, ...]:
+    """The states that a stateful model of our own carries from call to call."""
+    by_name = {value.name: value for value in inputs}
+    try:
+        return tuple(State(by_name[entry["input"]], outputs[entry["output"]]) for entry in json.loads(text))
+    except (ValueError, TypeError, KeyError) as error:
+        raise InvalidModel("no list of inputs and outputs", where="keras.states") from error
 
 
 def _opset(proto: Any) -> int:
@@ -86,16 +101,18 @@ def _input(info: Any, builder: Builder) -> Value:
 def _run(node: Any, index: int, builder: Builder, folder: Path) -> None:
     """Translates one operator."""
     name = node.name or f"{node.op_type}_{index}"
-    rule = RULES.get(node.op_type)
-    if rule is None or node.domain not in _DOMAINS:
-        raise Unsupported(f"operator {node.op_type} is not read back from ONNX", where=name)
+    rule = RULES.get(node.op_type) if node.domain in _DOMAINS else None
     call = Call(
         name, node.op_type, [_made(builder, i) if i else None for i in node.input], list(node.output),
         {a.name: a for a in node.attribute}, folder,
     )  # fmt: skip
     try:
         with formed("attributes or inputs"):
-            made = rule(builder, call)
+            made = recognised(builder, call, rule)
+            if made is None and rule is not None:
+                made = rule(builder, call)
+        if made is None:
+            raise Unsupported(f"operator {node.op_type} is not read back from ONNX")
     except ConversionError as error:
         raise error.at(name) from error
     for output, tensor in zip(node.output, made, strict=False):

@@ -12,6 +12,7 @@ from converter.gates import unpack
 from converter.model import Array, Value, Weight, layers
 from converter.model.activations import FUNCTIONS, LINEAR, NAMES, Activation
 from converter.model.layers import Direction, Recurrent
+from converter.readers.onnx.counted import Compact, Counting, Steps
 from converter.readers.onnx.values import Builder, Call, Const, Filled, Stack, States, Tensor, Val, is_zero
 
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
@@ -44,18 +45,35 @@ def recurrent(builder: Builder, call: Call) -> list[Tensor]:
     backwards = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}.get(straight)
     if backwards is None or len(backwards) != count:
         raise InvalidModel(f"direction {straight!r} with {count} directions of weights")
-    x = _batch_first(builder, call, features)
-    _lengths(call, x)
+    given_x = call.tensor(0)
+    compact = given_x if isinstance(given_x, Compact) and given_x.time_first else None
+    x = _batch_first(builder, call, features) if compact is None else compact.x
+    if compact is not None and (count, backwards) != (1, (False,)):
+        raise Unsupported(f"{call.op} over compact steps in direction {straight}")
+    if compact is None or not _counts(call, compact):
+        _lengths(call, x)
     functions = _activations(call, count)
     cells = [_cell(call, d, functions[d], units) for d in range(count)]
     states = [s for d in range(count) for s in _initial(builder, call, d, count, units)]
+    backwards = backwards if compact is None else (compact.backwards,)
     directions = tuple(Direction(c, b, b) for c, b in zip(cells, backwards, strict=True))
     layer = Recurrent(directions, None, return_sequences=True)
+    mask = None if compact is None else compact.mask
     sequence, state = (*x.shape[:2], units), (x.shape[0], units)
-    made = builder.node(call.name, layer, (x, None, *states), *[sequence] * count, *[state] * len(states))
+    made = builder.node(call.name, layer, (x, mask, *states), *[sequence] * count, *[state] * len(states))
     per = len(states) // count
     finals = [States(made[count + s :: per]) for s in range(per)]
+    if compact is not None:
+        return [Steps(made[0], compact.mask, compact.backwards), *finals]
     return [Stack(made[:count]), *finals]
+
+
+def _counts(call: Call, compact: Compact) -> bool:
+    """Whether sequence_lens, if given, count the unmasked steps."""
+    lengths = call.tensor(4) if call.has(4) else None
+    return lengths is None or (
+        isinstance(lengths, Counting) and lengths.what == "lengths" and lengths.mask == compact.mask
+    )
 
 
 def _constant(call: Call, index: int) -> Weight:

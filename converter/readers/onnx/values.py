@@ -16,6 +16,7 @@ import numpy as np
 from converter.errors import Unsupported
 from converter.model import Array, Node, Shape, Value, Weight, layers
 from converter.model.naming import free_name
+from converter.readers.onnx.counted import Compact, Counting, History, Order, Steps
 
 Dim = int | tuple[str, int]  # a size, or that of an axis of a value
 
@@ -101,7 +102,7 @@ class States:
     hs: tuple[Value | None, ...]
 
 
-Tensor = Val | Const | Zeros | Dims | Filled | Stack | Spread | States
+Tensor = Val | Const | Zeros | Dims | Filled | Stack | Spread | States | Counting | Order | Compact | Steps | History
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,9 +175,13 @@ class Builder:
         self.nodes.append(Node(name, layer, inputs, outputs, name))
         return outputs
 
+    def producer(self, value: Value) -> Node | None:
+        """The node that makes a value; None for inputs."""
+        return next((n for n in reversed(self.nodes) if any(out.name == value.name for out in n.outputs)), None)
+
     def transposed(self, x: Value, axes: tuple[int, ...], name: str) -> Value:
         """x with its axes in another order; two orders that undo each other vanish."""
-        made = next((node for node in reversed(self.nodes) if node.outputs[0].name == x.name), None)
+        made = self.producer(x)
         if made is not None and isinstance(made.layer, layers.Transpose) and made.inputs[0] is not None:
             before = made.layer.axes
             if tuple(before[axis] for axis in axes) == tuple(range(len(axes))):
@@ -202,6 +207,8 @@ class Builder:
         if isinstance(tensor, Const):
             weight = tensor.weight
             return self.node(f"{name}/constant", layers.Constant(weight), (), weight.shape, dtype=weight.dtype)[0]
+        if isinstance(tensor, Counting):
+            return tensor.value
         if isinstance(tensor, Stack | States):
             return self._stacked(tensor, name)
         raise Unsupported(f"a tensor that is computed from shapes is used as a value, {name}")

@@ -1,0 +1,62 @@
+"""What stands for the tensors of a mask in an ONNX file of our own; masks.py recognises them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from converter.model import Value
+
+
+@dataclass(frozen=True)
+class Counting:
+    """Unmasked steps, counted: int64 [batch, time, 1] ("count" [batch, 1], "lengths" [batch]).
+
+    Attributes:
+        value: the same as a neutral value.
+        mask: bool [batch, time].
+        what: "ones", "from start" or "from end" (up to and with each step), "count", "lengths", "some" (any at all).
+        kept: it is 0 at masked steps.
+        flipped: the order of time is reversed.
+    """
+
+    value: Value
+    mask: Value
+    what: str
+    kept: bool = False
+    flipped: bool = False
+
+
+@dataclass(frozen=True)
+class Order:
+    """Where the unmasked steps stand, in the order in which they are taken, then the masked ones."""
+
+    mask: Value
+    backwards: bool
+
+
+@dataclass(frozen=True)
+class Compact:
+    """x with its steps in that order; ONNX sees [batch, time, features], or [time, batch, features]."""
+
+    x: Value
+    mask: Value
+    backwards: bool
+    time_first: bool = False
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The outputs of a recurrent operator at the compact steps; y is the output of its neutral node."""
+
+    y: Value
+    mask: Value
+    backwards: bool
+
+
+@dataclass(frozen=True)
+class History:
+    """Those outputs after what stands before the first: zeros, or the initial h."""
+
+    steps: Steps
+    rule: Literal["previous", "state"]

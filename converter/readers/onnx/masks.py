@@ -1,0 +1,198 @@
+"""Masks as our own exports write them (exporters/onnx/masks.py), read back as masks of recurrent layers.
+
+Unmasked steps are moved to the front, the operator runs over them, its outputs are spread back by index. Here each part
+of that is recognised, from the counting of steps to the spreading, and becomes the mask that it stands for. What is
+recognised is also computed as it stands, so that any other use of it keeps its meaning; `prune` drops what is not used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from msgspec import structs
+
+from converter.errors import Unsupported
+from converter.model import Value, layers
+from converter.model.layers import Recurrent
+from converter.readers.onnx.counted import Compact, Counting, History, Order, Steps
+from converter.readers.onnx.values import Builder, Call, Const, States, Tensor, Val
+
+Rule = Callable[[Builder, Call], list[Tensor]]
+Recogniser = Callable[[Builder, Call, Rule | None], "list[Tensor] | None"]
+
+_INT64 = 7
+_SWAP = [1, 0, 2]
+
+
+def recognised(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
+    """What an operator makes as a part of a mask; None where it is none. `rule` computes it as it stands."""
+    found = _RECOGNISERS.get(call.op)
+    return found(builder, call, rule) if found is not None and call.inputs else None
+
+
+def _also(builder: Builder, call: Call, rule: Rule | None, like: Counting) -> list[Tensor]:
+    """The same, computed as well."""
+    if rule is None:
+        raise Unsupported(f"operator {call.op} is not read back from ONNX")
+    (made,) = rule(builder, call)
+    return [replace(like, value=builder.value(made, call.name))]
+
+
+def _cast(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
+    x = call.tensor(0)
+    if isinstance(x, Counting) and x.what == "lengths":
+        return _also(builder, call, rule, x)
+    if not isinstance(x, Val) or x.swapped or call.integer("to", 0) != _INT64:
+        return None
+    made = builder.producer(x.value)
+    if made is None or made.layer != layers.ExpandDims((2,)) or made.inputs[0] is None:
+        return None
+    mask = made.inputs[0]
+    if mask.dtype != "bool" or len(mask.shape) != 2:
+        return None
+    return _also(builder, call, rule, Counting(x.value, mask, "ones"))
+
+
+def _cumulative(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
+    x, axis = call.tensor(0), call.tensor(1)
+    if not isinstance(x, Counting) or x.what != "ones" or not isinstance(axis, Const) or axis.array.item() != 1:
+        return None
+    return _also(builder, call, rule, replace(x, what="from end" if call.integer("reverse", 0) else "from start"))
+
+
+def _product(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
+    x, ones = call.tensor(0), call.tensor(1)
+    if not isinstance(x, Counting) or not isinstance(ones, Counting) or x.kept or ones.what != "ones":
+        return None
+    if x.mask != ones.mask or not x.what.startswith("from"):
+        return None
+    return _also(builder, call, rule, replace(x, kept=True))
+
+
+def _gather(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
+    """Steps counted from the end, at the first step: how many there are."""
+    x, index = call.tensor(0), call.tensor(1)
+    if not isinstance(x, Counting) or (x.what, x.kept, x.flipped) != ("from end", False, False):
+        return None
+    if (
+        call.integer("axis", 0) != 1
+        or not isinstance(index, Const)
+        or index.weight.size != 1
+        or index.array.item() != 0
+    ):
+        return None
+    return _also(builder, call, rule, replace(x, what="count"))
+
+
+def _squeeze(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
+    x = call.tensor(0)
+    if isinstance(x, Steps) and call.integers("axes", 1) == [1]:
+        return [x]
+    return _also(builder, call, rule, replace(x, what="lengths")) if _is(x, "count") else None  # type: ignore[arg-type]
+
+
+def _is_zero(tensor: Tensor) -> bool:
+    return isinstance(tensor, Const) and tensor.weight.size == 1 and tensor.array.item() == 0
+
+
+def _is(tensor: Tensor, what: str) -> bool:
+    return isinstance(tensor, Counting) and tensor.what == what and not tensor.kept
+
+
+def _greater(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
+    x, zero = call.tensor(0), call.tensor(1)
+    if not _is(x, "count") or not _is_zero(zero):
+        return None
+    return _also(builder, call, rule, replace(x, what="some"))  # type: ignore[arg-type]
+
+
+def _where(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
+    """A final state that rows without any step keep: that is what a masked layer does by itself."""
+    condition, state = call.tensor(0), call.tensor(1)
+    if not _is(condition, "some") or not isinstance(state, Val):
+        return None
+    made = builder.producer(state.value)
+    return [state] if made is not None and isinstance(made.layer, Recurrent) and made.inputs[1] is not None else None
+
+
+def _flip(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
+    x = call.tensor(0)
+    if not isinstance(x, Counting) or not x.what.startswith("from"):
+        return None
+    if call.integers("axes", 3) != [1] or call.integers("steps", 4) != [-1]:
+        return None
+    return _also(builder, call, rule, replace(x, flipped=not x.flipped))
+
+
+def _top(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
+    """Unmasked steps are sorted by how many there are from them on, masked ones by 0."""
+    x = call.tensor(0)
+    fits = isinstance(x, Counting) and x.kept and not x.flipped and call.integer("axis", -1) == 1
+    if not fits or not call.integer("largest", 1) or not call.integer("sorted", 1):
+        return None
+    assert isinstance(x, Counting)
+    return [x, Order(x.mask, x.what == "from start")]
+
+
+def _gather_nd(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
+    x, index = call.tensor(0), call.tensor(1)
+    if call.integer("batch_dims", 0) != 1:
+        return None
+    if isinstance(index, Order) and not isinstance(x, History):
+        return [Compact(builder.value(x, call.name), index.mask, index.backwards)]
+    if isinstance(x, History) and isinstance(index, Counting) and index.mask == x.steps.mask:
+        return [_spread(builder, x, index)]
+    return None
+
+
+def _spread(builder: Builder, history: History, index: Counting) -> Val:
+    """The outputs at the steps where they belong, or the last one."""
+    steps = history.steps
+    node = builder.producer(steps.y)
+    assert node is not None
+    assert isinstance(node.layer, Recurrent)
+    started = node.inputs[2] is not None
+    if index.what == "count" and not index.kept and (history.rule == "state" or not started):
+        return Val(node.outputs[1])  # the last output is the final h
+    if index.what != ("from end" if steps.backwards else "from start"):
+        raise Unsupported("outputs of a masked layer that are picked by another count")
+    (direction,) = node.layer.directions
+    turned = structs.replace(direction, reverse_output=steps.backwards != index.flipped)
+    rule = "zero" if index.kept else history.rule
+    layer = structs.replace(node.layer, directions=(turned,), masked_output=rule)
+    builder.nodes[builder.nodes.index(node)] = replace(node, layer=layer)
+    return Val(steps.y)
+
+
+def _transpose(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
+    x = call.tensor(0)
+    swap = "perm" in call.attributes and list(call.attributes["perm"].ints) == _SWAP
+    if isinstance(x, Compact) and swap:
+        return [replace(x, time_first=not x.time_first)]
+    return [x] if isinstance(x, History) and swap else None
+
+
+def _pad(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
+    x = call.tensor(0)
+    fits = isinstance(x, Steps) and call.integers("pads", 1) == [1, 0, 0, 0, 0, 0] and not call.has(2)
+    return [History(x, "previous")] if fits and isinstance(x, Steps) else None
+
+
+def _concat(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
+    """The initial h before the outputs."""
+    if len(call.inputs) != 2 or call.integer("axis", 0) != 0:
+        return None
+    first, steps = call.tensor(0), call.tensor(1)
+    if not isinstance(first, States) or not isinstance(steps, Steps):
+        return None
+    node = builder.producer(steps.y)
+    given: Value | None = None if node is None else node.inputs[2]
+    return [History(steps, "state")] if first.hs == (given,) else None
+
+
+_RECOGNISERS: Mapping[str, Recogniser] = {
+    "Cast": _cast, "CumSum": _cumulative, "Mul": _product, "Gather": _gather, "Squeeze": _squeeze, "Greater": _greater,
+    "Where": _where, "Slice": _flip, "TopK": _top, "GatherND": _gather_nd, "Transpose": _transpose, "Pad": _pad,
+    "Concat": _concat,
+}  # fmt: skip
