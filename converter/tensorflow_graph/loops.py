@@ -24,7 +24,7 @@ from converter.tensorflow_graph.running import loop_of
 from converter.tensorflow_graph.sizes import Axes, Dim, Dims
 from converter.tensorflow_graph.tracing import NotRecurrent, Roles, roles_of
 from converter.tensorflow_graph.translating import Translating
-from converter.tensorflow_graph.values import TensorList, as_array
+from converter.tensorflow_graph.values import TensorList, as_array, layer_path
 from converter.tensorflow_graph.walking import Walk
 
 MAX_UNROLLED = 256  # steps of an unknown loop
@@ -63,9 +63,9 @@ def translate_loop(t: Translating, step: Step, inputs: Sequence[Any]) -> list[An
         )  # fmt: skip
     cond, body = loop_of(step, t.library)
     try:
-        roles = roles_of(
-            t.library, cond, body, [isinstance(x, TensorList) for x in inputs], [_is_zero(x) for x in inputs]
-        )
+        lists = [isinstance(x, TensorList) for x in inputs]
+        roles = roles_of(t.library, cond, body, lists, [_is_zero(x) for x in inputs], [_number(x) for x in inputs])
+        inputs = [_as_list(t, x) if k in roles.read else x for k, x in enumerate(inputs)]
         _check_length(t, roles, inputs)
         found = recognise(Prober(t, roles, body, inputs), roles, inputs)
     except NotRecurrent as why:
@@ -95,6 +95,16 @@ def unrolled(t: Translating, bodies: tuple[Body, Body], inputs: Sequence[Any], r
 
 def _is_zero(x: Any) -> bool:
     return isinstance(x, np.ndarray | np.generic) and x.size == 1 and x.dtype.kind == "i" and not np.any(x)
+
+
+def _number(x: Any) -> Any:
+    """A whole number that is known, else None."""
+    return x if isinstance(x, np.ndarray) and x.size == 1 and x.dtype.kind == "i" else None
+
+
+def _as_list(t: Translating, x: Any) -> Any:
+    """A tensor that the loop goes along, as the list of its elements."""
+    return TensorList(x, t.axes(x)[0]) if isinstance(x, Value) else x
 
 
 def _check_length(t: Translating, roles: Roles, inputs: Sequence[Any]) -> None:
@@ -288,11 +298,3 @@ def _layer(
 def known(axes: Axes) -> Shape:
     """Sizes as a neutral shape."""
     return tuple(n if isinstance(n, int) else None for n in axes)
-
-
-def layer_path(name: str) -> str:
-    """The scope of the layer that a loop belongs to ("bidirectional/forward_lstm" of "bidirectional/.../while")."""
-    parts = [part for part in name.split("/") if part]
-    while len(parts) > 1 and parts[-1].rstrip("_0123456789") in ("while", "rnn"):
-        parts.pop()
-    return clean("/".join(parts), 200)

@@ -76,7 +76,7 @@ class Prober:
         if k in roles.counters:
             return np.asarray(0, np.asarray(x).dtype)
         if isinstance(x, TensorList):
-            return (self._sample(self._axes_of(k), x.stacked.dtype),) if x.stacked is not None else (None,)
+            return self._sample(self._axes_of(k), x.stacked.dtype)[None] if x.stacked is not None else (None,)
         if isinstance(x, Resource):
             return Variable(x.name, self._constant(x.value))
         if isinstance(x, Dims):

@@ -123,6 +123,10 @@ class _Tracing:
         first = inputs[0] if inputs else None
         if isinstance(first, Counter) and step.op in ("Add", "AddV2") and isinstance(inputs[1], np.ndarray):
             return Counter(first.argument, first.offset + int(inputs[1]))
+        if isinstance(first, Counter) and step.op == "Pack":
+            return first  # of one element, as indices are
+        if step.op == "StridedSlice" and isinstance(first, Trace) and isinstance(inputs[1], Counter):
+            return self._sliced(step, first, inputs[1], inputs[2])
         if isinstance(first, Counter) and step.op == "Less":
             return Bound((inputs[1],))
         if step.op == "LogicalAnd" and all(isinstance(x, Bound) for x in inputs):
@@ -141,6 +145,15 @@ class _Tracing:
             raise NotRecurrent("a list that is written to twice")
         return None
 
+    def _sliced(self, step: Step, whole: Trace, begin: Counter, end: Any) -> Trace:
+        """x[counter] of a tensor that does not change: as good as a list."""
+        only = isinstance(end, Counter) and (begin.offset, end.offset) == (0, 1) and len(whole.reads) == 1
+        if not only or step.attributes.get("shrink_axis_mask") != 1:
+            raise NotRecurrent("a tensor that is not read step by step")
+        (argument,) = whole.reads
+        self.read.add(argument)
+        return Trace(whole.reads)
+
 
 def _reads(x: Any) -> frozenset[int]:
     if isinstance(x, Trace):
@@ -148,18 +161,23 @@ def _reads(x: Any) -> frozenset[int]:
     return frozenset({x.argument}) if isinstance(x, Counter | ListTrace) else frozenset()
 
 
-def roles_of(library: Library, cond: Body, body: Body, lists: Sequence[bool], zeros: Sequence[bool]) -> Roles:
+def roles_of(
+    library: Library, cond: Body, body: Body, lists: Sequence[bool], zeros: Sequence[bool], numbers: Sequence[Any] = ()
+) -> Roles:
     """What the variables of a loop are for.
 
     Args:
         lists: which of them are lists. zeros: which are the whole number 0 at first.
+        numbers: for each other whole number that it is, or None.
 
     Raises:
         NotRecurrent: the loop does something else than going along lists step by step.
     """
     arguments: list[Any] = []
     for k, (is_list, is_zero) in enumerate(zip(lists, zeros, strict=True)):
-        arguments.append(ListTrace(k) if is_list else Counter(k) if is_zero else Trace(frozenset({k})))
+        number = numbers[k] if numbers else None
+        plain = Trace(frozenset({k})) if number is None else number
+        arguments.append(ListTrace(k) if is_list else Counter(k) if is_zero else plain)
     tracing = _Tracing(library)
     (bound,) = Walk(tracing).call(cond, arguments)
     if not isinstance(bound, Bound):

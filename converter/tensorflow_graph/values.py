@@ -114,3 +114,11 @@ def as_array(x: Any) -> Array | None:
     if isinstance(x, Stored):
         return x.weight.read()
     return np.asarray(x) if isinstance(x, np.ndarray | np.generic) else None
+
+
+def layer_path(name: str) -> str:
+    """The scope of the layer that a loop belongs to ("bidirectional/forward_lstm" of "bidirectional/.../while")."""
+    parts = [part for part in name.split("/") if part]
+    while len(parts) > 1 and parts[-1].rstrip("_0123456789") in ("while", "rnn"):
+        parts.pop()
+    return clean("/".join(parts), 200)
