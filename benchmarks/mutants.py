@@ -281,6 +281,8 @@ def main() -> int:
                 examine(file, Path(name), given.sample, rng, score)
             except (ConversionError, ValueError) as error:
                 print(f"passed over  {file}: {error}", flush=True)
+        totals = Counter(what for (_, what), n in score.items() for _ in range(n))
+        print(f"{file.parent.name}: {totals['found']} found, {totals['equal']} called equal so far", flush=True)
     kinds = sorted({kind for kind, _ in score})
     print("| kind | mutants | found | called equal |\n|---|---|---|---|")
     for kind in [*kinds, "all"]:

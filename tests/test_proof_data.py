@@ -120,3 +120,14 @@ def test_a_limit_that_no_input_reaches_is_tried(tmp_path: Path) -> None:
                 tensor.CopyFrom(onnx.numpy_helper.from_array(np.float32(7), tensor.name))
 
     assert proof(model, tmp_path, lift).wrong[0].startswith("a: off by")
+
+
+def test_a_node_that_leaves_its_tensor_as_it_is_is_held_to_that(tmp_path: Path) -> None:
+    """bfloat16 is computed in float32: casting it to that is no operator at all."""
+    builder = Builder()
+    x = builder.input("x", (None, 3))
+    low = builder.node("low", layers.Cast("bfloat16"), [x], (None, 3), dtype="bfloat16")
+    high = builder.node("high", layers.Cast("float32"), low, (None, 3))
+    report = proof(builder.model(high), tmp_path)
+    assert report.passed, report.failures
+    assert [one.values > 0 for one in report.nodes] == [True, True]

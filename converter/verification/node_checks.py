@@ -27,6 +27,7 @@ class PartsRun:
     Attributes:
         given, made: values by the model's names.
         shown: the states that operators went through, by tensor.
+        tensors: which tensor holds each value.
         copied: of outputs of the file that should be copies of what was given, whether they are.
     """
 
@@ -34,6 +35,7 @@ class PartsRun:
     made: Mapping[str, Array]
     shown: Mapping[str, Array]
     copied: Mapping[str, bool]
+    tensors: Mapping[str, str]
 
 
 def check_nodes(
@@ -80,7 +82,12 @@ class _Check:
         self._coverage.values(node, given, wanted[0].value)
         for value, want in zip(node.outputs, wanted, strict=True):
             if value.name in run.made:
-                self._compare(run.made[value.name], want)
+                self._compare(self._made(value.name, run), want)
+
+    def _made(self, name: str, run: PartsRun) -> Array:
+        """What the node's part makes; where one tensor is both its input and its output, that: there is no part."""
+        inputs = {run.tensors[value.name] for value in self._node.inputs if value is not None}
+        return run.given[name] if run.tensors[name] in inputs else run.made[name]
 
     def _recurrent(self, given: tuple[Array | None, ...], run: PartsRun) -> Sequence[Near]:
         seen = [states for operator in self._operators for states in _sequences(operator, run, self._node)]

@@ -279,7 +279,8 @@ def _run(
     names = [(value.name, tensor) for tensor, listed in held.items() for value in listed]
     shown = {name: made[name] for one in parts.cut.operators for name in one.shown}
     copied = {name: _same(made[name], by_tensor[tensor]) for name, tensor in copies.items()}
-    return PartsRun({n: by_tensor[t] for n, t in names}, {n: made[t] for n, t in names}, shown, copied)
+    given, results = ({n: side[t] for n, t in names} for side in (by_tensor, made))
+    return PartsRun(given, results, shown, copied, dict(names))
 
 
 def _same(a: Array, b: Array) -> bool:
