@@ -68,6 +68,7 @@ def load(
     route: str = "",
     signature: str = "",
     by_name: bool = False,
+    keras_version: str = "",
     sizes: Sizes | None = None,
 ) -> Model:
     """Reads any supported Keras file as a neutral model.
@@ -82,6 +83,7 @@ def load(
         signature: of a SavedModel, which is then read by its function graph.
         by_name: match arrays with layers by what the file calls them, as `load_weights(by_name=True)` does. By default
             they are matched by order, as Keras does.
+        keras_version: of the Keras that wrote the file, "3.4.1" or "2.2.4-tf", in place of what the file says.
         sizes: of the inputs, to fix what the file leaves open.
 
     Raises:
@@ -98,8 +100,8 @@ def load(
     from converter.model.sizes import OPEN
 
     where = Path(architecture) if architecture else None
-    found = readers.load(Path(path), where, tuple(outputs), _rows(plugins), route, signature, by_name, sizes or OPEN)
-    return prune(found)
+    how = (route, signature, by_name, keras_version, sizes or OPEN)
+    return prune(readers.load(Path(path), where, tuple(outputs), _rows(plugins), *how))
 
 
 def _rows(plugins: Sequence[PathLike]) -> Mapping[str, LayerType]:
@@ -120,10 +122,11 @@ def load_or_arrays(
     route: str = "",
     signature: str = "",
     by_name: bool = False,
+    keras_version: str = "",
 ) -> Model:
     """As `load`, but a model that cannot be converted comes as its arrays alone, with a warning that says why."""
     try:
-        return load(path, architecture, outputs, plugins, route, signature, by_name)
+        return load(path, architecture, outputs, plugins, route, signature, by_name, keras_version)
     except Unsupported as why:
         from converter.readers.bare import arrays_of
 
@@ -139,6 +142,7 @@ def load_or_survey(
     route: str = "",
     signature: str = "",
     by_name: bool = False,
+    keras_version: str = "",
 ) -> Model:
     """As `load`, but of a model that cannot be converted come all layers, with a warning for each that is refused.
 
@@ -148,7 +152,7 @@ def load_or_survey(
     from converter.readers.bare import arrays_of
 
     try:
-        return load(path, architecture, outputs, plugins, route, signature, by_name)
+        return load(path, architecture, outputs, plugins, route, signature, by_name, keras_version)
     except Unsupported as why:
         where = Path(architecture) if architecture else None
         try:
@@ -280,6 +284,7 @@ def convert(
     route: str = "",
     signature: str = "",
     by_name: bool = False,
+    keras_version: str = "",
     opset: int | None = None,
     runtime: str = "",
     sizes: Sizes | None = None,
@@ -308,6 +313,7 @@ def convert(
         route: see `load`.
         signature: see `load`.
         by_name: see `load`.
+        keras_version: see `load`.
         target: the file to write; by default beside `source`, with the suffix of the format.
         to: the format, a key of `converter.exporters.EXPORTERS`.
         opset: of ONNX; by default the oldest that serves.
@@ -353,7 +359,7 @@ def convert(
         output.guard(goal, [*files_read, *map(Path, plugins)], force)
     before = stamp(*files_read)
     progress("reading")
-    reading = (source, architecture, outputs, plugins, route, signature, by_name)
+    reading = (source, architecture, outputs, plugins, route, signature, by_name, keras_version)
     model = load(*reading, sizes) if row.architecture else load_or_arrays(*reading)
     poisoned = non_finite(model)
     if check and model.origin is not None and not poisoned:

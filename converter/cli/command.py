@@ -41,6 +41,8 @@ def declare_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--signature", metavar="NAME", default="", help="which function of a SavedModel's graph to read"
     )
+    version = "of the Keras that wrote the file, where the file does not say it"
+    parser.add_argument("--keras-version", metavar="VERSION", default="", help=version)
     parser.add_argument(
         "--plugin", metavar="FILE", action="append", default=[], help="Python file with layers of your own; it is run"
     )

@@ -89,7 +89,8 @@ def _written(arguments: argparse.Namespace, to: str, goal: Path | None) -> int:
             done = api.convert(
                 arguments.model, goal, to=to, architecture=arguments.architecture,
                 outputs=names_in(arguments.outputs), plugins=arguments.plugin, route=arguments.route,
-                signature=arguments.signature, by_name=arguments.by_name, opset=arguments.opset,
+                signature=arguments.signature, by_name=arguments.by_name,
+                keras_version=arguments.keras_version, opset=arguments.opset,
                 runtime=arguments.runtime, sizes=deploying.sizes_of(arguments),
                 force=arguments.force, check=not arguments.no_verify, keep=arguments.keep, strict=arguments.strict,
                 dry=arguments.dry_run, against=arguments.against or "", progress=progress,

@@ -23,7 +23,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
     from converter import api
 
     names = names_in(arguments.outputs)
-    how = (arguments.route, arguments.signature, arguments.by_name)
+    how = (arguments.route, arguments.signature, arguments.by_name, arguments.keras_version)
     found = api.inspect(api.load_or_survey(arguments.model, arguments.architecture, names, arguments.plugin, *how))
     warn(found.warnings)
     if arguments.json:

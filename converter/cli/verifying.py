@@ -48,7 +48,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     with progress_shown() as progress:
         progress("reading")
         names = names_in(arguments.outputs)
-        how = (arguments.route, arguments.signature, arguments.by_name)
+        how = (arguments.route, arguments.signature, arguments.by_name, arguments.keras_version)
         model = api.load(arguments.model, arguments.architecture, names, arguments.plugin, *how)
         against = arguments.against or ""
         report = api.verify(

@@ -15,16 +15,18 @@ from converter.keras.arrays.binding import bind
 from converter.keras.arrays.slots import Reading
 from converter.keras.arrays.unordered import ambiguous
 from converter.keras.building.graph import Graph, Tensor
-from converter.keras.eras.signs import era_of
+from converter.keras.eras.candidates import agreed, candidates
+from converter.keras.eras.signs import era_of, says_ragged
 from converter.keras.eras.switches import Era
 from converter.keras.graph.ordering import in_keras_order
-from converter.keras.graph.partial_models import cut, refuse_opaque
+from converter.keras.graph.partial_models import cut, refuse_opaque, without_losses
 from converter.keras.graph.topology import Topology
 from converter.keras.graph.traits import check_size
 from converter.keras.layer_type import LayerType
 from converter.keras.source import Source
 from converter.keras.spec import Bound, LayerSpec, ModelSpec
 from converter.model import Model, Provenance, Value
+from converter.model.likeness import mark
 from converter.model.naming import free_name
 from converter.model.sizes import OPEN, Sizes
 
@@ -45,26 +47,41 @@ def build(
 
     Raises:
         ConversionError: with the layer in `where`.
+        Unsupported: no version is stated, and those that may have written the file mean different things by it.
     """
     if source.weights is None:
         raise InvalidModel("the file holds an architecture but no weights")
-    root, era = parsed(source, plugins)
+    if source.provenance.keras_version:
+        return _built(source, outputs, plugins or {}, sizes)
+    eras = candidates(era_of(source), source.architecture, source.weights, says_ragged(source))
+    return agreed(eras, lambda era: _built(source, outputs, plugins or {}, sizes, era), mark)
+
+
+def _built(
+    source: Source, outputs: tuple[str, ...], plugins: Mapping[str, LayerType], sizes: Sizes, era: Era | None = None
+) -> Model:
+    """The model as one version of Keras means it, by default the one that the file names."""
+    assert source.weights is not None
+    root, era = parsed(source, plugins, era)
     if outputs:
         root = cut(root, outputs)
     else:
+        root = without_losses(root)
         refuse_opaque(root)
     reading = Reading(source.given, source.by_name)
     model = _first_that_fits(root, bind(root, source.weights, era, reading), era, source.provenance, reading, sizes)
     return replace(model, warnings=(*source.warnings, *reading.notes, *model.warnings))
 
 
-def parsed(source: Source, plugins: Mapping[str, LayerType] | None = None) -> tuple[LayerSpec, Era]:
+def parsed(
+    source: Source, plugins: Mapping[str, LayerType] | None = None, era: Era | None = None
+) -> tuple[LayerSpec, Era]:
     """The layers of a file as its Keras has them, and which Keras that is.
 
     Raises:
         ConversionError: as `build`.
     """
-    era = era_of(source)
+    era = era or era_of(source)
     ordering = ordering_of(source.architecture) if era.switch("keras1_spellings") else ""
     context = Context(era, plugins or {}, ordering, is_complete(source.architecture))
     root = parse_layer(source.architecture, context) if is_model(source.architecture, era) else None

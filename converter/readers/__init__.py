@@ -135,6 +135,7 @@ def load(
     route: str = "",
     signature: str = "",
     by_name: bool = False,
+    keras_version: str = "",
     sizes: Sizes = OPEN,
 ) -> Model:
     """The neutral model of a Keras file, of an ONNX file or of a PyTorch state_dict.
@@ -149,6 +150,7 @@ def load(
         route: "keras" or "graph", to read a SavedModel by the one alone; "" for the first that serves.
         signature: of a SavedModel, to be read by its function graph.
         by_name: match arrays with layers by what the file calls them, not by their order.
+        keras_version: what counts in place of the version that the file says, or does not say.
         sizes: of the inputs, where the user fixes them.
 
     Raises:
@@ -165,7 +167,7 @@ def load(
     if route == "graph" or signature:
         return _by_graph(path, signature)
     try:
-        return _by_architecture(path, architecture, outputs, plugins, by_name, sizes)
+        return _by_architecture(path, architecture, outputs, plugins, by_name, keras_version, sizes)
     except Unsupported as why:
         if route or architecture or outputs or sizes != OPEN or not reader("saved_model").sniff(path):
             raise
@@ -203,6 +205,7 @@ def _by_architecture(
     outputs: tuple[str, ...],
     plugins: Mapping[str, LayerType] | None,
     by_name: bool,
+    keras_version: str,
     sizes: Sizes,
 ) -> Model:
     for format_name, name in () if architecture or outputs or sizes != OPEN else OTHERS.items():
@@ -215,6 +218,8 @@ def _by_architecture(
         source = replace(read_source(path, architecture), given=architecture is not None, by_name=by_name)
     except NoArchitecture as error:
         raise _weights_alone(path, error) from None
+    if keras_version:
+        source = replace(source, provenance=replace(source.provenance, keras_version=keras_version))
     try:
         return build(source, outputs, plugins, sizes)
     except ConversionError as error:

@@ -93,7 +93,9 @@ class Graph:
     batch: int | None = None  # where constants fix it
     fixed_inputs: bool = False  # whether the file gives the model's inputs a batch size
     _names: dict[str, int] = field(default_factory=dict)
+    _first_state: dict[str, tuple[Value, ...]] = field(default_factory=dict)
     _last_state: dict[str, tuple[Value, ...]] = field(default_factory=dict)
+    _given: set[str] = field(default_factory=set)  # stateful layers that are called with initial_state
 
     def unique(self, name: str) -> str:
         """`name`, or `name` with a number that makes it new."""
@@ -141,23 +143,40 @@ class Graph:
     ) -> tuple[Value, ...]:
         """What the stateful layer at `path` starts from: model inputs, or the states its call before left.
 
+        Where states do not `flow`, all calls start from the model's inputs, and which one's states are kept is open.
+
         Raises:
-            Unsupported: there was a call before, and states do not `flow` between calls.
+            Unsupported: there was a call before that was given its states.
         """
+        if path in self._given:
+            raise Unsupported("a stateful layer that is called with initial_state and without")
         if path in self._last_state:
-            if not flow:
-                raise Unsupported("a stateful layer that is called twice, in a version that leaves its states open")
-            return self._last_state[path]
+            if flow:
+                return self._last_state[path]
+            open_ = f"{path}: a stateful layer that is called twice; which call's states its Keras keeps is open"
+            self.warnings.append(f"{open_}, and those of the last one are exported")
+            return self._first_state[path]
         base = path.replace("/", "_")
-        return tuple(
+        self._first_state[path] = tuple(
             Value(self.unique(f"{base}_{suffix}_in"), shape, dtype)
             for suffix, shape in zip(suffixes, shapes, strict=True)
         )
+        return self._first_state[path]
+
+    def give(self, path: str) -> None:
+        """Note that the stateful layer at `path` is given its states, so that it reads none of its own.
+
+        Raises:
+            Unsupported: it was called without before.
+        """
+        if path in self._last_state:
+            raise Unsupported("a stateful layer that is called with initial_state and without")
+        self._given.add(path)
 
     def carried(self, path: str, before: Sequence[Value], after: Sequence[Value]) -> None:
         """Note that a stateful layer's states `before` have become `after`."""
         if path in self._last_state:
-            old = {state.output.name: k for k, state in enumerate(self.states)}
+            old = {value.name: k for k, state in enumerate(self.states) for value in (state.input, state.output)}
             for source, target in zip(before, after, strict=True):
                 k = old[source.name]
                 self.states[k] = State(self.states[k].input, target)

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from converter.keras.eras.switches import Era, Family
 
-Section = Literal["layers", "activations", "operations"]
+Section = Literal["layers", "initializers", "activations", "operations"]
 Version = tuple[int, ...]
 FAMILIES: dict[Family, str] = {"keras": "Keras", "tf.keras": "tf.keras", "keras3": "Keras"}
 
@@ -40,17 +40,17 @@ def had(section: Section, name: str, era: Era) -> Span | None:
     """
     known = versions(era.family)
     version = known[max(0, bisect_right(known, era.key) - 1)]
-    return next((span for span in _spans(era.family, section, name) if span.first <= version <= span.last), None)
+    return next((span for span in spans(era.family, section, name) if span.first <= version <= span.last), None)
 
 
 def anywhere(section: Section, name: str) -> str:
     """Which versions had a name, for messages; "" if none had."""
     found = []
     for family, called in FAMILIES.items():
-        if spans := _spans(family, section, name):
-            newest = spans[-1].last == versions(family)[-1] and family == "keras3"
-            last = "on" if newest else f"to {text(spans[-1].last)}"
-            found.append(f"{called} {text(spans[0].first)} {last}")
+        if rows := spans(family, section, name):
+            newest = rows[-1].last == versions(family)[-1] and family == "keras3"
+            last = "on" if newest else f"to {text(rows[-1].last)}"
+            found.append(f"{called} {text(rows[0].first)} {last}")
     return ", ".join(found)
 
 
@@ -76,8 +76,9 @@ def _table() -> dict[str, Any]:
 
 
 @cache
-def _spans(family: Family, section: Section, name: str) -> tuple[Span, ...]:
-    rows = _table()[family][section].get(name, ())
+def spans(family: Family, section: Section, name: str) -> tuple[Span, ...]:
+    """All rows of a name, in order."""
+    rows = _table()[family].get(section, {}).get(name, ())
     return tuple(
         Span(_version(first), _version(last), *(frozenset(keys.split()) for keys in [*texts, "", ""][:2]))
         for first, last, *texts in rows

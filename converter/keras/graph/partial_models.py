@@ -19,6 +19,24 @@ def opaque_layers(spec: LayerSpec) -> list[tuple[tuple[str, ...], LayerSpec]]:
     return [((child.name, *p), found) for child in spec.children.values() for p, found in opaque_layers(child)]
 
 
+def without_losses(root: LayerSpec) -> LayerSpec:
+    """A model without what only its add_loss and add_metric read: no output needs it."""
+    model = root.config
+    assert isinstance(model, ModelSpec)
+    if not any(layer.written_as in {"AddLoss", "AddMetric"} for layer in model.layers):
+        return root
+    needed = {(ref.layer, ref.node) for ref in upstream(model, model.outputs)}
+    calls = {
+        name: {node: call for node, call in made.items() if (name, node) in needed or name in _inputs(model)}
+        for name, made in model.calls.items()
+    }
+    return replace(root, config=replace(model, calls=calls))
+
+
+def _inputs(model: ModelSpec) -> set[str]:
+    return {ref.layer for ref in model.inputs}
+
+
 def refuse_opaque(root: LayerSpec) -> None:
     """Without --outputs every layer of the file must be understood, needed or not.
 
@@ -28,7 +46,8 @@ def refuse_opaque(root: LayerSpec) -> None:
     model = root.config
     assert isinstance(model, ModelSpec)
     for layer in model.layers:
-        for path, found in opaque_layers(layer):
+        unread = layer.written_as in {"AddLoss", "AddMetric"} and not model.calls[layer.name]
+        for path, found in () if unread else opaque_layers(layer):
             assert isinstance(found.config, Opaque)
             problem = found.config.problem
             if path:

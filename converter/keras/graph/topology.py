@@ -146,7 +146,11 @@ class Topology:
             raise Unsupported("is called on text")
         config: Any = spec.config
         dtype = None if row.takes == "indices" else config.compute_dtype
-        cast = {id(t): self._cast(t, dtype, path) for t in flatten([*args, *kwargs.values()]) if t.dtype in FLOATS}
+        given = flatten([*args, *kwargs.values()])
+        numbers = {id(t) for t in flatten(args)} if row.takes == "floats" and self.era.major >= 3 else set()
+        if numbers and all(t.dtype not in FLOATS for t in flatten(args)):
+            dtype = dtype or "float32"
+        cast = {id(t): self._cast(t, dtype, path) for t in given if t.dtype in FLOATS or id(t) in numbers}
         keywords = Keywords(swap(dict(kwargs), cast))
         call = Call(spec, path, swap(args, cast), keywords, bound, self.era, self.graph, self.apply)
         outputs = row.call(call)

@@ -41,4 +41,4 @@ def _einsum_dense(call: Call) -> tuple[Tensor, ...]:
     return (Tensor(ops.activate(y, activation_of(config.activation, call.era))),)
 
 
-TYPES: dict[str, LayerType] = {"EinsumDense": LayerType(EinsumDenseConfig, _einsum_dense, _variables)}
+TYPES: dict[str, LayerType] = {"EinsumDense": LayerType(EinsumDenseConfig, _einsum_dense, _variables, takes="floats")}

@@ -8,6 +8,7 @@ import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
 from converter.keras.building.graph import Tensor
+from converter.keras.building.ops import FLOATS
 from converter.keras.eras.switches import Era
 from converter.keras.layer_type import LayerType, Variable, always
 from converter.keras.schema import Config, Ints
@@ -23,8 +24,14 @@ def scale_and_centre(config: Any, era: Era) -> tuple[Variable, ...]:
 
 
 def wide(call: Call) -> tuple[Value, str]:
-    """The input in the dtype that Keras normalizes in: float32 where the layer computes in a half one."""
+    """The input in the dtype that Keras normalizes in: float32 where the layer computes in a half one.
+
+    Raises:
+        Unsupported: it is of integers. Keras casts what it makes of them to integers again.
+    """
     x = call.x.value
+    if x.dtype not in FLOATS and call.spec.class_name != "BatchNormalization":
+        raise Unsupported(f"is called on {x.dtype}, and its Keras casts what it computes to {x.dtype} again")
     dtype = "float32" if call.dtype in HALVES else call.dtype
     return call.ops.cast(x, dtype), dtype
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from converter.errors import Unsupported
 from converter.keras.building.graph import Tensor, refuse_constant
-from converter.keras.layer_type import Keras1, LayerType
+from converter.keras.layer_type import Keras1, LayerType, Takes
 from converter.keras.layers.convolution import RANKS, rank_of
 from converter.keras.schema import Config, DataFormat, Ints, each
 from converter.keras.shared.keras1 import IMAGE, ORDERING
@@ -124,7 +124,8 @@ _KERAS1 = Keras1(ORDERING | {"pool_length": "pool_size", "stride": "strides", "b
 
 
 def _global(kind: str, rank: str, call: Callable[[Call], tuple[Tensor, ...]] = _global_pool) -> LayerType:
-    return LayerType(GlobalPoolConfig, call, aliases=(f"Global{_SHORT[kind]}{rank}",), keras1=IMAGE)
+    takes: Takes = "floats" if kind == "Average" else "numbers"
+    return LayerType(GlobalPoolConfig, call, takes=takes, aliases=(f"Global{_SHORT[kind]}{rank}",), keras1=IMAGE)
 
 
 TYPES: dict[str, LayerType] = {

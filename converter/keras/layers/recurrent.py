@@ -11,6 +11,7 @@ import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
 from converter.keras.building.graph import Tensor
+from converter.keras.building.ops import FLOATS
 from converter.keras.eras.switches import Era
 from converter.keras.layer_type import Keras1, LayerType
 from converter.keras.layers.cells import cells_of, gru_cell, lstm_cell, simple_cell, variables
@@ -46,18 +47,37 @@ def arguments(call: Call) -> Arguments:
     if call.kwargs.get("constants") is not None:
         raise Unsupported("RNN constants")
     x, *more = flatten(call.args[:1])
+    if x.dtype not in FLOATS and call.era.major >= 3:  # whose products take integers and booleans in the kernel's type
+        x = Tensor(call.ops.cast(x.value, call.dtype), x.mask)
     given = call.args[1] if len(call.args) > 1 else call.kwargs.get("initial_state")
     states = [t.value for t in more] + given_states(call, given, x)
     explicit = call.args[2] if len(call.args) > 2 else call.kwargs.get("mask")
-    if isinstance(explicit, list):
+    if isinstance(explicit, list) and not isinstance(next(iter(explicit), None), list):
         explicit = explicit[0] if explicit else None
-    if not isinstance(explicit, Tensor | None):
-        raise Unsupported("mask= that is no tensor")
-    mask = None if explicit is None else explicit.value
+    mask = _given_mask(call, explicit)
     carried = mask if mask is not None and call.era.switch("explicit_mask_carried") else x.mask
     if mask is None and (not states or call.era.switch("mask_with_initial_state")):
         mask = x.mask
     return Arguments(x, tuple(states), mask, carried)
+
+
+def _given_mask(call: Call, given: Any) -> Value | None:
+    """A mask that is passed: a tensor, or a constant [batch, time] as lists of booleans or an array.
+
+    Raises:
+        Unsupported: something else, or one row for a batch of several.
+    """
+    if given is None or isinstance(given, Tensor):
+        return given.value if isinstance(given, Tensor) else None
+    rows = np.asarray(given, dtype=object if isinstance(given, list) and not _rectangular(given) else None)
+    if rows.ndim != 2 or rows.dtype.kind not in "bi" or not rows.size:
+        raise Unsupported("mask= that is neither a tensor nor constant booleans for each row and step")
+    call.graph.fix_batch(len(rows))
+    return call.ops.constant(rows.astype(bool), "bool")
+
+
+def _rectangular(rows: list[Any]) -> bool:
+    return all(isinstance(row, list) and len(row) == len(rows[0]) for row in rows)
 
 
 def given_states(call: Call, given: Any, x: Tensor) -> list[Value]:
@@ -158,7 +178,8 @@ def initial_states(call: Call, cells: Sequence[Cell], given: tuple[Value, ...], 
     shapes = [s for cell in cells for s in state_shapes(cell, x, config)]
     if given:
         if config.stateful:
-            raise Unsupported("a stateful layer that is also called with initial_state")
+            _refuse_cond(call)
+            call.graph.give(call.path)
         if len(given) != len(suffixes):
             raise InvalidModel(f"{len(given)} initial states are passed, {len(suffixes)} expected")
         ordered = in_cell_order(call, cells, list(given))
@@ -169,6 +190,16 @@ def initial_states(call: Call, cells: Sequence[Cell], given: tuple[Value, ...], 
         return []
     flow = call.era.switch("states_flow_between_calls")
     return list(call.graph.carry(call.path, suffixes, shapes, call.dtype, flow))
+
+
+def _refuse_cond(call: Call) -> None:
+    """Keras takes the initial_state of a stateful layer, but tf.keras since TensorFlow 2.1 only if its own are zeros.
+
+    Raises:
+        Unsupported: for tf.keras from 2.0 on, which writes the same version as 2.1.0.
+    """
+    if call.era.family == "tf.keras" and call.era.switch("states_flow_between_calls"):
+        raise Unsupported("a stateful layer that is also called with initial_state, which counts only once in tf.keras")
 
 
 def check_state(shape: Shape, expected: Shape) -> None:
@@ -218,7 +249,7 @@ def recurrent(call: Call) -> tuple[Tensor, ...]:
     zeroes = masked_output(call, call.spec, config.zero_output_for_mask, cells)
     run = CellRun(cells, config, config.go_backwards, False, config.return_sequences, zeroes)
     y, finals = run_cells(call, run, x.value, mask, states)
-    if config.stateful:
+    if config.stateful and not given.states:
         call.graph.carried(call.path, states, finals)
     output = Tensor(y, given.carried_mask if config.return_sequences else None)
     after = in_caller_order(call, cells, finals) if config.return_state else []

@@ -9,6 +9,7 @@ _CODE = "it calls Python code, which is never run"
 _HASH = "no operator of ONNX computes its hashes"
 _CONV_CELL = "a cell of a ConvLSTM by itself is in no model that Keras can load"
 _STEP_WRAPPER = "it wraps one step of an RNN layer, where only cells are converted"
+_TRAINED = "it tells a loss or a metric of training, and an output hangs on it"
 _PREMADE = "it is a model of feature columns, which parse their input in Python code"
 
 # Keras 3.15, tf_keras 2.21, TensorFlow 1.13 to 2.15, Keras 1.0 to 2.3: public layers, and classes that files name.
@@ -40,6 +41,8 @@ REFUSED: Mapping[str, str] = {
     "DropoutWrapper": _STEP_WRAPPER,
     "ResidualWrapper": _STEP_WRAPPER,
     "DeviceWrapper": _STEP_WRAPPER,
+    "AddLoss": _TRAINED,
+    "AddMetric": _TRAINED,
     "AbstractRNNCell": _BASE,
     "BaseRandomLayer": _BASE,
     "ConvRecurrent2D": _BASE,

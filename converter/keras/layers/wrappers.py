@@ -77,7 +77,7 @@ def _bidirectional(call: Call) -> tuple[Tensor, ...]:
         ys, finals = _one_node(call, runs, x, steps_mask, states, merge)
     else:
         ys, finals = _two_runs(call, runs, x, steps_mask, states, merge)
-    if forward.stateful:
+    if forward.stateful and not given.states:
         call.graph.carried(call.path, [s for side in states for s in side], [s for side in finals for s in side])
     mask = given.carried_mask if forward.return_sequences else None
     outputs = [Tensor(y, mask) for y in ys]
