@@ -94,7 +94,8 @@ def _compared(graph: Graph, op: str, node: Node, operands: list[Tensor]) -> Tens
     constants = [graph.known(x) for x in operands]
     known = next((c for c in constants if c is not None and not np.isnan(c)), None)
     if op in ("equal", "not_equal") and value.dtype in REDUCED and known is not None and None in constants:
-        found = equals(graph, operands[constants.index(None)], known, value.dtype)
+        place = constants.index(None)
+        found = equals(graph, operands[place], operands[1 - place], known, value.dtype)
         return graph.op("Not", found) if op == "not_equal" else found
     return _compare(graph, op, *operands)
 

@@ -38,9 +38,15 @@ def interval(constant: float, dtype: str) -> tuple[np.float32, np.float32]:
     return (ends[0], ends[1]) if not np.signbit(constant) or number == 0 else (-ends[1], -ends[0])
 
 
-def equals(graph: Graph, x: Tensor, constant: float, dtype: str) -> Tensor:
-    """Whether x, rounded to `dtype`, is the constant; bool."""
+def equals(graph: Graph, x: Tensor, marker: Tensor, constant: float, dtype: str) -> Tensor:
+    """Whether x, rounded to `dtype`, is the constant that `marker` holds; bool. Its distances to the ends are exact."""
     single = graph.cast(x, "float32")
-    low, high = interval(constant, dtype)
-    above = graph.op("GreaterOrEqual", single, graph.scalar(float(low), single), dtype="bool")
-    return graph.op("And", above, graph.op("LessOrEqual", single, graph.scalar(float(high), single), dtype="bool"))
+    ends = [graph.scalar(float(end), single) for end in interval(constant, dtype)]
+    if np.isfinite(constant):
+        centre = graph.cast(marker, "float32")
+        ends = [
+            graph.op("Add", centre, graph.scalar(float(np.float64(end) - np.float64(constant)), single))
+            for end in interval(constant, dtype)
+        ]
+    above = graph.op("GreaterOrEqual", single, ends[0], dtype="bool")
+    return graph.op("And", above, graph.op("LessOrEqual", single, ends[1], dtype="bool"))
