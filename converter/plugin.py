@@ -7,7 +7,7 @@ because you name it. It is one dict:
     LAYERS = {"MyAttention": LayerType(MyConfig, my_call, my_variables, masking="stop")}
 
 Keys: the class as the file has it, "MyAttention", or as registered, "MyPackage>MyAttention"; for a Lambda, the name of
-the layer: "Lambda:scale". Classes that the file says to be Keras' own are never looked up.
+the layer: "Lambda:scale". Of classes that the file says to be Keras' own only those that are refused are looked up.
 
 * `MyConfig(Config, frozen=True)`: what `get_config` writes, field by field, with types and defaults. A field that is
   not listed is refused, since it could change a number; what has no effect: `inert: ClassVar = frozenset({...})`.
