@@ -90,7 +90,7 @@ TFJS_FILES = 10_000
 
 MODEL_DEPTH = 64
 """Models in models and wrappers in wrappers."""
-MODEL_NODES = 50_000
+MODEL_NODES = 15_000
 """Operations once nested models are inlined: 5,000 stacked LSTM layers make 10,000."""
 CALLS_FREE, CALLS_PER_LAYER = 3000, 8
 """Calls of layers: nested models may be called again and again (a decoder's cell at each of 50 steps, 400 calls), but
@@ -109,8 +109,8 @@ ONE_HOT = 1 << 24
 
 # --- the process ------------------------------------------------------------------------------------------------------
 
-CHILD_BYTES, CHILD_BYTES_PER_BYTE = 900 * MiB, 8
-"""Memory of the child process that does the work, and more for each byte of the model's files. The published models of
-up to 4 MB take 50 to 380 MB; weights are read one at a time, at most four copies of the largest."""
+CHILD_BYTES, CHILD_BYTES_PER_BYTE = 4096 * MiB, 8
+"""Memory of the child process that does the work, and more for each byte of the model's files. Most published models take
+100 to 400 MB, one of convolutional LSTMs more than 900 in its proof; weights are read one at a time."""
 CHILD_SECONDS, CHILD_BYTES_PER_SECOND = 600, 1 * MiB
 """Of processor time: a model of 5,000 layers takes 100 s."""

@@ -25,7 +25,7 @@ def spin(*_):
     with watchdog.watched("reading /a with HDF5", 0.2):
         while True: pass
 def hungry(*_):
-    return [bytearray(1 << 26) for _ in range(100)]
+    return [bytearray(1 << 26) for _ in range(200)]
 def wait(*_):
     print("reading", flush=True)
     time.sleep(30)

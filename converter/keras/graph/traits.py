@@ -14,7 +14,7 @@ def check_size(root: LayerSpec) -> None:
     Raises:
         Unsupported: it calls more layers, needed or not, than its own number explains.
     """
-    most = limits.CALLS_FREE + limits.CALLS_PER_LAYER * _layers(root)
+    most = min(limits.CALLS_FREE + limits.CALLS_PER_LAYER * _layers(root), limits.MODEL_NODES)
     if inlined_calls(root) > most:
         raise Unsupported(f"the model calls more than {most} layers once nested models are inlined")
 
