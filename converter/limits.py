@@ -110,7 +110,7 @@ ONE_HOT = 1 << 24
 # --- the process ------------------------------------------------------------------------------------------------------
 
 CHILD_BYTES, CHILD_BYTES_PER_BYTE = 4096 * MiB, 8
-"""Memory of the child process that does the work, and more for each byte of the model's files. Most published models take
+"""Memory of the child that does the work, and more for each byte of the model's files. Most published models take
 100 to 400 MB, one of convolutional LSTMs more than 900 in its proof; weights are read one at a time."""
 CHILD_SECONDS, CHILD_BYTES_PER_SECOND = 600, 1 * MiB
 """Of processor time: a model of 5,000 layers takes 100 s."""
