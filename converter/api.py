@@ -69,6 +69,8 @@ def load(
     signature: str = "",
     by_name: bool = False,
     keras_version: str = "",
+    begin: Sequence[str] = (),
+    stateful: bool = False,
     sizes: Sizes | None = None,
 ) -> Model:
     """Reads any supported Keras file as a neutral model.
@@ -84,6 +86,8 @@ def load(
         by_name: match arrays with layers by what the file calls them, as `load_weights(by_name=True)` does. By default
             they are matched by order, as Keras does.
         keras_version: of the Keras that wrote the file, "3.4.1" or "2.2.4-tf", in place of what the file says.
+        begin: layers whose outputs become the model's inputs; only together with `outputs`.
+        stateful: recurrent layers keep their states from call to call, whatever they were trained with.
         sizes: of the inputs, to fix what the file leaves open.
 
     Raises:
@@ -96,12 +100,15 @@ def load(
     <Model: 'sequential', 4 layers, 4 nodes; HDF5 whole model, tf.keras 2.15.0>
     """
     from converter import readers
+    from converter.keras.spec import Part
     from converter.model.prune import prune
     from converter.model.sizes import OPEN
 
     where = Path(architecture) if architecture else None
+    wanted = Part(tuple(outputs), tuple(begin), stateful)
+    part = None if wanted == Part() else wanted
     how = (route, signature, by_name, keras_version, sizes or OPEN)
-    return prune(readers.load(Path(path), where, tuple(outputs), _rows(plugins), *how))
+    return prune(readers.load(Path(path), where, part, _rows(plugins), *how))
 
 
 def _rows(plugins: Sequence[PathLike]) -> Mapping[str, LayerType]:
@@ -123,10 +130,12 @@ def load_or_arrays(
     signature: str = "",
     by_name: bool = False,
     keras_version: str = "",
+    begin: Sequence[str] = (),
+    stateful: bool = False,
 ) -> Model:
     """As `load`, but a model that cannot be converted comes as its arrays alone, with a warning that says why."""
     try:
-        return load(path, architecture, outputs, plugins, route, signature, by_name, keras_version)
+        return load(path, architecture, outputs, plugins, route, signature, by_name, keras_version, begin, stateful)
     except Unsupported as why:
         from converter.readers.bare import arrays_of
 
@@ -143,6 +152,8 @@ def load_or_survey(
     signature: str = "",
     by_name: bool = False,
     keras_version: str = "",
+    begin: Sequence[str] = (),
+    stateful: bool = False,
 ) -> Model:
     """As `load`, but of a model that cannot be converted come all layers, with a warning for each that is refused.
 
@@ -152,7 +163,7 @@ def load_or_survey(
     from converter.readers.bare import arrays_of
 
     try:
-        return load(path, architecture, outputs, plugins, route, signature, by_name, keras_version)
+        return load(path, architecture, outputs, plugins, route, signature, by_name, keras_version, begin, stateful)
     except Unsupported as why:
         where = Path(architecture) if architecture else None
         try:
@@ -285,6 +296,8 @@ def convert(
     signature: str = "",
     by_name: bool = False,
     keras_version: str = "",
+    begin: Sequence[str] = (),
+    stateful: bool = False,
     opset: int | None = None,
     runtime: str = "",
     sizes: Sizes | None = None,
@@ -314,6 +327,8 @@ def convert(
         signature: see `load`.
         by_name: see `load`.
         keras_version: see `load`.
+        begin: see `load`.
+        stateful: see `load`.
         target: the file to write; by default beside `source`, with the suffix of the format.
         to: the format, a key of `converter.exporters.EXPORTERS`.
         opset: of ONNX; by default the oldest that serves.
@@ -359,7 +374,7 @@ def convert(
         output.guard(goal, [*files_read, *map(Path, plugins)], force)
     before = stamp(*files_read)
     progress("reading")
-    reading = (source, architecture, outputs, plugins, route, signature, by_name, keras_version)
+    reading = (source, architecture, outputs, plugins, route, signature, by_name, keras_version, begin, stateful)
     model = load(*reading, sizes) if row.architecture else load_or_arrays(*reading)
     poisoned = non_finite(model)
     if check and model.origin is not None and not poisoned:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DONE, REFUSED, USAGE, NOT_PROVED = 0, 1, 2, 3
+DATA = ".npz"  # what --inputs names: data if it ends so, otherwise layers
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,14 @@ def declare_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--architecture", metavar="FILE", help="JSON, YAML or a whole model, for weights alone")
     by_name = "match arrays with layers by name, as load_weights(by_name=True) does, not by order"
     parser.add_argument("--by-name", action="store_true", help=by_name)
-    outputs = "layers whose outputs become the model's; MODEL/LAYER in a nested one"
+    outputs = "layers whose outputs become the model's; MODEL/LAYER in a nested one, LAYER:1 for one output of several"
     parser.add_argument("--outputs", metavar="L1,L2", default="", help=outputs)
+    inputs = (
+        "with --outputs: layers whose outputs become the model's inputs; or an .npz file: inputs to compare as well"
+    )
+    parser.add_argument("--inputs", metavar="L1,L2|X.npz", default="", help=inputs)
+    stateful = "recurrent layers keep their states from call to call, as inputs and outputs, to stream a model"
+    parser.add_argument("--stateful", action="store_true", help=stateful)
     route = "read a SavedModel by its Keras configuration or by its function graph (default: the first that serves)"
     parser.add_argument("--route", choices=("keras", "graph"), default="", help=route)
     parser.add_argument(
@@ -55,7 +62,6 @@ def declare_against(parser: argparse.ArgumentParser) -> None:
 
 def declare_proof(parser: argparse.ArgumentParser) -> None:
     """Options of a proof: data of the user's own, a tolerance, a certificate."""
-    parser.add_argument("--inputs", metavar="X.npz", help="inputs of your own to compare as well, by the model's names")
     parser.add_argument("--expected", metavar="Y.npz", help="the outputs that --inputs should give")
     tolerance = "how far outputs may be off, for a file that was quantised or changed on purpose"
     parser.add_argument("--tolerance", metavar="T", type=float, help=tolerance)
@@ -64,13 +70,29 @@ def declare_proof(parser: argparse.ArgumentParser) -> None:
 
 def proof_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """What `declare_proof` declared, as the functions of the API take it."""
-    return {name: getattr(arguments, name) for name in ("inputs", "expected", "tolerance", "certificate")}
+    named = {name: getattr(arguments, name) for name in ("expected", "tolerance", "certificate")}
+    return {**named, "inputs": arguments.inputs if arguments.inputs.endswith(DATA) else None}
 
 
 def warn(warnings: Sequence[str]) -> None:
     """Warnings, one line each, to stderr."""
     for warning in warnings:
         print(f"warning: {lines.line(warning)}", file=sys.stderr)
+
+
+def reading(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What `declare_reading` declared, as `api.load` takes it."""
+    return {
+        "architecture": arguments.architecture,
+        "outputs": names_in(arguments.outputs),
+        "plugins": arguments.plugin,
+        "route": arguments.route,
+        "signature": arguments.signature,
+        "by_name": arguments.by_name,
+        "keras_version": arguments.keras_version,
+        "begin": () if arguments.inputs.endswith(DATA) else names_in(arguments.inputs),
+        "stateful": arguments.stateful,
+    }
 
 
 def names_in(text: str) -> tuple[str, ...]:

@@ -16,10 +16,10 @@ from converter.cli.command import (
     declare_against,
     declare_proof,
     declare_reading,
-    names_in,
     print_json,
     progress_shown,
     proof_options,
+    reading,
     warn,
 )
 from converter.cli.goal import STDOUT, UsageError, goal_of, named, target_of
@@ -87,14 +87,11 @@ def _written(arguments: argparse.Namespace, to: str, goal: Path | None) -> int:
     with progress_shown() as progress:
         try:
             done = api.convert(
-                arguments.model, goal, to=to, architecture=arguments.architecture,
-                outputs=names_in(arguments.outputs), plugins=arguments.plugin, route=arguments.route,
-                signature=arguments.signature, by_name=arguments.by_name,
-                keras_version=arguments.keras_version, opset=arguments.opset,
-                runtime=arguments.runtime, sizes=deploying.sizes_of(arguments),
+                arguments.model, goal, to=to, opset=arguments.opset, runtime=arguments.runtime,
+                sizes=deploying.sizes_of(arguments),
                 force=arguments.force, check=not arguments.no_verify, keep=arguments.keep, strict=arguments.strict,
                 dry=arguments.dry_run, against=arguments.against or "", progress=progress,
-                test_data=arguments.test_data, **proof_options(arguments),
+                test_data=arguments.test_data, **reading(arguments), **proof_options(arguments),
             )  # fmt: skip
         except VerificationFailed as failed:
             return _not_proved(arguments, failed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from converter import lines
-from converter.cli.command import DONE, Command, declare_reading, names_in, print_json, warn
+from converter.cli.command import DONE, Command, declare_reading, print_json, reading, warn
 
 EXAMPLES = """\
 examples:
@@ -22,9 +22,7 @@ def _declare_inspect(parser: argparse.ArgumentParser) -> None:
 def _inspect(arguments: argparse.Namespace) -> int:
     from converter import api
 
-    names = names_in(arguments.outputs)
-    how = (arguments.route, arguments.signature, arguments.by_name, arguments.keras_version)
-    found = api.inspect(api.load_or_survey(arguments.model, arguments.architecture, names, arguments.plugin, *how))
+    found = api.inspect(api.load_or_survey(arguments.model, **reading(arguments)))
     warn(found.warnings)
     if arguments.json:
         print_json(found.as_json())

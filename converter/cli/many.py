@@ -15,8 +15,8 @@ from converter.cli.goal import UsageError, target_of
 from converter.exporters import EXPORTERS
 
 # Options that each conversion gets as they were given, and those that belong to one model alone.
-PASSED_ON = ("force", "strict", "no_verify", "keep", "dry_run", "trust")
-OF_ONE_MODEL = ("architecture", "outputs", "signature")
+PASSED_ON = ("stateful", "force", "strict", "no_verify", "keep", "dry_run", "trust")
+OF_ONE_MODEL = ("architecture", "outputs", "inputs", "signature")
 
 
 def is_many(models: list[str]) -> bool:

@@ -14,10 +14,10 @@ from converter.cli.command import (
     declare_against,
     declare_proof,
     declare_reading,
-    names_in,
     print_json,
     progress_shown,
     proof_options,
+    reading,
     warn,
 )
 
@@ -47,9 +47,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
     with progress_shown() as progress:
         progress("reading")
-        names = names_in(arguments.outputs)
-        how = (arguments.route, arguments.signature, arguments.by_name, arguments.keras_version)
-        model = api.load(arguments.model, arguments.architecture, names, arguments.plugin, *how)
+        model = api.load(arguments.model, **reading(arguments))
         against = arguments.against or ""
         report = api.verify(
             model, Path(arguments.exported), against=against, runtime=arguments.runtime, seed=arguments.seed,

@@ -20,20 +20,22 @@ from converter.keras.eras.signs import era_of, says_ragged
 from converter.keras.eras.switches import Era
 from converter.keras.graph.ordering import in_keras_order
 from converter.keras.graph.partial_models import cut, refuse_opaque, without_losses
+from converter.keras.graph.picks import WHOLE, Picks, chosen, streaming
 from converter.keras.graph.topology import Topology
 from converter.keras.graph.traits import check_size
 from converter.keras.layer_type import LayerType
 from converter.keras.source import Source
-from converter.keras.spec import Bound, LayerSpec, ModelSpec
+from converter.keras.spec import Bound, LayerSpec, ModelSpec, Part
 from converter.model import Model, Provenance, Value
 from converter.model.likeness import mark
 from converter.model.naming import free_name
+from converter.model.renaming import beginning_at, renamed
 from converter.model.sizes import OPEN, Sizes
 
 
 def build(
     source: Source,
-    outputs: tuple[str, ...] = (),
+    part: Part | None = None,
     plugins: Mapping[str, LayerType] | None = None,
     sizes: Sizes = OPEN,
 ) -> Model:
@@ -41,7 +43,7 @@ def build(
 
     Args:
         source: what the reader found.
-        outputs: names of layers whose outputs the model shall have instead of its own.
+        part: what of the model is wanted; by default all of it, as it is.
         plugins: layers that the user supplies, see `converter.plugin`.
         sizes: of the inputs, where the user fixes them.
 
@@ -52,24 +54,26 @@ def build(
     if source.weights is None:
         raise InvalidModel("the file holds an architecture but no weights")
     if source.provenance.keras_version:
-        return _built(source, outputs, plugins or {}, sizes)
+        return _built(source, part, plugins or {}, sizes)
     eras = candidates(era_of(source), source.architecture, source.weights, says_ragged(source))
-    return agreed(eras, lambda era: _built(source, outputs, plugins or {}, sizes, era), mark)
+    return agreed(eras, lambda era: _built(source, part, plugins or {}, sizes, era), mark)
 
 
 def _built(
-    source: Source, outputs: tuple[str, ...], plugins: Mapping[str, LayerType], sizes: Sizes, era: Era | None = None
+    source: Source, part: Part | None, plugins: Mapping[str, LayerType], sizes: Sizes, era: Era | None = None
 ) -> Model:
     """The model as one version of Keras means it, by default the one that the file names."""
     assert source.weights is not None
     root, era = parsed(source, plugins, era)
-    if outputs:
-        root = cut(root, outputs)
+    picks = chosen(root, part or Part())
+    if picks.outputs:
+        root = cut(root, picks.paths)
     else:
         root = without_losses(root)
         refuse_opaque(root)
     reading = Reading(source.given, source.by_name)
-    model = _first_that_fits(root, bind(root, source.weights, era, reading), era, source.provenance, reading, sizes)
+    ways = bind(root, source.weights, era, reading)
+    model = _first_that_fits(root, ways, era, source.provenance, reading, sizes, picks)
     return replace(model, warnings=(*source.warnings, *reading.notes, *model.warnings))
 
 
@@ -92,8 +96,9 @@ def parsed(
 
 
 def _first_that_fits(
-    root: LayerSpec, ways: Sequence[Bound], era: Era, provenance: Provenance, reading: Reading, sizes: Sizes
-) -> Model:
+    root: LayerSpec, ways: Sequence[Bound], era: Era, provenance: Provenance, reading: Reading, sizes: Sizes,
+    picks: Picks,
+) -> Model:  # fmt: skip
     """The model with its arrays given out in the only one of some ways in which all shapes fit.
 
     Raises:
@@ -103,7 +108,7 @@ def _first_that_fits(
     problems: list[ConversionError] = []
     for bound in ways:
         try:
-            models.append(assemble(root, bound, era, provenance, sizes))
+            models.append(assemble(root, bound, era, provenance, sizes, picks))
         except ConversionError as problem:
             problems.append(problem)
     if len(models) > 1:
@@ -134,29 +139,45 @@ def subclassed(architecture: Mapping[str, Any]) -> Unsupported:
     )
 
 
-def assemble(root: LayerSpec, bound: Bound, era: Era, provenance: Provenance, sizes: Sizes = OPEN) -> Model:
-    """The neutral model of a parsed and bound architecture."""
+def assemble(
+    root: LayerSpec, bound: Bound, era: Era, provenance: Provenance, sizes: Sizes = OPEN, picks: Picks = WHOLE
+) -> Model:
+    """The neutral model of a parsed and bound architecture, or the part of it between `picks`."""
+    graph = Graph()
+    topology = Topology(graph, era, is_stateful(root), sizes)  # a batch that the file fixes for its states stays
+    root = streaming(root) if picks.stateful else root
     spec = root.config
     assert isinstance(spec, ModelSpec)
-    graph = Graph()
-    topology = Topology(graph, era, is_stateful(root), sizes)
     sizes.check([ref.layer for ref in spec.inputs])
     inputs = topology.inputs(spec, bound)
     made = topology.run(spec, bound, inputs, "")
-    if spec.wanted:
-        made = [topology.wanted[name] for name in spec.output_names]
+    names = spec.output_names
+    if picks.outputs:
+        made = [pick.of(topology.wanted) for pick in picks.outputs]
+        names = tuple(pick.name for pick in picks.outputs)
     infos = {layer.name: graph.layers.get(layer.name) for layer in spec.layers}
-    return Model(
+    model = Model(
         name=spec.name,
         inputs=tuple(with_batch(inputs[ref.layer].value, graph.batch) for ref in spec.inputs),
         outputs=tuple(t.value for tensors in made for t in tensors),
-        output_names=_unique_names(spec, made, inputs),
+        output_names=_unique_names(names, made, inputs),
         nodes=tuple(graph.nodes),
         states=tuple(graph.states),
         layers=tuple(dict.fromkeys([*(i for i in infos.values() if i is not None), *graph.layers.values()])),
         source=_described(provenance, era),
         warnings=tuple(graph.warnings),
     )
+    if picks.inputs:
+        model = beginning_at(model, picks.begin(inputs, topology.wanted))
+    return renamed(model, _names_of_states(model))
+
+
+def _names_of_states(model: Model) -> dict[str, str]:
+    """States that leave the model are called as those that enter it: <layer>_h_in, <layer>_h_out."""
+    names = {state.output.name: state.input.name.removesuffix("_in") + "_out" for state in model.states}
+    taken = {value.name for node in model.nodes for value in node.outputs} | {value.name for value in model.inputs}
+    distinct = len(names) == len(model.states) and not taken & set(names.values())
+    return names if distinct and not set(names) & {value.name for value in model.inputs} else {}
 
 
 def with_batch(value: Value, batch: int | None) -> Value:
@@ -168,12 +189,14 @@ def _described(source: Provenance, era: Era) -> Provenance:
     return Provenance(source.path, source.format, source.keras_version, str(era), era.backend, source.sha256)
 
 
-def _unique_names(spec: ModelSpec, made: list[tuple[Tensor, ...]], inputs: Mapping[str, Tensor]) -> tuple[str, ...]:
+def _unique_names(
+    given: Sequence[str], made: list[tuple[Tensor, ...]], inputs: Mapping[str, Tensor]
+) -> tuple[str, ...]:
     """Keras' output names (the layer's), numbered where a layer gives several, never an input's name."""
     taken = {tensor.value.name for tensor in inputs.values()}
     counts: dict[str, int] = {}
     names: list[str] = []
-    for name in [name for name, tensors in zip(spec.output_names, made, strict=True) for _ in tensors]:
+    for name in [name for name, tensors in zip(given, made, strict=True) for _ in tensors]:
         unique = free_name(name, taken, counts)
         taken.add(unique)
         names.append(unique)

@@ -89,6 +89,22 @@ class ModelSpec:
     wanted: tuple[Ref, ...] = ()
 
 
+@dataclass(frozen=True)
+class Part:
+    """What of a model is wanted, and how.
+
+    Attributes:
+        outputs: layers whose outputs the model shall have instead of its own, `encoder/lstm` in a nested model;
+            `lstm:1` is one of several outputs of a layer.
+        inputs: likewise, what the model shall begin with; only together with `outputs`.
+        stateful: recurrent layers keep their states from call to call, as inputs and outputs.
+    """
+
+    outputs: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    stateful: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Bound:
     """The arrays of a layer by attribute name, and of the layers it wraps."""

@@ -18,6 +18,7 @@ from converter.model.sizes import OPEN, Sizes
 if TYPE_CHECKING:
     from converter.keras.layer_type import LayerType
     from converter.keras.source import FlatWeights, ObjectWeights, PathWeights, Source
+    from converter.keras.spec import Part
     from converter.model import Model
     from converter.readers.common import NoArchitecture
 
@@ -130,7 +131,7 @@ def read_weights(path: Path) -> FlatWeights | PathWeights | ObjectWeights:
 def load(
     path: Path,
     architecture: Path | None = None,
-    outputs: tuple[str, ...] = (),
+    part: Part | None = None,
     plugins: Mapping[str, LayerType] | None = None,
     route: str = "",
     signature: str = "",
@@ -145,7 +146,7 @@ def load(
     Args:
         path: a file, a folder, or the prefix of a checkpoint.
         architecture: JSON, YAML or a whole model, for files that hold weights only; it replaces the file's own.
-        outputs: names of layers whose outputs the model shall have instead of its own.
+        part: what of the model is wanted; by default all of it.
         plugins: layers that the user supplies, see `converter.plugin`.
         route: "keras" or "graph", to read a SavedModel by the one alone; "" for the first that serves.
         signature: of a SavedModel, to be read by its function graph.
@@ -163,13 +164,15 @@ def load(
     if graph_def.sniff(path):
         from converter.readers import frozen_graph
 
-        return _loaded(partial(frozen_graph.load, outputs=outputs), path)
+        if part and (part.inputs or part.stateful):
+            raise Unsupported("a frozen graph is read from its Placeholders on, as it is", where=path.name)
+        return _loaded(partial(frozen_graph.load, outputs=part.outputs if part else ()), path)
     if route == "graph" or signature:
         return _by_graph(path, signature)
     try:
-        return _by_architecture(path, architecture, outputs, plugins, by_name, keras_version, sizes)
+        return _by_architecture(path, architecture, part, plugins, by_name, keras_version, sizes)
     except Unsupported as why:
-        if route or architecture or outputs or sizes != OPEN or not reader("saved_model").sniff(path):
+        if route or architecture or part or sizes != OPEN or not reader("saved_model").sniff(path):
             raise
         return _by_graph(path, "", why)
 
@@ -202,13 +205,13 @@ def _by_graph(path: Path, signature: str, why: Unsupported | None = None) -> Mod
 def _by_architecture(
     path: Path,
     architecture: Path | None,
-    outputs: tuple[str, ...],
+    part: Part | None,
     plugins: Mapping[str, LayerType] | None,
     by_name: bool,
     keras_version: str,
     sizes: Sizes,
 ) -> Model:
-    for format_name, name in () if architecture or outputs or sizes != OPEN else OTHERS.items():
+    for format_name, name in () if architecture or part or sizes != OPEN else OTHERS.items():
         if importlib.import_module(format_name).sniff(path):
             return _loaded(importlib.import_module(name).load, path)
     from converter.keras import build
@@ -221,7 +224,7 @@ def _by_architecture(
     if keras_version:
         source = replace(source, provenance=replace(source.provenance, keras_version=keras_version))
     try:
-        return build(source, outputs, plugins, sizes)
+        return build(source, part, plugins, sizes)
     except ConversionError as error:
         raise error.at(path.name) from error
 

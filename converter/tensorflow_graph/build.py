@@ -10,6 +10,7 @@ import numpy as np
 
 from converter.errors import Unsupported, clean
 from converter.model import Array, LayerInfo, Model, Node, Provenance, State, Value, Weight, dtype_of, layers
+from converter.model.renaming import renamed
 from converter.tensorflow_graph.running import Running, Variable
 from converter.tensorflow_graph.signature import Entry
 from converter.tensorflow_graph.translating import Translating
@@ -193,24 +194,7 @@ def _named_states(model: Model) -> Model:
                 names[state.input.name], names[state.output.name] = f"{base}_in", f"{base}_out"
     if len(set(names.values())) != len(names) or len(outputs) != len(model.states):
         return model
-    renamed = _Renamed(names)
-    return replace(
-        model,
-        nodes=tuple(
-            replace(node, inputs=tuple(map(renamed, node.inputs)), outputs=tuple(map(renamed, node.outputs)))
-            for node in model.nodes
-        ),
-        outputs=tuple(map(renamed, model.outputs)),
-        states=tuple(State(renamed(s.input), renamed(s.output)) for s in model.states),
-    )
-
-
-class _Renamed:
-    def __init__(self, names: Mapping[str, str]) -> None:
-        self.names = names
-
-    def __call__(self, value: Any) -> Any:
-        return value if value is None or value.name not in self.names else replace(value, name=self.names[value.name])
+    return renamed(model, names)
 
 
 def _described(model: Model) -> tuple[LayerInfo, ...]:

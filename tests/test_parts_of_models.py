@@ -1,0 +1,81 @@
+"""Parts of a model between --inputs and --outputs, and --stateful: the parts joined again do what the whole does."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from converter import InvalidModel, Unsupported, api
+from converter.interpret import run
+
+ROOT = Path(__file__).parents[1]
+GOOD = ROOT / "fixtures/good"
+ERAS = ("k209", "k224", "k231", "tf115", "tf26", "tf215", "k305", "k3151")
+SEQ2SEQ = [GOOD / f"{name}_encdec/model.h5" for name in ERAS]
+FEEDS = ("target", "encoder:1", "encoder:2")
+
+
+def session(path: Path) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize("file", SEQ2SEQ, ids=lambda file: file.parent.name)
+def test_encoder_and_decoder_come_from_one_training_file(file: Path, tmp_path: Path) -> None:
+    """Decoded token by token, the parts choose what the whole model chooses when it is fed the same tokens."""
+    encoder, decoder = tmp_path / "encoder.onnx", tmp_path / "decoder.onnx"
+    api.convert(file, encoder, outputs=("encoder:1", "encoder:2"))
+    api.convert(file, decoder, begin=FEEDS, outputs=("head", "decoder:1", "decoder:2"))
+    assert [i.name for i in session(encoder).get_inputs()] == ["source"]
+    assert [i.name for i in session(decoder).get_inputs()] == ["target", "encoder_1", "encoder_2"]
+    assert [o.name for o in session(decoder).get_outputs()] == ["head", "decoder_1", "decoder_2"]
+    spec = importlib.util.spec_from_file_location("seq2seq", ROOT / "examples/seq2seq.py")
+    assert spec is not None
+    assert spec.loader is not None
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    rng = np.random.default_rng(0)
+    source, first = rng.standard_normal((3, 5, 3)).astype(np.float32), np.eye(2, dtype=np.float32)[[0, 1, 0]]
+    tokens = list(example.decode(str(encoder), str(decoder), source, first, steps=6))
+    fed = np.stack([first, *tokens[:-1]], 1)
+    model = api.load(file)
+    whole = run(model, {"source": source, "target": fed})[model.outputs[0].name]
+    np.testing.assert_array_equal(np.stack(tokens, 1).argmax(-1), whole.argmax(-1))
+
+
+def test_what_the_part_needs_must_be_named() -> None:
+    with pytest.raises(InvalidModel, match=r"needs the input 'source'"):
+        api.load(SEQ2SEQ[0], begin=("target", "encoder:1"), outputs=("head",))
+    with pytest.raises(InvalidModel, match=r"has 3 outputs, counted from 0"):
+        api.load(SEQ2SEQ[0], outputs=("encoder:3",))
+    with pytest.raises(InvalidModel, match=r"name with --outputs where the part ends"):
+        api.load(SEQ2SEQ[0], begin=("target",))
+
+
+@pytest.mark.parametrize("name", ["tf215_stack", "k122_stack", "k3151_stack"])
+def test_a_model_trained_without_states_can_be_streamed(name: str, tmp_path: Path) -> None:
+    """Two calls of the streamed model carry what one call of a twice as long sequence would."""
+    file = next(file for file in (GOOD / name / "model.h5", GOOD / name / "model.keras") if file.exists())
+    api.convert(file, tmp_path / "stream.onnx", stateful=True)
+    streamed = session(tmp_path / "stream.onnx")
+    states = json.loads(streamed.get_modelmeta().custom_metadata_map["keras.states"])
+    assert all(s["output"] == s["input"].removesuffix("_in") + "_out" for s in states)
+    x, *state_inputs = streamed.get_inputs()
+    batch = np.random.default_rng(0).standard_normal((2, *x.shape[1:])).astype(np.float32)
+    names = [o.name for o in streamed.get_outputs()]
+    zeros = {i.name: np.zeros((2, i.shape[1]), np.float32) for i in state_inputs}
+    first = dict(zip(names, streamed.run(None, {x.name: batch, **zeros}), strict=True))
+    plain = api.load(file)
+    want = run(plain, {plain.inputs[0].name: batch})[plain.outputs[0].name]
+    np.testing.assert_allclose(first[names[0]], want, atol=1e-5)
+    second = streamed.run(None, {x.name: batch, **{s["input"]: first[s["output"]] for s in states}})
+    assert np.abs(second[0] - first[names[0]]).max() > 1e-4
+
+
+def test_what_reads_from_the_end_is_no_stream() -> None:
+    with pytest.raises(Unsupported, match=r"reads its input from the end"):
+        api.load(GOOD / "k122_bi/model.h5", stateful=True)
