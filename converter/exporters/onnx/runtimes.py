@@ -53,7 +53,7 @@ RUNTIMES: Mapping[str, Runtime] = {
     "tract": Runtime(
         "tract", activations=PLAIN, bidirectional=False, reverse=False, lengths=False, compaction=False, static=True
     ),
-    "c": Runtime("C by emx-onnx-cgen", frozenset({"LSTM"}), PLAIN, bidirectional=False, static=True),
+    "c": Runtime("C by emx-onnx-cgen", frozenset({"LSTM"}), PLAIN, bidirectional=False, reverse=False, static=True),
 }
 
 
