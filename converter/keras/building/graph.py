@@ -154,7 +154,7 @@ class Graph:
             if flow:
                 return self._last_state[path]
             open_ = f"{path}: a stateful layer that is called twice; which call's states its Keras keeps is open"
-            self.warnings.append(f"{open_}, and those of the last one are exported")
+            self.warnings.append(f"{open_}, and those of the first one are exported")
             return self._first_state[path]
         base = path.replace("/", "_")
         self._first_state[path] = tuple(
@@ -175,6 +175,8 @@ class Graph:
 
     def carried(self, path: str, before: Sequence[Value], after: Sequence[Value]) -> None:
         """Note that a stateful layer's states `before` have become `after`."""
+        if path in self._last_state and tuple(before) == self._first_state[path]:
+            return  # states do not flow: Keras 2.2.4 kept those of the first call
         if path in self._last_state:
             old = {value.name: k for k, state in enumerate(self.states) for value in (state.input, state.output)}
             for source, target in zip(before, after, strict=True):
