@@ -109,6 +109,7 @@ LAYERS = [
     (layers.Tile((1, 2, 3)), (N, 2, 4), (N, 4, 12)),
     (layers.Pad(((0, 0), (1, 2)), 1.5), (N, 4), (N, 7)),
     (layers.Pad(((0, 0), (1, 2)), mode="reflect"), (N, 4), (N, 7)),
+    (layers.Pad(((0, 0), (1, 2), (2, 1), (0, 0)), mode="edge"), (N, N, 5, 3), (N, N, 8, 3)),
     (layers.Slice((1, 2), (None, -3), (None, None), (-1, 2)), (N, N, 4), (N, N, 2)),
     (layers.Slice((1,), (3,), (0,), (-2,)), (N, 5), (N, 2)),
     (layers.Reduce("sum", (1,)), (N, N, 4), (N, 4)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from converter.exporters.onnx.graph import WIDER, Graph, Tensor
@@ -100,12 +102,19 @@ def tile(layer: Tile, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
 
 @lower.register
 def pad(layer: Pad, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
-    """Pad."""
+    """Pad. Copies of what is there want a padded axis last: onnxruntime 1.6 takes wrong ones where it is another."""
     out = result_type(node)
     x = graph.cast(present(inputs[0]), WIDER.get(out, out))
-    pads = graph.const([before for before, _ in layer.pads] + [after for _, after in layer.pads])
-    value = graph.scalar(layer.value, x) if layer.mode == "constant" else None
-    return (graph.cast(graph.op("Pad", x, pads, value, mode=layer.mode), out),)
+    if layer.mode == "constant":
+        return (graph.cast(graph.op("Pad", x, _pads(graph, layer.pads), graph.scalar(layer.value, x)), out),)
+    order = sorted(range(len(layer.pads)), key=lambda axis: any(layer.pads[axis]))
+    pads = _pads(graph, [layer.pads[axis] for axis in order])
+    y = graph.op("Pad", graph.transpose(x, order), pads, mode=layer.mode)
+    return (graph.cast(graph.transpose(y, [order.index(axis) for axis in range(len(order))]), out),)
+
+
+def _pads(graph: Graph, pads: Sequence[tuple[int, int]]) -> Tensor:
+    return graph.const([before for before, _ in pads] + [after for _, after in pads])
 
 
 @lower.register
