@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 import pytest
+from neutral_models import Builder
 
+from converter.cli.main import main
 from converter.comparing.compare import compare, compare_parts
 from converter.comparing.misreadings import misreadings
 from converter.comparing.part import Part
+from converter.comparing.parts import parts_of, parts_of_model
 from converter.errors import ConversionError
+from converter.exporters import keras
 from converter.formats import safetensors
 from converter.gates import Cell, pack
 from converter.gates.conventions import CONVENTIONS, ORDERS
 from converter.gates.notation import parse
-from converter.model import constant
+from converter.model import Model, constant
+from converter.model.activations import BY_MAJOR
+from converter.model.layers import Direction, Recurrent
+from converter.verification.read_back import read_back
 
 G = {"LSTM": 4, "GRU": 3, "RNN": 1}
 
@@ -195,3 +203,39 @@ def test_directions_in_each_others_place_are_named() -> None:
     report = compare_parts([part(one, "bi forward"), part(two, "bi backward")], [part(two, "x"), part(one, "y")])
     assert [pair.explanation for pair in report.pairs] == ["exchanged with bi backward", "exchanged with bi forward"]
     assert not report.equal
+
+
+@pytest.mark.parametrize("name", ["b.bin", "a.bin"])
+def test_the_file_that_fails_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    good, bad = tmp_path / "a.bin", tmp_path / "other" / name
+    bad.parent.mkdir()
+    safetensors.write(good, {"lstm/kernel": constant("k", cell().kernel)}, {"conventions": "{}", "layers": "{}"})
+    bad.write_bytes(b"hello")
+    assert main(["compare", str(good), str(bad)]) == 1
+    assert capsys.readouterr().err.startswith(f"error: {bad}: ")
+    assert main(["compare", str(bad), str(good)]) == 1
+    assert capsys.readouterr().err.startswith(f"error: {bad}: ")
+
+
+def hard(b: Builder) -> Model:
+    """The gates of Keras 1 and 2: clip(0.2x + 0.5)."""
+    x = b.input("x", (None, None, 3))
+    gate = BY_MAJOR[2]["hard_sigmoid"]
+    pair = tuple(Direction(b.lstm(3, 4, gate=gate), back, back) for back in (False, True))
+    outputs = b.node("pair", Recurrent(pair, "concat"), [x, None, None, None, None, None], (None, 8), *[(None, 4)] * 4)
+    return b.model(outputs[:1])
+
+
+def test_weights_that_were_scaled_for_keras_3_are_equal_and_told(tmp_path: Path) -> None:
+    model, path = hard(Builder()), tmp_path / "revived.keras"
+    keras.export(model, path)
+    report = compare_parts(parts_of_model(model), parts_of(path))
+    assert report.equal
+    assert "i by 1.2, f by 1.2, o by 1.2" in report.lines()[1]
+    assert read_back(model, path).passed
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(tmp_path / "silent.keras", "w") as new:
+        for member in old.namelist():
+            new.writestr(member, b"{}" if member == "metadata.json" else old.read(member))
+    silent = compare_parts(parts_of_model(model), parts_of(tmp_path / "silent.keras"))
+    assert {pair.verdict for pair in silent.pairs} == {"scaled"}
+    assert not read_back(model, tmp_path / "silent.keras").passed

@@ -37,7 +37,9 @@ def say(as_json: bool, code: int, message: str) -> int:
 
 def fail(arguments: argparse.Namespace, code: int, message: str) -> int:
     """An error over a model."""
-    return say(arguments.json, code, f"{arguments.model}: {message}")
+    other = getattr(arguments, "other", "")  # of two files the message says which
+    named = message.startswith(tuple(f"{file}: " for file in (arguments.model, other) if file))
+    return say(arguments.json, code, message if named else f"{arguments.model}: {message}")
 
 
 def told(model: str, error: Exception, commands: Sequence[str]) -> tuple[int, str]:

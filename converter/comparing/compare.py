@@ -20,6 +20,7 @@ from converter.comparing.alterations import altered
 from converter.comparing.misreadings import misreadings
 from converter.comparing.part import Part
 from converter.comparing.parts import parts_of
+from converter.comparing.scaled import told, unscaled
 from converter.errors import ConversionError, InvalidModel
 from converter.gates import Cell
 from converter.lines import Shown
@@ -67,6 +68,7 @@ class Pair:
         findings: per matrix and gate.
         explanation: what explains the difference, or "".
         explained: the verdict where there is an explanation.
+        scaled: what a file says its weights were multiplied by, which is divided out before they are compared, or "".
     """
 
     a: str
@@ -75,6 +77,7 @@ class Pair:
     findings: tuple[Finding, ...]
     explanation: str = ""
     explained: Verdict = "permuted"
+    scaled: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -131,7 +134,7 @@ def _rows(pair: Pair) -> Iterable[tuple[str, str, str, str, str]]:
     if not bad:
         ulps = max((finding.ulps for finding in pair.findings), default=0.0)
         text = "bit-equal" if pair.verdict == "equal" else f"equal up to rounding ({ulps:.3g} ULP)"
-        return [(pair.a, pair.b, pair.kind, "all", text)]
+        return [(pair.a, pair.b, pair.kind, "all", f"{pair.scaled}, {text} otherwise" if pair.scaled else text)]
     return [(pair.a, pair.b, pair.kind, f"{f.matrix} {f.gate}".strip(), _told(f)) for f in bad]
 
 
@@ -156,11 +159,18 @@ def compare(a: Path | str, b: Path | str) -> Comparison:
         try:
             parts = parts_of(path)
         except ConversionError as error:
-            raise (error if path.name in error.where else error.at(path.name)) from error
+            raise _named(error, path) from error
         if not parts:
-            raise InvalidModel("it holds no weights", where=path.name)
+            raise InvalidModel("it holds no weights", where=str(path))
         sides.append(parts)
     return compare_parts(*sides)
+
+
+def _named(error: ConversionError, path: Path) -> ConversionError:
+    """The error with the whole path in front, not the bare name that readers begin with."""
+    first, _, rest = error.where.partition(": ")
+    where = rest if first == path.name else error.where
+    return type(error)(error.what, where=where, hint=error.hint, layers=error.layers).at(str(path))
 
 
 def compare_parts(a: list[Part], b: list[Part]) -> Comparison:
@@ -195,7 +205,11 @@ def _exchanged(pairs: list[Pair], a: Mapping[str, Part], b: Mapping[str, Part]) 
 
 
 def _pair(a: Part, b: Part) -> Pair:
-    first, second = a.read(), b.read()
+    return replace(_compared(a, b), scaled=told(a, b, GATES))
+
+
+def _compared(a: Part, b: Part) -> Pair:
+    first, second = unscaled(a), unscaled(b)
     if not isinstance(first, Cell) or not isinstance(second, Cell):
         assert isinstance(first, Mapping) and isinstance(second, Mapping)
         found = tuple(_finding(name, "", first.get(name), second.get(name)) for name in {**first, **second})

@@ -18,12 +18,14 @@ class Part:
         kind: "LSTM", "GRU", "RNN", "Dense", ...
         sizes: what tells it from others of its kind: features and units, or the shapes of its arrays.
         read: reads its weights: a cell, or arrays by field.
+        factors: what the file says its gates were multiplied by, () for nothing.
     """
 
     name: str
     kind: str
     sizes: tuple[object, ...]
     read: Callable[[], Cell | Mapping[str, Array]]
+    factors: tuple[float, ...] = ()
 
     @property
     def signature(self) -> tuple[object, ...]:

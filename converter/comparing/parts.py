@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +11,7 @@ from converter import readers
 from converter.comparing.part import Part, plain
 from converter.exporters import row_of
 from converter.exporters.weights import cells, gate_cell, owned
+from converter.formats.keras_metadata import scaled_weights
 from converter.model import Model
 from converter.model.layers import Constant, GRUCell, LSTMCell, SimpleRNNCell
 
@@ -26,7 +28,8 @@ def parts_of(path: Path) -> list[Part]:
     if row is not None and row.proof == "arrays":
         parts: list[Part] = import_module(row.files).parts(path)
         return parts
-    return parts_of_model(readers.load(path))
+    factors = scaled_weights(path)
+    return [replace(part, factors=factors.get(part.name, ())) for part in parts_of_model(readers.load(path))]
 
 
 def parts_of_model(model: Model) -> list[Part]:

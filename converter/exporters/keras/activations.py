@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -35,16 +35,29 @@ def scaled(activation: Activation, last_axis: int) -> tuple[str, float] | None:
     return None
 
 
-def scale(weight: Weight, factors: Mapping[int, float], blocks: int) -> Weight:
-    """A weight whose last axis has `blocks` gates, some of them multiplied by a factor (in float64, rounded once)."""
+# Which activation each gate goes through, in Keras' order of the gates.
+_GATES: Mapping[type, tuple[str, ...]] = {
+    layers.LSTMCell: ("recurrent_activation", "recurrent_activation", "activation", "recurrent_activation"),
+    layers.ConvLSTMCell: ("recurrent_activation", "recurrent_activation", "activation", "recurrent_activation"),
+    layers.GRUCell: ("recurrent_activation", "recurrent_activation", "activation"),
+    layers.SimpleRNNCell: ("activation",),
+}
+
+
+def factors(cell: object, last_axis: int = 1) -> tuple[float, ...]:
+    """What the weights of each gate are multiplied by, see `scaled`; 1 where Keras 3 has no such activation at all."""
+    found = [scaled(getattr(cell, name), last_axis) for name in _GATES.get(type(cell), ())]
+    return tuple(1.0 if one is None else one[1] for one in found)
+
+
+def scale(weight: Weight, by: Sequence[float]) -> Weight:
+    """A weight whose last axis has one block for each factor, multiplied by it (in float64, rounded once)."""
 
     def transform(array: Array) -> Array:
-        apart = array.reshape(*array.shape[:-1], blocks, -1).astype(np.float64)
-        for block, factor in factors.items():
-            apart[..., block, :] *= factor
-        return apart.reshape(array.shape).astype(array.dtype)
+        apart = array.reshape(*array.shape[:-1], len(by), -1).astype(np.float64)
+        return np.asarray((apart * np.array(by)[:, None]).reshape(array.shape).astype(array.dtype))
 
-    return weight.map(transform, weight.shape) if any(f != 1 for f in factors.values()) else weight
+    return weight.map(transform, weight.shape) if any(factor != 1 for factor in by) else weight
 
 
 def layer_of(activation: Activation) -> tuple[str, dict[str, object]] | None:

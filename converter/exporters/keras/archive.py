@@ -15,6 +15,7 @@ import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
 from converter.exporters.keras.graph import HINT, Graph, Op, Ref
+from converter.formats.keras_metadata import SCALED
 from converter.model import Weight, dtype_of
 
 KERAS_VERSION = "3.15.1"  # whose format this is
@@ -38,7 +39,9 @@ def write(path: Path, graph: Graph, outputs: list[Ref]) -> None:
         "output_layers": _keys(outputs),
     }
     whole = {"module": "keras.src.models.functional", "class_name": "Functional", "config": config}
-    metadata = {"keras_version": KERAS_VERSION, "date_saved": "1980-01-01@00:00:00"}
+    metadata: dict[str, Any] = {"keras_version": KERAS_VERSION, "date_saved": "1980-01-01@00:00:00"}
+    if graph.scaled:
+        metadata[SCALED] = graph.scaled
     with tempfile.TemporaryFile(dir=path.parent) as weights, zipfile.ZipFile(path, "w") as archive:
         _weights(weights, ops)
         for name, text in (("metadata.json", metadata), ("config.json", whole)):

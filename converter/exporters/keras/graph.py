@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import Any
@@ -68,12 +68,14 @@ class Graph:
         model: what is written.
         ops: by name.
         read: names of the neutral values that something reads.
+        scaled: layer (and direction) -> what its gates' weights were multiplied by, where that is not 1.
         values: neutral value -> its tensor, or the array of a constant.
     """
 
     def __init__(self, model: Model) -> None:
         self.model = model
         self.ops: dict[str, Op] = {}
+        self.scaled: dict[str, Sequence[float]] = {}
         self.read = {value.name for value in model.outputs}
         self.read |= {value.name for node in model.nodes for value in node.inputs if value is not None}
         self._counts: dict[str, int] = {}
@@ -120,6 +122,11 @@ class Graph:
         free = self.unique(name)
         self.ops[free] = Op(free, "keras.layers", class_name, config, args, kwargs or {}, weights)
         return free
+
+    def note_scaled(self, name: str, factors: Sequence[float]) -> None:
+        """Notes that the weights of a layer are not the model's, but multiplied by these."""
+        if any(factor != 1 for factor in factors):
+            self.scaled[name] = list(factors)
 
     def ordered(self, outputs: list[Ref]) -> list[Op]:
         """The operations that outputs need, and all inputs, in the order that keras.Functional gives them.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import singledispatch
 from typing import Any
 
 from converter.errors import Unsupported
-from converter.exporters.keras.activations import argument_of, scale
+from converter.exporters.keras.activations import argument_of, factors, scale
 from converter.exporters.keras.graph import HINT, Graph, Ref, policy, rule
 from converter.exporters.weights import DIRECTIONS
 from converter.model import Node, Weight, layers
@@ -24,10 +23,11 @@ def _factor(activation: Activation, place: str, last_axis: int = 1) -> tuple[obj
     return found
 
 
-def _gated(cell: Any, gates: int, factors: Mapping[int, float]) -> dict[str, Weight]:
+def _gated(cell: Any, last_axis: int = 1) -> dict[str, Weight]:
     """The arrays of a cell as Keras stores them, some gates scaled."""
+    by = factors(cell, last_axis)
     arrays = (cell.kernel, cell.recurrent_kernel, cell.bias)
-    return {f"cell/vars/{k}": scale(w, factors, gates) for k, w in enumerate(arrays) if w is not None}
+    return {f"cell/vars/{k}": scale(w, by) for k, w in enumerate(arrays) if w is not None}
 
 
 @singledispatch
@@ -61,27 +61,31 @@ def _four_gates(
     cell: layers.LSTMCell | layers.ConvLSTMCell, place: str, axis: int
 ) -> tuple[dict[str, Any], dict[str, Weight]]:
     activation, factor = _factor(cell.activation, place, axis)
-    gate, gate_factor = _factor(cell.recurrent_activation, place, axis)
+    gate, _ = _factor(cell.recurrent_activation, place, axis)
     if factor != 1:  # it also acts on the cell state, which no weight scales
         raise Unsupported(f"Keras 3 has no name for activation {cell.activation}", where=place, hint=HINT)
     config = {"activation": activation, "recurrent_activation": gate, "use_bias": cell.bias is not None}
-    return config, _gated(cell, 4, {0: gate_factor, 1: gate_factor, 3: gate_factor})
+    return config, _gated(cell, axis)
 
 
 @keras_cell.register
 def _gru(cell: layers.GRUCell, place: str) -> tuple[str, dict[str, Any], dict[str, Weight]]:
-    activation, factor = _factor(cell.activation, place)
-    gate, gate_factor = _factor(cell.recurrent_activation, place)
+    activation, _ = _factor(cell.activation, place)
+    gate, _ = _factor(cell.recurrent_activation, place)
     config = {"units": cell.units, "activation": activation, "recurrent_activation": gate}
     config |= {"use_bias": cell.bias is not None, "reset_after": cell.reset_after}
-    return "GRU", config, _gated(cell, 3, {0: gate_factor, 1: gate_factor, 2: factor})
+    return "GRU", config, _gated(cell)
 
 
 @keras_cell.register
 def _simple(cell: layers.SimpleRNNCell, place: str) -> tuple[str, dict[str, Any], dict[str, Weight]]:
-    activation, factor = _factor(cell.activation, place)
+    activation, _ = _factor(cell.activation, place)
     config = {"units": cell.units, "activation": activation, "use_bias": cell.bias is not None}
-    return "SimpleRNN", config, _gated(cell, 1, {0: factor})
+    return "SimpleRNN", config, _gated(cell)
+
+
+def _last_axis(cell: layers.Cell) -> int:
+    return cell.rank + 1 if isinstance(cell, layers.ConvLSTMCell) else 1
 
 
 class _Call:
@@ -154,6 +158,8 @@ def _bidirectional(call: _Call) -> list[Ref]:
     config = {"merge_mode": layer.merge, "layer": parts[0], "backward_layer": parts[1], **policy(node, {})[0]}
     states = [s for part in call.initial for s in part]
     name = graph.layer(node.name, "Bidirectional", config, (call.x,), weights, _keywords(call, states))
+    for side, direction in zip(DIRECTIONS, layer.directions, strict=True):
+        graph.note_scaled(f"{name} {side}", factors(direction.cell, _last_axis(direction.cell)))
     refs = [Ref(name, k, value.shape, value.dtype) for k, value in enumerate(node.outputs)]
     heads = 1 if layer.merge is not None else 2
     return [_unmasked(call, ref) for ref in refs[:heads]] + refs[heads:]
@@ -186,6 +192,7 @@ def _directions(call: _Call) -> list[Ref]:
         initial = _filled(call, direction.cell, call.initial[k])
         name = node.name if len(layer.directions) == 1 else f"{node.name}_{DIRECTIONS[k]}"
         name = graph.layer(name, class_name, config, (call.x,), weights, _keywords(call, initial))
+        graph.note_scaled(name, factors(direction.cell, _last_axis(direction.cell)))
         count = len(initial)
         value = node.outputs[0]
         own = [node.outputs[len(node.outputs) - _states(layer) + len(states) + s] for s in range(count)]

@@ -42,16 +42,17 @@ def _weighted(
     value, activation = node.outputs[0], getattr(node.layer, "activation", LINEAR)
     arrays = {path: weight for path, weight in weights.items() if weight is not None}
     rest = LINEAR
+    found = scaled(activation, len(value.shape) - 1) if activation != LINEAR else None
     if activation != LINEAR:
-        found = scaled(activation, len(value.shape) - 1)
         if found is None:
             rest = activation
         else:
             config = {**config, "activation": found[0]}
-            arrays = {path: scale(weight, {0: found[1]}, 1) for path, weight in arrays.items()}
+            arrays = {path: scale(weight, found[1:]) for path, weight in arrays.items()}
     dtype, arrays = policy(node, arrays)
     x = graph.tensor(node.inputs[0])
     name = graph.layer(node.name, class_name, {**config, **dtype}, (x,), arrays)
+    graph.note_scaled(name, found[1:] if found else ())
     made = Ref(name, 0, value.shape, value.dtype)
     graph.values[value.name] = apply(rest, graph, made, node.name)
 
