@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import random
 import zipfile
 from collections.abc import Callable
@@ -15,9 +16,9 @@ from typing import Any
 
 # What may stand where another value belongs.
 ODD: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1, 2**31, 2**62, -(2**63), 10**18, 0.5, -1e300, "", "None", "\0", "/etc/passwd",
-    "float33", "string", [], [[]], [None], [1] * 40, {}, {"class_name": "LSTM", "config": {}}, {"": 0}, "a" * 300,
-    [0, -1, None],
+    None, True, False, 0, -1, 1, 2**31, 2**62, -(2**63), 10**18, 0.5, -1e300, math.nan, -math.inf, "", "None", "\0",
+    "/etc/passwd", "float33", "string", [], [[]], [None], [1] * 40, {}, {"class_name": "LSTM", "config": {}}, {"": 0},
+    "a" * 300, [0, -1, None],
 )  # fmt: skip
 
 

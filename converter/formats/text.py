@@ -1,6 +1,7 @@
 """Text of a model file to plain trees: JSON and YAML. Bounded in size, depth and numbers.
 
-Python's own json would follow 100,000 brackets or 100,000 digits, take NaN, and let the second of two equal keys win.
+Python's own json would follow 100,000 brackets or 100,000 digits, and let the second of two equal keys win. NaN,
+Infinity and -Infinity are taken as it does, since Keras writes them: Masking(nan) masks nothing, clipnorm=inf is legal.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from collections import Counter
 from functools import partial
 from itertools import islice
-from typing import Any, NoReturn
+from typing import Any
 
 from converter import limits
 from converter.errors import InvalidModel, clean
@@ -44,7 +45,7 @@ def parse_json(text: str, place: str) -> Any:
     """The tree of a JSON text: dict, list, str, int, float, bool, None.
 
     Raises:
-        InvalidModel: not JSON, too deep, a number out of range, NaN or infinity, a key that stands twice.
+        InvalidModel: not JSON, too deep, a number out of range, a key that stands twice.
     """
     nodes = sum(map(text.count, "[{,"))
     if nodes > limits.TEXT_NODES:
@@ -77,9 +78,7 @@ def _check_depth(text: str, place: str) -> None:
 
 
 def _decoder() -> json.JSONDecoder:
-    return json.JSONDecoder(
-        object_pairs_hook=_unique, parse_int=_integer, parse_float=_number, parse_constant=_no_constant
-    )
+    return json.JSONDecoder(object_pairs_hook=_unique, parse_int=_integer, parse_float=_number)
 
 
 def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
@@ -101,10 +100,6 @@ def _number(digits: str) -> float:
     if not math.isfinite(value):
         raise InvalidModel("a number out of range")
     return value
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise InvalidModel(f"{name} is not a JSON number")
 
 
 # What PyYAML's constructors raise for `!!bool x`, `!!timestamp x`, `!!int ''`.
@@ -169,7 +164,7 @@ def _plain(tree: Any, budget: list[int], place: str, depth: int = 0) -> Any:
         return {key: _plain(value, budget, place, depth + 1) for key, value in tree.items()}
     if isinstance(tree, list):
         return [_plain(value, budget, place, depth + 1) for value in tree]
-    if isinstance(tree, (int, float)) and not abs(tree) < (10**limits.DIGITS if isinstance(tree, int) else math.inf):
+    if isinstance(tree, int) and abs(tree) >= 10**limits.DIGITS:
         raise InvalidModel("a number out of range", where=place)
     if tree is not None and not isinstance(tree, (str, int, float)):
         raise InvalidModel(f"a value of type {type(tree).__name__}", where=place)

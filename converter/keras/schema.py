@@ -85,12 +85,29 @@ def policy_name(dtype: str | Mapping[str, Any] | None) -> str | None:
     raise Unsupported(f"dtype policy {clean(kind)} is not supported", hint="save the model with a plain dtype policy")
 
 
+def _quantised(dtype: Any) -> str:
+    """The mode of a quantised dtype policy: int8, int4/128, float8, gptq/4/128, ...; "" for any other.
+
+    Source: keras `src/dtype_policies/dtype_policy.py`.
+    """
+    if isinstance(dtype, str):
+        mode, found, _ = dtype.partition("_from_")
+        return clean(mode, 40) if found else ""
+    config = dtype.get("config") if isinstance(dtype, Mapping) else None
+    return clean(config.get("mode") or "", 40) if isinstance(config, Mapping) else ""
+
+
 def validate(kind: type[ConfigType], raw: Mapping[str, Any]) -> ConfigType:
     """A layer's configuration as its struct.
 
     Raises:
-        Unsupported: a field nobody knows. InvalidModel: a field of the wrong type or range.
+        Unsupported: a field nobody knows; a quantised layer. InvalidModel: a field of the wrong type or range.
     """
+    if mode := _quantised(raw.get("dtype")):
+        raise Unsupported(
+            f"the layer is quantised to {mode}: Keras computes it in numbers that it rounds at every call",
+            hint="convert the model as it was before quantize()",
+        )
     kept = {k: v for k, v in raw.items() if k not in INERT and k not in kind.inert}
     unknown = sorted(set(kept) - (set(kind.__struct_fields__) - kind.absent))
     if unknown:

@@ -64,7 +64,7 @@ def build(model: Model, opset: int | None = None, runtime: str = DEFAULT) -> tup
     if fold.is_static(proto):
         opsets = [helper.make_opsetid("", opset)]
         bare = helper.make_model(proto, ir_version=IR_VERSION, opset_imports=opsets)
-        initializers, folded = fold.fold(bare, initializers)
+        initializers, folded = fold.fold(bare, initializers, set(held.values()))
         _rename(bare.graph.node, folded)
         proto, held = bare.graph, {value: folded.get(name, name) for value, name in held.items()}
         used = {name for node in proto.node for name in _reads(node)} | {name for _, name in outputs}

@@ -6,7 +6,7 @@ a Reshape to a constant shape has known sizes itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 
 import numpy as np
@@ -26,14 +26,21 @@ def is_static(graph: onnx.GraphProto) -> bool:
     return all(dim.HasField("dim_value") for value in graph.input for dim in value.type.tensor_type.shape.dim)
 
 
-def fold(model: onnx.ModelProto, initializers: list[Initializer]) -> tuple[list[Initializer], dict[str, str]]:
+def fold(
+    model: onnx.ModelProto, initializers: list[Initializer], held: Collection[str]
+) -> tuple[list[Initializer], dict[str, str]]:
     """Replaces nodes of a graph with static inputs by constants.
+
+    Args:
+        model: the graph.
+        initializers: its own.
+        held: those that are values of the model, which stay as they are, to be found in the file.
 
     Returns:
         The initializers that are left, and new ones; and the names of the new ones by what they were called before.
     """
     graph, kept = model.graph, {value.name for value in model.graph.output}
-    known = {item.name: _values(item) for item in initializers if _takes_part(item)}
+    known = {item.name: _values(item) for item in initializers if _takes_part(item) and item.name not in held}
     made: dict[str, Array] = {}
     while found := _folded(model, initializers, known, kept):
         known |= found

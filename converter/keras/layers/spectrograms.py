@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import msgspec
 import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
@@ -101,6 +102,9 @@ def _arranged(call: Call, y: Value) -> Value:
     return ops.reshape(ops.transpose(y, [0, 1, 3, 2]), [0, count, -1], (batch, count, steps))
 
 
+Hertz = Annotated[float, msgspec.Meta(ge=0, lt=2**31)]
+
+
 class MelConfig(Config, frozen=True, kw_only=True):
     """https://keras.io/api/layers/preprocessing_layers/audio_preprocessing/mel_spectrogram/; it keeps no arrays."""
 
@@ -108,10 +112,10 @@ class MelConfig(Config, frozen=True, kw_only=True):
     sequence_stride: Positive = 512
     sequence_length: Positive | None = None
     window: Literal["hann", "hamming"] | None = "hann"
-    sampling_rate: float = 16000
+    sampling_rate: Hertz = 16000
     num_mel_bins: Positive = 128
-    min_freq: float = 20.0
-    max_freq: float | None = None
+    min_freq: Hertz = 20.0
+    max_freq: Hertz | None = None
     power_to_db: bool = True
     top_db: float = 80.0
     mag_exp: float = 2.0
