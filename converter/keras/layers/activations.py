@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from converter.errors import InvalidModel, Unsupported
-from converter.keras.activation_argument import FUNCTIONS, ActivationConfig, ReLUConfig, SoftmaxConfig, activation_of
+from converter.keras.activation_argument import FUNCTIONS, ActivationConfig, ReLUConfig, SoftmaxConfig
 from converter.keras.building.graph import Tensor
 from converter.keras.layer_type import LayerType, Variable
 from converter.keras.schema import Config, Ints
+from converter.keras.shared.activating import activated, activation_layer
 from converter.keras.shared.masks import call_mask
 from converter.keras.spec import Call
 from converter.model import Value
@@ -22,8 +23,7 @@ class PReLUConfig(Config, frozen=True):
 
 
 def _activation(call: Call) -> tuple[Tensor, ...]:
-    activation = activation_of(call.config.activation, call.era)
-    return (Tensor(call.ops.activate(call.x.value, activation)),)
+    return (activated(call, call.x.value),)
 
 
 def _function(call: Call) -> tuple[Tensor, ...]:
@@ -101,7 +101,9 @@ def _linear(config: ActivationConfig) -> bool:
 
 
 TYPES: dict[str, LayerType] = {
-    "Activation": LayerType(ActivationConfig, _activation, masking="pass", returns_input=_linear, stepwise=True),
+    "Activation": LayerType(
+        ActivationConfig, _activation, children=activation_layer, masking="pass", returns_input=_linear, stepwise=True
+    ),
     **{
         name: LayerType(FUNCTIONS[name][0], _function, masking="pass", stepwise=True)
         for name in ("LeakyReLU", "ELU", "ThresholdedReLU")

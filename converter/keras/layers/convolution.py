@@ -9,13 +9,13 @@ from typing import Any, Literal
 import numpy as np
 
 from converter.errors import InvalidModel
-from converter.keras.activation_argument import activation_of
 from converter.keras.building.graph import Tensor
 from converter.keras.eras.switches import Era
 from converter.keras.layer_type import LayerType, Variable
 from converter.keras.layers.core import bias_variables
 from converter.keras.layers.wrappers import fold, unfold
 from converter.keras.schema import ActivationField, Config, DataFormat, Ints, Positive, each
+from converter.keras.shared.activating import activated, activation_layer
 from converter.keras.shared.biases import refuse_misplaced
 from converter.keras.shared.keras1 import CONVOLUTION
 from converter.keras.shared.windows import channel_axis, replaced, spatial_axes, window_length
@@ -160,7 +160,7 @@ def finish(call: Call, y: Value) -> tuple[Tensor, ...]:
     config: WindowConfig = call.config
     if config.use_bias and config.data_format == "channels_first":
         refuse_misplaced(call, y.shape, (1, y.shape[1], *[1] * (len(y.shape) - 2)))
-    return (Tensor(call.ops.activate(y, activation_of(call.config.activation, call.era))),)
+    return (activated(call, y),)
 
 
 def _conv(call: Call) -> tuple[Tensor, ...]:
@@ -227,14 +227,19 @@ _OLD_NAMES = {
 TYPES: dict[str, LayerType] = {
     **{
         f"Conv{mark}": LayerType(
-            ConvConfig, _conv, bias_variables, input_rank=rank + 2, aliases=_OLD_NAMES[mark], keras1=CONVOLUTION
+            ConvConfig, _conv, bias_variables, activation_layer, input_rank=rank + 2, aliases=_OLD_NAMES[mark],
+            keras1=CONVOLUTION,
         )
         for mark, rank in RANKS.items()
     },
-    **{f"DepthwiseConv{rank}": LayerType(DepthwiseConfig, _depthwise, _depthwise_variables) for rank in ("1D", "2D")},
+    **{
+        f"DepthwiseConv{rank}": LayerType(DepthwiseConfig, _depthwise, _depthwise_variables, activation_layer)
+        for rank in ("1D", "2D")
+    },
     **{
         f"SeparableConv{rank}": LayerType(
-            SeparableConfig, _separable, _separable_variables, aliases=(f"SeparableConvolution{rank}",),
+            SeparableConfig, _separable, _separable_variables, activation_layer,
+            aliases=(f"SeparableConvolution{rank}",),
             keras1=CONVOLUTION,
         )
         for rank in ("1D", "2D")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from converter.errors import InvalidModel
-from converter.keras.activation_argument import activation_of
 from converter.keras.building.graph import Tensor
 from converter.keras.eras.switches import Era
 from converter.keras.layer_type import NO_EFFECT, Keras1, LayerType, Variable, always
 from converter.keras.schema import ActivationField, Config, Positive, Sizes
+from converter.keras.shared.activating import activated, activation_layer
 from converter.keras.shared.keras1 import ORDERING
 from converter.keras.spec import Call
 from converter.model import layers
@@ -48,7 +48,7 @@ def _dense(call: Call) -> tuple[Tensor, ...]:
     call.check(bias, "bias", config.units)
     shape = (*x.shape[:-1], config.units)
     y = call.emit(layers.Dense(kernel, bias), [x.value], shape)
-    return (Tensor(call.ops.activate(y, activation_of(config.activation, call.era))),)
+    return (activated(call, y),)
 
 
 class EmbeddingConfig(Config, frozen=True):
@@ -119,7 +119,7 @@ _SPATIAL = Keras1({"p": "rate"} | ORDERING)
 TYPES: dict[str, LayerType] = {
     "InputLayer": LayerType(InputConfig, _input),
     "Dense": LayerType(
-        DenseConfig, _dense, bias_variables, masking="pass", stepwise=True, input_rank=2,
+        DenseConfig, _dense, bias_variables, activation_layer, masking="pass", stepwise=True, input_rank=2,
         aliases=("TimeDistributedDense",),  # of 3-D inputs, which Dense takes today
         keras1=Keras1({"output_dim": "units", "bias": "use_bias"}),
     ),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from converter.errors import InvalidModel
-from converter.keras.activation_argument import activation_of
 from converter.keras.building.graph import Tensor
 from converter.keras.eras.switches import Era
 from converter.keras.layer_type import LayerType, Variable
 from converter.keras.schema import ActivationField, Config, Sizes
+from converter.keras.shared.activating import activated, activation_layer
 from converter.keras.shared.biases import refuse_misplaced
 from converter.keras.shared.einsum import einsum
 from converter.keras.spec import Call
@@ -38,7 +38,9 @@ def _einsum_dense(call: Call) -> tuple[Tensor, ...]:
             raise InvalidModel(f"a bias of shape {bias.shape} for an output of shape {y.shape}")
         refuse_misplaced(call, y.shape, bias.shape)
         y = ops.elementwise("add", y, ops.weight(bias))
-    return (Tensor(ops.activate(y, activation_of(config.activation, call.era))),)
+    return (activated(call, y),)
 
 
-TYPES: dict[str, LayerType] = {"EinsumDense": LayerType(EinsumDenseConfig, _einsum_dense, _variables, takes="floats")}
+TYPES: dict[str, LayerType] = {
+    "EinsumDense": LayerType(EinsumDenseConfig, _einsum_dense, _variables, activation_layer, takes="floats")
+}

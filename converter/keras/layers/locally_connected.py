@@ -14,13 +14,13 @@ from typing import Any, Literal
 import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
-from converter.keras.activation_argument import activation_of
 from converter.keras.building.graph import Tensor, refuse_constant
 from converter.keras.building.ops import Ops
 from converter.keras.layer_type import LayerType
 from converter.keras.layers.convolution import rank_of
 from converter.keras.layers.core import bias_variables
 from converter.keras.schema import ActivationField, Config, DataFormat, Ints, Positive, each
+from converter.keras.shared.activating import activated, activation_layer
 from converter.keras.shared.einsum import einsum
 from converter.keras.shared.keras1 import CONVOLUTION
 from converter.keras.shared.windows import spatial_axes, window_length
@@ -176,7 +176,7 @@ def _locally_connected(call: Call) -> tuple[Tensor, ...]:
         y = ops.transpose(y, [0, rank + 1, *range(1, rank + 1)])
     if bias is not None:
         y = ops.elementwise("add", y, ops.weight(_bias(bias, w)))
-    return (Tensor(ops.activate(y, activation_of(config.activation, call.era))),)
+    return (activated(call, y),)
 
 
 def _bias(bias: Weight, w: Windows) -> Weight:
@@ -189,7 +189,8 @@ def _bias(bias: Weight, w: Windows) -> Weight:
 
 TYPES: dict[str, LayerType] = {
     f"LocallyConnected{rank}": LayerType(
-        LocallyConnectedConfig, _locally_connected, bias_variables, keras1=CONVOLUTION, note="of known sizes"
+        LocallyConnectedConfig, _locally_connected, bias_variables, activation_layer, keras1=CONVOLUTION,
+        note="of known sizes"
     )
     for rank in ("1D", "2D")
 }

@@ -21,6 +21,7 @@ from converter.keras.layers.convolution import (
 )
 from converter.keras.layers.core import bias_variables
 from converter.keras.schema import Ints, Positive, Sizes
+from converter.keras.shared.activating import activation_layer
 from converter.keras.shared.keras1 import CONVOLUTION
 from converter.keras.shared.windows import channel_axis, replaced, spatial_axes, transposed_length
 from converter.keras.spec import Call
@@ -158,7 +159,8 @@ _OLD_NAMES = {
 
 TYPES: dict[str, LayerType] = {
     f"Conv{rank}Transpose": LayerType(
-        TransposeConfig, _transpose, bias_variables, aliases=_OLD_NAMES[rank], keras1=CONVOLUTION,
+        TransposeConfig, _transpose, bias_variables, activation_layer, aliases=_OLD_NAMES[rank],
+        keras1=CONVOLUTION,
         note="of Keras 1 and Theano: of known sizes, not dilated",
     )
     for rank in RANKS

@@ -195,7 +195,7 @@ def _time_distributed(call: Call) -> tuple[Tensor, ...]:
     if len(x.shape) < 3:
         raise InvalidModel(f"needs an input of shape (batch, time, ...), got {x.shape}")
     path = f"{call.path}/{inner.name}"
-    if inner.row is not None and inner.row.stepwise:
+    if inner.row is not None and inner.row.stepwise and not inner.children:
         y = call.apply(inner, (Tensor(x.value),), {}, bound, path)
         return tuple(Tensor(t.value, carried) for t in y)
     return tuple(_apply_to_steps(call, inner, bound, x, carried, path))
