@@ -12,6 +12,7 @@ import pytest
 from converter import api, limits, readers
 from converter.errors import ConversionError, InvalidModel, Unsupported
 from converter.formats import stamp
+from converter.keras.architecture.inbound import call_specs
 from converter.model import Model, Node, Provenance, Value, layers
 from converter.model.naming import first_repeated, free_name
 from converter.verification import budget
@@ -141,3 +142,35 @@ def test_files_of_folders_and_checkpoints_are_looked_at(tmp_path):
 
 def test_rows_stay_below_what_a_runtime_can_hold():
     assert limits.ROW_NUMBERS * 4 <= 1 << 30
+
+
+def test_layers_are_counted_before_they_are_parsed(tmp_path):
+    layers_ = [{"class_name": "Activation", "config": {}}] * (limits.MODEL_NODES + 1)
+    path = tmp_path / "m.h5"
+    with h5py.File(path, "w") as file:
+        text = json.dumps({"class_name": "Sequential", "config": {"name": "m", "layers": layers_}})
+        for k in range(0, len(text), 60_000):
+            file.attrs[f"model_config{k // 60_000}"] = text[k : k + 60_000]
+        file.attrs["keras_version"] = "2.15.0"
+        file.create_group("model_weights").attrs["layer_names"] = []
+    with pytest.raises(Unsupported, match=f"a model of {limits.MODEL_NODES + 1} layers"):
+        readers.load(path)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        {"class_name": "__tuple__", "items": None}, {"class_name": "__tuple__", "config": 3},
+        {"class_name": "__numpy__", "config": {"value": [[1], [1, 2]]}},
+        {"class_name": "__numpy__", "config": {"value": [1], "dtype": "no such"}},
+        {"class_name": "__keras_tensor__", "config": {"keras_history": [["x"], 0, 0]}},
+    ],
+)  # fmt: skip
+def test_arguments_of_other_forms_are_refused(argument):
+    with pytest.raises(InvalidModel):
+        call_specs([{"args": [argument], "kwargs": {}}], {"x"})
+
+
+def test_an_object_with_a_list_for_its_class_is_a_plain_argument():
+    (call,) = call_specs([{"args": [{"class_name": ["__tuple__"]}], "kwargs": {}}], {"x"})
+    assert call.args == ({"class_name": ["__tuple__"]},)

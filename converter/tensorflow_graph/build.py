@@ -10,6 +10,7 @@ import numpy as np
 
 from converter.errors import Unsupported, clean
 from converter.model import Array, LayerInfo, Model, Node, Provenance, State, Value, Weight, dtype_of, layers
+from converter.model.naming import free_name
 from converter.model.renaming import renamed
 from converter.tensorflow_graph.running import Running, Variable
 from converter.tensorflow_graph.signature import Entry
@@ -96,15 +97,11 @@ def run_graph(
 
 
 def _output_names(entry: Entry) -> tuple[str, ...]:
-    taken, names = {clean(port.name, 100) for port in entry.inputs}, []
+    taken, names = {clean(port.name, 100) for port in entry.inputs}, list[str]()
+    counts: dict[str, int] = {}
     for port in entry.outputs:
-        name = unique = clean(port.name, 100)
-        k = 0
-        while unique in taken:
-            k += 1
-            unique = f"{name}_{k}"
-        taken.add(unique)
-        names.append(unique)
+        names.append(free_name(clean(port.name, 100), taken, counts))
+        taken.add(names[-1])
     return tuple(names)
 
 

@@ -69,8 +69,7 @@ def cut(model: onnx.ModelProto, tensors: Mapping[str, Iterable[Value]]) -> Cut:
     given = {name: name for name in tensors if name in inputs}
     given |= {name: f"{name}{GIVEN}" for name in tensors if name in makers}
     for node in graph.node:
-        owner = owner_of(node.name)
-        _redirect(node, {name: new for name, new in given.items() if name in makers and makers[name] != owner})
+        _redirect(node, given, makers, owner_of(node.name))
     for name, new in given.items():
         if new != name:
             graph.input.append(_typed(new, next(iter(tensors[name]))))
@@ -82,12 +81,12 @@ def cut(model: onnx.ModelProto, tensors: Mapping[str, Iterable[Value]]) -> Cut:
     return Cut(model, given, frozenset(name for name in tensors if name in makers), operators)
 
 
-def _redirect(node: onnx.NodeProto, renamed: Mapping[str, str]) -> None:
-    """Other names for what a node and the graphs inside it read."""
-    node.input[:] = [renamed.get(name, name) for name in node.input]
+def _redirect(node: onnx.NodeProto, given: Mapping[str, str], makers: Mapping[str, str], owner: str) -> None:
+    """The inputs for what a node and the graphs inside it read of tensors that other owners' operators make."""
+    node.input[:] = [given.get(n, n) if makers.get(n, owner) != owner else n for n in node.input]
     for attribute in node.attribute:
         for inner in attribute.g.node:
-            _redirect(inner, renamed)
+            _redirect(inner, given, makers, owner)
 
 
 def _typed(name: str, value: Value) -> onnx.ValueInfoProto:

@@ -93,8 +93,7 @@ def config(name: str, row: LayerType, raw: Raw, era: Era, ordering: str = "") ->
     kept = {k: plain(v) for k, v in raw.items()}
     if era.switch("keras1_spellings"):
         kept = _from_keras1(name, row.keras1, kept, ordering)
-    missing = [field.name for field in fields(row.config) if field.required and field.name not in kept]
-    if row.unwritten and missing:
+    if row.unwritten and (missing := [f.name for f in fields(row.config) if f.required and f.name not in kept]):
         raise Unsupported(
             f"{name} stands without its arguments, which {row.unwritten} do not write",
             hint=f'write "{missing[0]}" and all others that the code sets into its configuration and pass the JSON as'

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from converter import limits
-from converter.errors import InvalidModel, Unsupported, clean
+from converter.errors import InvalidModel, Unsupported, clean, formed
 from converter.keras.spec import CallSpec, Ref
 
 
@@ -68,17 +68,23 @@ def _decode(value: Any, known: Collection[str]) -> Any:
     if not isinstance(value, Mapping):
         return value
     kind, config = value.get("class_name"), value.get("config")
+    if not isinstance(kind, str):
+        return {k: _decode(v, known) for k, v in value.items()}
     if kind == "__keras_tensor__" and isinstance(config, Mapping):
         return _ref(config.get("keras_history"), known)
     if kind in {"__tensor__", "__numpy__"} and isinstance(config, Mapping):
-        return np.asarray(config.get("value"), dtype=str(config.get("dtype", "float32")))
+        with formed("an array among a call's arguments"):
+            return np.asarray(config.get("value"), dtype=str(config.get("dtype", "float32")))
     if kind == "__slice__" and isinstance(config, Mapping):
         return slice(*(_decode(config.get(k), known) for k in ("start", "stop", "step")))
     if kind == "__ellipsis__":
         return Ellipsis
     if kind == "__tuple__":
-        return [_decode(item, known) for item in value.get("items", config if isinstance(config, list) else [])]
-    if isinstance(kind, str) and kind.startswith("__"):
+        items = value.get("items", config if config is not None else [])
+        if not isinstance(items, list):
+            raise InvalidModel("the items of a __tuple__ must be a list")
+        return [_decode(item, known) for item in items]
+    if kind.startswith("__"):
         raise Unsupported(f"an argument of kind {clean(kind)}")
     return {k: _decode(v, known) for k, v in value.items()}
 

@@ -112,6 +112,8 @@ def _parse_model(raw: Mapping[str, Any], context: Context, name: str, own: str, 
         raise Unsupported(
             "the model holds no list of layers", hint="a subclassed model keeps its structure in Python code"
         )
+    if len(listed) > limits.MODEL_NODES:
+        raise Unsupported(f"a model of {len(listed)} layers; {limits.MODEL_NODES} are read")
     sequential = name == "Sequential"
     layers = tuple(_parse_listed(layer, context, depth + 1, k) for k, layer in enumerate(listed))
     if (twice := first_repeated([layer.name for layer in layers])) is not None:
