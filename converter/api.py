@@ -372,6 +372,7 @@ def convert(
     files_read = [Path(file) for file in (source, architecture) if file]
     if not dry:
         output.guard(goal, [*files_read, *map(Path, plugins)], force)
+        row.check(goal)
     before = stamp(*files_read)
     progress("reading")
     reading = (source, architecture, outputs, plugins, route, signature, by_name, keras_version, begin, stateful)

@@ -14,7 +14,7 @@ import pytest
 from neutral_models import Builder, feed, lstm_model
 from safetensors.numpy import load_file
 
-from converter import interpret
+from converter import api, interpret
 from converter.comparing.compare import compare
 from converter.errors import ConversionError, Unsupported
 from converter.exporters import EXPORTERS, flax, keras, npz, safetensors, torch
@@ -269,3 +269,22 @@ def test_unreadable_state_dicts_are_refused(tmp_path: Path) -> None:
         path.write_bytes(broken)
         with pytest.raises(ConversionError):
             state_dict.load(path)
+
+
+def test_a_module_of_somebody_else_is_never_replaced(tmp_path: Path) -> None:
+    goal, module = tmp_path / "m.safetensors", tmp_path / "m_torch.py"
+    module.write_text("print('mine')\n")
+    with pytest.raises(FileExistsError, match="never replaced"):
+        api.convert(FILES[0], goal, to="torch", force=True)
+    assert module.read_text() == "print('mine')\n"
+    assert not goal.exists()
+    module.write_text('"""model, converted from Keras by keras-lstm-convert."""\n')
+    torch.guard(goal)
+
+
+def test_batch_normalization_keeps_its_momentum(tmp_path: Path) -> None:
+    b = Builder()
+    x = b.input("x", (None, 3))
+    layer = layers.BatchNormalization(1, None, None, b.weight(3), b.weight(3), 1e-3, 0.9)
+    torch.export(b.model(b.node("norm", layer, [x], (None, 3))), tmp_path / "m.safetensors")
+    assert "momentum=0.1)" in (tmp_path / "m_torch.py").read_text()

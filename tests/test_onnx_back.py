@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from neutral_models import Builder, feed
+from onnx import TensorProto, helper, numpy_helper
 
 from converter import api, interpret
+from converter.errors import InvalidModel
 from converter.exporters.onnx import export
 from converter.model import Model, State, Value, constant, layers
 from converter.model.layers import Direction, Recurrent
@@ -116,3 +119,17 @@ def test_inspect_says_how_the_gates_stand_in_the_file_itself(tmp_path: Path) -> 
     assert layer.gates.startswith("gates i, o, f, c; W [directions, 4·units, input]")
     assert layer.formula == "4·(4·3 + 4² + 2·4)"
     assert layer.parameters == 4 * (4 * 3 + 4 * 4 + 2 * 4)
+
+
+@pytest.mark.parametrize("name", ["initial_h", "initial_c"])
+@pytest.mark.parametrize("shape", [(1, 2, 3), (2, 2, 4), (2, 4)])
+def test_a_state_that_does_not_fit_is_refused_by_name(name: str, shape: tuple[int, ...], tmp_path: Path) -> None:
+    weights = [np.full(s, 0.1, np.float32) for s in ((1, 16, 3), (1, 16, 4), shape)]
+    constants = [numpy_helper.from_array(a, n) for a, n in zip(weights, ("W", "R", name), strict=True)]
+    given = ["x", "W", "R", "", "", *(n if n == name else "" for n in ("initial_h", "initial_c"))]
+    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", (5, 2, 3)), ("y", (5, 1, 2, 4)))]
+    node = helper.make_node("LSTM", given, ["y"], hidden_size=4)
+    graph = helper.make_graph([node], "g", ends[:1], ends[1:], constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    with pytest.raises(InvalidModel, match=name):
+        api.load(tmp_path / "m.onnx")

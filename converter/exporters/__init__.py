@@ -29,6 +29,7 @@ class Exporter:
             `parts(path)`, its layers as `comparing.part.Part`.
         architecture: whether a model is needed; the others take arrays of which no architecture is known.
         options: further keyword arguments of `export`.
+        guard: offers `guard(path)`, which refuses to write beside `path` over files that are not ours; "" for none.
         notes: offers `notes(model)`, warnings that are due before anything is written; "" for none.
     """
 
@@ -40,6 +41,7 @@ class Exporter:
     architecture: bool = True
     options: tuple[str, ...] = ()
     notes: str = ""
+    guard: str = ""
 
     def export(self, model: Model, path: Path, **options: Any) -> None:
         """Writes `model` at `path`, over an existing file.
@@ -48,6 +50,15 @@ class Exporter:
             Unsupported, InvalidModel: as the target's module says.
         """
         import_module(self.module).export(model, path, **options)
+
+    def check(self, path: Path) -> None:
+        """Looks at what stands beside `path` before any work is done.
+
+        Raises:
+            FileExistsError: a file that would be written over is not one of ours.
+        """
+        if self.guard:
+            import_module(self.guard).guard(path)
 
     def warnings(self, model: Model) -> tuple[str, ...]:
         """What is to be said of `model` in this target."""
@@ -61,7 +72,7 @@ EXPORTERS: Mapping[str, Exporter] = {
     ),
     "torch": Exporter(
         "converter.exporters.torch", ".safetensors", "PyTorch state_dict and module", "arrays",
-        "converter.comparing.files.torch",
+        "converter.comparing.files.torch", guard="converter.exporters.torch",
     ),
     "flax": Exporter(
         "converter.exporters.flax", ".safetensors", "Flax variables", "arrays", "converter.comparing.files.flax"

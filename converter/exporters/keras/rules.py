@@ -110,7 +110,7 @@ def pool(layer: layers.Pool, graph: Graph, node: Node) -> None:
 @rule.register
 def batch_normalization(layer: layers.BatchNormalization, graph: Graph, node: Node) -> None:
     """BatchNormalization."""
-    config = {"axis": layer.axis, "epsilon": layer.epsilon}
+    config = {"axis": layer.axis, "momentum": layer.momentum, "epsilon": layer.epsilon}
     config |= {"scale": layer.gamma is not None, "center": layer.beta is not None}
     _weighted(graph, node, "BatchNormalization", config, _vars(layer.gamma, layer.beta, layer.mean, layer.variance))
 

@@ -10,15 +10,18 @@ does not have, tables.py the rule of lookups, activations.py expressions, source
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from converter.exporters.torch import recurrent, rules, tables  # rules are registered on import
-from converter.exporters.torch.source import Writer, rule, text
+from converter.exporters.torch.source import HEADER, Writer, rule, text
 from converter.exporters.weights import describe
 from converter.formats import safetensors
 from converter.model import Model, layers
 
-__all__ = ["export", "recurrent", "rules", "tables"]
+__all__ = ["export", "guard", "recurrent", "rules", "tables"]
+
+MAX_HEADER = 1000  # characters
 
 
 def export(model: Model, path: Path) -> None:
@@ -38,13 +41,32 @@ def export(model: Model, path: Path) -> None:
     bare = len(writer.modules) == 1 and len(stacks) == 1 and len(stacks[next(iter(stacks))]) == len(model.nodes)
     prefix = f"{next(iter(writer.modules))}." if bare else ""
     state = {name.removeprefix(prefix): weight for name, weight in writer.state.items()}
-    module = path.with_name(f"{path.stem}_torch.py")
+    module = module_of(path)
     described = describe(model)
     metadata = {**described, "cells": described["conventions"], "conventions": "torch", "module": module.name}
     metadata["complete"] = "true" if _complete(model) else "false"
     source = text(writer, prefix.rstrip("."), path.name)
     safetensors.write(path, state, metadata)
     module.write_text(source, encoding="utf-8")
+
+
+def guard(path: Path) -> None:
+    """Refuses to write over a module of somebody else's.
+
+    Raises:
+        FileExistsError: there is a file of the module's name that does not begin as ours do.
+    """
+    module = module_of(path)
+    if module.is_symlink() or module.exists():
+        with suppress(OSError, UnicodeDecodeError):
+            if module.is_file() and HEADER in module.read_text(encoding="utf-8")[:MAX_HEADER]:
+                return
+        raise FileExistsError(f"{module} was not written by this program, so it is never replaced: move it, or use -o")
+
+
+def module_of(path: Path) -> Path:
+    """Where the module of a state_dict goes."""
+    return path.with_name(f"{path.stem}_torch.py")
 
 
 def _complete(model: Model) -> bool:

@@ -61,7 +61,7 @@ def embedding(layer: layers.Embedding, writer: Writer, nodes: tuple[Node, ...]) 
 
 @rule.register
 def batch_normalization(layer: layers.BatchNormalization, writer: Writer, nodes: tuple[Node, ...]) -> None:
-    """nn.BatchNorm1d to 3d; the channel axis is moved to place 1. Keras' momentum 0.99 is torch's 0.01."""
+    """nn.BatchNorm1d to 3d; the channel axis is moved to place 1. torch's momentum is 1 less Keras'."""
     (node,) = nodes
     (size,) = layer.mean.shape
     rank = len(node.outputs[0].shape)
@@ -72,7 +72,7 @@ def batch_normalization(layer: layers.BatchNormalization, writer: Writer, nodes:
         ("weight", layer.gamma or ones), ("bias", layer.beta or zeros), ("running_mean", layer.mean),
         ("running_var", layer.variance), ("num_batches_tracked", constant("steps", np.zeros((), np.int64))),
     ]  # fmt: skip
-    made = f"nn.BatchNorm{max(1, rank - 2)}d({size}, eps={layer.epsilon!r}, momentum=0.01)"
+    made = f"nn.BatchNorm{max(1, rank - 2)}d({size}, eps={layer.epsilon!r}, momentum={round(1 - layer.momentum, 12)!r})"
     attribute = writer.module(node.name, made, state, [layer.mean])
     x = writer.inputs(node)[0]
     moved = f"self.{attribute}({x}.movedim({layer.axis}, 1)).movedim(1, {layer.axis})"

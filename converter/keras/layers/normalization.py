@@ -97,7 +97,7 @@ def _batch_normalization(call: Call) -> tuple[Tensor, ...]:
     )
     if mean is None or variance is None:
         raise InvalidModel("the moving mean or variance is missing")
-    layer = layers.BatchNormalization(axis, gamma, beta, mean, variance, config.epsilon)
+    layer = layers.BatchNormalization(axis, gamma, beta, mean, variance, config.epsilon, config.momentum)
     y = call.ops.one(layer, [x], x.shape, dtype)
     return (Tensor(call.ops.cast(y, call.dtype)),)
 

@@ -70,7 +70,10 @@ class Pool(Struct, frozen=True, eq=False):
 
 
 class BatchNormalization(Struct, frozen=True, eq=False):
-    """gamma·(x - mean)/sqrt(variance + epsilon) + beta along one axis; each weight [x.shape[axis]]."""
+    """gamma·(x - mean)/sqrt(variance + epsilon) + beta along one axis; each weight [x.shape[axis]].
+
+    `momentum`: what training keeps of mean and variance at each step; for targets that go on training.
+    """
 
     axis: int
     gamma: Weight | None
@@ -78,6 +81,7 @@ class BatchNormalization(Struct, frozen=True, eq=False):
     mean: Weight
     variance: Weight
     epsilon: float
+    momentum: float = 0.99
 
 
 class LayerNormalization(Struct, frozen=True, eq=False):

@@ -174,11 +174,32 @@ def _cell(call: Call, direction: int, functions: list[Activation], units: int) -
     return layers.SimpleRNNCell(units, kernel, recurrent_kernel, bias, functions[0])
 
 
+_STATES = {5: "initial_h", 6: "initial_c"}
+
+
+def _fits(name: str, tensor: Tensor | None, count: int, units: int) -> None:
+    """Refuses an initial state that is not [num_directions, batch, hidden_size], as onnxruntime does."""
+    if isinstance(tensor, States):
+        directions, widths = len(tensor.hs), {h.shape[-1] for h in tensor.hs if h is not None}
+    elif isinstance(tensor, Val | Const):
+        shape = tensor.shape if isinstance(tensor, Val) else tensor.weight.shape
+        if len(shape) != 3:
+            raise InvalidModel(f"{name} has {len(shape)} axes, not 3")
+        directions, widths = shape[0], {shape[2]}  # type: ignore[assignment]
+    else:
+        return
+    wrong = widths - {None, units}
+    if wrong or directions not in (None, count):
+        seen = f"[{directions}, batch, {next(iter(wrong or widths), units)}]"
+        raise InvalidModel(f"{name} is {seen}, but its operator has [{count}, batch, {units}]")
+
+
 def _initial(builder: Builder, call: Call, direction: int, count: int, units: int) -> list[Value | None]:
     """The initial states of one direction, None for zeros."""
     states: list[Value | None] = []
     for index in (5, 6) if call.op == "LSTM" else (5,):
         tensor = call.tensor(index) if call.has(index) else None
+        _fits(_STATES[index], tensor, count, units)
         if tensor is None or is_zero(tensor):
             states.append(None)
         elif isinstance(tensor, States) and len(tensor.hs) == count:
