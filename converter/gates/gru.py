@@ -120,17 +120,9 @@ GRU_ROWS = (
     Convention(
         "candle/GRU", "GRU", "r z n", _TORCH,
         "https://github.com/huggingface/candle/blob/main/candle-nn/src/rnn.rs",
-        "source read, not run",
+        "source read at commit 8e87733, not run",
         reset_after=True,
-    ),
-    Convention(
-        "matlab/gruLayer", "GRU", "r z h",
-        {"InputWeights": "W[rzh*u, in]", "RecurrentWeights": "R[rzh*u, h]", "Bias": "b[rzh*u, 1] / rb[rzh*u, 1]"},
-        "https://www.mathworks.com/help/deeplearning/ref/nnet.cnn.layer.grulayer.html",
-        "not checked",
-        bias_required=True,
-        reset_after=True,
-        note="ResetGateMode 'recurrent-bias-after-multiplication'",
+        note="the first commits of the layer (1fba851) take h's of z for h's of n",
     ),
     Convention(
         "coreml/gru", "GRU", "r o z",

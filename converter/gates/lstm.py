@@ -199,11 +199,4 @@ LSTM_ROWS = (
         "https://github.com/tracel-ai/burn/blob/main/crates/burn-nn/src/modules/rnn/lstm.rs",
         "source read: releases with one GateController per gate",
     ),
-    Convention(
-        "matlab/lstmLayer", "LSTM", "i f g o",
-        {"InputWeights": "W[ifco*u, in]", "RecurrentWeights": "R[ifco*u, h]", "Bias": "b[ifco*u, 1]"},
-        "https://www.mathworks.com/help/deeplearning/ref/nnet.cnn.layer.lstmlayer.html",
-        "not checked",
-        bias_required=True,
-    ),
 )  # fmt: skip
