@@ -14,7 +14,7 @@ import onnxruntime
 import pytest
 from docs_tables import PAGE, filled
 
-from converter import Unsupported, api
+from converter import Unsupported, api, converting
 
 ROOT = PAGE.parents[1]
 README, CONTRIBUTING, DEPLOYING = (
@@ -98,7 +98,7 @@ def test_docstring_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     shutil.copy(ROOT / "fixtures/good/tf215_stack/model.h5", tmp_path)
     monkeypatch.chdir(tmp_path)
     api.convert("model.h5", "weights.npz", to="npz")
-    found = [test for test in doctest.DocTestFinder().find(api) if test.examples]
+    found = [test for module in (api, converting) for test in doctest.DocTestFinder().find(module) if test.examples]
     assert len(found) >= 5
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     for test in sorted(found, key=lambda test: "convert" not in test.name):  # the others use what it writes

@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from converter import api
+from converter import VerificationFailed, api
 from converter.cli.main import main
 from converter.comparing.compare import compare
 from converter.exporters import EXPORTERS, Exporter
@@ -74,7 +74,7 @@ def test_the_command_line_knows_it(toy: ModuleType, tmp_path: Path) -> None:
 
 def test_it_is_held_to_its_proof(toy: ModuleType, tmp_path: Path) -> None:
     toy.scale = np.float32(1.01)  # type: ignore[attr-defined]
-    with pytest.raises(api.VerificationFailed, match="are multiplied by"):
+    with pytest.raises(VerificationFailed, match="are multiplied by"):
         api.convert(LSTM, tmp_path / "model.toy", to="toy")
     assert not list(tmp_path.iterdir())
 

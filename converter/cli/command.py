@@ -81,11 +81,11 @@ def warn(warnings: Sequence[str]) -> None:
 
 
 def reading(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What `declare_reading` declared, as `api.load` takes it."""
+    """What `declare_reading` declared, as `api.load` and `loading.Reading` take it."""
     return {
         "architecture": arguments.architecture,
         "outputs": names_in(arguments.outputs),
-        "plugins": arguments.plugin,
+        "plugins": tuple(arguments.plugin),
         "route": arguments.route,
         "signature": arguments.signature,
         "by_name": arguments.by_name,

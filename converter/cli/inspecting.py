@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from converter import lines
 from converter.cli.command import DONE, Command, declare_reading, print_json, reading, warn
@@ -20,9 +21,10 @@ def _declare_inspect(parser: argparse.ArgumentParser) -> None:
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
-    from converter import api
+    from converter import api, loading
 
-    found = api.inspect(api.load_or_survey(arguments.model, **reading(arguments)))
+    model = loading.model_or_survey(Path(arguments.model), loading.Reading(**reading(arguments)))
+    found = api.inspect(model)
     warn(found.warnings)
     if arguments.json:
         print_json(found.as_json())

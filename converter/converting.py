@@ -1,0 +1,212 @@
+"""`convert`: read, write, prove, publish; and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from converter import output
+from converter.errors import InvalidModel, Unsupported, VerificationFailed, clean, walled
+from converter.lines import Shown, line, of_report
+
+if TYPE_CHECKING:
+    from converter.exporters import Proof
+    from converter.model import Model
+    from converter.model.sizes import Sizes
+    from converter.verification.report import Report
+
+# Engines to prove a conversion against, besides reference_lstm: modules with `engine(model) -> Engine`.
+ENGINES = {"tensorflow": "converter.against_tensorflow"}
+
+PathLike = str | Path
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, repr=False)
+class Conversion(Shown):
+    """A finished conversion.
+
+    Attributes:
+        model: what was read.
+        files: what was written, the main file first.
+        reports: the proofs: against `reference_lstm`, then against another engine if one was asked for.
+        warnings: what the user should know, one line each.
+    """
+
+    model: Model
+    files: tuple[Path, ...]
+    reports: tuple[Report, ...]
+    warnings: tuple[str, ...]
+
+    def summary(self) -> str:
+        """What was written, and whether it was proved."""
+        proofs = "; ".join(report.summary() for report in self.reports) or "not verified"
+        return f"{', '.join(file.name for file in self.files)}, {proofs}"
+
+    def lines(self) -> list[str]:
+        """What was written, the proofs and the warnings."""
+        proofs = [text for report in self.reports for text in of_report(report)]
+        return [line(f"wrote {', '.join(map(str, self.files))}"), *proofs, *(line(text) for text in self.warnings)]
+
+
+def silent(what: str) -> None:
+    """No progress is shown."""
+
+
+@walled
+def convert(
+    source: PathLike,
+    target: PathLike | None = None,
+    *,
+    to: str = "onnx",
+    architecture: PathLike | None = None,
+    outputs: Sequence[str] = (),
+    plugins: Sequence[PathLike] = (),
+    route: str = "",
+    signature: str = "",
+    by_name: bool = False,
+    keras_version: str = "",
+    begin: Sequence[str] = (),
+    stateful: bool = False,
+    opset: int | None = None,
+    runtime: str = "",
+    sizes: Sizes | None = None,
+    force: bool = False,
+    check: bool = True,
+    keep: bool = False,
+    strict: bool = False,
+    dry: bool = False,
+    against: str = "",
+    inputs: PathLike | None = None,
+    expected: PathLike | None = None,
+    tolerance: float | None = None,
+    certificate: PathLike | None = None,
+    test_data: bool = False,
+    progress: Progress = silent,
+) -> Conversion:
+    """Reads a Keras model, writes it for another runtime and proves that both compute the same.
+
+    The files are written in a folder beside the target and moved when all is well, see `converter.output`.
+
+    Args:
+        source: the model's file, folder or checkpoint prefix.
+        architecture: see `load`.
+        outputs: see `load`.
+        plugins: see `load`.
+        route: see `load`.
+        signature: see `load`.
+        by_name: see `load`.
+        keras_version: see `load`.
+        begin: see `load`.
+        stateful: see `load`.
+        target: the file to write; by default beside `source`, with the suffix of the format.
+        to: the format, a key of `converter.exporters.EXPORTERS`.
+        opset: of ONNX; by default the oldest that serves.
+        runtime: what the ONNX file is for, a key of `converter.exporters.onnx.runtimes.RUNTIMES`.
+        sizes: see `load`.
+        force: write over an existing target.
+        check: verify the written file.
+        keep: leave the file even where the verification fails.
+        strict: refuse where there would be a warning.
+        dry: read, convert and prove, but write nothing.
+        against: a second engine to prove it against, see `verify`.
+        inputs: see `verify`.
+        expected: see `verify`.
+        tolerance: see `verify`.
+        certificate: see `verify`.
+        test_data: write `test_data_set_0` beside the target: inputs and outputs in ONNX' own layout.
+        progress: told of each step of the work.
+
+    Raises:
+        InvalidModel, Unsupported: the model cannot be converted; nothing is written.
+        FileExistsError: the target exists and `force` is not set.
+        VerificationFailed: the written file does not do the same.
+        OSError: something cannot be read or written.
+
+    >>> done = convert("model.h5", "model.onnx")
+    >>> [file.name for file in done.files], done.reports[0].passed
+    (['model.onnx'], True)
+    """
+    from converter import loading
+    from converter.exporters import EXPORTERS
+    from converter.formats.stamp import check as check_stamp
+    from converter.formats.stamp import stamp
+    from converter.model.non_finite import non_finite
+
+    if to not in EXPORTERS:
+        raise Unsupported(f"there is no target {clean(to)}", hint=f"the targets are {', '.join(EXPORTERS)}")
+    row = EXPORTERS[to]
+    options = {name: value for name, value in (("opset", opset), ("runtime", runtime or None)) if value is not None}
+    if not set(options) <= set(row.options) or (against and row.proof != "run"):
+        raise Unsupported(f"{'against' if against else ' and '.join(options)} is not for {to}")
+    goal = Path(target) if target is not None else default_target(Path(source), to)
+    files_read = [Path(file) for file in (source, architecture) if file]
+    if not dry:
+        output.guard(goal, [*files_read, *map(Path, plugins)], force)
+        row.check(goal)
+    before = stamp(*files_read)
+    progress("reading")
+    reading = loading.Reading(
+        architecture, tuple(outputs), tuple(plugins), route, signature, by_name, keras_version, tuple(begin), stateful,
+        sizes,
+    )  # fmt: skip
+    model = (loading.model_of if row.architecture else loading.model_or_arrays)(Path(source), reading)
+    poisoned = non_finite(model)
+    if check and model.origin is not None and not poisoned:
+        from converter.verification.origin import check_origin
+
+        progress("running the graph")
+        check_origin(model)
+    warnings = (*model.warnings, *poisoned, *row.warnings(model))
+    if strict and warnings:
+        raise InvalidModel(warnings[0], hint="accepted without --strict")
+    with (output.scratch if dry else output.staging)(goal) as written:
+        progress("writing")
+        row.export(model, written, **options)
+        engines = ["", *([against] if against else [])] if check and model.nodes and not poisoned else []
+        if check and poisoned:
+            warnings = (*warnings, "not verified: what is not a number cannot be compared")
+        own = (inputs, expected, tolerance)
+        reports = tuple(_report(model, written, row.proof, engine, own, progress) for engine in engines)
+        failed = next((report for report in reports if not report.passed), None)
+        if failed is not None and not keep:
+            raise VerificationFailed(failed, ())
+        check_stamp(before, *files_read)
+        files = () if dry else output.publish(written, goal, force)
+    if files and certificate is not None and reports:
+        from converter.verification.by_target import certify
+
+        certify(Path(certificate), model, files[0], reports[0])
+    if files and test_data:
+        from converter.verification.test_data import write_test_data
+
+        write_test_data(model, files[0], Path(inputs) if inputs is not None else None)
+    if failed is not None:
+        raise VerificationFailed(failed, files)
+    return Conversion(model, files, reports, warnings)
+
+
+def _report(
+    model: Model,
+    written: Path,
+    proof: Proof,
+    against: str,
+    own: tuple[PathLike | None, PathLike | None, float | None],
+    progress: Progress,
+) -> Report:
+    """The proof of what was written."""
+    from converter.verification.by_target import prove
+    from converter.verification.own_data import own_data
+
+    engine = ENGINES.get(against, "")
+    return prove(model, written, proof, engine=engine, own=own_data(*own), progress=progress)
+
+
+def default_target(source: Path, to: str) -> Path:
+    """The model's name with the suffix of the format, beside the model."""
+    from converter.exporters import EXPORTERS
+
+    named = source if source.name not in ("", "..") else source.resolve()  # `.` is a folder with a name, too
+    return named.with_suffix(EXPORTERS[to].suffix)

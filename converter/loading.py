@@ -1,0 +1,87 @@
+"""How a file is read as a neutral model, and what is read of one that cannot be converted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from converter.errors import ConversionError, Unsupported, walled
+
+if TYPE_CHECKING:
+    from converter.keras.layer_type import LayerType
+    from converter.model import Model
+    from converter.model.sizes import Sizes
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a file is read; each field as `converter.api.load` explains it."""
+
+    architecture: str | Path | None = None
+    outputs: tuple[str, ...] = ()
+    plugins: tuple[str | Path, ...] = ()
+    route: str = ""
+    signature: str = ""
+    by_name: bool = False
+    keras_version: str = ""
+    begin: tuple[str, ...] = ()
+    stateful: bool = False
+    sizes: Sizes | None = None
+
+    @property
+    def where(self) -> Path | None:
+        """The file of the architecture."""
+        return Path(self.architecture) if self.architecture else None
+
+    @property
+    def rows(self) -> Mapping[str, LayerType]:
+        """The layers that plugins explain; they are run."""
+        if not self.plugins:
+            return {}
+        from converter.keras.architecture.plugins import load_plugins
+
+        return load_plugins([Path(plugin) for plugin in self.plugins])
+
+
+@walled
+def model_of(path: Path, reading: Reading) -> Model:
+    """The neutral model of a file. Raises as `converter.api.load` says."""
+    from converter import readers
+    from converter.keras.spec import Part
+    from converter.model.prune import prune
+    from converter.model.sizes import OPEN
+
+    wanted = Part(reading.outputs, reading.begin, reading.stateful)
+    how = (reading.route, reading.signature, reading.by_name, reading.keras_version, reading.sizes or OPEN)
+    return prune(readers.load(path, reading.where, None if wanted == Part() else wanted, reading.rows, *how))
+
+
+@walled
+def model_or_arrays(path: Path, reading: Reading) -> Model:
+    """As `model_of`, but a model that cannot be converted comes as its arrays alone, with a warning that says why."""
+    from converter.readers.bare import arrays_of
+
+    try:
+        return model_of(path, reading)
+    except Unsupported as why:
+        return arrays_of(path, why)
+
+
+@walled
+def model_or_survey(path: Path, reading: Reading) -> Model:
+    """As `model_of`, but of a model that cannot be converted come all layers, with a warning for each that is refused.
+
+    It has no outputs then. Where the architecture cannot be read come its arrays alone, as of `model_or_arrays`.
+    """
+    from converter import readers
+    from converter.readers.bare import arrays_of
+
+    try:
+        return model_of(path, reading)
+    except Unsupported as why:
+        try:
+            return readers.survey(path, reading.where, reading.rows, reading.by_name)
+        except ConversionError:
+            return arrays_of(path, why)
