@@ -39,6 +39,13 @@ def test_neither_names_nor_the_order_of_a_file_tell_the_order_of_layers(tmp_path
         api.load(written(tmp_path / "m.safetensors", state))
 
 
+@pytest.mark.parametrize(("last", "found"), [((6, 5), "no order"), ((5, 4), "14 layers allow more than one order")])
+def test_orders_of_many_layers_are_not_tried_one_by_one(last: tuple[int, int], found: str, tmp_path: Path) -> None:
+    state = arrays(**{f"fc{k}.weight": (4, 4) for k in range(13)}, **{"last.weight": last})
+    with pytest.raises(Unsupported, match=found):
+        api.load(written(tmp_path / "m.safetensors", state))
+
+
 def test_an_architecture_tells_it(tmp_path: Path) -> None:
     state = {**arrays(**{"fc.weight": (8, 8), "fc.bias": (8,)}), **lstm(8, 8)}
     path = written(tmp_path / "m.safetensors", state)

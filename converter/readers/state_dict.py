@@ -19,6 +19,7 @@ import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
 from converter.formats import pytorch, safetensors
+from converter.keras.arrays.chains import orders
 from converter.keras.source import FlatWeights, Source
 from converter.model import LayerInfo, Model, Node, Provenance, Value, Weight, constant, layers
 from converter.model.layers import Direction, Recurrent
@@ -30,7 +31,7 @@ _CLASSES = {
 }  # fmt: skip
 _HINT = "--architecture FILE, a Keras architecture whose layers have the names of the torch layers, says it"
 _EPSILON = 1e-5  # torch.nn's default
-_MAX_SHOWN = 3
+_MAX_SHOWN, _MAX_LISTED = 3, 8  # orders in a message, and layers whose orders are listed
 
 
 def sniff(path: Path) -> bool:
@@ -121,31 +122,29 @@ def _in_a_row(blocks: list[Block]) -> list[Block]:
     Raises:
         Unsupported: there is none, or more than one.
     """
-    chains = _orders([], blocks)
-    if len(chains) == 1:
-        return chains[0]
-    if not chains:
+    order, alone = orders([block.sizes for block in blocks])
+    if alone:
+        return [blocks[index] for index in order]
+    if not order:
         sizes = ", ".join(f"{b.name} {b.sizes[0]}→{b.sizes[1]}" for b in blocks[:8])
         raise Unsupported(f"the sizes of its layers allow no order: {sizes}", hint=_HINT)
-    listed = " or ".join(" → ".join(block.name for block in chain) for chain in chains[:_MAX_SHOWN])
+    if len(blocks) > _MAX_LISTED:
+        raise Unsupported(f"the sizes of its {len(blocks)} layers allow more than one order", hint=_HINT)
+    listed = " or ".join(" → ".join(block.name for block in chain) for chain in _orders([], blocks)[:_MAX_SHOWN])
     raise Unsupported(f"the sizes of its layers allow more than one order: {listed}", hint=_HINT)
 
 
 def _orders(done: list[Block], rest: list[Block]) -> list[list[Block]]:
+    """Orders of a few layers, to be shown."""
     if not rest:
         return [done]
-    fitting = [block for block in rest if (done[-1].sizes[1] == block.sizes[0] if done else _may_begin(block, rest))]
+    fitting = [block for block in rest if not done or done[-1].sizes[1] == block.sizes[0]]
     found: list[list[Block]] = []
     for block in fitting:
         found += _orders([*done, block], [b for b in rest if b is not block])
         if len(found) >= _MAX_SHOWN:
             break
     return found
-
-
-def _may_begin(block: Block, blocks: list[Block]) -> bool:
-    """An Embedding comes first."""
-    return block.kind == "Embedding" or all(other.kind != "Embedding" for other in blocks)
 
 
 def _model(path: Path, title: str, chain: list[Block]) -> Model:
