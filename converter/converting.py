@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # Engines to prove a conversion against, besides reference_lstm: modules with `engine(model) -> Engine`.
 ENGINES = {"tensorflow": "converter.against_tensorflow"}
 
+QUANTIZED = 0.05  # how far outputs may be off where weights are made smaller, unless said otherwise
+
 PathLike = str | Path
 Progress = Callable[[str], None]
 
@@ -72,6 +74,7 @@ def convert(
     stateful: bool = False,
     opset: int | None = None,
     runtime: str = "",
+    quantize: str = "",
     sizes: Sizes | None = None,
     force: bool = False,
     check: bool = True,
@@ -105,6 +108,7 @@ def convert(
         to: the format, a key of `converter.exporters.EXPORTERS`.
         opset: of ONNX; by default the oldest that serves.
         runtime: what the ONNX file is for, a key of `converter.exporters.onnx.runtimes.RUNTIMES`.
+        quantize: "int8" or "float16" for smaller weights in ONNX: outputs are then compared with `tolerance` alone.
         sizes: see `load`.
         force: write over an existing target.
         check: verify the written file.
@@ -114,7 +118,7 @@ def convert(
         against: a second engine to prove it against, see `verify`.
         inputs: see `verify`.
         expected: see `verify`.
-        tolerance: see `verify`.
+        tolerance: see `verify`; `QUANTIZED` where weights are made smaller.
         certificate: see `verify`.
         test_data: write `test_data_set_0` beside the target: inputs and outputs in ONNX' own layout.
         progress: told of each step of the work.
@@ -138,7 +142,8 @@ def convert(
     if to not in EXPORTERS:
         raise Unsupported(f"there is no target {clean(to)}", hint=f"the targets are {', '.join(EXPORTERS)}")
     row = EXPORTERS[to]
-    options = {name: value for name, value in (("opset", opset), ("runtime", runtime or None)) if value is not None}
+    options = {name: value for name, value in (("opset", opset), ("runtime", runtime), ("quantize", quantize))
+               if value not in (None, "")}  # fmt: skip
     if not set(options) <= set(row.options) or (against and row.proof != "run"):
         raise Unsupported(f"{'against' if against else ' and '.join(options)} is not for {to}")
     goal = Path(target) if target is not None else default_target(Path(source), to)
@@ -168,7 +173,7 @@ def convert(
         engines = ["", *([against] if against else [])] if check and model.nodes and not poisoned else []
         if check and poisoned:
             warnings = (*warnings, "not verified: what is not a number cannot be compared")
-        own = (inputs, expected, tolerance)
+        own = (inputs, expected, _allowed(tolerance, quantize, check))
         reports = tuple(_report(model, written, row.proof, engine, own, progress) for engine in engines)
         failed = next((report for report in reports if not report.passed), None)
         if failed is not None and not keep:
@@ -186,6 +191,17 @@ def convert(
     if failed is not None:
         raise VerificationFailed(failed, files)
     return Conversion(model, files, reports, warnings)
+
+
+def _allowed(tolerance: float | None, quantize: str, check: bool) -> float | None:
+    """How far outputs may be off.
+
+    Raises:
+        Unsupported: weights are made smaller and nothing is compared.
+    """
+    if quantize and not check:
+        raise Unsupported("quantizing without a comparison", hint="leave --no-verify out")
+    return QUANTIZED if quantize and tolerance is None else tolerance
 
 
 def _report(

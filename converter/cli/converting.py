@@ -88,6 +88,7 @@ def _written(arguments: argparse.Namespace, to: str, goal: Path | None) -> int:
         try:
             done = api.convert(
                 arguments.model, goal, to=to, opset=arguments.opset, runtime=arguments.runtime,
+                quantize=arguments.quantize,
                 sizes=deploying.sizes_of(arguments),
                 force=arguments.force, check=not arguments.no_verify, keep=arguments.keep, strict=arguments.strict,
                 dry=arguments.dry_run, against=arguments.against or "", progress=progress,

@@ -10,13 +10,16 @@ from converter.errors import Unsupported, clean
 if TYPE_CHECKING:
     from converter.model.sizes import Sizes
 
+QUANTIZED = ("int8", "float16")  # of exporters/onnx/quantize.py
 RUNTIMES = ("onnxruntime", "openvino", "reference", "tract", "c")  # the rows of exporters/onnx/runtimes.py
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
-    """--runtime, --batch, --steps, --shape."""
+    """--runtime, --quantize, --batch, --steps, --shape."""
     group = parser.add_argument_group("what the ONNX file is for")
     group.add_argument("--runtime", choices=RUNTIMES, default="", help="what is right there (default: onnxruntime)")
+    smaller = "smaller weights; outputs may be off by --tolerance (default: 0.05), which is measured"
+    group.add_argument("--quantize", choices=QUANTIZED, default="", help=smaller)
     group.add_argument("--batch", metavar="N", default="", help='fix the batch size; "keep" takes the one in the file')
     group.add_argument("--steps", metavar="T", type=_positive, help="fix the length of axis 1 where it is open")
     group.add_argument(

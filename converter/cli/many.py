@@ -15,8 +15,9 @@ from converter.cli.goal import UsageError, target_of
 from converter.exporters import EXPORTERS
 
 # Options that each conversion gets as they were given, and those that belong to one model alone.
-PASSED_ON = ("stateful", "force", "strict", "no_verify", "keep", "dry_run", "trust")
-OF_ONE_MODEL = ("architecture", "outputs", "inputs", "signature")
+PASSED_ON = ("stateful", "by_name", "force", "strict", "no_verify", "keep", "dry_run", "test_data", "trust")
+VALUES = ("opset", "route", "keras_version", "against", "tolerance", "runtime", "quantize", "batch", "steps")
+OF_ONE_MODEL = ("architecture", "outputs", "inputs", "signature", "shape", "expected", "certificate")
 
 
 def is_many(models: list[str]) -> bool:
@@ -35,9 +36,9 @@ def convert_all(arguments: argparse.Namespace) -> int:
     options = ["--to", to, *(f"--{name.replace('_', '-')}" for name in PASSED_ON if getattr(arguments, name))]
     for plugin in arguments.plugin:
         options += ["--plugin", plugin]
-    options += ["--opset", str(arguments.opset)] if arguments.opset is not None else []
-    options += ["--route", arguments.route] if arguments.route else []
-    options += ["--against", arguments.against] if arguments.against else []
+    for name in VALUES:
+        value = getattr(arguments, name)
+        options += [f"--{name.replace('_', '-')}", str(value)] if value not in (None, "") else []
     with ThreadPoolExecutor(arguments.jobs) as pool:
         outcomes = _shown(arguments, options, EXPORTERS[to].suffix, pool)
     if arguments.junit:

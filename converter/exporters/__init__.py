@@ -68,7 +68,7 @@ class Exporter:
 EXPORTERS: Mapping[str, Exporter] = {
     "onnx": Exporter(
         "converter.exporters.onnx", ".onnx", "ONNX", "run", "converter.formats.onnx_tensor",
-        options=("opset", "runtime"), notes="converter.exporters.onnx.precision",
+        options=("opset", "runtime", "quantize"), notes="converter.exporters.onnx.precision",
     ),
     "torch": Exporter(
         "converter.exporters.torch", ".safetensors", "PyTorch state_dict and module", "arrays",

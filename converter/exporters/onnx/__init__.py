@@ -26,6 +26,7 @@ def export(
     *,
     opset: int | None = None,
     runtime: str = DEFAULT,
+    quantize: str = "",
     external_above: int = EXTERNAL_ABOVE,
 ) -> None:
     """Writes `model` as ONNX.
@@ -35,6 +36,7 @@ def export(
         path: the file to write, over an existing one. It must bear its final name, and can be moved with the external
             data file, `<name>.<16 digits of its SHA-256>.data` beside it: the ONNX file refers to that by name.
         runtime: which one the file is for, a key of `runtimes.RUNTIMES`.
+        quantize: "int8" or "float16" for smaller weights, which are then no longer exact; see quantize.py.
         opset: of ai.onnx, one of `OPSETS`; 13 by default.
         external_above: bytes of weights above which that file is used.
 
@@ -45,3 +47,7 @@ def export(
     """
     proto, initializers = build(model, opset, runtime)
     write(proto, initializers, path, external_above)
+    if quantize:
+        from converter.exporters.onnx.quantize import quantize as quantized
+
+        quantized(path, quantize, runtime)

@@ -39,7 +39,10 @@ def is_native(cell: Cell, runtime: Runtime = ONNXRUNTIME) -> TypeGuard[NativeCel
 
 
 def fit_together(first: Direction, second: Direction, runtime: Runtime = ONNXRUNTIME) -> bool:
-    """Whether two directions without a mask are one bidirectional operator."""
+    """Whether two directions without a mask are one bidirectional operator.
+
+    onnxruntime 1.6 looks for alpha and beta of RNN by direction, newer ones by activation: the two must have the same.
+    """
     a, b = first.cell, second.cell
     return (
         runtime.bidirectional
@@ -48,6 +51,7 @@ def fit_together(first: Direction, second: Direction, runtime: Runtime = ONNXRUN
         and is_native(b, runtime)
         and first.reverse_input != second.reverse_input
         and a.kernel.shape == b.kernel.shape
+        and (OPERATORS[type(a)] != "RNN" or activations(a) == activations(b))
         and (not isinstance(a, GRUCell) or a.reset_after == b.reset_after)  # type: ignore[union-attr]
     )
 

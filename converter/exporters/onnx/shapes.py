@@ -156,7 +156,7 @@ def gather_nd(layer: GatherND, graph: Graph, node: Node, inputs: Inputs) -> Outp
     return (graph.op("GatherND", present(inputs[0]), index, batch_dims=layer.batch_axes),)
 
 
-SORTED_AS = {**WIDER, "float16": "float32"}  # TopK of onnxruntime has float32, float64, int32 and int64
+SORTED_AS = {**WIDER, "float16": "float32", "int32": "int64"}  # TopK of onnxruntime 1.6 has float32 and int64
 
 
 @lower.register
