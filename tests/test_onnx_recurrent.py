@@ -97,6 +97,8 @@ def is_native(direction: layers.Direction) -> bool:
 def alike(a: layers.Direction, b: layers.Direction) -> bool:
     """Whether two directions must be one operator: cells of one kind and size that run opposite ways."""
     kinds = [(type(d.cell), d.cell.units, getattr(d.cell, "reset_after", None)) for d in (a, b)]
+    if isinstance(a.cell, layers.SimpleRNNCell) and a.cell.activation != b.cell.activation:
+        return False  # see native.fit_together
     return kinds[0] == kinds[1] and a.reverse_input != b.reverse_input
 
 
