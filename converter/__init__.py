@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from converter.api import Conversion, compare, convert, inspect, load, verify
-    from converter.comparing.compare import Comparison
+    from converter.comparing.comparison import Comparison
     from converter.errors import ConversionError, InvalidModel, InvalidPlugin, Unsupported, VerificationFailed
     from converter.inspection import Inspection
     from converter.model import Model
@@ -52,7 +52,7 @@ __all__ = [
 
 _NAMES = {
     "converter.api": "Conversion compare convert inspect load verify",
-    "converter.comparing.compare": "Comparison",
+    "converter.comparing.comparison": "Comparison",
     "converter.errors": "ConversionError InvalidModel InvalidPlugin Unsupported VerificationFailed",
     "converter.inspection": "Inspection",
     "converter.model": "Model",

@@ -12,7 +12,7 @@ from converter.converting import ENGINES, Conversion, PathLike, Progress, conver
 from converter.errors import walled
 
 if TYPE_CHECKING:
-    from converter.comparing.compare import Comparison
+    from converter.comparing.comparison import Comparison
     from converter.inspection import Inspection
     from converter.model import Model
     from converter.model.sizes import Sizes

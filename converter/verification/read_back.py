@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from converter import interpret, readers
-from converter.comparing.compare import Pair, compare_parts
+from converter.comparing.compare import compare_parts
+from converter.comparing.comparison import Pair
 from converter.comparing.parts import parts_of, parts_of_model
 from converter.formats.keras_metadata import scaled_weights
 from converter.model import Array, Model
