@@ -72,6 +72,9 @@ def _given_mask(call: Call, given: Any) -> Value | None:
     rows = np.asarray(given, dtype=object if isinstance(given, list) and not _rectangular(given) else None)
     if rows.ndim != 2 or rows.dtype.kind not in "bi" or not rows.size:
         raise Unsupported("mask= that is neither a tensor nor constant booleans for each row and step")
+    steps = call.x.shape[1]
+    if steps is not None and rows.shape[1] != steps:
+        raise InvalidModel(f"mask= has {rows.shape[1]} steps, the input {steps}")
     call.graph.fix_batch(len(rows))
     return call.ops.constant(rows.astype(bool), "bool")
 
