@@ -57,4 +57,17 @@ RECURRENT: Switches = {
         "tf.keras": ((ALWAYS, False, "TF 1.12; tf115_gru"),),
         "keras3": ((ALWAYS, False, "keras 3.0.5; k305_gru"),),
     },
+    "stateful_takes_initial_state": {  # in every call, in place of the states that the layer keeps
+        "keras": ((ALWAYS, True, "keras/layers/recurrent.py of 2.2.4 and 2.3.1"),),
+        "tf.keras": (
+            (ALWAYS, True, "keras/layers/recurrent.py of TF 1.15"),
+            (TF2, False, "recurrent.py of TF 2.1: only while its own states are zeros"),
+        ),
+        "keras3": ((ALWAYS, True, "rnn.py of 3.15.1"),),
+    },
+    "integers_become_floats": {  # where a layer computes with numbers, as autocast of Keras 3 or its products do
+        "keras": ((ALWAYS, False, "keras 2.3.1: the backend refuses them"),),
+        "tf.keras": ((ALWAYS, False, "tf_keras 2.21: autocast leaves integers as they are"),),
+        "keras3": ((ALWAYS, True, "keras 3.15.1, 24 layers run on integers"),),
+    },
 }

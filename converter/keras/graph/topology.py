@@ -147,7 +147,8 @@ class Topology:
         config: Any = spec.config
         dtype = None if row.takes == "indices" else config.compute_dtype
         given = flatten([*args, *kwargs.values()])
-        numbers = {id(t) for t in flatten(args)} if row.takes == "floats" and self.era.major >= 3 else set()
+        floats = row.takes == "floats" and self.era.switch("integers_become_floats")
+        numbers = {id(t) for t in flatten(args)} if floats else set()
         if numbers and all(t.dtype not in FLOATS for t in flatten(args)):
             dtype = dtype or "float32"
         cast = {id(t): self._cast(t, dtype, path) for t in given if t.dtype in FLOATS or id(t) in numbers}

@@ -47,7 +47,7 @@ def arguments(call: Call) -> Arguments:
     if call.kwargs.get("constants") is not None:
         raise Unsupported("RNN constants")
     x, *more = flatten(call.args[:1])
-    if x.dtype not in FLOATS and call.era.major >= 3:  # whose products take integers and booleans in the kernel's type
+    if x.dtype not in FLOATS and call.era.switch("integers_become_floats"):
         x = Tensor(call.ops.cast(x.value, call.dtype), x.mask)
     given = call.args[1] if len(call.args) > 1 else call.kwargs.get("initial_state")
     states = [t.value for t in more] + given_states(call, given, x)
@@ -201,7 +201,7 @@ def _refuse_cond(call: Call) -> None:
     Raises:
         Unsupported: for tf.keras from 2.0 on, which writes the same version as 2.1.0.
     """
-    if call.era.family == "tf.keras" and call.era.switch("states_flow_between_calls"):
+    if not call.era.switch("stateful_takes_initial_state"):
         raise Unsupported("a stateful layer that is also called with initial_state, which counts only once in tf.keras")
 
 
