@@ -69,7 +69,8 @@ def test_a_bias_that_keras_3_adds_to_another_axis_on_tensorflow(tmp_path: Path) 
         return layers.Conv2D(4, 1, data_format="channels_first")
 
     refused("keras", model_of("keras", convolution, (2, 3, 4)), tmp_path, "the bias of shape")
-    assert_equal(model_of("keras", convolution, (2, 4, 3)), [np.ones((2, 2, 4, 3), "float32")], ".keras")
+    model_of("keras", convolution, (2, 4, 3)).save(tmp_path / "model.keras")
+    load(tmp_path / "model.keras")  # as many channels as rows are no reason
 
 
 def test_random_crop_of_keras_3_is_refused(tmp_path: Path) -> None:

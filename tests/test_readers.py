@@ -251,7 +251,7 @@ BROKEN_ARCHIVES = {
     "not JSON": ({"config__json": b"import os"}, "not JSON"),
     "not a model": ({"config__json": b"[1]"}, "not the architecture"),
     "weights are not HDF5": ({"model__weights__h5": b"hello"}, "model.weights.h5: HDF5 cannot"),
-    "PyTorch": ({"config__json": None, "model__weights__h5": None, "archive/data__pkl": b""}, "PyTorch"),
+    "PyTorch": ({"config__json": None, "model__weights__h5": None, "archive/data__pkl": b""}, "pickle is broken"),
     "NumPy": ({"config__json": None, "model__weights__h5": None, "a__npy": b""}, "NumPy archive"),
     "in a folder": ({"config__json": None, "model__weights__h5": None, "m/config__json": b"{}"}, "in a folder"),
     "upwards": ({"config__json": None, "model__weights__h5": None, "../config__json": b"{}"}, "without config.json"),

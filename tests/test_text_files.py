@@ -38,10 +38,11 @@ def config(kind: str = "StringLookup", **more: Any) -> dict[str, Any]:
     special = {"mask_token": "" if text else 0, "oov_token": "[UNK]" if text else -1}
     special = {} if kind == "TextVectorization" else {**DEFAULTS, **special}
     dtype = "string" if text and not more.get("invert") else "int64"
-    given = {"class_name": "InputLayer", "name": "x", "inbound_nodes": [],
+    given = {"class_name": "InputLayer", "module": "keras.layers", "name": "x", "inbound_nodes": [],
              "config": {"batch_shape": [None, more.pop("width", 3)], "dtype": dtype, "name": "x"}}  # fmt: skip
     history = {"class_name": "__keras_tensor__", "config": {"shape": [None, 3], "keras_history": ["x", 0, 0]}}
-    lookup = {"class_name": kind, "name": "words", "inbound_nodes": [{"args": [history], "kwargs": {}}],
+    lookup = {"class_name": kind, "module": "keras.layers", "name": "words",
+              "inbound_nodes": [{"args": [history], "kwargs": {}}],
               "config": {"name": "words", "vocabulary": None, "vocabulary_size": 5, **special, **more}}  # fmt: skip
     inner = {"name": "m", "layers": [given, lookup], "input_layers": [["x", 0, 0]], "output_layers": [["words", 0, 0]]}
     return {"class_name": "Functional", "module": "keras.src.models.functional", "config": inner}
@@ -322,7 +323,7 @@ def test_numbers_for_pytorch(tmp_path: Path) -> None:
     stored = safetensors.read(tmp_path / "m.safetensors").tensors
     written = {name: weight.read().tolist() for name, weight in stored.items()}
     assert sorted(written.values()) == [[-(2**63), 0, 5, 7], [3, 0, 2, 4]]
-    text = (tmp_path / "m.py").read_text()
+    text = (tmp_path / "m_torch.py").read_text()
     assert "torch.searchsorted(self.layer_keys, v_x.contiguous()).clamp(max=3)" in text
 
 

@@ -152,6 +152,8 @@ def assemble(
     inputs = topology.inputs(spec, bound)
     made = topology.run(spec, bound, inputs, "")
     names = spec.output_names
+    if spec.wanted and not picks.outputs:  # a survey, which has no outputs
+        made = [topology.wanted[name] for name in names]
     if picks.outputs:
         made = [pick.of(topology.wanted) for pick in picks.outputs]
         names = tuple(pick.name for pick in picks.outputs)

@@ -53,7 +53,7 @@ def stranger(raw: Mapping[str, Any], era: Era, complete: bool = True) -> str:
         some = anywhere("layers", name)
         known = some or name in LAYERS or name in ALIASES
         return f"{era} has none of that name" + (f" ({some} did)" if some else "") if known else ""
-    if not complete or not isinstance(config, Mapping):
+    if not complete or not isinstance(config, Mapping) or "trainable" not in config:  # every layer's get_config has it
         return ""
     if missing := sorted(span.always - {*config}):
         return f"that of {era} always writes {', '.join(missing[:3])}"
