@@ -66,6 +66,16 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tr
         return None if name is None else (POLICIES.get(name, name) or None)
 
 
+class DenseOutput(Config, frozen=True, kw_only=True):
+    """Layers that could give sparse tensors, which no target has."""
+
+    sparse: bool = False
+
+    def __post_init__(self) -> None:
+        if self.sparse:
+            raise Unsupported("sparse outputs cannot be converted")
+
+
 ConfigType = TypeVar("ConfigType", bound=Config)
 
 

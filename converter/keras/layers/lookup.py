@@ -16,7 +16,7 @@ from converter.keras.building.graph import Tensor, refuse_constant
 from converter.keras.eras.switches import Era
 from converter.keras.layer_type import LayerType, Variable
 from converter.keras.layers.preprocessing import OutputMode, encode
-from converter.keras.schema import Config, Count, Positive
+from converter.keras.schema import Count, DenseOutput, Positive
 from converter.keras.spec import Call
 from converter.model import Value, Weight, constant, layers
 
@@ -29,7 +29,7 @@ KEEP_WORDS = (
 LEARNT = "vocabulary or weights learnt: not in HDF5 files"
 
 
-class LookupConfig(Config, frozen=True):
+class LookupConfig(DenseOutput, frozen=True):
     """What both lookups have."""
 
     max_tokens: Positive | None = None
@@ -38,7 +38,6 @@ class LookupConfig(Config, frozen=True):
     idf_weights: list[float] | None = None
     invert: bool = False
     output_mode: OutputMode = "int"
-    sparse: Literal[False] = False
     pad_to_max_tokens: bool = False
     has_input_vocabulary: bool | None = None
     oov_method: Literal["floormod", "farmhash"] | None = None

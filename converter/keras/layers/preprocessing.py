@@ -13,7 +13,7 @@ from converter.keras.eras.switches import Era
 from converter.keras.layer_type import NO_EFFECT, LayerType, Variable
 from converter.keras.layers.core import identity
 from converter.keras.layers.normalization import along, axis_of
-from converter.keras.schema import Config, Positive
+from converter.keras.schema import Config, DenseOutput, Positive
 from converter.keras.spec import Call
 from converter.model import Array, Value, Weight, constant
 
@@ -99,14 +99,13 @@ def _spread(name: str, given: Any, sizes: tuple[int, ...]) -> Weight:
         raise InvalidModel(f"the {name} of a Normalization does not fit sizes {sizes}") from None
 
 
-class DiscretizationConfig(Config, frozen=True):
+class DiscretizationConfig(DenseOutput, frozen=True):
     """https://keras.io/api/layers/preprocessing_layers/numerical/discretization/"""
 
     bin_boundaries: list[float] | None = None
     num_bins: int | None = None
     epsilon: float = 0.01
     output_mode: OutputMode = "int"
-    sparse: Literal[False] = False
 
     @property
     def compute_dtype(self) -> None:
@@ -155,12 +154,11 @@ def _boundaries(call: Call) -> Array:
     return found[:-1]
 
 
-class CategoryEncodingConfig(Config, frozen=True, kw_only=True):
+class CategoryEncodingConfig(DenseOutput, frozen=True, kw_only=True):
     """https://keras.io/api/layers/preprocessing_layers/categorical/category_encoding/"""
 
     num_tokens: Positive
     output_mode: OutputMode = "multi_hot"
-    sparse: Literal[False] = False
 
 
 def _category_encoding(call: Call) -> tuple[Tensor, ...]:
