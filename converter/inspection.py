@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from converter.lines import Shown, of_inspection
+from converter.lines import Shown
 from converter.model import LayerInfo, Model, Node, Shape
-from converter.model.layers import Cell, ConvLSTMCell, GRUCell, LSTMCell, Recurrent, SimpleRNNCell
+from converter.model.layers import Activate, Cell, ConvLSTMCell, GRUCell, LSTMCell, Recurrent, SimpleRNNCell
 
 # How the gates of each cell stand in the neutral model, whatever the file has.
 GATES: dict[type, str] = {
@@ -33,6 +34,8 @@ FOREIGN: dict[str, dict[type, str]] = {
 }
 FOREIGN["safetensors"] = FOREIGN["PyTorch"]
 GATE_COUNT = {LSTMCell: 4, GRUCell: 3, SimpleRNNCell: 1}
+# Keras 1 keeps an array for each gate: lstm_1_W_i, lstm_1_U_i, lstm_1_b_i, lstm_1_W_c, ...
+BY_GATE = re.compile(r"[WUb]_([a-z])(?::0)?$")
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,12 @@ class LayerReport:
         class_name: its class.
         output_shapes: of its first call.
         parameters: how many values its weights hold.
-        formula: for recurrent layers, how that number comes about.
-        gates: for recurrent layers, the order of the gates and the packing.
+        trainable: how many of them training changes; None where the file does not say.
+        size: of its weights, in bytes.
+        activations: the functions that it applies, those of a cell before its gates'.
+        reads: paths of the layers whose outputs it reads.
+        formula: for recurrent layers, how the number of parameters comes about.
+        gates: for recurrent layers, the order of the gates and the packing in the file.
         conversion: what becomes of it.
     """
 
@@ -53,6 +60,10 @@ class LayerReport:
     class_name: str
     output_shapes: tuple[Shape, ...]
     parameters: int
+    trainable: int | None
+    size: int
+    activations: tuple[str, ...]
+    reads: tuple[str, ...]
     formula: str
     gates: str
     conversion: str
@@ -81,6 +92,8 @@ class Inspection(Shown):
     outputs: tuple[Port, ...]
     states: tuple[Port, ...]
     parameters: int
+    trainable: int | None
+    size: int
     warnings: tuple[str, ...]
 
     def summary(self) -> str:
@@ -88,8 +101,10 @@ class Inspection(Shown):
         return f"{self.name or self.path}, {len(self.layers)} layers, {self.parameters:,} parameters"
 
     def lines(self) -> list[str]:
-        """A table of layers, then inputs, outputs, states and the number of parameters."""
-        return of_inspection(self)
+        """A table of layers, one of how the recurrent ones are packed, then inputs, outputs, states and sizes."""
+        from converter.tables import of_inspection, plain
+
+        return plain(of_inspection(self))
 
     def as_json(self) -> dict[str, Any]:
         """The same as JSON values."""
@@ -103,9 +118,11 @@ def inspection_of(model: Model) -> Inspection:
         nodes.setdefault(node.keras_layer, []).append(node)
     inputs = {value.name for value in model.inputs}
     foreign = next((gates for name, gates in FOREIGN.items() if model.source.format.startswith(name)), {})
-    layers = tuple(_layer(info, nodes.get(info.path, []), inputs, foreign) for info in model.layers)
-    weights = {id(weight): weight.size for info in model.layers for weight in info.weights}
+    reads = connections(model)
+    layers = tuple(_layer(info, nodes.get(info.path, []), inputs, foreign, reads[info.path]) for info in model.layers)
+    weights = {id(weight): weight for info in model.layers for weight in info.weights}
     named = zip(model.outputs, model.output_names, strict=True)
+    trained = [info.trainable for info in model.layers if info.weights]
     return Inspection(
         name=model.name,
         path=model.source.path,
@@ -116,24 +133,75 @@ def inspection_of(model: Model) -> Inspection:
         inputs=tuple(Port(value.name, value.shape, value.dtype) for value in model.inputs),
         outputs=tuple(Port(name, value.shape, value.dtype) for value, name in named),
         states=tuple(Port(state.input.name, state.input.shape, state.input.dtype) for state in model.states),
-        parameters=sum(weights.values()),
+        parameters=sum(weight.size for weight in weights.values()),
+        trainable=None if None in trained else _trainable(model.layers),
+        size=sum(weight.nbytes for weight in weights.values()),
         warnings=model.warnings,
     )
 
 
-def _layer(info: LayerInfo, nodes: list[Node], inputs: set[str], foreign: Mapping[type, str]) -> LayerReport:
+def _trainable(layers: tuple[LayerInfo, ...]) -> int:
+    """Of all layers; what a wrapped layer keeps is its wrapper's, too, and counted once."""
+    paths = {info.path for info in layers}
+    outer = [info for info in layers if not any(info.path.startswith(f"{path}/") for path in paths)]
+    return sum(info.trainable or 0 for info in outer)
+
+
+def connections(model: Model) -> dict[str, tuple[str, ...]]:
+    """For each layer the layers that it reads: as the file says, else by the values of the graph."""
+    if any(info.reads for info in model.layers):
+        return {info.path: info.reads for info in model.layers}
+    makers = {value.name: node.keras_layer for node in model.nodes for value in node.outputs}
+    makers |= {value.name: value.name for value in model.inputs}
+    read: dict[str, dict[str, None]] = {info.path: {} for info in model.layers}
+    for node in model.nodes:
+        of_layer = read.setdefault(node.keras_layer, {})
+        of_layer |= {makers[value.name]: None for value in node.inputs if value is not None and value.name in makers}
+    return {path: tuple(name for name in names if name != path) for path, names in read.items()}
+
+
+def _layer(
+    info: LayerInfo, nodes: list[Node], inputs: set[str], foreign: Mapping[type, str], reads: tuple[str, ...]
+) -> LayerReport:
     recurrent = [node.layer for node in nodes if isinstance(node.layer, Recurrent)]
     cells = [direction.cell for layer in recurrent for direction in layer.directions]
     distinct = list({id(cell.kernel): cell for cell in cells}.values())
+    functions = [name for cell in distinct for name in _activations(cell)]
+    functions += [node.layer.activation.name for node in nodes if isinstance(node.layer, Activate)]
     return LayerReport(
         path=info.path,
         class_name=info.class_name,
         output_shapes=info.output_shapes,
         parameters=sum(weight.size for weight in info.weights),
-        formula=" + ".join(_formula(cell, bool(foreign)) for cell in distinct),
-        gates="; ".join(dict.fromkeys({**GATES, **foreign}[type(cell)] for cell in cells)),
+        trainable=info.trainable,
+        size=sum(weight.nbytes for weight in info.weights),
+        activations=tuple(dict.fromkeys(functions)),
+        reads=reads,
+        formula=" + ".join(_formula(cell, bool(foreign) or _two_biases(info, cell)) for cell in distinct),
+        gates=_by_gate(info) or "; ".join(dict.fromkeys({**GATES, **foreign}[type(cell)] for cell in cells)),
         conversion=info.effect or _conversion(info, nodes, inputs),
     )
+
+
+def _activations(cell: Cell) -> tuple[str, ...]:
+    gates = getattr(cell, "recurrent_activation", None)
+    return (cell.activation.name,) if gates is None else (cell.activation.name, gates.name)
+
+
+def _two_biases(info: LayerInfo, cell: Cell) -> bool:
+    """Whether the file keeps an input's and a recurrent bias one after the other, as cuDNN's layers do."""
+    if isinstance(cell, ConvLSTMCell) or cell.bias is None:
+        return False
+    return any(weight.shape == (2 * GATE_COUNT[type(cell)] * cell.units,) for weight in info.weights)
+
+
+def _by_gate(info: LayerInfo) -> str:
+    """The packing of Keras 1, where each gate has arrays of its own; "" for every other."""
+    found = [match for weight in info.weights if (match := BY_GATE.search(weight.name))]
+    if not found or len(found) != len(info.weights):
+        return ""
+    gates = ", ".join(dict.fromkeys(match[1] for match in found))
+    return f"an array for each gate, {gates}: W [input, units], U [units, units], b [units]"
 
 
 def _conversion(info: LayerInfo, nodes: list[Node], inputs: set[str]) -> str:

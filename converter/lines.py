@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from converter.errors import clean
 
 if TYPE_CHECKING:
-    from converter.inspection import Inspection
     from converter.verification import Report
 
 MAX_LINE = 1000
-MAX_CELL = 60
 MAX_NOTES = 8
 
 
@@ -61,37 +59,6 @@ def of_report(report: Report) -> list[str]:
         lines.append(f"  {report.sides - len(report.missed)} of {report.sides} sides of choices taken")
     lines.append(f"  end-to-end error {report.error:.1e} (float32 reference {report.reference_error:.1e})")
     return [line(text) for text in (*lines, *(f"  {note}" for note in report.notes[:MAX_NOTES]))]
-
-
-def of_rows(rows: Sequence[Mapping[str, str]]) -> list[str]:
-    """A table; the keys of the first row are its head. The last column is not padded."""
-    cells = [list(rows[0]), *(list(row.values()) for row in rows)]
-    widths = [max(len(row[k]) for row in cells) for k in range(len(cells[0]) - 1)]
-    padded = ([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[-1]] for row in cells)
-    return [line("  ".join(row).rstrip()) for row in padded]
-
-
-def of_inspection(found: Inspection) -> list[str]:
-    """A table of layers, then inputs, outputs, states and the number of parameters."""
-    rows = [("layer", "class", "output", "parameters", "becomes")]
-    for layer in found.layers:
-        shapes = " ".join(shape(one) for one in layer.output_shapes)
-        rows.append((layer.path, layer.class_name, shapes, f"{layer.parameters:,}", layer.conversion))
-        if layer.formula:
-            rows.append(("", "", "", "", f"  {layer.formula} = {layer.parameters:,}; {layer.gates}"))
-    cells = [[*(clean(cell, MAX_CELL) for cell in row[:4]), clean(row[4])] for row in rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(4)]
-    source = ", ".join(part for part in (found.format, found.era) if part)
-    lines = [line(f"{found.name or found.path}: {source}"), ""]
-    for row in cells:
-        padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        lines.append("  ".join([*padded, row[4]]).rstrip())
-    lines.append("")
-    for title, ports in (("inputs", found.inputs), ("outputs", found.outputs), ("states", found.states)):
-        if ports:
-            listed = ", ".join(f"{port.name} {shape(port.shape)} {port.dtype}" for port in ports)
-            lines.append(line(f"{title}: {listed}"))
-    return [*lines, f"parameters: {found.parameters:,}"]
 
 
 def shape(sizes: tuple[int | None, ...]) -> str:

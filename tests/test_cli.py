@@ -213,10 +213,10 @@ def test_compare_and_conventions(tmp_path: Path) -> None:
     assert "torch/LSTM" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
     some = json.loads(run("conventions", "torch", "lstm", "--json", folder=tmp_path).stdout)
-    assert {row["convention"].split("/")[0] for row in some} == {"torch"}
+    assert {row["convention"].split("/")[0] for row in some["conventions"]} == {"torch"}
     assert run("conventions", "thorch", folder=tmp_path).returncode == 2
     rows = json.loads(run("conventions", "--json", folder=tmp_path).stdout)
-    assert {"keras/LSTM", "onnx/GRU"} <= {row["convention"] for row in rows}
+    assert {"keras/LSTM", "onnx/GRU"} <= {row["convention"] for row in rows["conventions"]}
 
 
 def test_a_failed_proof_removes_the_file_unless_kept(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,8 @@ from converter.api import ENGINES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rich.console import RenderableType
 
 DONE, REFUSED, USAGE, NOT_PROVED = 0, 1, 2, 3
 DATA = ".npz"  # what --inputs names: data if it ends so, otherwise layers
@@ -100,9 +102,21 @@ def names_in(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def print_json(value: Any) -> None:
-    """A result as JSON, to stdout."""
-    print(json.dumps(lines.finite(value), indent=2))
+def print_json(value: Mapping[str, Any], code: int = DONE) -> None:
+    """A result as JSON, to stdout, with the exit code."""
+    print(json.dumps(lines.finite({**value, "exit_code": code}), indent=2))
+
+
+def show(made: RenderableType) -> None:
+    """A table: as wide as the terminal and in its colours, or plain where there is none."""
+    from rich.console import Console
+
+    from converter.tables import plain
+
+    if sys.stdout.isatty():
+        Console(highlight=False).print(made)
+    else:
+        print("\n".join(plain(made)))
 
 
 @contextmanager

@@ -14,11 +14,12 @@ from converter.cli.goal import UsageError
 WIDTH = 80
 
 
-def _say(arguments: argparse.Namespace, value: Any, said: list[str]) -> None:
+def _say(arguments: argparse.Namespace, value: Mapping[str, Any], said: list[str], code: int = DONE) -> int:
     if arguments.json:
-        print_json(value)
+        print_json(value, code)
     else:
         print("\n".join(said))
+    return code
 
 
 def _declare_compare(parser: argparse.ArgumentParser) -> None:
@@ -31,8 +32,7 @@ def _compare(arguments: argparse.Namespace) -> int:
 
     report = api.compare(arguments.model, arguments.other)
     said = [lines.line(line) for line in report.lines()]
-    _say(arguments, report.as_json(), said)
-    return DONE if report.equal else NOT_PROVED
+    return _say(arguments, report.as_json(), said, DONE if report.equal else NOT_PROVED)
 
 
 def _declare_conventions(parser: argparse.ArgumentParser) -> None:
@@ -55,8 +55,7 @@ def _conventions(arguments: argparse.Namespace) -> int:
     rows = [row for row in CONVENTIONS.values()
             if row.cell.lower() in of_cell and row.name.split("/")[0].lower() in of_maker]  # fmt: skip
     found = table(tuple(rows))
-    _say(arguments, found, [text for row in found for text in _fitting(row)])
-    return DONE
+    return _say(arguments, {"conventions": found}, [text for row in found for text in _fitting(row)])
 
 
 def _fitting(row: Mapping[str, str]) -> list[str]:

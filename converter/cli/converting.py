@@ -101,7 +101,7 @@ def _written(arguments: argparse.Namespace, to: str, goal: Path | None) -> int:
     if arguments.json:
         shown = [report.as_json() for report in done.reports]
         said = {"files": names, "bytes": size, "verification": shown, "warnings": list(done.warnings)}
-        print_json({**said, "exit_code": DONE})
+        print_json(said)
         return DONE
     proofs = [text for report in done.reports for text in lines.of_report(report)]
     if arguments.output == STDOUT and not arguments.dry_run:
@@ -131,7 +131,7 @@ def _not_proved(arguments: argparse.Namespace, failed: VerificationFailed) -> in
     more = f", and {len(others)} more" if others else ""
     if arguments.json:
         files = [str(file) for file in failed.files]
-        print_json({"files": files, "verification": [failed.report.as_json()], "exit_code": NOT_PROVED})
+        print_json({"files": files, "verification": [failed.report.as_json()]}, NOT_PROVED)
     help_ = "" if failed.report.wrong else "; --no-verify skips the proof"
     line = f"{arguments.model}: {failed.report.verdict}: {first}{more} ({kept}{help_})"
     print(f"error: {lines.line(line)}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 
 from converter import lines
 from converter.cli.command import DONE, Command, print_json
@@ -26,7 +27,7 @@ def _draft(arguments: argparse.Namespace) -> int:
 
     tree = api.draft(arguments.model, arguments.output, arguments.force)
     if arguments.output is None:
-        print_json(tree)
+        print(json.dumps(tree, indent=2)) if not arguments.json else print_json({"architecture": tree})
         return DONE
     count = len(list(unfilled(tree)))
     if arguments.json:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-from converter import batch, lines
+from converter import batch
 from converter.batch import Outcome
-from converter.cli.command import DONE, REFUSED, print_json
+from converter.cli.command import DONE, REFUSED, print_json, show
 from converter.cli.goal import UsageError, target_of
 from converter.exporters import EXPORTERS
 
@@ -45,9 +46,9 @@ def convert_all(arguments: argparse.Namespace) -> int:
         Path(arguments.junit).write_text(batch.junit(outcomes), encoding="utf-8")
     code = REFUSED if any(outcome.failed for outcome in outcomes) else DONE
     if arguments.json:
-        print_json({"models": [asdict(outcome) for outcome in outcomes], "exit_code": code})
+        print_json({"models": [asdict(outcome) for outcome in outcomes]}, code)
     else:
-        print("\n".join(table(outcomes)))
+        _show(outcomes)
     return code
 
 
@@ -63,8 +64,10 @@ def _shown(arguments: argparse.Namespace, options: list[str], suffix: str, pool:
         )
 
 
-def table(outcomes: list[Outcome]) -> list[str]:
+def _show(outcomes: list[Outcome]) -> None:
     """A row for each model, and how many of each verdict there are."""
+    from converter.tables import VERDICTS, of_rows
+
     rows = [
         {
             "file": outcome.source,
@@ -75,5 +78,6 @@ def table(outcomes: list[Outcome]) -> list[str]:
         }
         for outcome in outcomes
     ]
-    counts = {verdict: [one.verdict for one in outcomes].count(verdict) for verdict in (o.verdict for o in outcomes)}
-    return [*lines.of_rows(rows), ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))]
+    show(of_rows(rows, {"verdict": VERDICTS}))
+    counts = Counter(outcome.verdict for outcome in outcomes)
+    print(", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items())))

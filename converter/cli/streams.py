@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import sys
 
+# What an encoding of few characters (cp932, cp1251, gbk, ASCII) gets in place of those that we write ourselves.
+SPELLED = {"·": "*", "²": "^2", "×": "x", "…": "...", "−": "-", "→": "->", "σ": "sigma"}
+
+
+def _spelled(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Characters that an encoding lacks: spelled in ASCII where they are ours, else as escapes."""
+    if isinstance(error, UnicodeEncodeError):
+        character = error.object[error.start]
+        if character in SPELLED:
+            return SPELLED[character], error.start + 1
+    return codecs.backslashreplace_errors(error)
+
+
+codecs.register_error("spelled", _spelled)
+
 
 def open_all() -> None:
-    """Opens what is closed, so that no file of ours takes its place, and shows what an encoding lacks as escapes."""
+    """Opens what is closed, so that no file of ours takes its place, and shows what an encoding lacks in ASCII."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -18,7 +34,7 @@ def open_all() -> None:
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors="spelled")
     if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
         sys.stdout.reconfigure(write_through=False)  # written at the end, also with PYTHONUNBUFFERED
 

@@ -20,10 +20,17 @@ from converter.cli.command import (
     reading,
     warn,
 )
+from converter.exporters import EXPORTERS
 
+EXPORTED = "; ".join(
+    f"{', '.join(name for name, row in EXPORTERS.items() if row.proof == proof)} {what}"
+    for proof, what in (("run", "is run"), ("read back", "is read back"), ("arrays", "(weights) is compared"))
+)
 EXAMPLES = """\
 examples:
   convert verify model.h5 model.onnx
+  convert verify model.h5 revived.keras
+  convert verify model.h5 weights.safetensors         as --to torch, flax or safetensors wrote it
   convert verify model.h5 model.onnx --against tensorflow
   convert verify model.h5 model.onnx --inputs x.npz --expected y.npz
   convert verify model.h5 quantised.onnx --tolerance 0.05
@@ -32,7 +39,7 @@ examples:
 
 def _declare_verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="the Keras file or folder")
-    parser.add_argument("exported", metavar="EXPORTED", help="the ONNX file made from it")
+    parser.add_argument("exported", metavar="EXPORTED", help=f"the file made from it: {EXPORTED}")
     declare_reading(parser)
     parser.add_argument("--seed", type=int, default=0, help="of the inputs (default: 0)")
     parser.add_argument(
@@ -55,14 +62,15 @@ def _verify(arguments: argparse.Namespace) -> int:
             **proof_options(arguments),
         )  # fmt: skip
     warn(model.warnings)
+    code = DONE if report.passed else NOT_PROVED
     if arguments.json:
-        print_json(report.as_json())
+        print_json(report.as_json(), code)
     else:
         print(f"{report.verdict}: {lines.line(arguments.exported)}")
         print("\n".join(lines.of_report(report)))
     for failure in report.failures[:3]:
         print(f"error: {lines.line(failure)}", file=sys.stderr)
-    return DONE if report.passed else NOT_PROVED
+    return code
 
 
 VERIFY = Command("Compares an exported file with the model it was made from.", EXAMPLES, _declare_verify, _verify)

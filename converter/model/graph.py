@@ -161,6 +161,8 @@ class LayerInfo:
         output_shapes: of its first call.
         weights: in Keras' order, as stored.
         effect: "" or why no node stands for it ("no effect at inference").
+        trainable: how many of its values training changes; None where the file does not say.
+        reads: paths of the layers whose outputs its first call reads; () too where nothing is known of calls.
     """
 
     path: str
@@ -168,6 +170,8 @@ class LayerInfo:
     output_shapes: tuple[Shape, ...]
     weights: tuple[Weight, ...]
     effect: str = ""
+    trainable: int | None = None
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from converter.errors import ConversionError, InvalidModel, Unsupported, clean, formed
@@ -13,7 +13,7 @@ from converter.keras.building.ops import FLOATS, Ops
 from converter.keras.eras.switches import Era
 from converter.keras.graph.ordering import execution_order
 from converter.keras.graph.partial_models import placed
-from converter.keras.graph.traits import acts_if_told
+from converter.keras.graph.traits import acts_if_told, trainable_values
 from converter.keras.layer_type import NO_EFFECT
 from converter.keras.shared.masks import passed_mask, refuse_lost
 from converter.keras.spec import ALL, Bound, Call, CallSpec, Keywords, LayerSpec, ModelSpec, Opaque, Ref, flatten
@@ -31,6 +31,7 @@ class Topology:
         fixed_batch: keeps the batch size of the file (stateful models).
         sizes: sizes of the inputs that the user fixes.
         wanted: what the calls that a model's `wanted` names gave, by the path of their layer.
+        stands_for: the layers that a nested model, or an input of one, stands for where another layer reads it.
     """
 
     graph: Graph
@@ -38,6 +39,7 @@ class Topology:
     fixed_batch: bool
     sizes: Sizes = OPEN
     wanted: dict[str, tuple[Tensor, ...]] = field(default_factory=dict)
+    stands_for: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def inputs(self, model: ModelSpec, bound: Bound) -> dict[str, Tensor]:
         """Model inputs, one for each InputLayer, by layer name."""
@@ -78,11 +80,35 @@ class Topology:
                 if isinstance(spec.config, ModelSpec) and call.kwargs.get("mask") is not None:
                     read = refs_in(call.args)
                     self._refuse_left_mask([r for r in read if last_read[r] > place or r.layer in outer], done)
+                self._connect(spec, call, path)
                 done[layer, node] = self._call(spec, call, bound.children[layer], done, where)
+                self._note_connections(where, call, path)
             except ConversionError as problem:
                 raise placed(problem, model, layer, spec.written_as, outermost=not path) from None
         self.wanted |= {f"{path}{ref.layer}": done[ref.layer, ref.node] for ref in model.wanted}
         return [done[ref.layer, ref.node] if ref.tensor == ALL else (pick(done, ref),) for ref in model.outputs]
+
+    def _connect(self, spec: LayerSpec, call: CallSpec, path: str) -> None:
+        """Note which layers a nested model that is called, and its inputs, stand for."""
+        if isinstance(spec.config, ModelSpec):
+            inside, read = f"{path}{spec.name}/", [f"{path}{ref.layer}" for ref in references(call)]
+            for k, ref in enumerate(spec.config.inputs):
+                one = [read[k]] if len(read) == len(spec.config.inputs) else read
+                self.stands_for.setdefault(f"{inside}{ref.layer}", tuple(one))
+            made = tuple(f"{inside}{ref.layer}" for ref in spec.config.outputs)
+            self.stands_for.setdefault(f"{path}{spec.name}", made)
+
+    def _note_connections(self, where: str, call: CallSpec, path: str) -> None:
+        info = self.graph.layers.get(where)
+        if info is not None and not info.reads:
+            read = [f"{path}{ref.layer}" for ref in references(call)]
+            self.graph.layers[where] = replace(info, reads=tuple(dict.fromkeys(self._resolved(read))))
+
+    def _resolved(self, paths: Sequence[str]) -> Iterator[str]:
+        """The layers themselves in place of nested models and their inputs."""
+        for path in paths:
+            inner = self.stands_for.get(path)
+            yield from (path,) if inner is None or path in inner else self._resolved(inner)
 
     def _refuse_left_mask(self, tensors: list[Ref], done: Outputs) -> None:
         """Keras hangs the mask= of a nested model on the tensor itself, where whoever reads it later finds it.
@@ -117,7 +143,8 @@ class Topology:
             effect = NO_EFFECT if spec.row.note == NO_EFFECT and len(self.graph.nodes) == count else ""
             shapes = tuple(t.shape for t in outputs)
             weights = tuple(weight for weight in bound.all() if weight.dtype != "string")
-            self.graph.layers[path] = LayerInfo(path, spec.written_as, shapes, weights, effect)
+            trained = trainable_values(spec, bound, self.era)
+            self.graph.layers[path] = LayerInfo(path, spec.written_as, shapes, weights, effect, trained)
         return outputs
 
     def _nested(

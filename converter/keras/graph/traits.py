@@ -5,7 +5,7 @@ from __future__ import annotations
 from converter import limits
 from converter.errors import Unsupported
 from converter.keras.eras.switches import Era
-from converter.keras.spec import LayerSpec, ModelSpec
+from converter.keras.spec import Bound, LayerSpec, ModelSpec
 
 
 def check_size(root: LayerSpec) -> None:
@@ -45,3 +45,13 @@ def acts_in_training(spec: LayerSpec) -> bool:
         return any(acts_in_training(layer) for layer in spec.config.layers)
     by_itself = spec.row is not None and spec.row.acts_in_training(spec.config)
     return by_itself or any(acts_in_training(child) for child in spec.children.values())
+
+
+def trainable_values(spec: LayerSpec, bound: Bound, era: Era) -> int:
+    """How many values of a layer, and of what it wraps, training changes."""
+    if not spec.trainable:
+        return 0
+    changed = () if spec.row is None else spec.row.variables(spec.config, era)
+    own = (bound.variables.get(variable.name) for variable in changed if variable.trainable)
+    inner = (trainable_values(child, bound.children[key], era) for key, child in spec.children.items())
+    return sum(weight.size for weight in own if weight is not None and weight.dtype != "string") + sum(inner)
