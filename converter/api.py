@@ -90,7 +90,9 @@ def draft(path: PathLike, target: PathLike | None = None, force: bool = False) -
         output.guard(goal, [Path(path)], force)
     tree = read_draft(Path(path))
     if goal is not None:
-        goal.write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")
+        with output.staging(goal) as written:
+            written.write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")
+            output.publish(written, goal, force)
     return tree
 
 

@@ -12,7 +12,7 @@ from converter.errors import InvalidModel, Unsupported, VerificationFailed, clea
 from converter.lines import Shown, line, of_report
 
 if TYPE_CHECKING:
-    from converter.exporters import Proof
+    from converter.exporters import Exporter, Proof
     from converter.model import Model
     from converter.model.sizes import Sizes
     from converter.verification.report import Report
@@ -167,10 +167,10 @@ def convert(
     warnings = (*model.warnings, *poisoned, *row.warnings(model))
     if strict and warnings:
         raise InvalidModel(warnings[0], hint="accepted without --strict")
+    engines = _engines(model, row, against) if check and not poisoned else []
     with (output.scratch if dry else output.staging)(goal) as written:
         progress("writing")
         row.export(model, written, **options)
-        engines = ["", *([against] if against else [])] if check and model.nodes and not poisoned else []
         if check and poisoned:
             warnings = (*warnings, "not verified: what is not a number cannot be compared")
         own = (inputs, expected, _allowed(tolerance, quantize, check))
@@ -191,6 +191,19 @@ def convert(
     if failed is not None:
         raise VerificationFailed(failed, files)
     return Conversion(model, files, reports, warnings)
+
+
+def _engines(model: Model, row: Exporter, against: str) -> list[str]:
+    """What the file is proved by.
+
+    Raises:
+        Unsupported: the proof would take too much; it is asked before the export takes as much.
+    """
+    if model.nodes and row.proof == "run":
+        from converter.verification import budget
+
+        budget.check(model)
+    return ["", *([against] if against else [])] if model.nodes else []
 
 
 def _allowed(tolerance: float | None, quantize: str, check: bool) -> float | None:

@@ -1,10 +1,11 @@
-"""Reads mutated fixtures without end, and keeps every file that ends in anything but a model or a ConversionError.
+"""Reads mutated fixtures, and keeps every file that ends in anything but a model or a ConversionError.
 
-    python fuzz/run.py FINDS [--seconds N] [--seed N] [--only TEXT]
+    python fuzz/run.py FINDS [--only NAME ...] [--executions N] [--seconds N] [--seed N]
 
-It reads below the last wall (`converter.readers.load`, not `converter.load`), so that each place that relies on a form
-is seen. Files are read in child processes, 200 each, with 2 GB of memory and 10 s of processor time for one file: a
-crash, a hang or memory without end is a find, too. Prints executions and finds.
+Each kind of container is read `--executions` times, in the order of `targets.TARGETS`. A child process reads the files
+with 2 GB of memory and 10 s of processor time for one file: a crash, a hang or memory without end is a find, too, and
+the next child goes on behind it. A hang inside HDF5 that the watchdog ends, as it does in the command line, is counted
+apart. Input number K of a kind is the same for the same seed. Prints executions and finds.
 """
 
 from __future__ import annotations
@@ -20,31 +21,26 @@ import sys
 import tempfile
 import time
 import traceback
+from mmap import PAGESIZE, mmap
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "fuzz")]
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
-BATCH = 200
+import targets  # noqa: E402
+from targets import TARGETS, Seed, Target  # noqa: E402
+
+BATCH = 5000
+"""Inputs of one child, since libraries may leak."""
 SECONDS = 10
-SUFFIXES = (".h5", ".hdf5", ".keras", ".json", ".yaml", ".onnx", ".pt", ".safetensors", ".index")
+BYTES = 2 << 30
 
 
-def seeds(only: str) -> list[Path]:
-    """Fixtures of at most 100 kB."""
-    found = [file for file in (ROOT / "fixtures").rglob("*") if file.suffix in SUFFIXES and only in str(file)]
-    return sorted(file for file in found if file.stat().st_size <= 100_000 and file.name != "index.json")
-
-
-def read(path: Path, folder: Path) -> str:
-    """Reads one file; where it ended, if that is a find."""
-    from converter import readers
+def where_it_ended(target: Target, path: Path, architecture: Path | None) -> str:
+    """Reads one file; the place that raised, if that is a find."""
     from converter.errors import ConversionError
 
-    architecture = path if path.suffix in (".json", ".yaml") else None
-    model = folder / "weights.h5" if architecture else path
     try:
-        readers.load(model.with_suffix("") if path.suffix == ".index" else model, architecture)
+        target.read(path, architecture)
     except (ConversionError, OSError):
         return ""
     except Exception as error:
@@ -53,73 +49,105 @@ def read(path: Path, folder: Path) -> str:
     return ""
 
 
-def batch(files: list[Path], seed: int, folder: Path, log: int) -> None:
-    """The child: writes to `log` what it is about to read and what it found."""
-    from mutations import mutated
+def batch(name: str, seeds: list[Seed], numbers: range, seed: int, folder: Path, page: mmap, log: int) -> None:
+    """The child: writes to `log` each number before it is read, and what was found."""
+    from converter import limits, watchdog
 
-    resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
-    for number in range(BATCH):
-        rng = random.Random(seed * BATCH + number)
-        source = rng.choice(files)
-        work = folder / "work"
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir()
-        path = work / f"m{source.suffix}"
-        path.write_bytes(mutated(source, rng))
-        weights = source.with_name("model.h5")
-        if source.suffix in (".json", ".yaml") and weights.exists():
-            shutil.copy(weights, work / "weights.h5")
-        if source.suffix == ".index":
-            for data in source.parent.glob(f"{source.stem}.data*"):
-                shutil.copy(data, work / data.name.replace(source.stem, "m", 1))
-        signal.setitimer(signal.ITIMER_PROF, SECONDS)
-        where = read(path, work)
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        os.write(log, f"{number} {where}\n".encode())
+    limits.HDF5_SECONDS = 2
+    watchdog.enable(page)
+    resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
+    target = TARGETS[name]
+    for number in numbers:
+        rng = random.Random(f"{seed} {name} {number}")
+        at = rng.randrange(len(seeds))
+        work = folder / f"{name}{at}"
+        fresh = not work.exists()
+        if fresh:
+            work.mkdir()
+        file, path, given = seeds[at].place(work) if fresh else _places(seeds[at], work)
+        file.write_bytes(target.mutated(seeds[at], rng))
+        os.write(log, f"{number} {at}\n".encode())
+        signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
+        where = where_it_ended(target, path, given)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         if where:
-            shutil.copytree(work, folder / "found" / hashlib.sha256(where.encode()).hexdigest()[:8], dirs_exist_ok=True)
+            os.write(log, f"! {where}\n".encode())
+            _keep(work, folder, name, where)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("finds", type=Path)
-    parser.add_argument("--seconds", type=int, default=600)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="")
-    options = parser.parse_args()
-    import converter.keras  # loaded once, before the forks
-    import converter.readers.state_dict  # noqa: F401
+def _places(seed: Seed, work: Path) -> tuple[Path, Path, Path | None]:
+    file, given = work / seed.name, work / seed.architecture if seed.architecture else None
+    return file, work / seed.main if seed.main else file, given
 
-    files, folder = seeds(options.only), Path(tempfile.mkdtemp())
-    (folder / "found").mkdir()
-    executions, found, start, seed = 0, dict[str, int](), time.monotonic(), options.seed
-    while time.monotonic() - start < options.seconds:
+
+def _keep(work: Path, folder: Path, name: str, where: str) -> None:
+    kept = folder / "found" / f"{name}-{hashlib.sha256(where.encode()).hexdigest()[:8]}"
+    if not kept.exists():
+        shutil.copytree(work, kept)
+        (kept / "WHERE").write_text(where + "\n")
+
+
+def fuzzed(name: str, executions: int, end: float, seed: int, folder: Path) -> tuple[int, set[str]]:
+    """Reads one kind; how many inputs, and what was found."""
+    seeds = TARGETS[name].seeds()
+    from converter import watchdog
+
+    done, found, stopped, page = 0, set[str](), 0, mmap(-1, PAGESIZE)
+    while done < executions and time.monotonic() < end:
         reader, writer = os.pipe()
         child = os.fork()
         if not child:
             os.close(reader)
             try:
-                batch(files, seed, folder, writer)
+                batch(name, seeds, range(done, min(done + BATCH, executions)), seed, folder, page, writer)
             finally:
                 os._exit(0)
         os.close(writer)
         with os.fdopen(reader) as log:
             lines = log.read().splitlines()
         status = os.waitpid(child, 0)[1]
-        executions += len(lines)
-        finds = [line.partition(" ")[2] for line in lines]
-        if os.WIFSIGNALED(status):
-            finds.append(signal.Signals(os.WTERMSIG(status)).name)
-            shutil.copytree(folder / "work", folder / "found" / f"{finds[-1]}-{seed}", dirs_exist_ok=True)
-        for find in filter(None, finds):
-            found[find] = found.get(find, 0) + 1
-            if found[find] == 1:
-                print(f"{executions}: {find}", flush=True)
-        seed += 1
+        numbers = [line for line in lines if not line.startswith("!")]
+        finds = [line[2:] for line in lines if line.startswith("!")]
+        if os.WIFSIGNALED(status) and "HDF5" in watchdog.noted(page) and os.WTERMSIG(status) == signal.SIGPROF:
+            stopped += 1
+        elif os.WIFSIGNALED(status) and numbers:
+            finds.append(f"{signal.Signals(os.WTERMSIG(status)).name} {numbers[-1]}")
+            _keep(folder / f"{name}{numbers[-1].split()[1]}", folder, name, finds[-1])
+        done += max(1, len(numbers))
+        for find in dict.fromkeys(finds):
+            if find not in found:
+                print(f"{name} {done}: {find}", flush=True)
+        found.update(finds)
+    if stopped:
+        print(f"{name}: {stopped} hangs inside HDF5, ended by the watchdog", flush=True)
+    return done, found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("finds", type=Path)
+    parser.add_argument("--only", nargs="+", choices=TARGETS, default=list(TARGETS))
+    parser.add_argument("--executions", type=int, default=10_000)
+    parser.add_argument("--seconds", type=int, default=86_400)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    import converter.keras  # loaded once, before the forks
+    import converter.readers.state_dict  # noqa: F401
+
+    fast = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    folder = Path(tempfile.mkdtemp(dir=fast))
+    targets.SCRATCH[0] = str(folder)
+    (folder / "found").mkdir()
+    start, total, finds = time.monotonic(), 0, 0
+    for name in options.only:
+        began = time.monotonic()
+        done, found = fuzzed(name, options.executions, start + options.seconds, options.seed, folder)
+        print(f"{name}: {done} executions, {len(found)} finds, {time.monotonic() - began:.0f} s", flush=True)
+        total, finds = total + done, finds + len(found)
     shutil.copytree(folder / "found", options.finds, dirs_exist_ok=True)
     shutil.rmtree(folder)
-    print(f"{executions} executions, {len(found)} finds, {time.monotonic() - start:.0f} s")
-    return 1 if found else 0
+    print(f"{total} executions, {finds} finds, {time.monotonic() - start:.0f} s")
+    return 1 if finds else 0
 
 
 if __name__ == "__main__":

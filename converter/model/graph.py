@@ -54,7 +54,7 @@ class Weight:
 
     def rows(self, block_bytes: int = 1 << 24) -> Iterator[Array]:
         """The values in order, in blocks of whole rows of about `block_bytes`, or at once where that is all we can."""
-        if self.read_rows is None or not self.shape or self.shape[0] < 2:
+        if self.read_rows is None or not self.shape or self.shape[0] < 2 or self.nbytes <= block_bytes:
             yield self.read()
             return
         step = max(1, block_bytes * self.shape[0] // max(1, self.nbytes))

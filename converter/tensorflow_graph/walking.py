@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
-from converter.errors import ConversionError, InvalidModel, Unsupported, clean
+from converter.errors import ConversionError, InvalidModel, Unsupported, clean, formed
 from converter.tensorflow_graph.definitions import Body, Ref, Step
 
 MAX_DEPTH = 100  # of calls
@@ -52,7 +52,8 @@ class Walk:
                 raise Unsupported("the graph takes more steps than any model")
             inputs = [self._value(ref, body, arguments, values) for ref in step.inputs]
             try:
-                values[step.name] = self.domain.step(step, inputs, self)
+                with formed("an operator"):
+                    values[step.name] = self.domain.step(step, inputs, self)
             except ConversionError as error:
                 raise error if error.where else error.at(clean(step.name, 120)) from None
         results = [self._value(ref, body, arguments, values) for ref in body.results]

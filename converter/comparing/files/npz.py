@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import math
+import tokenize
 import zipfile
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import numpy as np
 
 from converter.comparing.files.neutral import neutral_parts
 from converter.comparing.part import Part
-from converter.errors import ConversionError, InvalidModel
+from converter.errors import SURPRISES, ConversionError, InvalidModel
 from converter.formats.archive import Zip, open_zip
 from converter.model import Array, constant
 
@@ -50,8 +52,16 @@ def parts(path: Path) -> list[Part]:
 
 
 def _array(archive: Zip, member: str) -> Array:
+    """A member's values; what its header declares is held to what is there before anything is allocated."""
+    data = archive.read(member, MAX_ARRAY)
+    stream = io.BytesIO(data)
     try:
-        array: Array = np.load(io.BytesIO(archive.read(member, MAX_ARRAY)), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+        version = np.lib.format.read_magic(stream)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read_header(stream)
+        if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(data) - stream.tell():
+            raise InvalidModel(f"no NumPy array of {dtype.name} {shape}"[:120], where=member)
+        values = np.frombuffer(data, dtype, offset=stream.tell())
+        return np.array(values.reshape(shape, order="F" if fortran else "C"))
+    except (*SURPRISES, EOFError, SyntaxError, tokenize.TokenError) as error:  # the header is Python's syntax
         raise InvalidModel(f"no NumPy array: {error}", where=member) from error
-    return array

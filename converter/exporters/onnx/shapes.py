@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from converter import limits
 from converter.exporters.onnx.graph import WIDER, Graph, Tensor
 from converter.exporters.onnx.lower import Inputs, Outputs, lower, present, rank, result_type
 from converter.model import Node
@@ -85,7 +86,7 @@ def repeat(layer: Repeat, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
     """Gather of 0, 0, ..., 1, 1, ...: right for any rank and for lengths known only at run time."""
     x, value = present(inputs[0]), node.inputs[0]
     length = value.shape[layer.axis] if value is not None else None
-    if length is not None:
+    if length is not None and length * layer.times <= limits.CONSTANT_NUMBERS:
         index = graph.const(np.repeat(np.arange(length), layer.times))
     else:
         times = graph.const(layer.times)

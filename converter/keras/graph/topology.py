@@ -248,7 +248,8 @@ def implied_shape(model: ModelSpec, bound: Bound) -> Shape:
         Unsupported: the first layer does not settle it.
     """
     first = model.layers[1]
-    row, weights = first.row, bound.children[first.name].all()
+    row, arrays = first.row, bound.children.get(first.name)
+    weights = arrays.all() if arrays else ()
     if row is None or row.input_rank is None or not weights:
         raise Unsupported("the file does not say the model's input shape", where=f"layer {clean(first.name)!r}")
     features = None if row.takes == "indices" else weights[0].shape[-2]

@@ -1,0 +1,353 @@
+"""What is fuzzed: for each kind of container seeds made from the fixtures, mutations of its own, and how it is read.
+
+Everything is read below the last wall (`converter.errors.walled`), so that each place that relies on a form is seen,
+and the values of the arrays are read, too.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import shutil
+import struct
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mutations import mutated_bytes, mutated_h5, mutated_tree
+from structures import mutated_index, mutated_message, mutated_pickle, mutated_safetensors, with_members
+
+ROOT = Path(__file__).parents[1]
+GOOD = ROOT / "fixtures/good"
+VALUES = 1_000_000  # arrays of more values than this are not drawn for an architecture
+
+Mutation = Callable[[bytes, random.Random], bytes]
+
+
+@dataclass(frozen=True)
+class Seed:
+    """One file to be mutated.
+
+    Attributes:
+        data: its bytes.
+        name: the file's name in its folder; what is read is `main` there, by default the file itself.
+        beside: a folder whose other files it needs, or None.
+        main: what is given to the reader.
+        architecture: a file beside it, for weights alone.
+    """
+
+    data: bytes
+    name: str
+    beside: Path | None = None
+    main: str = ""
+    architecture: str = ""
+
+    def place(self, folder: Path) -> tuple[Path, Path, Path | None]:
+        """Puts everything but the file itself in a folder; the file, what is read, and its architecture."""
+        if self.beside is not None:
+            shutil.copytree(self.beside, folder, dirs_exist_ok=True)
+        file = folder / self.name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        given = folder / self.architecture if self.architecture else None
+        return file, folder / self.main if self.main else file, given
+
+
+@dataclass(frozen=True)
+class Target:
+    """A kind of container.
+
+    Attributes:
+        seeds: made from the fixtures.
+        change: a mutation that keeps the structure; bytes alone are changed beside it.
+        read: reads what stands at a path, with an architecture or without.
+    """
+
+    seeds: Callable[[], list[Seed]]
+    change: Mutation
+    read: Callable[[Path, Path | None], object]
+
+    def mutated(self, seed: Seed, rng: random.Random) -> bytes:
+        """The seed's bytes, changed; a few times in a hundred with no regard for structure."""
+        if rng.random() < 0.12:
+            return mutated_bytes(seed.data, rng)
+        try:
+            return self.change(seed.data, rng)
+        except (ValueError, OSError, KeyError, RuntimeError, TypeError, IndexError, zipfile.BadZipFile):
+            return mutated_bytes(seed.data, rng)
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def _model(path: Path, architecture: Path | None, route: str = "") -> object:
+    from converter import readers
+
+    model = readers.load(path, architecture, route=route)
+    for layer in model.layers:
+        for weight in layer.weights:
+            if weight.size <= VALUES:
+                weight.read()
+    return model
+
+
+def _sample(path: Path, architecture: Path | None) -> object:
+    """A layer sample: an architecture, and the shapes of its arrays."""
+    from converter.errors import InvalidModel
+    from converter.keras import build
+    from converter.keras.source import FlatWeights, Source
+    from converter.model import Provenance, constant
+
+    try:
+        raw = json.loads(path.read_bytes())
+        arrays = {
+            str(layer): tuple(constant(str(name), np.ones(_shape(shape)), str(dtype)) for name, shape, dtype in listed)
+            for layer, listed in raw["arrays"].items()
+        }
+        tree, version = dict(raw["architecture"]), str(raw["version"])
+        source = Source(tree, FlatWeights(arrays), Provenance("sample", "sample", version))
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError):
+        raise InvalidModel("no sample") from None
+    return build(source)
+
+
+def _shape(shape: Any) -> tuple[int, ...]:
+    sizes = tuple(int(n) for n in shape)
+    if not 0 <= np.prod([float(n) for n in sizes]) <= VALUES or len(sizes) > 8:
+        raise ValueError("no shape of an array in a file")
+    return sizes
+
+
+def _text(path: Path, architecture: Path | None) -> object:
+    from converter.readers.common import read_architecture
+
+    return read_architecture(path)
+
+
+def _parts(path: Path, architecture: Path | None) -> object:
+    from converter.comparing.files import npz
+
+    return [part.read() for part in npz.parts(path)] if npz.sniff(path) else None
+
+
+# --- mutations of parts -----------------------------------------------------------------------------------------------
+
+
+def _json(data: bytes, rng: random.Random) -> bytes:
+    return json.dumps(mutated_tree(json.loads(data), rng)).encode()
+
+
+def _members(data: bytes, rng: random.Random, changes: Mapping[str, Mutation]) -> bytes:
+    """A ZIP file with one member changed as its name's ending says, its checksums right; or renamed, or left out."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = {info.filename: archive.read(info) for info in archive.infolist()}
+    name = rng.choice([*members, *[name for name in members if name.endswith((".json", ".pkl"))] * 4])
+    change = next((c for ending, c in changes.items() if name.endswith(ending)), mutated_bytes)
+    content = members.pop(name)
+    kind = rng.randrange(40)
+    if kind:
+        members[rng.choice(("../x", "x/../y", name[:-1], "a\0b")) if kind == 1 else name] = change(content, rng)
+    return with_members(members)
+
+
+def _text_lines(data: bytes, rng: random.Random) -> bytes:
+    """YAML with lines dropped, repeated, moved, or their values replaced."""
+    lines = data.split(b"\n")
+    for _ in range(rng.choice((1, 1, 2, 4))):
+        at, kind = rng.randrange(len(lines)), rng.randrange(5)
+        if kind == 0:
+            lines[at] = b""
+        elif kind == 1:
+            lines.insert(at, rng.choice(lines))
+        elif kind == 2:
+            lines[at] = b" " * rng.randrange(6) + lines[at].lstrip()
+        else:
+            odd = rng.choice((b"!!python/object:os.system", b"&a [*a]", b"1:2:3", b"1e999", b"[[[", b"~", b"- - -",
+                              b"0x" + b"f" * 50, b"2001-01-01", b"{a: b", b"*x", b"'", b"<<: *a", b"yes"))  # fmt: skip
+            lines[at] = lines[at].partition(b":")[0] + b": " + odd
+    return b"\n".join(lines)
+
+
+# --- seeds ------------------------------------------------------------------------------------------------------------
+
+
+def _files(*patterns: str, most: int = 60_000) -> Iterator[Path]:
+    for pattern in patterns:
+        yield from (file for file in sorted(GOOD.glob(pattern)) if file.stat().st_size <= most)
+
+
+def _alone(*patterns: str, most: int = 60_000) -> list[Seed]:
+    return [Seed(file.read_bytes(), f"m{file.suffix}") for file in _files(*patterns, most=most)]
+
+
+def _samples() -> list[Seed]:
+    """One model around each class of layer; and the fixtures' own architectures with the shapes of their arrays."""
+    from converter import readers
+    from converter.errors import ConversionError
+    from converter.keras.source import FlatWeights
+
+    listed = list(json.loads((ROOT / "fixtures/layers.json").read_text()).values())
+    for file in _files("*/model.h5"):
+        try:
+            source = readers.read_source(file)
+        except ConversionError:
+            continue
+        if isinstance(source.weights, FlatWeights):
+            layers = source.weights.layers.items()
+            arrays = {name: [(w.name, w.shape, w.dtype) for w in group] for name, group in layers}
+            version = source.provenance.keras_version or "1.2.2"
+            listed.append({"architecture": source.architecture, "arrays": arrays, "version": version})
+    return [Seed(json.dumps(one).encode(), "m.sample") for one in listed]
+
+
+def _weights() -> list[Seed]:
+    """`.weights.h5` and weights of the legacy layout, with their architectures."""
+    found = [file for file in _files("*/model.weights.h5", "*/weights.h5") if (file.parent / "model.json").exists()]
+    return [Seed(f.read_bytes(), "m.weights.h5", _copy(f.parent / "model.json"), "", "model.json") for f in found]
+
+
+def _copy(*files: Path) -> Path:
+    """A new folder with these files."""
+    folder = _scratch()
+    for file in files:
+        shutil.copy(file, folder / file.name)
+    return folder
+
+
+def _exported(to: str) -> list[Seed]:
+    """What this program writes for some fixtures."""
+    from converter import api
+    from converter.exporters import EXPORTERS
+
+    made, suffix = list[Seed](), EXPORTERS[to].suffix
+    for name in ("tf215_stack", "tf215_bi", "k3151_gru", "k122_last", "tf215_share", "k3151_conv", "tf215_maskbi"):
+        goal = _scratch() / f"m{suffix}"
+        try:
+            api.convert(GOOD / name / "model.h5", to=to, target=goal, check=False)
+        except Exception:  # the target does not take every model
+            continue
+        made.append(Seed(goal.read_bytes(), goal.name))
+    return made
+
+
+def _state_dicts() -> list[Seed]:
+    """What torch.save writes for an LSTM and a Linear layer, and for all kinds of elements, opcode by opcode."""
+    lstm = {"lstm.weight_ih_l0": (16, 3), "lstm.weight_hh_l0": (16, 4), "lstm.bias_ih_l0": (16,),
+            "lstm.bias_hh_l0": (16,), "head.weight": (2, 4), "head.bias": (2,)}  # fmt: skip
+    return [_state_dict(lstm, "Float", 4), _state_dict(lstm, "Double", 8), _state_dict(lstm, "BFloat16", 2)]
+
+
+def _state_dict(shapes: Mapping[str, tuple[int, ...]], kind: str, size: int) -> Seed:
+    def text(value: str) -> bytes:
+        return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+    def numbers(values: tuple[int, ...]) -> bytes:
+        return b"(" + b"".join(b"K" + bytes([n]) for n in values) + b"t"
+
+    code, members = b"\x80\2ccollections\nOrderedDict\n)R(", {"m/byteorder": b"little"}
+    for key, (name, shape) in enumerate(shapes.items()):
+        count = int(np.prod(shape))
+        strides = tuple(int(np.prod(shape[k + 1 :])) for k in range(len(shape)))
+        stored = b"(" + text("storage") + f"ctorch\n{kind}Storage\n".encode() + text(str(key)) + text("cpu")
+        tensor = stored + b"K" + bytes([count]) + b"tQK\0" + numbers(shape) + numbers(strides)
+        hooks = b"\x89ccollections\nOrderedDict\n)R"
+        code += text(name) + b"ctorch._utils\n_rebuild_tensor_v2\n(" + tensor + hooks + b"tR"
+        members[f"m/data/{key}"] = b"\0" * (count * size)
+    return Seed(with_members({"m/data.pkl": code + b"u.", **members}), "m.pt")
+
+
+def _scratch() -> Path:
+    return Path(tempfile.mkdtemp(dir=SCRATCH[0]))
+
+
+SCRATCH: list[str | None] = [None]
+"""Where seeds keep what they need; the caller makes and removes it."""
+
+
+def _checkpoints() -> list[Seed]:
+    seeds = []
+    for index in _files("*/ckpt/*.index", most=20_000):
+        architecture = index.parents[1] / "model.json"
+        if architecture.exists():
+            beside = _copy(architecture, *index.parent.glob(f"{index.stem}.data*"))
+            seeds.append(Seed(index.read_bytes(), index.name, beside, index.stem, architecture.name))
+    return seeds
+
+
+def _saved_models(folders: tuple[str, ...], name: str) -> list[Seed]:
+    return [
+        Seed((GOOD / folder / name).read_bytes(), f"m/{name}", _nested(GOOD / folder), "m")
+        for folder in folders if (GOOD / folder / name).exists()
+    ]  # fmt: skip
+
+
+def _nested(source: Path) -> Path:
+    folder = _scratch()
+    shutil.copytree(source, folder / "m")
+    return folder
+
+
+_KERAS = ("tf213_words/savedmodel_notraces", "tf215_nested/savedmodel_notraces", "tf26_nested/savedmodel_notraces",
+          "tf26_words/savedmodel_notraces", "tfk221_nested/savedmodel_notraces")  # fmt: skip
+
+
+def _metadata_seeds() -> list[Seed]:
+    return [*_saved_models(_KERAS, "keras_metadata.pb"), *_saved_models(_KERAS, "saved_model.pb")]
+
+
+def _tfjs() -> list[Seed]:
+    found = []
+    for file in _files("*/tfjs/model.json"):
+        found.append(Seed(file.read_bytes(), "m/model.json", _nested(file.parent), "m/model.json"))
+    return found
+
+
+def _frozen() -> list[Seed]:
+    """The main graphs of small SavedModels, and the graph of a Dense layer."""
+    from converter.formats.protobuf import parse
+
+    proto = parse("GraphDef", b"")
+    x = proto.node.add(name="x", op="Placeholder")
+    x.attr.add(key="dtype").value.type = 1
+    x.attr.add(key="shape").value.shape.dim.add(size=-1)
+    x.attr[1].value.shape.dim.add(size=3)
+    tensor = proto.node.add(name="w", op="Const").attr.add(key="value").value.tensor
+    tensor.dtype, tensor.tensor_content = 1, np.ones((3, 3), np.float32).tobytes()
+    for _ in range(2):
+        tensor.tensor_shape.dim.add(size=3)
+    proto.node.add(name="m", op="MatMul", input=["x", "w"])
+    for number, op in enumerate(("Tanh", "Relu", "Softmax", "Shape", "Transpose", "Reshape", "Sum", "Split")):
+        proto.node.add(name=f"y{number}", op=op, input=["m:0", "w"][: 1 + (number > 3)])
+    proto.node.add(name="y", op="AddN", input=["y0", "y1", "y2"])
+    return [Seed(proto.SerializeToString(), "m.pb")]
+
+
+TARGETS: dict[str, Target] = {
+    "architecture": Target(_samples, _json, _sample),
+    "json": Target(partial(_alone, "*/model.json"), _json, _text),
+    "yaml": Target(partial(_alone, "*/model.yaml", most=8000), _text_lines, _text),
+    "h5": Target(partial(_alone, "*/model.h5", most=50_000), mutated_h5, _model),
+    "weights_h5": Target(_weights, mutated_h5, _model),
+    "keras": Target(
+        partial(_alone, "*/model.keras", most=50_000),
+        partial(_members, changes={".json": _json, ".h5": mutated_h5}), _model,
+    ),
+    "onnx": Target(partial(_exported, "onnx"), mutated_message, _model),
+    "pt": Target(_state_dicts, partial(_members, changes={".pkl": mutated_pickle}), _model),
+    "safetensors": Target(partial(_exported, "torch"), mutated_safetensors, _model),
+    "npz": Target(partial(_exported, "npz"), partial(_members, changes={"metadata.npy": mutated_bytes}), _parts),
+    "checkpoint": Target(_checkpoints, mutated_index, _model),
+    "saved_model": Target(_metadata_seeds, mutated_message, _model),
+    "function_graph": Target(
+        partial(_saved_models, ("k3151_exported/export",), "saved_model.pb"), mutated_message,
+        partial(_model, route="graph"),
+    ),
+    "frozen_graph": Target(_frozen, mutated_message, _model),
+    "tfjs": Target(_tfjs, _json, _model),
+}  # fmt: skip
+"""By the name that `--only` takes."""
