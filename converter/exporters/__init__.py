@@ -87,7 +87,7 @@ EXPORTERS: Mapping[str, Exporter] = {
     ),
     "keras": Exporter(
         "converter.exporters.keras", ".keras", "Keras 3 archive", "read back", "converter.readers.keras_zip",
-        notes="converter.exporters.keras.activations",
+        notes="converter.exporters.keras",
     ),
 }  # fmt: skip
 """Asked in this order whose a file is: any ZIP file may be a Keras archive, so that one comes last."""

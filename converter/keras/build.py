@@ -168,6 +168,7 @@ def assemble(
         layers=tuple(dict.fromkeys([*(i for i in infos.values() if i is not None), *graph.layers.values()])),
         source=_described(provenance, era),
         warnings=tuple(graph.warnings),
+        written=None if picks.outputs or picks.stateful or sizes != OPEN else root,
     )
     if picks.inputs:
         model = beginning_at(model, picks.begin(inputs, topology.wanted))

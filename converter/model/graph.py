@@ -18,6 +18,7 @@ from converter.errors import InvalidModel, Unsupported, clean
 from converter.lines import Shown
 
 if TYPE_CHECKING:
+    from converter.keras.spec import LayerSpec
     from converter.model.layers import Layer
 
 Shape = tuple[int | None, ...]
@@ -209,6 +210,7 @@ class Model(Shown):
         warnings: what the user should know, one line each.
         origin: for a model recovered from a graph: runs that graph, as it stands in the file, on inputs by name and
             gives the outputs in order. States are zeros.
+        written: the layers as a Keras file has them, for targets that keep their structure; None for parts of models.
     """
 
     name: str
@@ -227,3 +229,4 @@ class Model(Shown):
         return f"{self.name!r}, {len(self.layers)} layers, {len(self.nodes)} nodes; {origin}"
 
     origin: Callable[[Mapping[str, Array]], list[Array]] | None = field(default=None, repr=False)
+    written: LayerSpec | None = field(default=None, repr=False)

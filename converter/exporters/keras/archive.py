@@ -30,15 +30,7 @@ def write(path: Path, graph: Graph, outputs: list[Ref]) -> None:
         InvalidModel: a weight's values do not fit its shape.
         Unsupported: a constant too large for the configuration.
     """
-    ops = graph.ordered(outputs)
-    config = {
-        "name": graph.unique(graph.model.name or "model"),
-        "trainable": True,
-        "layers": [_entry(op) for op in ops],
-        "input_layers": _keys(graph.inputs),
-        "output_layers": _keys(outputs),
-    }
-    whole = {"module": "keras.src.models.functional", "class_name": "Functional", "config": config}
+    ops, whole = graph.ordered(outputs), config_of(graph, outputs)
     metadata: dict[str, Any] = {"keras_version": KERAS_VERSION, "date_saved": "1980-01-01@00:00:00"}
     if graph.scaled:
         metadata[SCALED] = graph.scaled
@@ -51,6 +43,24 @@ def write(path: Path, graph: Graph, outputs: list[Ref]) -> None:
         info = zipfile.ZipInfo("model.weights.h5", _EPOCH)
         with archive.open(info, "w", force_zip64=size >= 1 << 31) as member:
             shutil.copyfileobj(weights, member, 1 << 20)
+
+
+def config_of(graph: Graph, outputs: list[Ref]) -> dict[str, Any]:
+    """The content of config.json: a Sequential where the graph is one, else a functional model."""
+    ops = graph.ordered(outputs)
+    name = graph.unique(graph.model.name or "model")
+    if graph.sequential:
+        rows = [{key: value for key, value in _entry(op).items() if key not in ("name", "inbound_nodes")} for op in ops]
+        config = {"name": name, "trainable": True, "layers": rows, "build_input_shape": list(graph.inputs[0].shape)}
+        return {"module": "keras", "class_name": "Sequential", "config": config, "registered_name": None}
+    config = {
+        "name": name,
+        "trainable": True,
+        "layers": [_entry(op) for op in ops],
+        "input_layers": _keys(graph.inputs),
+        "output_layers": _keys(outputs),
+    }
+    return {"module": "keras.src.models.functional", "class_name": "Functional", "config": config}
 
 
 def _key(ref: Ref) -> list[Any]:

@@ -70,6 +70,7 @@ class Graph:
         read: names of the neutral values that something reads.
         scaled: layer (and direction) -> what its gates' weights were multiplied by, where that is not 1.
         values: neutral value -> its tensor, or the array of a constant.
+        sequential: whether it is written as a Sequential.
     """
 
     def __init__(self, model: Model) -> None:
@@ -78,6 +79,7 @@ class Graph:
         self.scaled: dict[str, Sequence[float]] = {}
         self.read = {value.name for value in model.outputs}
         self.read |= {value.name for node in model.nodes for value in node.inputs if value is not None}
+        self.sequential = False
         self._counts: dict[str, int] = {}
         self.values: dict[str, Ref | Weight] = {}
         self.inputs = [self._input(value) for value in model.inputs]

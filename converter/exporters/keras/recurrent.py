@@ -84,7 +84,8 @@ def _simple(cell: layers.SimpleRNNCell, place: str) -> tuple[str, dict[str, Any]
     return "SimpleRNN", config, _gated(cell)
 
 
-def _last_axis(cell: layers.Cell) -> int:
+def last_axis(cell: layers.Cell) -> int:
+    """The last axis of a cell's gates at one step."""
     return cell.rank + 1 if isinstance(cell, layers.ConvLSTMCell) else 1
 
 
@@ -159,7 +160,7 @@ def _bidirectional(call: _Call) -> list[Ref]:
     states = [s for part in call.initial for s in part]
     name = graph.layer(node.name, "Bidirectional", config, (call.x,), weights, _keywords(call, states))
     for side, direction in zip(DIRECTIONS, layer.directions, strict=True):
-        graph.note_scaled(f"{name} {side}", factors(direction.cell, _last_axis(direction.cell)))
+        graph.note_scaled(f"{name} {side}", factors(direction.cell, last_axis(direction.cell)))
     refs = [Ref(name, k, value.shape, value.dtype) for k, value in enumerate(node.outputs)]
     heads = 1 if layer.merge is not None else 2
     return [_unmasked(call, ref) for ref in refs[:heads]] + refs[heads:]
@@ -192,7 +193,7 @@ def _directions(call: _Call) -> list[Ref]:
         initial = _filled(call, direction.cell, call.initial[k])
         name = node.name if len(layer.directions) == 1 else f"{node.name}_{DIRECTIONS[k]}"
         name = graph.layer(name, class_name, config, (call.x,), weights, _keywords(call, initial))
-        graph.note_scaled(name, factors(direction.cell, _last_axis(direction.cell)))
+        graph.note_scaled(name, factors(direction.cell, last_axis(direction.cell)))
         count = len(initial)
         value = node.outputs[0]
         own = [node.outputs[len(node.outputs) - _states(layer) + len(states) + s] for s in range(count)]

@@ -62,7 +62,7 @@ def _parse_leaf(raw: Mapping[str, Any], context: Context, name: str, own: str, d
         raise refused(name) if name in REFUSED else dialects.custom(raw)
     told = dialects.config(name, row, raw["config"], context.era, context.ordering)
     config = validate(row.config, told | {"name": own})
-    return _leaf(row, config, context, name, str(raw["class_name"]), depth)
+    return replace(_leaf(row, config, context, name, str(raw["class_name"]), depth), told=told)
 
 
 def refused(name: str) -> Unsupported:

@@ -15,7 +15,8 @@ class Counting:
     Attributes:
         value: the same as a neutral value.
         mask: bool [batch, time].
-        what: "ones", "from start" or "from end" (up to and with each step), "count", "lengths", "some" (any at all).
+        what: "ones", "from start" or "from end" (up to and with each step), "count", "lengths", "some" (any at all);
+            "first" or "last" (that step alone), "count if first" or "count if last" (0 where that step is masked).
         kept: it is 0 at masked steps.
         flipped: the order of time is reversed.
     """

@@ -28,6 +28,7 @@ from converter.readers.onnx.ops import RULES
 from converter.readers.onnx.values import Builder, Call, Tensor, Val
 
 _DOMAINS = ("", "ai.onnx")
+_STRING = 8  # TensorProto.DataType
 
 
 def load(path: Path) -> Model:
@@ -90,6 +91,8 @@ def _made(builder: Builder, name: str) -> Tensor:
 
 def _input(info: Any, builder: Builder) -> Value:
     kind = info.type.tensor_type
+    if info.type.HasField("tensor_type") and kind.elem_type == _STRING:
+        raise Unsupported("an input of text is not read back from ONNX", where=info.name)
     if not info.type.HasField("tensor_type") or kind.elem_type not in DTYPES or not kind.HasField("shape"):
         raise Unsupported("an input without a known type and shape", where=info.name)
     sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim]

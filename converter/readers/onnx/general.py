@@ -1,4 +1,4 @@
-"""Rules for ONNX operators that mean the same anywhere: arithmetic, comparisons, reductions, convolution, pooling."""
+"""Rules for ONNX operators that mean the same anywhere: arithmetic, comparisons, reductions, products, orders."""
 
 from __future__ import annotations
 
@@ -40,7 +40,12 @@ def broadcast(*shapes: Shape) -> Shape:
     return tuple(next((n for n in sizes if n not in (1, None)), None if None in sizes else 1) for sizes in columns)
 
 
-def _value(builder: Builder, call: Call, index: int) -> Value:
+def value_of(builder: Builder, call: Call, index: int) -> Value:
+    """An input as a neutral value, its axes as ONNX sees them.
+
+    Raises:
+        Unsupported: it is none.
+    """
     tensor = call.tensor(index)
     if isinstance(tensor, Dims | Filled | Zeros):
         raise Unsupported(f"{call.op} on shapes")
@@ -48,7 +53,7 @@ def _value(builder: Builder, call: Call, index: int) -> Value:
 
 
 def _values(builder: Builder, call: Call) -> tuple[Value, ...]:
-    return tuple(_value(builder, call, k) for k in range(len(call.inputs)))
+    return tuple(value_of(builder, call, k) for k in range(len(call.inputs)))
 
 
 def elementwise(op: layers.ElementwiseOp) -> Rule:
@@ -64,7 +69,7 @@ def elementwise(op: layers.ElementwiseOp) -> Rule:
 
 def _unary(op: layers.UnaryOp) -> Rule:
     def rule(builder: Builder, call: Call) -> list[Tensor]:
-        x = _value(builder, call, 0)
+        x = value_of(builder, call, 0)
         dtype = "bool" if op in ("not", "isnan") else x.dtype
         return [Val(builder.node(call.name, layers.Unary(op), (x,), x.shape, dtype=dtype)[0])]
 
@@ -79,10 +84,10 @@ def _where(builder: Builder, call: Call) -> list[Tensor]:
 
 def _clip(builder: Builder, call: Call) -> list[Tensor]:
     """Attributes before opset 11, inputs since; a bound that is missing does not bind."""
-    x = _value(builder, call, 0)
+    x = value_of(builder, call, 0)
     for index, name, op in ((1, "min", "maximum"), (2, "max", "minimum")):
         if call.has(index):
-            bound = _value(builder, call, index)
+            bound = value_of(builder, call, index)
         elif name in call.attributes:
             weight = constant(name, np.float32(call.number(name, 0.0)))
             (bound,) = builder.node(f"{call.name}/{name}", layers.Constant(weight), (), (), dtype="float32")
@@ -94,7 +99,7 @@ def _clip(builder: Builder, call: Call) -> list[Tensor]:
 
 def _reduce(op: str) -> Rule:
     def rule(builder: Builder, call: Call) -> list[Tensor]:
-        x, keep = _value(builder, call, 0), bool(call.integer("keepdims", 1))
+        x, keep = value_of(builder, call, 0), bool(call.integer("keepdims", 1))
         rank = len(x.shape)
         given = call.integers("axes", 1)
         if not given and call.integer("noop_with_empty_axes", 0):
@@ -107,8 +112,76 @@ def _reduce(op: str) -> Rule:
     return rule
 
 
+def _arg(op: str) -> Rule:
+    def rule(builder: Builder, call: Call) -> list[Tensor]:
+        x, keep = value_of(builder, call, 0), bool(call.integer("keepdims", 1))
+        if call.integer("select_last_index", 0):
+            raise Unsupported(f"{call.op} with select_last_index")
+        axis = call.integer("axis", 0) % len(x.shape)
+        sizes = tuple(1 if k == axis else size for k, size in enumerate(x.shape) if keep or k != axis)
+        layer = layers.Reduce(op, (axis,), keep)  # type: ignore[arg-type]
+        return [Val(builder.node(call.name, layer, (x,), sizes, dtype="int64")[0])]
+
+    return rule
+
+
+def _einsum(builder: Builder, call: Call) -> list[Tensor]:
+    """In the explicit form; an axis is as long as any input says."""
+    equation = call.attributes["equation"].s.decode("ascii", "replace").replace(" ", "")
+    values = _values(builder, call)
+    given, arrow, made = equation.partition("->")
+    terms = given.split(",")
+    if not arrow or "." in equation or [len(term) for term in terms] != [len(value.shape) for value in values]:
+        raise Unsupported(f"Einsum {equation}")
+    sizes: dict[str, int | None] = {}
+    for term, value in zip(terms, values, strict=True):
+        sizes |= {letter: size for letter, size in zip(term, value.shape, strict=True) if sizes.get(letter) is None}
+    shape = tuple(sizes[letter] for letter in made)
+    return [Val(builder.node(call.name, layers.Einsum(equation), values, shape)[0])]
+
+
+def _tile(builder: Builder, call: Call) -> list[Tensor]:
+    x, times = value_of(builder, call, 0), call.integers("repeats", 1)
+    if times is None or len(times) != len(x.shape):
+        raise Unsupported("Tile of this kind")
+    shape = tuple(None if size is None else size * n for size, n in zip(x.shape, times, strict=True))
+    return [Val(builder.node(call.name, layers.Tile(tuple(times)), (x,), shape)[0])]
+
+
+def _top(builder: Builder, call: Call) -> list[Tensor]:
+    """Where the first elements in order stand, and what they are."""
+    x, many = value_of(builder, call, 0), builder.dims(call.tensor(1))
+    axis = call.integer("axis", -1) % len(x.shape)
+    if many is None or len(many) != 1 or not call.integer("sorted", 1):
+        raise Unsupported("TopK of this kind")
+    whole = many[0] in (x.shape[axis], (x.name, axis))
+    if not whole and not isinstance(many[0], int):
+        raise Unsupported("TopK of a computed number of elements")
+    count = None if whole else int(many[0]) if isinstance(many[0], int) else None
+    shape = (*x.shape[:axis], x.shape[axis] if whole else count, *x.shape[axis + 1 :])
+    layer = layers.ArgSort(axis, bool(call.integer("largest", 1)), count)
+    (places,) = builder.node(call.name, layer, (x,), shape, dtype="int64")
+    (values,) = builder.node(f"{call.name}/values", layers.TakeAlong(axis), (x, places), shape)
+    return [Val(values), Val(places)]
+
+
+def _gather_nd(builder: Builder, call: Call) -> list[Tensor]:
+    x, places = _values(builder, call)
+    lead, depth = call.integer("batch_dims", 0), places.shape[-1]
+    if depth is None:
+        raise Unsupported("GatherND by places of unknown depth")
+    shape = (*places.shape[:-1], *x.shape[lead + depth :])
+    return [Val(builder.node(call.name, layers.GatherND(lead), (x, places), shape)[0])]
+
+
+def _take_along(builder: Builder, call: Call) -> list[Tensor]:
+    x, places = _values(builder, call)
+    layer = layers.TakeAlong(call.integer("axis", 0) % len(x.shape))
+    return [Val(builder.node(call.name, layer, (x, places), places.shape)[0])]
+
+
 def _cumulative(builder: Builder, call: Call) -> list[Tensor]:
-    x, axis = _value(builder, call, 0), call.tensor(1)
+    x, axis = value_of(builder, call, 0), call.tensor(1)
     if not isinstance(axis, Const) or call.integer("exclusive", 0):
         raise Unsupported("CumSum of this kind")
     at = int(axis.array.ravel()[0]) % len(x.shape)
@@ -121,7 +194,7 @@ def _cumulative(builder: Builder, call: Call) -> list[Tensor]:
 
 
 def _pad(builder: Builder, call: Call) -> list[Tensor]:
-    x, pads = _value(builder, call, 0), call.integers("pads", 1)
+    x, pads = value_of(builder, call, 0), call.integers("pads", 1)
     mode = call.attributes["mode"].s.decode("ascii", "replace") if "mode" in call.attributes else "constant"
     rank = len(x.shape)
     if pads is None or len(pads) != 2 * rank or min(pads) < 0 or mode not in _EDGE or call.has(3):
@@ -148,99 +221,6 @@ def matmul(builder: Builder, call: Call) -> list[Tensor]:
     return [_matmul(builder, call)]
 
 
-def _spatial(builder: Builder, call: Call) -> tuple[Value, int]:
-    """The input with its channels last, and how many spatial axes it has."""
-    x = _value(builder, call, 0)
-    rank = len(x.shape) - 2
-    if rank not in (1, 2, 3):
-        raise Unsupported(f"{call.op} over {rank} axes")
-    return builder.transposed(x, (0, *range(2, rank + 2), 1), f"{call.name}/last"), rank
-
-
-def _padding(
-    call: Call, window: tuple[int, ...], strides: tuple[int, ...], dilation: tuple[int, ...]
-) -> tuple[int, ...] | str:
-    """ "valid", "same", or the sizes before and after each axis where it is neither."""
-    auto = call.attributes["auto_pad"].s if "auto_pad" in call.attributes else b"NOTSET"
-    if auto == b"SAME_UPPER":
-        return "same"
-    if auto not in (b"NOTSET", b"VALID"):
-        raise Unsupported(f"{call.op} with auto_pad {auto.decode('ascii', 'replace')}")
-    pads = tuple(call.attributes["pads"].ints) if "pads" in call.attributes and auto == b"NOTSET" else ()
-    if not any(pads):
-        return "valid"
-    reach = [(w - 1) * d for w, d in zip(window, dilation, strict=True)]
-    same = (*(n // 2 for n in reach), *(n - n // 2 for n in reach))
-    return "same" if pads == same and set(strides) == {1} else pads
-
-
-def _sizes(call: Call, name: str, rank: int) -> tuple[int, ...]:
-    return tuple(int(n) for n in call.attributes[name].ints) if name in call.attributes else (1,) * rank
-
-
-def _moved(builder: Builder, call: Call, y: Value, rank: int) -> list[Tensor]:
-    return [Val(builder.transposed(y, (0, rank + 1, *range(1, rank + 1)), f"{call.name}/first"))]
-
-
-def _after(
-    shape: Shape, window: tuple[int, ...], strides: tuple[int, ...], dilation: tuple[int, ...], padding: str
-) -> Shape:
-    """Spatial sizes after a window has passed."""
-    reach = ((w - 1) * d for w, d in zip(window, dilation, strict=True))
-    lost = (0 if padding == "same" else r for r in reach)
-    return tuple(
-        None if n is None else (n - gone - 1) // s + 1 for n, gone, s in zip(shape, lost, strides, strict=True)
-    )
-
-
-def _conv(builder: Builder, call: Call) -> list[Tensor]:
-    kernel, bias = call.tensor(1), call.tensor(2) if call.has(2) else None
-    if not isinstance(kernel, Const) or not isinstance(bias, Const | None):
-        raise Unsupported("Conv whose weights are computed")
-    x, rank = _spatial(builder, call)
-    weight = kernel.weight
-    if len(weight.shape) != rank + 2:
-        raise Unsupported(f"Conv with a kernel of shape {weight.shape}")
-    window, groups = weight.shape[2:], call.integer("group", 1)
-    strides, dilation = _sizes(call, "strides", rank), _sizes(call, "dilations", rank)
-    padding = _padding(call, window, strides, dilation)
-    if not isinstance(padding, str):
-        pairs = ((0, 0), *zip(padding[:rank], padding[rank:], strict=True), (0, 0))
-        shape = tuple(None if size is None else size + sum(pair) for size, pair in zip(x.shape, pairs, strict=True))
-        (x,) = builder.node(f"{call.name}/pad", layers.Pad(pairs), (x,), shape)
-        padding = "valid"
-    axes = (*range(2, rank + 2), 1, 0)
-    turned = weight.map(lambda w: np.transpose(w, axes), tuple(weight.shape[axis] for axis in axes))
-    layer = layers.Conv(
-        rank, turned, None if bias is None else bias.weight, strides, padding, dilation, groups, "channels_last"  # type: ignore[arg-type]
-    )  # fmt: skip
-    shape = (x.shape[0], *_after(x.shape[1:-1], window, strides, dilation, padding), weight.shape[0])
-    return _moved(builder, call, builder.node(call.name, layer, (x,), shape)[0], rank)
-
-
-def _pool(kind: str) -> Rule:
-    def rule(builder: Builder, call: Call) -> list[Tensor]:
-        x, rank = _spatial(builder, call)
-        window, strides = _sizes(call, "kernel_shape", rank), _sizes(call, "strides", rank)
-        ones = (1,) * rank
-        padding = _padding(call, window, strides, ones)
-        odd = call.integer("ceil_mode", 0) or _sizes(call, "dilations", rank) != ones or len(call.outputs) > 1
-        if odd or not isinstance(padding, str) or (padding == "same" and call.integer("count_include_pad", 0)):
-            raise Unsupported(f"{call.op} of this kind")
-        layer = layers.Pool(rank, kind, window, strides, padding)  # type: ignore[arg-type]
-        sizes = _after(x.shape[1:-1], window, strides, ones, padding)
-        return _moved(builder, call, builder.node(call.name, layer, (x,), (x.shape[0], *sizes, x.shape[-1]))[0], rank)
-
-    return rule
-
-
-def _global_average(builder: Builder, call: Call) -> list[Tensor]:
-    x = _value(builder, call, 0)
-    axes = tuple(range(2, len(x.shape)))
-    shape = (*x.shape[:2], *(1 for _ in axes))
-    return [Val(builder.node(call.name, layers.Reduce("mean", axes, True), (x,), shape)[0])]
-
-
 def _normalise(builder: Builder, call: Call) -> list[Tensor]:
     """LayerNormalization over the axes from `axis` on."""
     x = call.tensor(0)
@@ -260,13 +240,13 @@ def _batch(builder: Builder, call: Call) -> list[Tensor]:
     if call.integer("training_mode", 0) or not all(isinstance(weight, Const) for weight in weights):
         raise Unsupported("BatchNormalization of this kind")
     gamma, beta, mean, variance = (weight.weight for weight in weights if isinstance(weight, Const))
-    x = _value(builder, call, 0)
+    x = value_of(builder, call, 0)
     layer = layers.BatchNormalization(1, gamma, beta, mean, variance, call.number("epsilon", 1e-5))
     return [Val(builder.node(call.name, layer, (x,), x.shape)[0])]
 
 
 def _flatten(builder: Builder, call: Call) -> list[Tensor]:
-    x = _value(builder, call, 0)
+    x = value_of(builder, call, 0)
     if call.integer("axis", 1) != 1:
         raise Unsupported("Flatten before another axis than 1")
     size = None if None in x.shape[1:] else prod(n for n in x.shape[1:] if n is not None)
@@ -278,7 +258,8 @@ RULES: Mapping[str, Rule] = {
     **{name: elementwise(op) for name, op in _BINARY.items()},  # type: ignore[arg-type]
     **{name: _unary(op) for name, op in _UNARY.items()},  # type: ignore[arg-type]
     **{name: _reduce(op) for name, op in _REDUCE.items()},
-    "Where": _where, "Clip": _clip, "CumSum": _cumulative, "Pad": _pad, "Conv": _conv, "MaxPool": _pool("max"),
-    "AveragePool": _pool("average"), "GlobalAveragePool": _global_average, "LayerNormalization": _normalise,
-    "BatchNormalization": _batch, "Flatten": _flatten,
+    "ArgMax": _arg("argmax"), "ArgMin": _arg("argmin"),
+    "Where": _where, "Clip": _clip, "CumSum": _cumulative, "Pad": _pad, "LayerNormalization": _normalise,
+    "BatchNormalization": _batch, "Flatten": _flatten, "Einsum": _einsum, "Tile": _tile, "TopK": _top,
+    "GatherND": _gather_nd, "GatherElements": _take_along,
 }  # fmt: skip

@@ -13,7 +13,7 @@ from dataclasses import replace
 from msgspec import structs
 
 from converter.errors import Unsupported
-from converter.model import Value, layers
+from converter.model import Node, Value, layers
 from converter.model.layers import Recurrent
 from converter.readers.onnx.counted import Compact, Counting, History, Order, Steps
 from converter.readers.onnx.values import Builder, Call, Const, States, Tensor, Val
@@ -63,9 +63,11 @@ def _cumulative(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor]
 
 def _product(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
     x, ones = call.tensor(0), call.tensor(1)
-    if not isinstance(x, Counting) or not isinstance(ones, Counting) or x.kept or ones.what != "ones":
+    if not isinstance(x, Counting) or not isinstance(ones, Counting) or x.kept:
         return None
-    if x.mask != ones.mask or not x.what.startswith("from"):
+    if x.what == "count" and ones.what in ("first", "last") and x.mask == ones.mask:
+        return _also(builder, call, rule, replace(x, what=f"count if {ones.what}"))
+    if ones.what != "ones" or x.mask != ones.mask or not x.what.startswith("from"):
         return None
     return _also(builder, call, rule, replace(x, kept=True))
 
@@ -89,6 +91,8 @@ def _squeeze(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | 
     x = call.tensor(0)
     if isinstance(x, Steps) and call.integers("axes", 1) == [1]:
         return [x]
+    if isinstance(x, Counting) and x.what in ("first", "last"):
+        return _also(builder, call, rule, x)
     return _also(builder, call, rule, replace(x, what="lengths")) if _is(x, "count") else None  # type: ignore[arg-type]
 
 
@@ -118,6 +122,10 @@ def _where(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | No
 
 def _flip(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
     x = call.tensor(0)
+    if _is(x, "ones") and call.integers("axes", 3) == [1]:
+        ends = call.integers("starts", 1), call.integers("ends", 2), call.integers("steps", 4)
+        what = "first" if ends == ([0], [1], [1]) else "last" if ends[0] == [-1] and ends[2] == [1] else ""
+        return _also(builder, call, rule, replace(x, what=what)) if what else None  # type: ignore[arg-type]
     if not isinstance(x, Counting) or not x.what.startswith("from"):
         return None
     if call.integers("axes", 3) != [1] or call.integers("steps", 4) != [-1]:
@@ -155,6 +163,8 @@ def _spread(builder: Builder, history: History, index: Counting) -> Val:
     started = node.inputs[2] is not None
     if index.what == "count" and not index.kept and (history.rule == "state" or not started):
         return Val(node.outputs[1])  # the last output is the final h
+    if index.what == ("count if first" if steps.backwards else "count if last"):
+        return _last_or_zero(builder, node)
     if index.what != ("from end" if steps.backwards else "from start"):
         raise Unsupported("outputs of a masked layer that are picked by another count")
     (direction,) = node.layer.directions
@@ -163,6 +173,15 @@ def _spread(builder: Builder, history: History, index: Counting) -> Val:
     layer = structs.replace(node.layer, directions=(turned,), masked_output=rule)
     builder.nodes[builder.nodes.index(node)] = replace(node, layer=layer)
     return Val(steps.y)
+
+
+def _last_or_zero(builder: Builder, node: Node) -> Val:
+    """The last output, or zeros where the step taken last is masked: another layer over the same weights."""
+    assert isinstance(node.layer, Recurrent)
+    y = node.outputs[0]
+    layer = structs.replace(node.layer, return_sequences=False, masked_output="zero")
+    shapes = ((y.shape[0], y.shape[2]), *(value.shape for value in node.outputs[1:]))
+    return Val(builder.node(f"{node.name}/last", layer, node.inputs, *shapes)[0])
 
 
 def _transpose(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:

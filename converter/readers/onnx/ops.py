@@ -10,11 +10,13 @@ from converter.errors import Unsupported
 from converter.formats.onnx_tensor import DTYPES, weight
 from converter.model import Shape, constant, layers
 from converter.model.activations import NAMES, Activation
+from converter.readers.onnx.conv import RULES as CONV
 from converter.readers.onnx.general import RULES as GENERAL
 from converter.readers.onnx.general import matmul
+from converter.readers.onnx.moving import RULES as MOVING
 from converter.readers.onnx.recurrent import recurrent
 from converter.readers.onnx.shapes import RULES as SHAPES
-from converter.readers.onnx.shapes import reshaped
+from converter.readers.onnx.shapes import in_shape
 from converter.readers.onnx.values import Builder, Call, Const, Dims, Filled, Tensor, Val, Zeros, is_zero, on, plain
 
 Rule = Callable[[Builder, Call], list[Tensor]]
@@ -87,7 +89,7 @@ def _gemm(builder: Builder, call: Call) -> list[Tensor]:
     if bias is not None and bias.weight.shape not in ((units,), (1, units)):
         raise Unsupported(f"Gemm with a bias of shape {bias.weight.shape}")
     x = plain(builder, call, flat=True)
-    layer = layers.Dense(weights, None if bias is None else reshaped(bias, [units]).weight)
+    layer = layers.Dense(weights, None if bias is None else in_shape(bias, [units]).weight)
     return [on(builder, call, x, layer, (*x.value.shape[:-1], units))]
 
 
@@ -152,7 +154,9 @@ def _softmax(name: str) -> Rule:
 
 RULES: Mapping[str, Rule] = {
     **GENERAL,
+    **CONV,
     **SHAPES,
+    **MOVING,
     "Identity": _identity, "Dropout": _identity, "Constant": _constant, "Cast": _cast, "ConstantOfShape": _fill,
     "Expand": _fill, "LSTM": recurrent, "GRU": recurrent, "RNN": recurrent, "MatMul": _matmul, "Gemm": _gemm,
     "Add": _add, "Sub": _elementwise("subtract"), "Mul": _elementwise("multiply"), "Div": _elementwise("divide"),

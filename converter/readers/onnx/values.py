@@ -156,6 +156,7 @@ class Builder:
     tensors: dict[str, Tensor] = field(default_factory=dict)
     _names: set[str] = field(default_factory=set)
     _counts: dict[str, int] = field(default_factory=dict)
+    _flat: dict[Val, Value] = field(default_factory=dict)
 
     def constant(self, weight: Weight) -> Tensor:
         """An array of the file; small integer vectors may also be sizes."""
@@ -196,9 +197,11 @@ class Builder:
             Unsupported: it is none.
         """
         if isinstance(tensor, Val) and tensor.flat:
-            whole = self.value(Val(tensor.value, tensor.swapped), name)
-            target = (-1, *(size or 0 for size in whole.shape[2:]))
-            return self.node(f"{name}/flat", layers.Reshape(target), (whole,), tensor.shape)[0]
+            if tensor not in self._flat:
+                whole = self.value(Val(tensor.value, tensor.swapped), name)
+                target = (-1, *(size or 0 for size in whole.shape[2:]))
+                self._flat[tensor] = self.node(f"{name}/flat", layers.Reshape(target), (whole,), tensor.shape)[0]
+            return self._flat[tensor]
         if isinstance(tensor, Val):
             if not tensor.swapped:
                 return tensor.value

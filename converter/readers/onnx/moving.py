@@ -1,0 +1,298 @@
+"""Rules for ONNX operators that move or cut values: Transpose, Concat, Slice, Split, Gather, ReverseSequence.
+
+Like those of shapes.py: one implementation for each kind of tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import singledispatch
+
+import numpy as np
+
+from converter.errors import InvalidModel, Unsupported
+from converter.model import Value, constant, layers
+from converter.readers.onnx.values import (
+    Builder,
+    Call,
+    Const,
+    Dims,
+    Filled,
+    Spread,
+    Stack,
+    States,
+    Tensor,
+    Val,
+    Zeros,
+    plain,
+)  # fmt: skip
+
+_FAR = 1 << 31  # ONNX writes "to the end" as a huge number
+
+
+@singledispatch
+def transposed(tensor: Tensor, axes: tuple[int, ...] | None, builder: Builder, call: Call) -> Tensor:
+    """A tensor with its axes in another order (None: the reverse one): any neutral value."""
+    x = plain(builder, call)
+    rank = len(x.shape)
+    axes = axes or tuple(reversed(range(rank)))
+    if sorted(axes) != list(range(rank)):
+        raise InvalidModel(f"perm {axes} of {rank} axes")
+    if axes == tuple(range(rank)):
+        return x
+    if rank == 3 and axes == (1, 0, 2):
+        return Val(x.value, not x.swapped)
+    return Val(builder.transposed(builder.value(x, call.name), axes, call.name))
+
+
+@transposed.register
+def _(tensor: Zeros, axes: tuple[int, ...] | None, builder: Builder, call: Call) -> Tensor:
+    return tensor
+
+
+@transposed.register
+def _(tensor: Const, axes: tuple[int, ...] | None, builder: Builder, call: Call) -> Tensor:
+    sizes = tensor.weight.shape
+    order = axes or tuple(reversed(range(len(sizes))))
+    if sorted(order) != list(range(len(sizes))):
+        raise InvalidModel(f"perm {order} of {len(sizes)} axes")
+    return Const(tensor.weight.map(lambda a: np.transpose(a, order), tuple(sizes[axis] for axis in order)))
+
+
+@transposed.register
+def _(tensor: Stack, axes: tuple[int, ...] | None, builder: Builder, call: Call) -> Tensor:
+    if axes in ((0, 2, 1, 3), (2, 0, 1, 3)):
+        return Spread(tensor.ys, axes[0] == 0)
+    return transposed.dispatch(object)(tensor, axes, builder, call)
+
+
+@transposed.register
+def _(tensor: Spread, axes: tuple[int, ...] | None, builder: Builder, call: Call) -> Tensor:
+    if axes == (1, 0, 2, 3):
+        return Spread(tensor.ys, not tensor.time_first)
+    raise Unsupported("Transpose of several directions")
+
+
+def _transpose(builder: Builder, call: Call) -> list[Tensor]:
+    axes = tuple(call.attributes["perm"].ints) if "perm" in call.attributes else None
+    return [transposed(call.tensor(0), axes, builder, call)]
+
+
+def _concat(builder: Builder, call: Call) -> list[Tensor]:
+    """Zeros; sizes; states of directions; arrays of the file; values."""
+    parts = [call.tensor(k) for k in range(len(call.inputs))]
+    axis = call.integer("axis", 0)
+    if all(isinstance(part, Zeros) for part in parts):
+        return [Zeros()]
+    sizes = [builder.dims(part) for part in parts]
+    if all(size is not None for size in sizes) and any(isinstance(part, Dims) for part in parts):
+        return [Dims(tuple(item for size in sizes for item in size or ()))]
+    if axis == 0 and all(isinstance(part, States | Zeros) for part in parts):
+        return [States(tuple(h for part in parts for h in (part.hs if isinstance(part, States) else (None,))))]
+    if all(isinstance(part, Const) for part in parts):
+        arrays = [part.array for part in parts if isinstance(part, Const)]
+        return [Const(constant(call.name, np.concatenate(arrays, axis)))]
+    values = [plain(builder, call, k) for k in range(len(parts))]
+    swapped = all(value.swapped for value in values)
+    inner = [value.value if swapped else builder.value(value, call.name) for value in values]
+    at = Val(inner[0], swapped).axis(axis)
+    total = [value.shape[at] for value in inner]
+    size = None if None in total else sum(s for s in total if s is not None)
+    shape = (*inner[0].shape[:at], size, *inner[0].shape[at + 1 :])
+    return [Val(builder.node(call.name, layers.Concatenate(at), tuple(inner), shape)[0], swapped)]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where a Slice begins and ends on each of some axes, as ONNX says it."""
+
+    axes: tuple[int, ...]
+    starts: tuple[int, ...]
+    stops: tuple[int, ...]
+    steps: tuple[int, ...]
+
+    def ends(self) -> list[tuple[int | None, int | None]]:
+        """Starts and stops as Python's: clamped to "from the beginning" and "to the end"."""
+        return [_ends(*three) for three in zip(self.starts, self.stops, self.steps, strict=True)]
+
+
+def _ends(start: int, stop: int, step: int) -> tuple[int | None, int | None]:
+    if step > 0:
+        return (None if start == 0 or start <= -_FAR else start), (None if stop >= _FAR - 1 else stop)
+    return (None if start >= _FAR - 1 or start == -1 else start), (None if stop <= -_FAR else stop)
+
+
+@singledispatch
+def cut(tensor: Tensor, where: Cut, builder: Builder, call: Call) -> Tensor:
+    """A part of a tensor: of any neutral value."""
+    x = tensor if isinstance(tensor, Val) and not tensor.flat else Val(builder.value(tensor, call.name))
+    ends, inner = where.ends(), tuple(x.axis(axis) for axis in where.axes)
+    shape = list(x.value.shape)
+    for axis, (start, stop), step in zip(inner, ends, where.steps, strict=True):
+        shape[axis] = _length(shape[axis], start, stop, step)
+    layer = layers.Slice(inner, tuple(e[0] for e in ends), tuple(e[1] for e in ends), where.steps)
+    return Val(builder.node(call.name, layer, (x.value,), tuple(shape))[0], x.swapped)
+
+
+def _length(size: int | None, start: int | None, stop: int | None, step: int) -> int | None:
+    if size is not None:
+        return len(range(size)[start:stop:step])
+    return 1 if (start, stop, step) == (-1, None, 1) else None
+
+
+@cut.register
+def _(tensor: Zeros, where: Cut, builder: Builder, call: Call) -> Tensor:
+    return tensor
+
+
+@cut.register
+def _(tensor: Dims, where: Cut, builder: Builder, call: Call) -> Tensor:
+    return Dims(tensor.items[where.starts[0] : where.stops[0] : where.steps[0]])
+
+
+@cut.register
+def _(tensor: Const, where: Cut, builder: Builder, call: Call) -> Tensor:
+    picked = [slice(None)] * len(tensor.weight.shape)
+    for axis, (start, stop), step in zip(where.axes, where.ends(), where.steps, strict=True):
+        picked[axis] = slice(start, stop, step)
+    return Const(constant(call.name, tensor.array[tuple(picked)]))
+
+
+@cut.register
+def _(tensor: Stack, where: Cut, builder: Builder, call: Call) -> Tensor:
+    if where.axes == (1,) and where.steps == (1,):
+        return Stack(tensor.ys[where.starts[0] : where.stops[0]])
+    return cut.dispatch(object)(tensor, where, builder, call)
+
+
+@cut.register
+def _(tensor: Spread, where: Cut, builder: Builder, call: Call) -> Tensor:
+    if where.axes == (2,) and where.steps == (1,):
+        return Spread(tensor.ys[where.starts[0] : where.stops[0]], tensor.time_first)
+    raise Unsupported("Slice of several directions")
+
+
+@cut.register
+def _(tensor: States, where: Cut, builder: Builder, call: Call) -> Tensor:
+    if where.axes == (0,) and where.steps == (1,):
+        return States(tensor.hs[where.starts[0] : where.stops[0]])
+    return cut.dispatch(object)(tensor, where, builder, call)
+
+
+def _slice(builder: Builder, call: Call) -> list[Tensor]:
+    starts, stops = call.integers("starts", 1), call.integers("ends", 2)
+    if starts is None or stops is None:
+        raise InvalidModel("Slice without starts and ends")
+    axes = call.integers("axes", 3) or list(range(len(starts)))
+    steps = call.integers("steps", 4) or [1] * len(starts)
+    if not len(starts) == len(stops) == len(axes) == len(steps) or 0 in steps:
+        raise InvalidModel("Slice with arguments that do not fit each other")
+    return [cut(call.tensor(0), Cut(tuple(axes), tuple(starts), tuple(stops), tuple(steps)), builder, call)]
+
+
+def _split(builder: Builder, call: Call) -> list[Tensor]:
+    """As several Slices; equal parts where no sizes are said."""
+    tensor, axis, count = call.tensor(0), call.integer("axis", 0), len(call.outputs)
+    sizes = call.integers("split", 1)
+    if sizes is None:
+        shape = tensor.weight.shape if isinstance(tensor, Const) else plain(builder, call).shape
+        size = shape[axis]
+        if size is None:
+            raise Unsupported("Split of an open size")
+        each = -(-size // count)
+        sizes = [min(each, size - k * each) for k in range(count)]
+    if len(sizes) != count:
+        raise InvalidModel(f"Split into {len(sizes)} sizes and {count} outputs")
+    starts = [sum(sizes[:k]) for k in range(count)]
+    return [
+        cut(tensor, Cut((axis,), (start,), (start + size,), (1,)), builder, call)
+        for start, size in zip(starts, sizes, strict=True)
+    ]
+
+
+def _reverse(builder: Builder, call: Call) -> list[Tensor]:
+    """ReverseSequence of the whole length: the order of time turned round."""
+    x, lengths = plain(builder, call), call.tensor(1)
+    time = x.axis(call.integer("time_axis", 0))
+    whole = isinstance(lengths, Filled) and lengths.item in ((x.value.name, time), x.value.shape[time])
+    if not whole:
+        raise Unsupported("ReverseSequence with lengths of its own")
+    layer = layers.Slice((time,), (None,), (None,), (-1,))
+    return [Val(builder.node(call.name, layer, (x.value,), x.value.shape)[0], x.swapped)]
+
+
+@singledispatch
+def picked(tensor: Tensor, index: int, axis: int, builder: Builder, call: Call) -> Tensor:
+    """What stands at one place of an axis, which is gone then: of any neutral value."""
+    made = cut(tensor, _one(index, axis), builder, call)
+    assert isinstance(made, Val)
+    at = made.axis(axis)
+    shape = tuple(s for k, s in enumerate(made.value.shape) if k != at)
+    return Val(builder.node(call.name, layers.Squeeze((at,)), (made.value,), shape)[0], made.swapped and at > 1)
+
+
+def _one(index: int, axis: int) -> Cut:
+    return Cut((axis,), (index,), (_FAR if index == -1 else index + 1,), (1,))
+
+
+@picked.register
+def _(tensor: Stack, index: int, axis: int, builder: Builder, call: Call) -> Tensor:
+    return Val(tensor.ys[index], True) if axis == 1 else picked.dispatch(object)(tensor, index, axis, builder, call)
+
+
+@picked.register
+def _(tensor: Spread, index: int, axis: int, builder: Builder, call: Call) -> Tensor:
+    if axis != 2:
+        raise Unsupported("Gather from several directions")
+    return Val(tensor.ys[index], tensor.time_first)
+
+
+@picked.register
+def _(tensor: States, index: int, axis: int, builder: Builder, call: Call) -> Tensor:
+    h = tensor.hs[index] if axis == 0 else None
+    return Val(h) if h is not None else picked.dispatch(object)(tensor, index, axis, builder, call)
+
+
+@picked.register
+def _(tensor: Const, index: int, axis: int, builder: Builder, call: Call) -> Tensor:
+    return Const(constant(call.name, np.take(tensor.array, index, axis)))
+
+
+def _gather(builder: Builder, call: Call) -> list[Tensor]:
+    """Sizes; rows of a table; one place of an axis; else np.take of two values."""
+    tensor, indices, axis = call.tensor(0), call.tensor(1), call.integer("axis", 0)
+    if isinstance(tensor, Dims) and isinstance(indices, Const):
+        return [Dims(tuple(tensor.items[int(i)] for i in indices.array.ravel()))]
+    if isinstance(tensor, Const) and isinstance(indices, Val) and axis == 0 and len(tensor.weight.shape) == 2:
+        shape = (*indices.value.shape, tensor.weight.shape[1])
+        layer = layers.Embedding(tensor.weight)
+        made = builder.node(call.name, layer, (indices.value,), shape, dtype=tensor.weight.dtype)
+        return [Val(made[0], indices.swapped)]
+    if isinstance(indices, Const) and indices.weight.shape == ():
+        return [picked(tensor, int(indices.array), axis, builder, call)]
+    if isinstance(indices, Const) and indices.weight.shape == (1,) and not isinstance(tensor, Const):
+        return [cut(tensor, _one(int(indices.array[0]), axis), builder, call)]
+    return [_taken(builder, call, builder.value(tensor, call.name), indices, axis)]
+
+
+def _taken(builder: Builder, call: Call, x: Value, indices: Tensor, axis: int) -> Val:
+    at, where = axis % len(x.shape), builder.value(indices, call.name)
+    shape = (*x.shape[:at], *where.shape, *x.shape[at + 1 :])
+    if isinstance(indices, Const) and (times := _repeats(indices, x.shape[at])):
+        return Val(builder.node(call.name, layers.Repeat(at, times), (x,), shape)[0])
+    return Val(builder.node(call.name, layers.Gather(at), (x, where), shape)[0])
+
+
+def _repeats(indices: Const, size: int | None) -> int:
+    """How often each of `size` places is taken, if all are, one after the other; 0 otherwise."""
+    count = indices.weight.size
+    if not size or count % size or len(indices.weight.shape) != 1:
+        return 0
+    return count // size if np.array_equal(indices.array, np.repeat(np.arange(size), count // size)) else 0
+
+
+RULES: Mapping[str, Callable[[Builder, Call], list[Tensor]]] = {
+    "Transpose": _transpose, "Concat": _concat, "Slice": _slice, "Split": _split, "Gather": _gather,
+    "ReverseSequence": _reverse,
+}  # fmt: skip
