@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -92,9 +93,11 @@ def walled(function: Callable[Given, Made]) -> Callable[Given, Made]:
 
     Every place that is found to rely on a form should check it itself, since it can say which layer and which value.
     """
+    taken = signature(function)
 
     @wraps(function)
     def guarded(*args: Given.args, **kwargs: Given.kwargs) -> Made:
+        taken.bind(*args, **kwargs)  # what the caller got wrong is no fault of the file
         try:
             return function(*args, **kwargs)
         except (ConversionError, OSError, MemoryError):

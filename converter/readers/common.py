@@ -9,6 +9,7 @@ from typing import Any
 from converter import limits
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.formats.text import decode, parse_json, parse_yaml
+from converter.keras.architecture import keras0
 from converter.model import Provenance
 
 NEEDS_ARCHITECTURE = "give the architecture with --architecture model.json, as model.to_json() writes it"
@@ -74,11 +75,13 @@ def filled(architecture: Mapping[str, Any], place: str) -> Mapping[str, Any]:
 
 
 def as_architecture(tree: Any, place: str) -> Mapping[str, Any]:
-    """The tree itself, if it is the configuration of a model.
+    """The tree itself, if it is the configuration of a model; of Keras 0.3, as Keras 1 would write it.
 
     Raises:
-        InvalidModel: it is something else.
+        InvalidModel: it is something else. Unsupported: a layer of Keras 0.3 that no later one computes.
     """
+    if keras0.fits(tree):
+        return keras0.rewritten(tree)
     if not isinstance(tree, dict) or not isinstance(tree.get("class_name"), str) or "config" not in tree:
         raise InvalidModel("not the architecture of a Keras model: no class_name and config", where=place)
     return tree

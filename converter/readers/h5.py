@@ -1,15 +1,18 @@
-"""HDF5 files of Keras: whole models, weights of the legacy layout, and `.weights.h5` of Keras 3 (and 2.12 to 2.15).
+"""HDF5 files of Keras: whole models, weights of the legacy layout (since 0.3), `.weights.h5` of Keras 3 (and 2.12 to 2.15).
+
+Keras 0.3 stores weights alone: arrays by number, in groups by number, or of a Graph in one group.
 
 Source: keras/src/legacy/saving/legacy_h5_format.py; keras/engine/topology.py of Keras 1 and 2.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from converter.errors import ConversionError, InvalidModel, Unsupported
+from converter.errors import ConversionError, InvalidModel
 from converter.formats import hdf5
 from converter.formats.archive import sha256
 from converter.keras.source import FlatWeights, PathWeights, Source
@@ -32,7 +35,7 @@ def read(path: Path, architecture: Mapping[str, Any] | None) -> Source:
 
     Raises:
         InvalidModel: the file is broken, or holds no Keras model.
-        Unsupported: it holds weights only and no architecture is given, or a layout that is not read.
+        Unsupported: it holds weights only and no architecture is given.
     """
     root = hdf5.open_file(path)
     text = root.joined_text("model_config")
@@ -70,9 +73,24 @@ def _weights(root: hdf5.Group) -> tuple[str, FlatWeights | PathWeights]:
         return "HDF5 weights", FlatWeights(_layers(where, names))
     if StoredPaths.fits(root):
         return "HDF5 weights (.weights.h5)", StoredPaths((root,))
-    if "layer_0" in root.names() or "graph" in root.names():
-        raise Unsupported("weights of Keras 0.x", hint="load and save them again with Keras 1")
+    numbered = _numbered(root, "layer_") or tuple(name for name in root.names() if name == "graph")
+    if numbered:
+        return "HDF5 weights of Keras 0.3", FlatWeights({name: _parameters(root, name) for name in numbered})
     raise InvalidModel("an HDF5 file, but not one of Keras: there are no weights of layers in it")
+
+
+def _numbered(group: hdf5.Group, prefix: str) -> tuple[str, ...]:
+    """The names prefix0, prefix1, ... in a group, by number."""
+    found = [name for name in group.names() if re.fullmatch(rf"{prefix}(0|[1-9]\d{{0,8}})", name)]
+    return tuple(sorted(found, key=lambda name: int(name.removeprefix(prefix))))
+
+
+def _parameters(root: hdf5.Group, layer: str) -> tuple[Weight, ...]:
+    """The arrays of a layer of Keras 0.3, which have no names: `save_weights` in keras/models.py of 0.3.3."""
+    group = root.group(layer)
+    if group is None:
+        raise InvalidModel(f"{layer} is no group")
+    return tuple(group.weight(name, name=f"{layer}/{name}") for name in _numbered(group, "param_"))
 
 
 def _layers(where: hdf5.Group, names: tuple[str, ...]) -> dict[str, tuple[Weight, ...]]:
