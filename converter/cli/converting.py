@@ -31,6 +31,7 @@ EXAMPLES = """\
 other commands:
   convert inspect MODEL            what is in a file, and what a conversion does with each layer
   convert verify MODEL EXPORTED    compare an exported file with the model it was made from
+  convert report MODEL             a page that shows a conversion and its proof
   convert compare A B              the weights of two files, gate by gate, whatever their conventions
   convert draft WEIGHTS            begin the architecture of a file that holds weights alone
   convert conventions              which order the gates are in, for every framework

@@ -21,6 +21,7 @@ from converter.cli.converting import CONVERT
 from converter.cli.drafting import DRAFT
 from converter.cli.failing import Parser, fail, told
 from converter.cli.inspecting import INSPECT
+from converter.cli.reporting import REPORT
 from converter.cli.verifying import VERIFY
 
 COMMANDS: Mapping[str, Command] = {
@@ -28,6 +29,7 @@ COMMANDS: Mapping[str, Command] = {
     "draft": DRAFT,
     "inspect": INSPECT,
     "verify": VERIFY,
+    "report": REPORT,
     "compare": COMPARE,
     "conventions": CONVENTIONS,
 }

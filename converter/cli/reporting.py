@@ -1,0 +1,80 @@
+"""`convert report MODEL [EXPORTED]`: a page that shows what a conversion did, and how that was proved."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from converter import lines, output
+from converter.cli.command import (
+    DATA,
+    DONE,
+    NOT_PROVED,
+    Command,
+    declare_reading,
+    print_json,
+    progress_shown,
+    reading,
+    warn,
+)
+from converter.cli.goal import named
+
+if TYPE_CHECKING:
+    from converter.model import Model
+
+EXAMPLES = """\
+examples:
+  convert report model.h5 -o report.html                the conversion to ONNX, which is not kept
+  convert report model.h5 model.onnx                    a file converted before; writes model.report.html
+  convert report model.h5 model.onnx --inputs x.npz     with an input of your own in the pictures
+"""
+SUFFIX = ".report.html"
+
+
+def _declare_report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="a Keras file or folder")
+    parser.add_argument("exported", metavar="EXPORTED", nargs="?", help="the file made from it (default: made anew)")
+    parser.add_argument("-o", "--output", metavar="OUT", help="the page (default: beside the model)")
+    parser.add_argument("--force", action="store_true", help="write over an existing file")
+    declare_reading(parser)
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from converter import api
+    from converter.report import page
+    from converter.verification.own_data import own_data
+
+    name = named(Path(arguments.model))
+    goal = Path(arguments.output) if arguments.output else name.with_name(name.stem + SUFFIX)
+    read = [arguments.model, arguments.exported, arguments.architecture, *arguments.plugin]
+    output.guard(goal, [Path(file) for file in read if file], arguments.force)
+    own = own_data(arguments.inputs if arguments.inputs.endswith(DATA) else None, None, None)
+    with progress_shown() as progress, tempfile.TemporaryDirectory() as folder:
+        progress("reading")
+        model = api.load(arguments.model, **reading(arguments))
+        exported = Path(arguments.exported or _exported(model, Path(folder, f"{name.stem}.onnx")))
+        report = api.verify(model, exported, inputs=own.inputs, progress=progress)
+        progress("drawing")
+        text = page.write(model, exported, report, arguments.exported or exported.name, own)
+    with output.staging(goal) as written:
+        written.write_text(text, encoding="utf-8")
+        output.publish(written, goal, arguments.force)
+    warn(model.warnings)
+    code = DONE if report.passed else NOT_PROVED
+    if arguments.json:
+        print_json({"files": [str(goal)], "bytes": len(text.encode()), "verdict": report.verdict}, code)
+    else:
+        print(f"wrote {lines.line(goal)} ({lines.size(len(text.encode()))}): {report.verdict}")
+    return code
+
+
+def _exported(model: Model, path: Path) -> Path:
+    from converter.exporters import EXPORTERS
+
+    EXPORTERS["onnx"].export(model, path)
+    return path
+
+
+REPORT = Command("Writes a page that shows a conversion and its proof.", EXAMPLES, _declare_report, _report)
