@@ -4,7 +4,7 @@
 
 A recurrent layer is what `linen.RNN(linen.LSTMCell(units))` (GRUCell, SimpleCell) owns; a pair of directions is
 `forward_rnn` and `backward_rnn`, as in linen.Bidirectional. Arrays say nothing of activations and directions: those
-stand in the metadata, entry "settings".
+stand in the metadata, entry "graph".
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ CONVENTION = {layers.LSTMCell: "flax/LSTMCell", layers.GRUCell: "flax/GRUCell", 
 FIELDS: Mapping[type, Mapping[str, str]] = {
     layers.Dense: {"kernel": "params/{}/kernel", "bias": "params/{}/bias"},
     layers.Conv: {"kernel": "params/{}/kernel", "bias": "params/{}/bias"},
+    layers.Constant: {"weight": "constants/{}/weight"},
     layers.Embedding: {"table": "params/{}/embedding"},
     layers.LayerNormalization: {"gamma": "params/{}/scale", "beta": "params/{}/bias"},
     layers.BatchNormalization: {
@@ -44,6 +45,7 @@ def export(model: Model, path: Path) -> None:
         InvalidModel: a weight's values do not fit its shape.
     """
     arrays: dict[str, Weight] = {}
+    places: dict[str, str] = {}
     seen: set[tuple[int, ...]] = set()
     for node in model.nodes:
         owners: list[layers.Layer | layers.Cell] = [cell for _, cell in cells(node)]
@@ -52,8 +54,8 @@ def export(model: Model, path: Path) -> None:
         if key and key not in seen:  # a shared layer has its variables once, under its first name
             seen.add(key)
             arrays.update(_node(node))
-    settings = {node.name: _settings(node) for node in model.nodes if isinstance(node.layer, layers.Recurrent)}
-    metadata = {**describe(model), "conventions": "flax linen", "settings": json.dumps(settings)}
+            places |= _places(node)
+    metadata = {**describe(model), "conventions": "flax linen", "places": json.dumps(places)}
     safetensors.write(path, arrays, metadata)
 
 
@@ -63,13 +65,24 @@ def _node(node: Node) -> Iterator[tuple[str, Weight]]:
         place = f"{name}/{side}_rnn/cell" if side else f"{name}/cell"
         for key, weight in _cell(cell, node.name):
             yield f"params/{place}/{key}", weight
-    if isinstance(node.layer, (layers.Recurrent, layers.Constant)):
+    if isinstance(node.layer, layers.Recurrent):
         return
     known = FIELDS.get(type(node.layer), {})
     for field, weight in owned(node.layer):
         if field not in known:
             raise Unsupported(f"no counterpart of {type(node.layer).__name__} in Flax here", where=node.name)
         yield known[field].format(name), weight
+
+
+def _places(node: Node) -> dict[str, str]:
+    """Where the arrays of a node are, by the names that `weights.named` gives them; those of a cell below one place."""
+    name = node.name.replace("/", "_")
+    found = {}
+    for side, _ in cells(node):
+        stem = "/".join(part for part in (node.name, side) if part)
+        found[stem] = f"params/{name}/{side}_rnn/cell" if side else f"params/{name}/cell"
+    known = FIELDS.get(type(node.layer), {})
+    return found | {f"{node.name}/{field}": known[field].format(name) for field, _ in owned(node.layer) if known}
 
 
 def _cell(cell: layers.Cell, place: str) -> Iterator[tuple[str, Weight]]:
@@ -88,17 +101,3 @@ def _cell(cell: layers.Cell, place: str) -> Iterator[tuple[str, Weight]]:
 
     for key, array in pack(blank, target).items():  # for names and shapes
         yield key, Weight(f"{place}/{key}", array.shape, kernel.dtype, partial(read, key))
-
-
-def _settings(node: Node) -> list[dict[str, object]]:
-    """What the arrays of a recurrent layer do not say, for each direction."""
-    assert isinstance(node.layer, layers.Recurrent)
-    return [
-        {
-            "activation": direction.cell.activation.name,
-            "gate": getattr(getattr(direction.cell, "recurrent_activation", None), "name", None),
-            "reverse": direction.reverse_input,
-            "keep_order": direction.reverse_output,
-        }
-        for direction in node.layer.directions
-    ]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from converter import gates
 from converter.errors import Unsupported
 from converter.model import Array, Model, Node, Weight, layers
+from converter.model.as_json import to_json
 
 DIRECTIONS = ("forward", "backward")
 CONVENTION = {layers.LSTMCell: "keras/LSTM", layers.SimpleRNNCell: "keras/SimpleRNN"}
@@ -58,14 +59,17 @@ def named(model: Model) -> dict[str, Weight]:
 
 
 def describe(model: Model) -> dict[str, str]:
-    """The metadata beside neutral weights: texts only."""
+    """The metadata beside neutral weights: texts only. "graph" is the whole model, its arrays as `named` calls them."""
     rows = {
         "/".join(part for part in (node.name, path) if part): convention_of(cell)
         for node in model.nodes
         for path, cell in cells(node)
     }
     source = model.source
+    keys = {id(weight): key for key, weight in named(model).items()}
+    graph = {"graph": to_json(model, lambda weight: keys[id(weight)])} if model.nodes else {}
     return {
+        **graph,
         "format": "keras-lstm-convert",
         "model": model.name,
         "conventions": json.dumps(rows),

@@ -35,6 +35,7 @@ READERS = {
 OTHERS = {
     "converter.formats.onnx_tensor": "converter.readers.onnx.file",
     "converter.formats.safetensors": "converter.readers.state_dict",
+    "converter.formats.npz": "converter.readers.own_arrays",
     "converter.formats.pytorch": "converter.readers.state_dict",
 }
 """Files without a Keras architecture: a small module with `sniff(path)`, asked of every file -> the module with

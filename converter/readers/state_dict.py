@@ -24,6 +24,7 @@ from converter.keras.source import FlatWeights, Source
 from converter.model import LayerInfo, Model, Node, Provenance, Value, Weight, constant, layers
 from converter.model.layers import Direction, Recurrent
 from converter.readers.common import chosen
+from converter.readers.own_arrays import OURS, model_of
 from converter.readers.state_blocks import Block, blocks_of, cell
 
 _CLASSES = {
@@ -46,6 +47,11 @@ def load(path: Path) -> Model:
         InvalidModel: the file is broken, or arrays of a layer do not fit each other.
         Unsupported: arrays of other layers, layers whose order cannot be told, or activations that the file omits.
     """
+    if safetensors.sniff(path):
+        contents = safetensors.read(path)
+        ours = contents.metadata.get("format") == OURS
+        if ours and contents.metadata.get("conventions") != "torch" and "graph" in contents.metadata:
+            return model_of(path, contents, "safetensors of ours")
     title, arrays = _arrays(path)
     return _model(path, title, _in_a_row(blocks_of(arrays)))
 
@@ -100,7 +106,7 @@ def _arrays(path: Path) -> tuple[str, Mapping[str, Weight]]:
     if not safetensors.sniff(path):
         return "PyTorch state_dict", pytorch.read(path)
     contents = safetensors.read(path)
-    if contents.metadata.get("format") == "keras-lstm-convert":
+    if contents.metadata.get("format") == OURS:
         _refuse_ours(contents.metadata)
     return "safetensors state_dict", contents.tensors
 

@@ -1,34 +1,14 @@
-"""NumPy archives of our own: neutral arrays, and the member "metadata" that says what they are."""
+"""NumPy archives of our own (`converter.formats.npz`)."""
 
 from __future__ import annotations
 
-import io
-import json
-import math
-import tokenize
-import zipfile
 from pathlib import Path
-
-import numpy as np
 
 from converter.comparing.files.neutral import neutral_parts
 from converter.comparing.part import Part
-from converter.errors import SURPRISES, ConversionError, InvalidModel
-from converter.formats.archive import Zip, open_zip
-from converter.model import Array, constant
+from converter.formats.npz import read, sniff
 
-MAX_ARRAY = 1 << 32
-_METADATA = "metadata.npy"
-
-
-def sniff(path: Path) -> bool:
-    """Whether it is an archive with our metadata."""
-    if not path.is_file() or not zipfile.is_zipfile(path):
-        return False
-    try:
-        return _METADATA in open_zip(path).names()
-    except ConversionError:  # whoever reads ZIP files says what is wrong with it
-        return False
+__all__ = ["parts", "sniff"]
 
 
 def parts(path: Path) -> list[Part]:
@@ -37,31 +17,5 @@ def parts(path: Path) -> list[Part]:
     Raises:
         InvalidModel: a member is no array, or the metadata does not say what they are.
     """
-    archive = open_zip(path)
-    try:
-        metadata = json.loads(str(_array(archive, _METADATA)))
-    except (ValueError, json.JSONDecodeError) as error:
-        raise InvalidModel("its metadata is no JSON text", where="metadata") from error
-    tensors = {}
-    with zipfile.ZipFile(path) as file:  # in file order
-        members = [name for name in file.namelist() if name != _METADATA]
-    for member in members:
-        name, array = member.removesuffix(".npy"), _array(archive, member)
-        tensors[name] = constant(name, array)
-    return neutral_parts(tensors, metadata)
-
-
-def _array(archive: Zip, member: str) -> Array:
-    """A member's values; what its header declares is held to what is there before anything is allocated."""
-    data = archive.read(member, MAX_ARRAY)
-    stream = io.BytesIO(data)
-    try:
-        version = np.lib.format.read_magic(stream)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read_header(stream)
-        if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(data) - stream.tell():
-            raise InvalidModel(f"no NumPy array of {dtype.name} {shape}"[:120], where=member)
-        values = np.frombuffer(data, dtype, offset=stream.tell())
-        return np.array(values.reshape(shape, order="F" if fortran else "C"))
-    except (*SURPRISES, EOFError, SyntaxError, tokenize.TokenError) as error:  # the header is Python's syntax
-        raise InvalidModel(f"no NumPy array: {error}", where=member) from error
+    contents = read(path)
+    return neutral_parts(contents.tensors, contents.metadata)

@@ -189,8 +189,12 @@ def _bias(bias: Weight, w: Windows) -> Weight:
 
 TYPES: dict[str, LayerType] = {
     f"LocallyConnected{rank}": LayerType(
-        LocallyConnectedConfig, _locally_connected, bias_variables, activation_layer, keras1=CONVOLUTION,
-        note="of known sizes"
+        LocallyConnectedConfig,
+        _locally_connected,
+        bias_variables,
+        activation_layer,
+        keras1=CONVOLUTION,
+        note="of known sizes",
     )
     for rank in ("1D", "2D")
 }

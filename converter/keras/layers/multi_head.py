@@ -233,7 +233,11 @@ def _repeated(ops: Ops, x: Value, times: int) -> Value:
 TYPES: dict[str, LayerType] = {
     "MultiHeadAttention": LayerType(MultiHeadConfig, _multi_head, children=_projections, masking="own", takes="floats"),
     "GroupQueryAttention": LayerType(
-        GroupQueryConfig, _group_query, children=_projections, masking="own", takes="floats",
+        GroupQueryConfig,
+        _group_query,
+        children=_projections,
+        masking="own",
+        takes="floats",
         stored_as="GroupedQueryAttention",
     ),
     "GroupedQueryAttention": LayerType(
