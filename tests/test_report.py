@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from chromium import chromium, needed
 from matplotlib.image import imread
 from test_cli import MODEL, run
 
@@ -24,7 +23,6 @@ from converter.verification.own_data import NO_DATA
 
 GOOD = Path(MODEL).parents[1]
 MASKED = GOOD / "k3151_maskbi/model.keras"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PARTS = ("Both graphs", "Layers", "One input", "Recurrent layers", "What the proof does not cover", "Next")
 
 
@@ -134,17 +132,13 @@ def test_boxes_stand_below_what_they_read() -> None:
     assert drawn([Box(f"l{k}", "", "", (f"l{k - 1}",)) for k in range(500)]).left_out == 440
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@needed
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_browser_shows_it(scheme: str, folder: Path) -> None:
     shot = folder / f"{scheme}.png"
     dark = ["--force-dark-mode", "--blink-settings=preferredColorScheme=0"] if scheme == "dark" else []
-    command = [
-        str(CHROMIUM), "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", *dark,
-        f"--user-data-dir={folder / scheme}", "--window-size=1100,2400", f"--screenshot={shot}",
-        "--enable-logging=stderr", (folder / "masked.html").as_uri(),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    address = (folder / "masked.html").as_uri()
+    done = chromium(address, folder / scheme, *dark, "--window-size=1100,2400", f"--screenshot={shot}")
     assert "CONSOLE" not in done.stderr  # nothing was refused, nothing was missing
     pixels = imread(shot)[..., :3]
     paper = pixels[5, 5]

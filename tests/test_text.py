@@ -239,7 +239,7 @@ def test_proof_and_deployment(tmp_path: Path) -> None:
     target = tmp_path / "m.onnx"
     done = api.convert(saved(tmp_path), target, opset=20, against="tensorflow")
     assert all(report.passed for report in done.reports) and len(done.reports) == 2
-    command = [sys.executable, ROOT / "examples/deploy.py", target]
+    command = [sys.executable, ROOT / "examples/stream.py", target]
     shown = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "[4, 1]" in shown.stdout
 

@@ -1,7 +1,7 @@
-"""Runs an exported model with onnxruntime and NumPy alone: `python examples/deploy.py model.onnx`.
+"""Runs an exported model with onnxruntime and NumPy alone: `python examples/stream.py model.onnx`.
 
-A model without states gets one fixed batch. A stateful one is streamed step by step, its states carried by the caller,
-and once more in one run; both must give the same.
+`stream` runs any exported file, its states carried from chunk to chunk. Called as a program it runs one batch, and a
+model with states once more step by step: where no layer looks at all steps at once, both give the same.
 """
 
 from __future__ import annotations
@@ -27,18 +27,22 @@ def zeros(value: Any, batch: int, steps: int) -> Any:
     return np.zeros(sizes, DTYPES[value.type])
 
 
-def stream(session: Any, chunks: Iterable[dict[str, Any]]) -> Iterator[list[Any]]:
-    """Yields the model's outputs for each chunk of its inputs; the states are carried from one to the next."""
+def stream(session: Any, chunks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yields the model's outputs by name for each chunk of its inputs; states are carried from one to the next.
+
+    A chunk holds an array for each input of the model, by name; states begin as zeros. A model without states takes
+    chunks one by one. Feeding the outputs back is what Keras does between two calls of `predict`.
+    """
     pairs = json.loads(session.get_modelmeta().custom_metadata_map.get("keras.states", "[]"))
-    state_inputs = [value for value in session.get_inputs() if value.name in {pair["input"] for pair in pairs}]
+    carried = {pair["input"]: pair["output"] for pair in pairs}
     names = [value.name for value in session.get_outputs()]
     states: dict[str, Any] = {}
     for chunk in chunks:
         batch = len(next(iter(chunk.values())))
-        states = states or {value.name: zeros(value, batch, 1) for value in state_inputs}
+        states = states or {v.name: zeros(v, batch, 1) for v in session.get_inputs() if v.name in carried}
         values = dict(zip(names, session.run(names, {**chunk, **states}), strict=True))
-        states = {pair["input"]: values.pop(pair["output"]) for pair in pairs}
-        yield list(values.values())
+        states = {name: values.pop(output) for name, output in carried.items()}
+        yield values
 
 
 def main(path: str) -> None:
@@ -53,16 +57,14 @@ def main(path: str) -> None:
         if array.dtype.kind == "f":
             array[...] = rng.standard_normal(array.shape)
     (whole,) = stream(session, [batch])
-    print(
-        "one batch:",
-        ", ".join(f"{v.name} {list(array.shape)}" for v, array in zip(session.get_outputs(), whole, strict=False)),
-    )
-    if not pairs or any(isinstance(value.shape[1], int) for value in inputs):
+    print("one batch:", ", ".join(f"{name} {list(array.shape)}" for name, array in whole.items()))
+    if not pairs or any(len(value.shape) < 2 or isinstance(value.shape[1], int) for value in inputs):
         return
     steps = [{name: array[:, t : t + 1] for name, array in batch.items()} for t in range(STEPS)]
     *_, last = stream(session, steps)
-    error = max(float(np.abs(a[:, -1] - b[:, -1]).max()) if a.ndim > 2 else float(np.abs(a - b).max())
-                for a, b in zip(whole, last, strict=True))  # fmt: skip
+    ends = [(array[:, -1] if array.ndim > 2 else array, last[name].reshape(len(array), -1))
+            for name, array in whole.items()]  # fmt: skip
+    error = max(float(np.abs(a.reshape(len(a), -1) - b).max()) for a, b in ends)
     print(f"{STEPS} steps one by one: off by {error:.1e} from one run")
 
 
