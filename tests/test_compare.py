@@ -205,6 +205,14 @@ def test_directions_in_each_others_place_are_named() -> None:
     assert not report.equal
 
 
+def test_layers_alike_are_paired_by_name_where_a_file_sorts_names() -> None:
+    one, two = cell(seed=1), cell(seed=2)
+    first = [part(one, "z forward"), part(two, "a")]
+    report = compare_parts(first, [part(two, "a"), part(one, "z/forward")])
+    assert [(pair.a, pair.b) for pair in report.pairs] == [("z forward", "z/forward"), ("a", "a")]
+    assert report.equal
+
+
 @pytest.mark.parametrize("name", ["b.bin", "a.bin"])
 def test_the_file_that_fails_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     good, bad = tmp_path / "a.bin", tmp_path / "other" / name

@@ -11,8 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from converter.cli.main import main
+from converter.comparing.misreadings import misreadings
 from converter.errors import InvalidModel, Unsupported
 from converter.gates import CONVENTIONS, Cell, convert, pack, repack, unpack
+from converter.gates.conventions import Convention
 from converter.gates.notation import parse
 
 G = {"LSTM": 4, "GRU": 3, "RNN": 1}
@@ -168,3 +171,24 @@ def test_every_gate_has_one_place_and_every_row_a_source() -> None:
 def test_the_page_is_that_of_the_rows() -> None:
     page = (conventions_page.ROOT / "docs/conventions.md").read_text(encoding="utf-8")
     assert page == conventions_page.page(), "run `python tests/conventions_page.py`"
+
+
+TOY = Convention(
+    "toy/LSTM", "LSTM", "o f i g", {"w": "W[oifc*u, in] | R[oifc*u, h]", "v": "b[oifc*u]"},
+    "https://example.org/toy", "not checked", forget_bias=1.0, forget_bias_setting=True,
+)  # fmt: skip
+
+
+def test_a_convention_needs_one_row(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """It converts both ways, is in the table, on the page and on the command line, and is named where it is misread."""
+    monkeypatch.setitem(CONVENTIONS, TOY.name, TOY)
+    cell = random_cell("LSTM", 3, 2, 0)
+    toy = pack(cell, "toy/LSTM")
+    assert {name: array.shape for name, array in toy.items()} == {"w": (8, 5), "v": (8,)}
+    keras = convert(toy, "toy/LSTM", "keras/LSTM", 2)
+    assert same_bits(keras, pack(cell, "keras/LSTM"))
+    assert same_bits(convert(keras, "keras/LSTM", "toy/LSTM", 2), toy)
+    assert main(["conventions", "toy"]) == 0
+    assert "toy/LSTM" in capsys.readouterr().out
+    assert "| [toy/LSTM](https://example.org/toy) | o f i g |" in conventions_page.page()
+    assert any("toy/LSTM" in names for _, names in misreadings(cell))

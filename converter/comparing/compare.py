@@ -1,6 +1,6 @@
 """Compares the weights of two files, gate by gate, whatever their conventions.
 
-Layers are paired by structure (kind, sizes, place in order), brought to Keras' packing, and compared matrix by matrix:
+Layers are paired by structure (kind and sizes; then name, then place in order), brought to Keras' packing, and compared matrix by matrix:
 "equal" (bit for bit), "rounding" (within a few ULPs), or "different". Where a whole cell differs, the conventions of
 `converter.gates` are tried: if one framework's order read as another's explains the difference, it is "permuted" and
 the two are named.
@@ -8,6 +8,7 @@ the two are named.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -60,15 +61,25 @@ def compare_parts(a: list[Part], b: list[Part]) -> Comparison:
     for part in b:
         waiting.setdefault(part.signature, []).append(part)
     pairs, only_a = [], []
+    own = {(part.signature, _plain(part.name)) for part in a}
     for part in a:
         candidates = waiting.get(part.signature)
         if candidates:
-            pairs.append(_pair(part, candidates.pop(0)))
+            namesake = [c for c in candidates if _plain(c.name) == _plain(part.name)]
+            free = [c for c in candidates if (c.signature, _plain(c.name)) not in own]
+            other = (namesake or free or candidates)[0]  # of several alike, files that sort names change the order
+            candidates.remove(other)
+            pairs.append(_pair(part, other))
         else:
             only_a.append(part.name)
     left = {id(part) for parts in waiting.values() for part in parts}
     pairs = _exchanged(pairs, {part.name: part for part in a}, {part.name: part for part in b})
     return Comparison(tuple(pairs), tuple(only_a), tuple(part.name for part in b if id(part) in left))
+
+
+def _plain(name: str) -> str:
+    """A name as any of the formats may spell it."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
 def _exchanged(pairs: list[Pair], a: Mapping[str, Part], b: Mapping[str, Part]) -> list[Pair]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -17,7 +18,20 @@ from converter.readers.onnx.moving import RULES as MOVING
 from converter.readers.onnx.recurrent import recurrent
 from converter.readers.onnx.shapes import RULES as SHAPES
 from converter.readers.onnx.shapes import in_shape
-from converter.readers.onnx.values import Builder, Call, Const, Dims, Filled, Tensor, Val, Zeros, is_zero, on, plain
+from converter.readers.onnx.values import (
+    Builder,
+    Call,
+    Const,
+    Dim,
+    Dims,
+    Filled,
+    Tensor,
+    Val,
+    Zeros,
+    is_zero,
+    on,
+    plain,
+)
 
 Rule = Callable[[Builder, Call], list[Tensor]]
 
@@ -110,7 +124,7 @@ def _elementwise(op: str) -> Rule:
     def rule(builder: Builder, call: Call) -> list[Tensor]:
         tensors = [call.tensor(k) for k in (0, 1)]
         if any(isinstance(t, Dims | Filled | Zeros) for t in tensors):
-            raise Unsupported(f"{call.op} on shapes")
+            return [_of_sizes(builder, call, op)]
         tensors = [Val(builder.value(t, call.name)) if isinstance(t, Val) and t.flat else t for t in tensors]
         vals = [t for t in tensors if isinstance(t, Val)]
         consts = [t for t in tensors if isinstance(t, Const)]
@@ -120,6 +134,33 @@ def _elementwise(op: str) -> Rule:
         return [Val(builder.node(call.name, layers.Elementwise(op), tuple(inner), shape)[0], swapped)]  # type: ignore[arg-type]
 
     return rule
+
+
+def _of_sizes(builder: Builder, call: Call, op: str) -> Dims:
+    """Arithmetic of sizes, as far as they are numbers; one that is not stays when it is multiplied by 1."""
+    a, b = (builder.dims(call.tensor(k)) for k in (0, 1))
+    if a is None or b is None or op not in _ARITHMETIC or (len(a) != len(b) and 1 not in (len(a), len(b))):
+        raise Unsupported(f"{call.op} on shapes")
+    count = max(len(a), len(b))
+    made: list[Dim] = []
+    for x, y in zip(a * (count // len(a)), b * (count // len(b)), strict=True):
+        if isinstance(x, int) and isinstance(y, int) and not (op == "divide" and y == 0):
+            made.append(_ARITHMETIC[op](x, y))
+        elif op in ("multiply", "divide") and y == 1:
+            made.append(x)
+        elif op == "multiply" and x == 1:
+            made.append(y)
+        else:
+            raise Unsupported(f"{call.op} on open sizes")
+    return Dims(tuple(made))
+
+
+_ARITHMETIC: Mapping[str, Callable[[int, int], int]] = {
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "divide": lambda a, b: abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1),  # towards zero, as C does
+}
 
 
 def _broadcast(a: Shape, b: Shape) -> Shape:

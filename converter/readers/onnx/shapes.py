@@ -67,6 +67,13 @@ def _(tensor: Stack) -> tuple[Dim, ...]:
 
 
 @sizes_of.register
+def _(tensor: Spread) -> tuple[Dim, ...]:
+    y = tensor.ys[0]
+    lead = own_sizes(Val(y, tensor.time_first))[:2]
+    return *lead, len(tensor.ys), y.shape[2] or (y.name, 2)
+
+
+@sizes_of.register
 def _(tensor: Const) -> tuple[Dim, ...]:
     return tensor.weight.shape
 
@@ -215,8 +222,9 @@ def _(tensor: Const, target: tuple[Dim, ...], builder: Builder, call: Call) -> T
 
 @reshaped.register
 def _(tensor: Spread, target: tuple[Dim, ...], builder: Builder, call: Call) -> Tensor:
-    width = sum(y.shape[2] or 0 for y in tensor.ys)
-    if len(target) == 3 and target[2] in (-1, width) and -1 not in target[:2]:
+    width, lead = sum(y.shape[2] or 0 for y in tensor.ys), sizes_of(tensor)[:2]
+    kept = all(asked in (size, 0, -1) for asked, size in zip(target, lead, strict=False))
+    if len(target) == 3 and target[2] in (-1, width) and kept and target.count(-1) < 2:
         return joined(builder, call, tensor.ys, tensor.time_first)  # 3
     raise Unsupported("Reshape of several directions")
 
@@ -270,7 +278,7 @@ def _reshape(builder: Builder, call: Call) -> list[Tensor]:
     tensor, target = call.tensor(0), builder.dims(call.tensor(1))
     if target is None and isinstance(tensor, Dims | Zeros):
         return [tensor]
-    if target is None or call.integer("allowzero", 0):
+    if target is None or (call.integer("allowzero", 0) and 0 in target):
         raise Unsupported("Reshape to a computed shape")
     return [reshaped(tensor, target, builder, call)]
 
