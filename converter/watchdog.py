@@ -10,15 +10,18 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from mmap import PAGESIZE, mmap
+from pathlib import Path
+
+from converter import limits
 
 _LENGTH = 2  # bytes of the text's length, in front of it
 
 
 class _State:
     page: mmap | None = None
-    depth = 0
+    doing = ""
 
 
 def enable(page: mmap) -> None:
@@ -42,19 +45,43 @@ def noted(page: mmap) -> str:
 
 @contextmanager
 def watched(what: str, seconds: float) -> Iterator[None]:
-    """What runs inside may take so much processor time; beyond, the process ends by SIGPROF if it is a sandbox."""
-    if _State.page is None or _State.depth:
+    """What runs inside may take so much processor time; beyond, the process ends by SIGPROF if it is a sandbox.
+
+    Within another one it may take what that leaves it, at most.
+    """
+    if _State.page is None:
         yield
         return
-    note(what)
-    _State.depth += 1
-    signal.setitimer(signal.ITIMER_PROF, seconds)
+    outer = _State.doing
+    left, _ = signal.getitimer(signal.ITIMER_PROF)
+    given = min(seconds, left) if outer else seconds
+    _begin(what, given)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        _State.depth -= 1
-        note("")
+        unused, _ = signal.setitimer(signal.ITIMER_PROF, 0)
+        _begin(outer, max(left - (given - unused), 0.01) if outer else 0)
+
+
+def _begin(what: str, seconds: float) -> None:
+    _State.doing = what
+    note(what)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+def size_of(model: Path) -> int:
+    """Bytes of a file, of all in a folder, or of all whose names begin as a checkpoint's do."""
+    try:
+        files = model.rglob("*") if model.is_dir() else model.parent.glob(f"{model.name}*")
+        return sum(file.stat().st_size for file in files if file.is_file())
+    except (OSError, ValueError):
+        return 0
+
+
+def reading(kind: str, path: Path) -> AbstractContextManager[None]:
+    """The budget of time of a reader, by the size of what it reads."""
+    seconds = limits.READER_SECONDS[kind] + size_of(path) / limits.READER_BYTES_PER_SECOND
+    return watched(f"reading {path.name}, for which {kind} has {seconds:.0f} s of processor time", seconds)
 
 
 @contextmanager

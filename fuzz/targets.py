@@ -15,7 +15,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -129,17 +129,26 @@ def _text(path: Path, architecture: Path | None) -> object:
     return read_architecture(path)
 
 
-def _parts(path: Path, architecture: Path | None) -> object:
-    from converter.comparing.files import npz
-
-    return [part.read() for part in npz.parts(path)] if npz.sniff(path) else None
-
-
 # --- mutations of parts -----------------------------------------------------------------------------------------------
 
 
 def _json(data: bytes, rng: random.Random) -> bytes:
     return json.dumps(mutated_tree(json.loads(data), rng)).encode()
+
+
+def _npy(data: bytes, rng: random.Random) -> bytes:
+    """The array of a text that is JSON, with its tree changed; texts in JSON are changed as JSON, too."""
+    if rng.random() < 0.2:
+        return mutated_bytes(data, rng)
+    tree = json.loads(str(np.load(io.BytesIO(data))))
+    key = rng.choice(list(tree))
+    if isinstance(tree[key], str) and tree[key][:1] in ("{", "[") and rng.random() < 0.8:
+        tree[key] = json.dumps(mutated_tree(json.loads(tree[key]), rng))
+    else:
+        tree = mutated_tree(tree, rng)
+    stream = io.BytesIO()
+    np.save(stream, np.array(json.dumps(tree)))
+    return stream.getvalue()
 
 
 def _members(data: bytes, rng: random.Random, changes: Mapping[str, Mutation]) -> bytes:
@@ -185,6 +194,7 @@ def _alone(*patterns: str, most: int = 60_000) -> list[Seed]:
     return [Seed(file.read_bytes(), f"m{file.suffix}") for file in _files(*patterns, most=most)]
 
 
+@cache
 def _samples() -> list[Seed]:
     """One model around each class of layer; and the fixtures' own architectures with the shapes of their arrays."""
     from converter import readers
@@ -235,11 +245,25 @@ def _exported(to: str) -> list[Seed]:
     return made
 
 
+_LSTM: Mapping[str, tuple[int, ...]] = {
+    "lstm.weight_ih_l0": (16, 3), "lstm.weight_hh_l0": (16, 4), "lstm.bias_ih_l0": (16,), "lstm.bias_hh_l0": (16,),
+    "head.weight": (2, 4), "head.bias": (2,),
+}  # fmt: skip
+
+
 def _state_dicts() -> list[Seed]:
     """What torch.save writes for an LSTM and a Linear layer, and for all kinds of elements, opcode by opcode."""
-    lstm = {"lstm.weight_ih_l0": (16, 3), "lstm.weight_hh_l0": (16, 4), "lstm.bias_ih_l0": (16,),
-            "lstm.bias_hh_l0": (16,), "head.weight": (2, 4), "head.bias": (2,)}  # fmt: skip
-    return [_state_dict(lstm, "Float", 4), _state_dict(lstm, "Double", 8), _state_dict(lstm, "BFloat16", 2)]
+    return [_state_dict(_LSTM, "Float", 4), _state_dict(_LSTM, "Double", 8), _state_dict(_LSTM, "BFloat16", 2)]
+
+
+def _safetensors() -> list[Seed]:
+    """The same state_dict as safetensors; and what this program writes, whose metadata is read."""
+    header, end = dict[str, Any](), 0
+    for name, shape in _LSTM.items():
+        start, end = end, end + 4 * int(np.prod(shape))
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    return [Seed(struct.pack("<Q", len(text)) + text + bytes(end), "m.safetensors"), *_exported("torch")[:1]]
 
 
 def _state_dict(shapes: Mapping[str, tuple[int, ...]], kind: str, size: int) -> Seed:
@@ -308,22 +332,29 @@ def _tfjs() -> list[Seed]:
 
 
 def _frozen() -> list[Seed]:
-    """The main graphs of small SavedModels, and the graph of a Dense layer."""
+    """The graph of a Dense layer with what usually stands round it."""
     from converter.formats.protobuf import parse
 
     proto = parse("GraphDef", b"")
     x = proto.node.add(name="x", op="Placeholder")
     x.attr.add(key="dtype").value.type = 1
-    x.attr.add(key="shape").value.shape.dim.add(size=-1)
-    x.attr[1].value.shape.dim.add(size=3)
-    tensor = proto.node.add(name="w", op="Const").attr.add(key="value").value.tensor
-    tensor.dtype, tensor.tensor_content = 1, np.ones((3, 3), np.float32).tobytes()
-    for _ in range(2):
-        tensor.tensor_shape.dim.add(size=3)
-    proto.node.add(name="m", op="MatMul", input=["x", "w"])
-    for number, op in enumerate(("Tanh", "Relu", "Softmax", "Shape", "Transpose", "Reshape", "Sum", "Split")):
-        proto.node.add(name=f"y{number}", op=op, input=["m:0", "w"][: 1 + (number > 3)])
-    proto.node.add(name="y", op="AddN", input=["y0", "y1", "y2"])
+    shape = x.attr.add(key="shape").value.shape
+    shape.dim.add(size=-1)
+    shape.dim.add(size=3)
+    for name, array in (("w", np.ones((3, 3), np.float32)), ("one", np.ones((), np.int32)),
+                        ("turn", np.arange(2, dtype=np.int32))):  # fmt: skip
+        tensor = proto.node.add(name=name, op="Const").attr.add(key="value").value.tensor
+        tensor.dtype, tensor.tensor_content = {"float32": 1, "int32": 3}[array.dtype.name], array.tobytes()
+        for size in array.shape:
+            tensor.tensor_shape.dim.add(size=size)
+    for text in ("m=MatMul x w", "t=Tanh m", "r=Relu t", "s=Softmax r", "a=AddV2 t s", "n=Shape a", "e=Reshape a n",
+                 "u=Sum e one", "d=ExpandDims u one", "b=Sub e d", "p=Transpose b turn", "c=ConcatV2 p t one",
+                 "g=Greater c one", "f=ZerosLike c", "y=SelectV2 g c f"):  # fmt: skip
+        name, _, (op, *inputs) = (*text.partition("=")[:2], text.partition("=")[2].split())
+        node = proto.node.add(name=name, op=op, input=inputs)
+        node.attr.add(key="T").value.type = 1
+        if op == "Sum":
+            node.attr.add(key="keep_dims").value.b = False
     return [Seed(proto.SerializeToString(), "m.pb")]
 
 
@@ -339,8 +370,8 @@ TARGETS: dict[str, Target] = {
     ),
     "onnx": Target(partial(_exported, "onnx"), mutated_message, _model),
     "pt": Target(_state_dicts, partial(_members, changes={".pkl": mutated_pickle}), _model),
-    "safetensors": Target(partial(_exported, "torch"), mutated_safetensors, _model),
-    "npz": Target(partial(_exported, "npz"), partial(_members, changes={"metadata.npy": mutated_bytes}), _parts),
+    "safetensors": Target(_safetensors, mutated_safetensors, _model),
+    "npz": Target(partial(_exported, "npz"), partial(_members, changes={"metadata.npy": _npy}), _model),
     "checkpoint": Target(_checkpoints, mutated_index, _model),
     "saved_model": Target(_metadata_seeds, mutated_message, _model),
     "function_graph": Target(

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from converter import watchdog
+from converter import limits, watchdog
+from converter.readers import OTHERS, READERS
 
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "fixtures/good/tf215_stack/model.h5"
@@ -21,6 +22,11 @@ PROGRAM = """
 import os, signal, sys, time
 from converter import readers, watchdog
 from converter.cli.main import main
+def nested(*_):
+    with watchdog.watched("reading m.h5", 0.4):
+        with watchdog.watched("reading /a with HDF5", 30):
+            pass
+        while True: pass
 def spin(*_):
     with watchdog.watched("reading /a with HDF5", 0.2):
         while True: pass
@@ -29,8 +35,8 @@ def hungry(*_):
 def wait(*_):
     print("reading", flush=True)
     time.sleep(30)
-readers.load = {"crash": lambda *_: os.kill(os.getpid(), signal.SIGSEGV), "spin": spin, "hungry": hungry,
-                "wait": wait}[os.environ["FAULT"]]
+readers.load = {"crash": lambda *_: os.kill(os.getpid(), signal.SIGSEGV), "spin": spin, "nested": nested,
+                "hungry": hungry, "wait": wait}[os.environ["FAULT"]]
 sys.exit(main())
 """
 
@@ -48,6 +54,7 @@ def start(fault: str, folder: Path, *options: str) -> subprocess.Popen[str]:
     [
         ("crash", "a library crashed (SIGSEGV)"),
         ("spin", "the library did not come back (SIGPROF) while reading /a with HDF5"),
+        ("nested", "the library did not come back (SIGPROF) while reading m.h5"),
         ("hungry", "not enough memory"),
     ],
 )
@@ -88,6 +95,10 @@ def test_little_memory_is_given_back():
         bytearray(1 << 26)
     assert resource.getrlimit(resource.RLIMIT_AS) == before
     assert bytearray(1 << 26)
+
+
+def test_every_reader_has_a_budget_of_time():
+    assert {*READERS, *(name.split(".")[2] for name in OTHERS.values()), "graph"} == set(limits.READER_SECONDS)
 
 
 def test_outside_a_sandbox_nothing_is_timed():

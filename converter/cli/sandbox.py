@@ -61,7 +61,7 @@ def run(work: Callable[[], int], failed: Callable[[str], int], models: Sequence[
 def _inside(work: Callable[[], int], page: mmap, models: Sequence[str]) -> int:
     watchdog.enable(page)
     _die_with_parent()
-    _limit(sum(_size(Path(model)) for model in models))
+    _limit(sum(watchdog.size_of(Path(model)) for model in models))
     try:
         return work()
     except SystemExit as end:
@@ -76,15 +76,6 @@ def _end(code: int) -> None:
         except (OSError, ValueError):
             code = code or 1
     os._exit(code)
-
-
-def _size(model: Path) -> int:
-    """Bytes of a file, or of all in a folder."""
-    try:
-        files = model.rglob("*") if model.is_dir() else model.parent.glob(f"{model.name}*")
-        return sum(file.stat().st_size for file in files if file.is_file())
-    except (OSError, ValueError):
-        return 0
 
 
 def _limit(size: int) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import math
 import tokenize
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -59,7 +60,9 @@ def _array(archive: Zip, member: str) -> Array:
     try:
         version = np.lib.format.read_magic(stream)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read_header(stream)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that Python 2 wrote the header
+            shape, fortran, dtype = read_header(stream)
         if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(data) - stream.tell():
             raise InvalidModel(f"no NumPy array of {dtype.name} {shape}"[:120], where=member)
         values = np.frombuffer(data, dtype, offset=stream.tell())

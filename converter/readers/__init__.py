@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from converter.errors import ConversionError, InvalidModel, Unsupported
 from converter.model.sizes import OPEN, Sizes
+from converter.watchdog import reading
 
 if TYPE_CHECKING:
     from converter.keras.layer_type import LayerType
@@ -87,7 +88,9 @@ def read_source(path: Path, architecture_path: Path | None = None) -> Source:
     """
     architecture = None if architecture_path is None else _given(architecture_path)
     try:
-        return reader(find(path)).read(path, architecture)
+        kind = find(path)
+        with reading(kind, path):
+            return reader(kind).read(path, architecture)
     except ConversionError as error:
         raise error.at(path.name) from error
     except OSError as error:
@@ -122,7 +125,9 @@ def read_weights(path: Path) -> FlatWeights | PathWeights | ObjectWeights:
         ConversionError: the file cannot be read; the message names it.
     """
     try:
-        return reader(find(path)).read_weights(path)
+        kind = find(path)
+        with reading(kind, path):
+            return reader(kind).read_weights(path)
     except ConversionError as error:
         raise error.at(path.name) from error
     except OSError as error:
@@ -167,7 +172,7 @@ def load(
 
         if part and (part.inputs or part.stateful):
             raise Unsupported("a frozen graph is read from its Placeholders on, as it is", where=path.name)
-        return _loaded(partial(frozen_graph.load, outputs=part.outputs if part else ()), path)
+        return _loaded(partial(frozen_graph.load, outputs=part.outputs if part else ()), path, "graph")
     if route == "graph" or signature:
         return _by_graph(path, signature)
     try:
@@ -190,7 +195,8 @@ def _by_graph(path: Path, signature: str, why: Unsupported | None = None) -> Mod
     from converter.readers.function_graph import load as load_graph
 
     try:
-        return load_graph(path, signature)
+        with reading("graph", path):
+            return load_graph(path, signature)
     except Unsupported as neither:
         if why is None:
             raise
@@ -214,7 +220,7 @@ def _by_architecture(
 ) -> Model:
     for format_name, name in () if architecture or part or sizes != OPEN else OTHERS.items():
         if importlib.import_module(format_name).sniff(path):
-            return _loaded(importlib.import_module(name).load, path)
+            return _loaded(importlib.import_module(name).load, path, name.split(".")[2])
     from converter.keras import build
     from converter.readers.common import NoArchitecture
 
@@ -278,9 +284,10 @@ def _weights_alone(path: Path, error: NoArchitecture) -> Unsupported:
     return Unsupported(f"weights without an architecture: {known}", where=path.name, hint=hint)
 
 
-def _loaded(load_it: Callable[[Path], Model], path: Path) -> Model:
+def _loaded(load_it: Callable[[Path], Model], path: Path, kind: str) -> Model:
     try:
-        return load_it(path)
+        with reading(kind, path):
+            return load_it(path)
     except ConversionError as error:
         raise error.at(path.name) from error
     except OSError as error:

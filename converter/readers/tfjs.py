@@ -210,6 +210,9 @@ def _encoding(entry: Mapping[str, Any], place: str) -> tuple[np.dtype[Any], str,
     scale, low = quantisation.get("scale"), quantisation.get("min")
     if not all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in (scale, low)):
         raise InvalidModel("a quantised weight without scale and min", where=place)
+    largest = abs(float(scale)) * np.iinfo(stored).max + abs(float(low))
+    if not largest <= float(np.finfo(np.float32).max if dtype == "float32" else np.iinfo(np.int32).max):
+        raise InvalidModel(f"scale {scale} and min {low} lead beyond {dtype}", where=place)
     return stored, dtype, lambda values: _dequantised(values, float(scale), float(low), dtype)
 
 

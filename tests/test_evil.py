@@ -1,0 +1,70 @@
+"""Hostile files of ../shared/evil: each ends in a model or in one line, in 1 GB of address space."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EVIL = Path(__file__).parents[2] / "shared/evil"
+CASES = json.loads((EVIL / "cases.json").read_text()) if EVIL.exists() else []
+BYTES = 1 << 30
+SECONDS = 30
+
+pytestmark = [
+    pytest.mark.corpus,
+    pytest.mark.skipif(not sys.platform.startswith("linux") or not CASES, reason="no ../shared/evil, or no limits"),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded():
+    """What every child needs, loaded once before the forks."""
+    import onnx
+    import onnxruntime
+
+    import converter.verification
+
+    return onnx, onnxruntime, converter
+
+
+def child(path: Path, options: list[str], goal: Path, told: Any) -> None:
+    import resource
+    from mmap import PAGESIZE, mmap
+
+    from converter import api, watchdog
+    from converter.errors import ConversionError
+
+    resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    watchdog.enable(mmap(-1, PAGESIZE))
+    given = {"architecture": EVIL / options[1]} if options[:1] == ["--architecture"] else {}
+    try:
+        api.convert(path, goal, force=True, **given)
+        told.send("converted")
+    except (ConversionError, OSError) as error:
+        told.send(f"refused: {error}")
+    except MemoryError:
+        told.send("out of memory")
+
+
+@pytest.mark.parametrize(("path", "must", "options"), [(c[0], c[2], c[3:]) for c in CASES], ids=[c[0] for c in CASES])
+def test_a_hostile_file_stays_in_a_gigabyte(path, must, options, tmp_path):
+    here, there = multiprocessing.get_context("fork").Pipe(False)
+    work = multiprocessing.get_context("fork").Process(
+        target=child, args=(EVIL / path, options, tmp_path / "m.onnx", there)
+    )
+    work.start()
+    work.join()
+    there.close()
+    if work.exitcode:
+        assert work.exitcode == -27, path  # the watchdog's SIGPROF, inside HDF5
+        return
+    end = here.recv()
+    assert end == "converted" or end.startswith("refused: "), end
+    assert end != "converted" or not must.startswith("error, exit 1"), path
+    assert "\n" not in end
