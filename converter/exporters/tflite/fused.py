@@ -1,0 +1,102 @@
+"""LSTM and SimpleRNN as UNIDIRECTIONAL_SEQUENCE_LSTM and UNIDIRECTIONAL_SEQUENCE_RNN.
+
+The operators keep their states in variable tensors, from one call of the interpreter to the next; a Keras layer starts
+anew. So an operator before each writes what the layer starts from into them, which a variable takes as any tensor does
+(its memory alone is permanent): zeros of the batch's size, or the initial states that are given. Every call is right
+then, without a reset, whatever was called before.
+
+The final c is read from the variable, after the operator. Runtimes may run operators in any order that the tensors
+allow (delegates do), so what reads it reads the operator's output as well.
+
+Source: tensorflow/lite/kernels/unidirectional_sequence_lstm.cc, lstm_eval.cc, unidirectional_sequence_rnn.cc.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from converter.exporters.tflite.activations import FUSED_RECURRENT
+from converter.exporters.tflite.graph import Graph, Tensor
+from converter.exporters.tflite.passes import Job, Pass
+from converter.model import Array, Weight
+from converter.model.activations import SIGMOID
+from converter.model.layers import Cell, LSTMCell, SimpleRNNCell
+
+
+def fits(cell: Cell) -> bool:
+    """Whether an operator computes this cell."""
+    if isinstance(cell, LSTMCell):
+        return cell.activation in FUSED_RECURRENT and cell.recurrent_activation == SIGMOID
+    return isinstance(cell, SimpleRNNCell) and cell.activation in FUSED_RECURRENT
+
+
+def run(graph: Graph, job: Job) -> Pass:
+    """One direction by one operator."""
+    cell, direction = job.direction.cell, job.direction
+    assert isinstance(cell, LSTMCell | SimpleRNNCell)
+    x = graph.flip(job.x, job.time) if direction.reverse_input else job.x
+    states = [_started(graph, job, x, name, place) for place, name in enumerate("hc"[: cell.states])]
+    kind, given = _lstm(graph, cell, states) if isinstance(cell, LSTMCell) else _rnn(graph, cell, states)
+    shape = (*x.shape[:2], cell.units)
+    fused = FUSED_RECURRENT[cell.activation]
+    ((y),) = graph.ops_(kind, (x, *given), [("float32", shape)], fusedActivationFunction=fused,
+                        timeMajor=job.layer.time_major)  # fmt: skip
+    last = graph.pick(y, job.time, -1)
+    finals = [last] if cell.states == 1 else [last, _beside(graph, states[1], last, cell.units)]
+    if job.layer.return_sequences:
+        return Pass(graph.flip(y, job.time) if direction.reverse_output else y, tuple(finals))
+    return Pass(last, tuple(finals))
+
+
+def _started(graph: Graph, job: Job, x: Tensor, name: str, place: int) -> Tensor:
+    """A variable with what the state starts from."""
+    cell, initial = job.direction.cell, job.initial[place]
+    assert isinstance(cell, LSTMCell | SimpleRNNCell)
+    state = graph.variable(name, (x.shape[job.batch], cell.units))
+    if initial is not None:
+        graph.into(state, "CONCATENATION", graph.cast(initial, "float32"), axis=0)
+    else:
+        column = graph.pick(graph.zeros_along(job.x, [job.batch]), job.time, 0)
+        graph.into(state, "ADD", column, graph.const(np.zeros((1, cell.units)), "float32"))
+    return state
+
+
+def _beside(graph: Graph, state: Tensor, last: Tensor, units: int) -> Tensor:
+    """A variable's value after the operator whose last output is `last`."""
+    both = graph.concat([last, state], 1)
+    return graph.slice(both, 1, units, None, shape=state.shape)
+
+
+def _gates(graph: Graph, name: str, weight: Weight, count: int) -> list[Tensor]:
+    """The gates of [..., count·units], each transposed."""
+    units = weight.shape[-1] // count
+
+    def gate(place: int) -> Tensor:
+        def turned(array: Array) -> Array:
+            return np.transpose(array[..., place * units : (place + 1) * units])
+
+        return graph.weight(f"{name}_{place}", weight, transform=turned, shape=(units, *weight.shape[:-1]))
+
+    return [gate(place) for place in range(count)]
+
+
+def _lstm(graph: Graph, cell: LSTMCell, states: list[Tensor]) -> tuple[str, list[Tensor | None]]:
+    """Gates in the order i, f, c, o; no projection, no normalisation."""
+    none = [graph.const(np.zeros(cell.units), "float32")] * 4
+    looks: list[Tensor | None] = [None] * 3
+    if cell.peephole is not None:
+        looks = [*_gates(graph, "peephole", cell.peephole, 3)]
+    return "UNIDIRECTIONAL_SEQUENCE_LSTM", [
+        *_gates(graph, "kernel", cell.kernel, 4),
+        *_gates(graph, "recurrent_kernel", cell.recurrent_kernel, 4),
+        *looks,
+        *(none if cell.bias is None else _gates(graph, "bias", cell.bias, 4)),
+        None, None, *states,
+    ]  # fmt: skip
+
+
+def _rnn(graph: Graph, cell: SimpleRNNCell, states: list[Tensor]) -> tuple[str, list[Tensor | None]]:
+    bias = graph.const(np.zeros(cell.units), "float32") if cell.bias is None else graph.weight("bias", cell.bias)
+    turned = [graph.weight(name, weight, transform=np.transpose, shape=weight.shape[::-1])
+              for name, weight in (("kernel", cell.kernel), ("recurrent_kernel", cell.recurrent_kernel))]  # fmt: skip
+    return "UNIDIRECTIONAL_SEQUENCE_RNN", [*turned, bias, *states]
