@@ -9,9 +9,9 @@ from converter.exporters import EXPORTERS
 
 STDOUT = "-"
 # The target that a suffix alone stands for; `.safetensors` is also that of torch and flax, with --to.
-BY_SUFFIX = {".onnx": "onnx", ".keras": "keras", ".npz": "npz", ".safetensors": "safetensors"}
+BY_SUFFIX = {".onnx": "onnx", ".tflite": "tflite", ".keras": "keras", ".npz": "npz", ".safetensors": "safetensors"}
 # Suffixes of files that this program does not write: a name that ends so would lie.
-FOREIGN = (".h5", ".hdf5", ".tflite", ".pt", ".pth", ".pb", ".json", ".mlmodel", ".xml", ".msgpack")
+FOREIGN = (".h5", ".hdf5", ".pt", ".pth", ".pb", ".json", ".mlmodel", ".xml", ".msgpack")
 
 
 class UsageError(Exception):

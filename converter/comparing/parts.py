@@ -25,8 +25,9 @@ def parts_of(path: Path) -> list[Part]:
         InvalidModel, Unsupported, OSError: it cannot be read.
     """
     row = row_of(path)
-    if row is not None and row.proof == "arrays":
-        parts: list[Part] = import_module(row.files).parts(path)
+    files = import_module(row.files) if row is not None else None
+    if files is not None and hasattr(files, "parts"):
+        parts: list[Part] = files.parts(path)
         return parts
     factors = scaled_weights(path)
     return [replace(part, factors=factors.get(part.name, ())) for part in parts_of_model(readers.load(path))]

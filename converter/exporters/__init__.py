@@ -25,8 +25,8 @@ class Exporter:
         suffix: of the files written.
         title: what users call it.
         proof: how a file of this target is proved.
-        files: offers `sniff(path)`, whether a file is of this target, by content; where `proof` is "arrays" also
-            `parts(path)`, its layers as `comparing.part.Part`.
+        files: offers `sniff(path)`, whether a file is of this target, by content; where no reader makes a model of
+            it also `parts(path)`, its layers as `comparing.part.Part`.
         architecture: whether a model is needed; the others take arrays of which no architecture is known.
         options: further keyword arguments of `export`.
         guard: offers `guard(path)`, which refuses to write beside `path` over files that are not ours; "" for none.
@@ -84,6 +84,10 @@ EXPORTERS: Mapping[str, Exporter] = {
     "safetensors": Exporter(
         "converter.exporters.safetensors", ".safetensors", "arrays in Keras' packing", "arrays",
         "converter.comparing.files.neutral", architecture=False,
+    ),
+    "tflite": Exporter(
+        "converter.exporters.tflite", ".tflite", "TFLite (LiteRT), for phones and microcontrollers", "run",
+        "converter.comparing.files.tflite",
     ),
     "keras": Exporter(
         "converter.exporters.keras", ".keras", "Keras 3 archive", "read back", "converter.readers.keras_zip",

@@ -13,7 +13,7 @@ import numpy as np
 
 from converter.model import Array
 from converter.model.activations import Activation
-from converter.verification.rounding import Near, activated, column_norms, row_norms, terms
+from converter.verification.rounding import Near, activated, column_norms, product_error, row_norms, terms
 from reference_lstm.cell import GRU, LSTM, Cell, ConvLSTM, SimpleRNN
 from reference_lstm.conv import convolve
 
@@ -45,8 +45,8 @@ def project_error(cell: Cell, x: Array, u: float) -> Array:
         count = cell.kernel.size // cell.kernel.shape[-1]
         error: Array = terms(count, u) * absolute.project(np.abs(x))
         return error
-    bias = 0.0 if cell.bias is None else np.abs(np.atleast_2d(cell.bias)[0])
-    error = terms(len(cell.kernel), u) * row_norms(x) * column_norms(cell.kernel) + 2 * u * bias
+    bias = None if cell.bias is None else np.atleast_2d(cell.bias)[0]
+    error = product_error(x, cell.kernel, bias, u) + 2 * u * (0.0 if bias is None else np.abs(bias))
     return error
 
 

@@ -15,7 +15,7 @@ from msgspec import structs
 from converter import interpret
 from converter.model import Array, Node, Weight, layers
 from converter.model.activations import LINEAR
-from converter.verification.rounding import TINY, UNIT, Near, activated, column_norms, row_norms, terms
+from converter.verification.rounding import KERNELS_OF, TINY, UNIT, Near, activated, product_error, terms
 
 FLOAT = "float64"
 Inputs = tuple[Any, ...]
@@ -27,7 +27,7 @@ def truth_of(node: Node, inputs: Inputs) -> Near:
     if value.dtype not in UNIT:
         return Near(interpret.compute(node.layer, inputs, FLOAT))
     near = near_of(node.layer, inputs, _unit(node))
-    if np.any(near.error):
+    if np.any(near.error) or KERNELS_OF.get().flushes:
         return Near(near.value, near.error + TINY[value.dtype])
     return near
 
@@ -91,8 +91,7 @@ def _(layer: layers.Dense, inputs: Inputs, u: float) -> Near:
     (x,) = inputs
     z = _exact(structs.replace(layer, activation=LINEAR), inputs)
     kernel, bias = layer.kernel.read(), interpret.optional(layer.bias, FLOAT)
-    error = terms(len(kernel), u) * row_norms(x) * column_norms(kernel)
-    error = error + u * (np.abs(z) + (0 if bias is None else np.abs(bias)))
+    error = product_error(x, kernel, bias, u) + u * (np.abs(z) + (0 if bias is None else np.abs(bias)))
     return activated(layer.activation, Near(z, error), u)
 
 

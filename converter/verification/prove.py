@@ -1,4 +1,4 @@
-"""The proof of one exported ONNX file: its weights, its nodes, and what comes of them end to end."""
+"""The proof of one exported file that is run: its weights, its nodes, and what comes of them end to end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 from converter.errors import ConversionError, InvalidModel
 from converter.model import Array, Model, Node, Value
@@ -22,8 +21,9 @@ from converter.verification.natural import Call
 from converter.verification.node_checks import PartsRun, check_nodes, constants, needed_values
 from converter.verification.own_data import MATCHING, NO_DATA, OwnData
 from converter.verification.report import ONLY_ZEROS, NodeResult, OutputError, Report
-from converter.verification.runtime import Exported, Parts
-from converter.verification.weight_accounting import Accounts, account
+from converter.verification.rounding import KERNELS_OF
+from converter.verification.runnable import Parts, Runnable, opened
+from converter.verification.weight_accounting import Accounts
 
 REFERENCE = "reference_lstm, float64"
 ROUNDS = 4  # of values made for the nodes alone
@@ -53,11 +53,11 @@ def verify(
     truth: Truth | None = None,
     own: OwnData = NO_DATA,
 ) -> Report:
-    """Compares an exported ONNX file with the model it was made from.
+    """Compares an exported file with the model it was made from.
 
     Args:
         model: the neutral model.
-        exported: the file.
+        exported: the file, of a kind that `runnable.opened` knows.
         seed: of the inputs.
         progress: told of each step of the work.
         truth: another engine, to compare the outputs with instead of the float64 reference's.
@@ -71,14 +71,18 @@ def verify(
         OSError: the exported file cannot be read.
     """
     with np.errstate(all="ignore"):  # what overflows is compared, and told, below
-        return _prove(model, exported, seed, progress, truth, own)
+        file = opened(exported)
+        before = KERNELS_OF.set(file.kernels)
+        try:
+            return _prove(model, file, seed, progress, truth, own)
+        finally:
+            KERNELS_OF.reset(before)
 
 
 def _prove(
-    model: Model, exported: Path, seed: int, progress: Callable[[str], None], truth: Truth | None, own: OwnData
+    model: Model, file: Runnable, seed: int, progress: Callable[[str], None], truth: Truth | None, own: OwnData
 ) -> Report:
-    blank = Report(truth.name if truth else REFERENCE, f"onnxruntime {onnxruntime.__version__}", ())
-    file = Exported(exported)
+    blank = Report(truth.name if truth else REFERENCE, file.title, ())
     if wrong := _interface(model, file):
         return replace(blank, wrong=(wrong,))
     progress("reference")
@@ -96,7 +100,7 @@ def _prove(
     except InvalidModel as error:
         return replace(blank, wrong=(error.what,))
     progress("weights")
-    accounts = account(model, needed_values(model), file)
+    accounts = file.account(model, needed_values(model))
     return _report(blank, nodes, accounts, outputs, coverage)
 
 
@@ -145,7 +149,7 @@ def _wrong(one: NodeResult) -> str:
     return f"{one.name}: {one.note or f'off by {one.error:.2e} where {one.allowed:.2e} is allowed'} ({one.kind})"
 
 
-def _interface(model: Model, file: Exported) -> str:
+def _interface(model: Model, file: Runnable) -> str:
     """Why the file's inputs and outputs cannot be this model's, or ""."""
     for what, have, want in (
         ("inputs", len(file.inputs), len(model.inputs) + len(model.states)),
@@ -190,7 +194,7 @@ def _names(model: Model) -> tuple[list[str], list[str]]:
 
 
 def _end_to_end(
-    model: Model, file: Exported, calls: Sequence[Call], truth: Truth | None, own: OwnData
+    model: Model, file: Runnable, calls: Sequence[Call], truth: Truth | None, own: OwnData
 ) -> list[OutputError]:
     """The file as its users run it, on the inputs of each call; and on the user's, beside what the user expects."""
     given, wanted = _names(model)
@@ -207,7 +211,7 @@ def _end_to_end(
     return found if own.tolerance is None else [replace(one, allowed=own.tolerance) for one in found]
 
 
-def _nodes(model: Model, file: Exported, calls: Sequence[Call]) -> tuple[list[NodeResult], Coverage]:
+def _nodes(model: Model, file: Runnable, calls: Sequence[Call]) -> tuple[list[NodeResult], Coverage]:
     """Every node by itself, on the values of each call and on those of its corners."""
     needed, coverage = needed_values(model), Coverage()
     tensors = _tensors(model, file, needed)
@@ -218,7 +222,7 @@ def _nodes(model: Model, file: Exported, calls: Sequence[Call]) -> tuple[list[No
     parts = file.parts(held)
     copies = _copies(model, file, tensors)
     runs = [_run(parts, file, held, copies, values) for values in _draws(model, calls, held)]
-    operators = parts.cut.operators
+    operators = parts.operators
     del parts  # one copy of the weights at a time
     found = check_nodes(model, needed, runs, operators, coverage)
     wires = [
@@ -229,14 +233,14 @@ def _nodes(model: Model, file: Exported, calls: Sequence[Call]) -> tuple[list[No
     return [*found, *wires], coverage
 
 
-def _copies(model: Model, file: Exported, tensors: Mapping[str, str]) -> dict[str, str]:
+def _copies(model: Model, file: Runnable, tensors: Mapping[str, str]) -> dict[str, str]:
     """The file's outputs that are not themselves the tensors that hold the model's, but should be copies of these."""
     _, wanted = _names(model)
     pairs = {theirs: tensors[ours] for theirs, ours in zip(file.outputs, wanted, strict=True)}
     return {name: tensor for name, tensor in pairs.items() if name != tensor}
 
 
-def _tensors(model: Model, file: Exported, needed: frozenset[str]) -> dict[str, str]:
+def _tensors(model: Model, file: Runnable, needed: frozenset[str]) -> dict[str, str]:
     """The tensor that holds each value; the model's inputs are the file's, place by place.
 
     Raises:
@@ -244,11 +248,10 @@ def _tensors(model: Model, file: Exported, needed: frozenset[str]) -> dict[str, 
     """
     given, _ = _names(model)
     places = {**file.tensors, **dict(zip(given, file.inputs, strict=True))}
-    known = {name for node in file.nodes for name in node.output} | set(file.initializers) | set(file.inputs)
     for value in natural.all_values(model):
-        if value.name in needed and places.get(value.name) not in known:
+        if value.name in needed and places.get(value.name) not in file.known:
             raise InvalidModel(f"the file does not say which of its tensors is {value.name}")
-    return {name: tensor for name, tensor in places.items() if tensor in known}
+    return {name: tensor for name, tensor in places.items() if tensor in file.known}
 
 
 def _draws(model: Model, calls: Sequence[Call], held: Mapping[str, Sequence[Value]]) -> list[Values]:
@@ -270,14 +273,14 @@ def _steps(node: Node, values: Values) -> int:
 
 
 def _run(
-    parts: Parts, file: Exported, held: Mapping[str, Sequence[Value]], copies: Mapping[str, str], values: Values
+    parts: Parts, file: Runnable, held: Mapping[str, Sequence[Value]], copies: Mapping[str, str], values: Values
 ) -> PartsRun:
     """One run of the parts. Values of the model that one tensor holds are one and the same."""
     by_tensor = {tensor: values[listed[0].name] for tensor, listed in held.items()}
     by_tensor |= {tensor: file.constant(tensor) for tensor in held if tensor in file.initializers}
     made = {**by_tensor, **parts.run(by_tensor)}
     names = [(value.name, tensor) for tensor, listed in held.items() for value in listed]
-    shown = {name: made[name] for one in parts.cut.operators for name in one.shown}
+    shown = {name: made[name] for one in parts.operators for name in one.shown}
     copied = {name: _same(made[name], by_tensor[tensor]) for name, tensor in copies.items()}
     given, results = ({n: side[t] for n, t in names} for side in (by_tensor, made))
     return PartsRun(given, results, shown, copied, dict(names))

@@ -189,7 +189,8 @@ def _outputs(
         return tuple(Near(*pair) for pair in zip(values, run(errors, zeros, layer.merge), strict=True))
     (a, b, *_), (e_a, e_b, *finals) = run(made, initial, None), run(errors, zeros, None)
     carried = np.abs(a) * e_b + np.abs(b) * e_a + e_a * e_b if layer.merge == "mul" else e_a + e_b
-    return tuple(Near(*pair) for pair in zip(values, (carried + 4 * u * np.abs(values[0]), *finals), strict=True))
+    merging = 4 * u * np.abs(values[0]) + TINY["float32"]
+    return tuple(Near(*pair) for pair in zip(values, (carried + merging, *finals), strict=True))
 
 
 def _follow(

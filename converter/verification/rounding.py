@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,24 @@ UNIT = {"float16": 2.0**-11 * 1.001, "float32": 2.0**-24 * 1.001, "float64": 2.0
         "bfloat16": 2.0**-24 * 1.001}  # fmt: skip
 # What becomes zero on its way: onnxruntime may take numbers below the normal ones as zeros.
 TINY = {"float16": 2.0**-23, "float32": 2.0**-125, "float64": 2.0**-1000, "bfloat16": 2.0**-125}
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """What a runtime's kernels do otherwise than onnxruntime's.
+
+    Attributes:
+        bias_first: products are added to the bias, one by one, where it is not added to their sum.
+        flushes: any operator may take numbers below the normal ones as zeros, those that only compare or pick too.
+    """
+
+    bias_first: bool = False
+    flushes: bool = False
+
+
+ONNXRUNTIME = Kernels()
+KERNELS_OF: ContextVar[Kernels] = ContextVar("KERNELS_OF", default=ONNXRUNTIME)
+"""Of the runtime whose results are compared."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +67,15 @@ class Near:
 def terms(n: int, u: float) -> float:
     """What a sum of n products is off by, as a share of the norms of its operands."""
     return u * (4 + min(n, 3 * math.sqrt(n)))
+
+
+def product_error(x: Array, matrix: Array, bias: Array | None, u: float) -> Array:
+    """What x [..., n]·matrix [n, m] + bias may be off by before it is rounded, with the bias as one more product."""
+    norms, columns, count = row_norms(x), column_norms(matrix), len(matrix)
+    if bias is not None and KERNELS_OF.get().bias_first:
+        norms, columns, count = np.hypot(norms, 1), np.hypot(columns, bias), count + 1
+    error: Array = terms(count, u) * norms * columns
+    return error
 
 
 def shares(have: Array, want: Array, allowed: Array | float) -> tuple[Array, Array, Array]:

@@ -15,9 +15,11 @@ from onnx import numpy_helper
 
 from converter.errors import InvalidModel
 from converter.formats.onnx_metadata import tensors_of
-from converter.model import Array, Value
-from converter.verification.graph_cutting import Cut, cut
+from converter.model import Array, Model, Value
+from converter.verification.graph_cutting import Cut, Operator, cut
+from converter.verification.rounding import ONNXRUNTIME
 from converter.verification.skeleton import read_skeleton
+from converter.verification.weight_accounting import Accounts, account, held_by
 
 _TYPES = {
     "tensor(float)": "float32", "tensor(double)": "float64", "tensor(float16)": "float16", "tensor(int32)": "int32",
@@ -31,12 +33,17 @@ class Exported:
     """An ONNX file. Raises InvalidModel for what is none, OSError for what cannot be read.
 
     Attributes:
+        title, kernels: of what runs it.
         inputs, outputs: names in the file's order, states included.
+        known: every tensor that there is.
         tensors: by the name of the model's value which tensor holds it, as the file says.
         properties: its metadata.
         initializers: its weights and constants, large ones as references to their bytes.
         folder: where those bytes are.
     """
+
+    title = f"onnxruntime {onnxruntime.__version__}"
+    kernels = ONNXRUNTIME
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
@@ -49,6 +56,8 @@ class Exported:
         self.tensors = tensors_of(self.properties)
         self.initializers = {tensor.name: tensor for tensor in graph.initializer}
         self.nodes = graph.node
+        made = {name for node in graph.node for name in node.output}
+        self.known = frozenset(made) | set(self.initializers) | set(self.inputs)
 
     def constant(self, name: str) -> Array:
         """The values of an initializer."""
@@ -63,6 +72,10 @@ class Exported:
         model = onnx.ModelProto()
         model.CopyFrom(self._model)
         return Parts(cut(model, tensors), self.folder)
+
+    def account(self, model: Model, needed: frozenset[str]) -> Accounts:
+        """What each initializer is."""
+        return account(model, needed, held_by(self))
 
 
 class Session:
@@ -104,16 +117,17 @@ class Parts:
     """The parts of a file's graph.
 
     Attributes:
-        cut: which tensors are given, and which are made.
+        operators: the recurrent ones.
     """
 
     def __init__(self, parts: Cut, folder: Path) -> None:
-        self.cut = parts
+        self._given = parts.given
+        self.operators: tuple[Operator, ...] = parts.operators
         self._session = Session(parts.model, folder, optimized=False)
 
     def run(self, values: Mapping[str, Array]) -> dict[str, Array]:
         """What each part makes of given values: tensors by name in and out, and the states shown by operators."""
-        return self._session.run({new: values[name] for name, new in self.cut.given.items()})
+        return self._session.run({new: values[name] for name, new in self._given.items()})
 
 
 def _first_line(error: Exception) -> str:

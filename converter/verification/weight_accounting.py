@@ -9,20 +9,27 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
 from converter.errors import InvalidModel, clean
-from converter.model import Array, Model, Weight
+from converter.model import Array, Model, Node, Weight
 from converter.verification.graph_cutting import owner_of
 from converter.verification.report import Arrangement
-from converter.verification.runtime import Exported
 from converter.verification.weight_claims import Claim, claims_of
+
+if TYPE_CHECKING:
+    from converter.verification.runtime import Exported
 
 
 @dataclass(frozen=True)
@@ -33,54 +40,95 @@ class Accounts:
     wrong: tuple[str, ...]
 
 
-def account(model: Model, needed: frozenset[str], file: Exported) -> Accounts:
-    """Finds for each initializer of the file what it is.
+@dataclass(frozen=True)
+class Held:
+    """An initializer of a file.
+
+    Attributes:
+        name, dtype, shape: as the file says.
+        reader: what reads it, for a constant.
+        values: its values, as long as the context is open.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    reader: str
+    values: Callable[[], AbstractContextManager[Array]]
+
+
+def account(
+    model: Model,
+    needed: frozenset[str],
+    initializers: Iterable[Held],
+    claims_on: Callable[[Any, Node], Iterable[Claim]] = claims_of,
+) -> Accounts:
+    """Finds for each initializer of a file what it is.
 
     Args:
         model: the neutral model.
         needed: names of the values that an output depends on.
-        file: the exported file.
+        initializers: of the exported file.
+        claims_on: what the initializers of a node may be.
     """
     nodes = [node for node in model.nodes if any(value.name in needed for value in node.outputs)]
-    claims = {clean(node.name): [*claims_of(node.layer, node)] for node in nodes}
-    readers = _readers(file.nodes)
+    claims = {clean(node.name): [*claims_on(node.layer, node)] for node in nodes}
     found: list[Arrangement] = []
     wrong: list[str] = []
-    used: set[int] = set()
-    for name, tensor in file.initializers.items():
-        if name.rpartition("/")[2].partition("_")[0] == "constant":
-            found.append(Arrangement(name, (), readers.get(name, "read by no operator")))
+    used: set[tuple[int, str]] = set()
+    for one in initializers:
+        if one.name.rpartition("/")[2].partition("_")[0] == "constant":
+            found.append(Arrangement(one.name, (), one.reader))
             continue
-        shape, own = tuple(tensor.dims), owner_of(name)
-        others = (one for owner, listed in claims.items() if owner != own for one in listed)
-        candidates = (one for listed in (claims.get(own, ()), others) for one in listed if one.shape == shape)
-        match = _match(file, tensor, candidates, used)
+        own = owner_of(one.name)
+        others = (claim for owner, listed in claims.items() if owner != own for claim in listed)
+        candidates = (c for listed in (claims.get(own, ()), others) for c in listed if c.shape == one.shape)
+        match = _match(one, candidates, used)
         if match is None:
-            wrong.append(f"{name}: it is no array of the source in any known arrangement, nor a declared constant")
+            what = "it is no array of the source in any known arrangement, nor a declared constant"
+            wrong.append(f"{one.name}: {what}")
         else:
-            used.update(id(weight) for weight in match.sources)
-            how = f"{match.how}{_cast(match.sources, tensor)}"
-            found.append(Arrangement(name, tuple(weight.name for weight in match.sources), how))
+            used.update(_keys(match))
+            how = f"{match.how}{_cast(match.sources, one.dtype)}"
+            found.append(Arrangement(one.name, tuple(weight.name for weight in match.sources), how))
+    return Accounts(tuple(found), (*wrong, *_missing(claims, used)))
+
+
+def _keys(claim: Claim) -> set[tuple[int, str]]:
+    """What of its sources a claim stands for: all of them, or a part."""
+    return {(id(weight), claim.how if claim.parts > 1 else "") for weight in claim.sources}
+
+
+def _missing(claims: Mapping[str, Sequence[Claim]], used: Collection[tuple[int, str]]) -> Iterator[str]:
+    """The arrays that are nowhere in the file, or not whole."""
+    found = Counter(weight for weight, _ in used)
     for owner, listed in claims.items():
         for weight in {id(w): w for one in listed for w in one.sources}.values():
-            if id(weight) not in used:
-                wrong.append(f"{owner}: nothing in the file is its array {weight.name}")
-    return Accounts(tuple(found), tuple(wrong))
+            parts = max(one.parts for one in listed if weight in one.sources)
+            if (id(weight), "") not in used and found[id(weight)] < parts:
+                yield f"{owner}: nothing in the file is its array {weight.name}"
 
 
-def _match(
-    file: Exported, tensor: onnx.TensorProto, candidates: Iterable[Claim], used: Collection[int]
-) -> Claim | None:
+def _match(held: Held, candidates: Iterable[Claim], used: Collection[tuple[int, str]]) -> Claim | None:
     """What an initializer is; of several arrays with its values rather one that nothing else is yet."""
     again = None
-    with values_of(file, tensor) as values:
+    with held.values() as values:
         for one in candidates:
-            taken = all(id(weight) in used for weight in one.sources)
+            taken = all(key in used for key in _keys(one))
             if (again is None or not taken) and _is(values, one):
                 if not taken:
                     return one
                 again = one
     return again
+
+
+def held_by(file: Exported) -> Iterator[Held]:
+    """The initializers of an ONNX file."""
+    readers = _readers(file.nodes)
+    for name, tensor in file.initializers.items():
+        kind = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type)).name
+        reader = readers.get(name, "read by no operator")
+        yield Held(name, kind, tuple(tensor.dims), reader, partial(values_of, file, tensor))
 
 
 def _readers(nodes: Iterable[onnx.NodeProto]) -> dict[str, str]:
@@ -95,8 +143,7 @@ def _readers(nodes: Iterable[onnx.NodeProto]) -> dict[str, str]:
     return found
 
 
-def _cast(sources: tuple[Weight, ...], tensor: onnx.TensorProto) -> str:
-    kind = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type)).name
+def _cast(sources: tuple[Weight, ...], kind: str) -> str:
     return "" if sources[0].dtype == kind else f", {sources[0].dtype} as {kind}"
 
 
@@ -118,7 +165,7 @@ def _same_bits(a: Array, b: Array) -> bool:
     return bool(np.array_equal(np.ascontiguousarray(a).view(bits), np.ascontiguousarray(b).view(bits)))
 
 
-class values_of:
+class values_of(AbstractContextManager[Array]):
     """The values of an initializer, mapped from the file where they are large; unmapped at the end."""
 
     def __init__(self, file: Exported, tensor: onnx.TensorProto) -> None:
@@ -141,5 +188,7 @@ class values_of:
         flat = np.frombuffer(self._map, dtype, length // dtype.itemsize, offset - start)
         return flat.reshape(tuple(self._tensor.dims))
 
-    def __exit__(self, *details: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._map = None  # goes with the last array that refers to it

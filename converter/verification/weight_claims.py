@@ -31,12 +31,14 @@ class Claim:
         how: the arrangement in words.
         shape: of the initializer.
         pairs: the comparison, given the initializer's values.
+        parts: how many claims together stand for the sources; 1 where this one stands for all.
     """
 
     sources: tuple[Weight, ...]
     how: str
     shape: tuple[int, ...]
     pairs: Callable[[Array], Pairs]
+    parts: int = 1
 
 
 @singledispatch
@@ -53,7 +55,9 @@ def _blocks(weight: Weight) -> Iterator[tuple[int, Array]]:
         start += len(block) if block.ndim else 0
 
 
-def _as_it_is(weight: Weight) -> Claim:
+def as_it_is(weight: Weight) -> Claim:
+    """The array itself, in blocks of rows."""
+
     def pairs(values: Array) -> Pairs:
         for start, block in _blocks(weight):
             yield (values[start : start + len(block)] if block.ndim else values), block
@@ -61,7 +65,7 @@ def _as_it_is(weight: Weight) -> Claim:
     return Claim((weight,), "as it is", weight.shape, pairs)
 
 
-def _made(sources: tuple[Weight, ...], how: str, shape: tuple[int, ...], make: Callable[[], Array]) -> Claim:
+def made(sources: tuple[Weight, ...], how: str, shape: tuple[int, ...], make: Callable[[], Array]) -> Claim:
     """A claim on a small array, made at once."""
 
     def pairs(values: Array) -> Pairs:
@@ -72,19 +76,19 @@ def _made(sources: tuple[Weight, ...], how: str, shape: tuple[int, ...], make: C
 
 @claims_of.register
 def _(layer: layers.Dense, node: Node) -> Iterator[Claim]:
-    yield _as_it_is(layer.kernel)
+    yield as_it_is(layer.kernel)
     if layer.bias is not None:
-        yield _as_it_is(layer.bias)
+        yield as_it_is(layer.bias)
 
 
 @claims_of.register
 def _(layer: layers.Embedding, node: Node) -> Iterator[Claim]:
-    yield _as_it_is(layer.table)
+    yield as_it_is(layer.table)
 
 
 @claims_of.register
 def _(layer: layers.Constant, node: Node) -> Iterator[Claim]:
-    yield _as_it_is(layer.weight)
+    yield as_it_is(layer.weight)
 
 
 def _convolution(weight: Weight) -> Claim:
@@ -92,7 +96,7 @@ def _convolution(weight: Weight) -> Claim:
     last = len(weight.shape) - 1
     axes = (last, last - 1, *range(last - 1))
     shape = tuple(weight.shape[axis] for axis in axes)
-    return _made((weight,), f"axes {axes}", shape, lambda: np.transpose(weight.read(), axes))
+    return made((weight,), f"axes {axes}", shape, lambda: np.transpose(weight.read(), axes))
 
 
 @claims_of.register(layers.Conv)
@@ -100,7 +104,7 @@ def _convolution(weight: Weight) -> Claim:
 def _(layer: Any, node: Node) -> Iterator[Claim]:
     yield _convolution(layer.kernel)
     if layer.bias is not None:
-        yield _as_it_is(layer.bias)
+        yield as_it_is(layer.bias)
 
 
 def _broadcast(weight: Weight, axes: tuple[int, ...], node: Node) -> Claim:
@@ -109,7 +113,7 @@ def _broadcast(weight: Weight, axes: tuple[int, ...], node: Node) -> Claim:
     assert value is not None
     sizes = dict(zip(sorted(axes), weight.shape, strict=True))
     shape = tuple(sizes.get(axis, 1) for axis in range(min(axes), len(value.shape)))
-    return _made((weight,), f"shaped {shape}", shape, lambda: weight.read().reshape(shape))
+    return made((weight,), f"shaped {shape}", shape, lambda: weight.read().reshape(shape))
 
 
 @claims_of.register
@@ -132,7 +136,7 @@ def _(layer: layers.BatchNormalization, node: Node) -> Iterator[Claim]:
         return (inverse if gamma is None else inverse * gamma.read().astype(np.float64)).reshape(shape)
 
     sources = (layer.variance,) if gamma is None else (layer.variance, gamma)
-    yield _made(sources, f"gamma/sqrt(variance + {layer.epsilon:g}) rounded", shape, scale)
+    yield made(sources, f"gamma/sqrt(variance + {layer.epsilon:g}) rounded", shape, scale)
 
 
 @claims_of.register
@@ -144,7 +148,7 @@ def _(layer: layers.Recurrent, node: Node) -> Iterator[Claim]:
     for cell in cells:
         if isinstance(cell, layers.ConvLSTMCell):
             yield from (_convolution(weight) for weight in (cell.kernel, cell.recurrent_kernel))
-            yield from () if cell.bias is None else (_as_it_is(cell.bias),)
+            yield from () if cell.bias is None else (as_it_is(cell.bias),)
             continue
         yield from _operator((cell,))
         yield from _scan(cell)
@@ -177,10 +181,10 @@ def _operator(cells: tuple[Any, ...]) -> Iterator[Claim]:
         yield _closing(kernel, units)
     biases = tuple(cell.bias for cell in cells if cell.bias is not None)
     if biases:
-        yield _made(biases, f"gates {order}", (count, 2 * height), lambda: np.stack([_bias(c, gates) for c in cells]))
+        yield made(biases, f"gates {order}", (count, 2 * height), lambda: np.stack([_bias(c, gates) for c in cells]))
     looks = tuple(cell.peephole for cell in cells if getattr(cell, "peephole", None) is not None)
     if looks:
-        yield _made(looks, "gates 0, 2, 1", (count, 3 * units), lambda: np.stack([_looks(cell) for cell in cells]))
+        yield made(looks, "gates 0, 2, 1", (count, 3 * units), lambda: np.stack([_looks(cell) for cell in cells]))
 
 
 def _closing(kernel: Claim, units: int) -> Claim:
@@ -216,17 +220,17 @@ def _looks(cell: Any) -> Array:
 
 def _scan(cell: Any) -> Iterator[Claim]:
     """The arrays of a cell whose steps are written out."""
-    yield _as_it_is(cell.kernel)
-    yield _as_it_is(cell.recurrent_kernel)
+    yield as_it_is(cell.kernel)
+    yield as_it_is(cell.recurrent_kernel)
     units, whole, bias = cell.units, cell.recurrent_kernel, cell.bias
     if isinstance(cell, layers.GRUCell) and not cell.reset_after:
-        yield _made((whole,), "gates 0, 1", (units, 2 * units), lambda: whole.read()[:, : 2 * units])
-        yield _made((whole,), "gate 2", (units, units), lambda: whole.read()[:, 2 * units :])
+        yield made((whole,), "gates 0, 1", (units, 2 * units), lambda: whole.read()[:, : 2 * units])
+        yield made((whole,), "gate 2", (units, units), lambda: whole.read()[:, 2 * units :])
     if bias is not None and isinstance(cell, layers.GRUCell) and cell.reset_after:
-        yield _made((bias,), "the input's", (3 * units,), lambda: bias.read()[0])
-        yield _made((bias,), "the recurrent", (3 * units,), lambda: bias.read()[1])
+        yield made((bias,), "the input's", (3 * units,), lambda: bias.read()[0])
+        yield made((bias,), "the recurrent", (3 * units,), lambda: bias.read()[1])
     elif bias is not None:
-        yield _as_it_is(bias)
+        yield as_it_is(bias)
     looks = getattr(cell, "peephole", None)
     if looks is not None:
-        yield _as_it_is(looks)
+        yield as_it_is(looks)

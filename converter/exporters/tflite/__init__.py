@@ -12,8 +12,8 @@ from pathlib import Path
 from converter import __version__
 from converter.exporters.tflite import conv, dense, elementwise, recurrent, shapes
 from converter.exporters.tflite.build import build
-from converter.exporters.tflite.schema import schema
 from converter.exporters.tflite.write import write
+from converter.formats.tflite import schema
 from converter.model import Model
 
 __all__ = ["RULES", "export"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from converter.errors import Unsupported
 from converter.exporters.tflite.graph import Graph, Tensor
@@ -13,9 +14,10 @@ from converter.model.activations import TANH as TANH_ACTIVATION
 
 # SELU's constants, Klambauer et al. 2017; TensorFlow's selu uses the same.
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
-# What an operator with `fusedActivationFunction` computes itself; the recurrent ones also TANH.
+# What an operator with `fusedActivationFunction` computes itself. That of LSTM takes a linear one for something else.
 FUSED: Mapping[Activation, int] = {LINEAR: NO_ACTIVATION, NAMES["relu"]: RELU, NAMES["relu6"]: RELU6}
-FUSED_RECURRENT: Mapping[Activation, int] = {**FUSED, TANH_ACTIVATION: TANH}
+FUSED_RNN: Mapping[Activation, int] = {**FUSED, TANH_ACTIVATION: TANH}
+FUSED_LSTM: Mapping[Activation, int] = {key: value for key, value in FUSED_RNN.items() if key != LINEAR}
 
 
 def activate(graph: Graph, x: Tensor, activation: Activation) -> Tensor:
@@ -162,7 +164,7 @@ def _sparse_plus(g: Graph, x: Tensor) -> Tensor:
     return g.op("ADD", _times(g, g.op("MUL", middle, middle), 0.25), rest)
 
 
-def _softmax(kind: str, **options: float) -> Callable[[Graph, Tensor, float], Tensor]:
+def _softmax(kind: str, **options: Any) -> Callable[[Graph, Tensor, float], Tensor]:
     """Along the last axis, which is all that the operators know."""
 
     def along(g: Graph, x: Tensor, axis: float) -> Tensor:

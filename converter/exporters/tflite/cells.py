@@ -25,11 +25,11 @@ class Projected:
     step: Step
 
 
-def project(graph: Graph, cell: LSTMCell | GRUCell | SimpleRNNCell, x: Tensor) -> tuple[Projected, Tensor]:
+def project(graph: Graph, cell: LSTMCell | GRUCell | SimpleRNNCell, side: str, x: Tensor) -> tuple[Projected, Tensor]:
     """The step of a cell, and x·kernel + bias of all steps, [time, batch, gates·units]."""
-    bias = None if cell.bias is None else _row(graph, "bias", cell.bias, 0)
-    steps = linear(graph, x, "kernel", cell.kernel, bias)
-    layer, step = graph.store.layer, _gru(cell) if isinstance(cell, GRUCell) else _other(cell)
+    bias = None if cell.bias is None else _row(graph, f"{side}bias", cell.bias, 0)
+    steps = linear(graph, x, f"{side}kernel", cell.kernel, bias)
+    layer, step = graph.store.layer, _step(cell, side)
 
     def named(g: Graph, x: Tensor, states: list[Tensor]) -> list[Tensor]:
         g.store.layer = layer
@@ -45,20 +45,21 @@ def _row(graph: Graph, name: str, bias: Weight, place: int) -> Tensor:
     return graph.weight(name, bias, transform=lambda array: array[place], shape=bias.shape[1:])
 
 
-def _other(cell: LSTMCell | SimpleRNNCell) -> Step:
-    return _lstm(cell) if isinstance(cell, LSTMCell) else _simple(cell)
+def _step(cell: LSTMCell | GRUCell | SimpleRNNCell, side: str) -> Step:
+    if isinstance(cell, GRUCell):
+        return _gru(cell, side)
+    return _lstm(cell, side) if isinstance(cell, LSTMCell) else _simple(cell, side)
 
 
-def _lstm(cell: LSTMCell) -> Step:
+def _lstm(cell: LSTMCell, side: str) -> Step:
     """c' = f·c + i·g; h' = o·activation(c')."""
 
     def step(g: Graph, x: Tensor, states: list[Tensor]) -> list[Tensor]:
         h, c = states
-        i, f, new, o = g.split(g.op("ADD", x, linear(g, h, "recurrent_kernel", cell.recurrent_kernel, None)), 1, 4)
-        looks = None if cell.peephole is None else [
-            g.weight(f"peephole_{k}", cell.peephole, transform=lambda a, k=k: np.split(a, 3)[k], shape=(cell.units,))
-            for k in range(3)
-        ]  # fmt: skip
+        i, f, new, o = g.split(
+            g.op("ADD", x, linear(g, h, f"{side}recurrent_kernel", cell.recurrent_kernel, None)), 1, 4
+        )
+        looks = None if cell.peephole is None else [_third(g, side, cell.peephole, place) for place in range(3)]
         if looks is not None:
             i, f = (g.op("ADD", gate, g.op("MUL", c, look)) for gate, look in zip((i, f), looks[:2], strict=True))
         kept = g.op("MUL", activate(g, f, cell.recurrent_activation), c)
@@ -70,7 +71,12 @@ def _lstm(cell: LSTMCell) -> Step:
     return step
 
 
-def _gru(cell: GRUCell) -> Step:
+def _third(graph: Graph, side: str, peephole: Weight, place: int) -> Tensor:
+    units = peephole.shape[0] // 3
+    return graph.weight(f"{side}peephole_{place}", peephole, transform=lambda a: np.split(a, 3)[place], shape=(units,))
+
+
+def _gru(cell: GRUCell, side: str) -> Step:
     """h' = z·h + (1 - z)·hh; with reset_after r multiplies the recurrent product, else h before it."""
     whole, units = cell.recurrent_kernel, cell.units
 
@@ -82,11 +88,13 @@ def _gru(cell: GRUCell) -> Step:
     def step(g: Graph, x: Tensor, states: list[Tensor]) -> list[Tensor]:
         (h,) = states
         xz, xr, xh = g.split(x, 1, 3)
-        bias = _row(g, "recurrent_bias", cell.bias, 1) if cell.reset_after and cell.bias is not None else None
-        inner = linear(g, h, "recurrent_kernel" if cell.reset_after else "recurrent_kernel_zr", both, bias)
+        bias = _row(g, f"{side}recurrent_bias", cell.bias, 1) if cell.reset_after and cell.bias is not None else None
+        inner = linear(g, h, f"{side}recurrent_kernel{'' if cell.reset_after else '_zr'}", both, bias)
         hz, hr, *hh = g.split(inner, 1, 3 if cell.reset_after else 2)
         z, r = (activate(g, g.op("ADD", *pair), cell.recurrent_activation) for pair in ((xz, hz), (xr, hr)))
-        reset = g.op("MUL", r, hh[0]) if hh else linear(g, g.op("MUL", r, h), "recurrent_kernel_h", candidate, None)
+        reset = (
+            g.op("MUL", r, hh[0]) if hh else linear(g, g.op("MUL", r, h), f"{side}recurrent_kernel_h", candidate, None)
+        )
         new = activate(g, g.op("ADD", xh, reset), cell.activation)
         rest = g.pair("SUB", g.scalar(1, z), z)
         return [g.op("ADD", g.op("MUL", z, h), g.op("MUL", rest, new))]
@@ -94,9 +102,9 @@ def _gru(cell: GRUCell) -> Step:
     return step
 
 
-def _simple(cell: SimpleRNNCell) -> Step:
+def _simple(cell: SimpleRNNCell, side: str) -> Step:
     def step(g: Graph, x: Tensor, states: list[Tensor]) -> list[Tensor]:
-        inner = linear(g, states[0], "recurrent_kernel", cell.recurrent_kernel, None)
+        inner = linear(g, states[0], f"{side}recurrent_kernel", cell.recurrent_kernel, None)
         return [activate(g, g.op("ADD", x, inner), cell.activation)]
 
     return step

@@ -72,15 +72,12 @@ def conv(layer: Conv, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
     depthwise = layer.groups > 1 and inner == 1
 
     def turned(kernel: Array) -> Array:
-        wide = kernel.reshape(*window, inner, filters)
-        return wide.transpose(2, 0, 1, 3) if depthwise else wide.transpose(3, 0, 1, 2)
+        return np.transpose(kernel.reshape(*window, inner, filters), (2, 0, 1, 3) if depthwise else (3, 0, 1, 2))
 
     sizes = (1, *window, filters) if depthwise else (filters, *window, inner)
     kernel = graph.weight("kernel", layer.kernel, transform=turned, shape=sizes)
-    if layer.bias is None:
-        bias = graph.const(np.zeros(filters), "float32")
-    else:
-        bias = graph.weight("bias", layer.bias)
+    nothing = graph.const(np.zeros(filters), "float32")
+    bias = nothing if layer.bias is None else graph.weight("bias", layer.bias)
     if depthwise:
         options["depthMultiplier"] = filters // layer.groups
     y = graph.op("DEPTHWISE_CONV_2D" if depthwise else "CONV_2D", x, kernel, bias, shape=shape, **options)

@@ -16,9 +16,8 @@ def linear(graph: Graph, x: Tensor, suffix: str, kernel: Weight, bias: Tensor | 
     """FULLY_CONNECTED: x·kernel + bias over the last axis; the operator takes the kernel as [units, input]."""
     turned = graph.weight(suffix, kernel, transform=np.transpose, shape=kernel.shape[::-1])
     given = (x, turned) if bias is None else (x, turned, bias)
-    keeps = {"keepNumDims": True} if x.rank > 2 else {}
     shape = (*x.shape[:-1], kernel.shape[1])
-    return graph.op("FULLY_CONNECTED", *given, shape=shape, fusedActivationFunction=fused, **keeps)
+    return graph.op("FULLY_CONNECTED", *given, shape=shape, fusedActivationFunction=fused, keepNumDims=x.rank > 2)
 
 
 @lower.register

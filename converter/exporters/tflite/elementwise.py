@@ -118,13 +118,11 @@ def reduce(layer: Reduce, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
         found = graph.op("ADD", graph.op("LOG", total), top)
         return (found if layer.keepdims else graph.reshape(found, _sizes(graph, found, bare, layer.axes), bare),)
     work = "bool" if layer.op in ("any", "all") else out
-    options = {"keepDims": layer.keepdims}
-    return (graph.cast(graph.op(REDUCTIONS[layer.op], graph.cast(x, work), axes, shape=shape, **options), out),)
+    found = graph.op(REDUCTIONS[layer.op], graph.cast(x, work), axes, shape=shape, keepDims=layer.keepdims)
+    return (graph.cast(found, out),)
 
 
-def _sizes(
-    graph: Graph, x: Tensor, shape: tuple[int | None, ...], axes: tuple[int, ...]
-) -> list[int | Tensor]:
+def _sizes(graph: Graph, x: Tensor, shape: tuple[int | None, ...], axes: tuple[int, ...]) -> list[int | Tensor]:
     left = [k for k in range(x.rank) if k not in axes]
     return [graph.size(x, k) if n is None else n for k, n in zip(left, shape, strict=True)]
 

@@ -13,9 +13,11 @@ Source: tensorflow/lite/kernels/unidirectional_sequence_lstm.cc, lstm_eval.cc, u
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from converter.exporters.tflite.activations import FUSED_RECURRENT
+from converter.exporters.tflite.activations import FUSED_LSTM, FUSED_RNN
 from converter.exporters.tflite.graph import Graph, Tensor
 from converter.exporters.tflite.passes import Job, Pass
 from converter.model import Array, Weight
@@ -26,8 +28,8 @@ from converter.model.layers import Cell, LSTMCell, SimpleRNNCell
 def fits(cell: Cell) -> bool:
     """Whether an operator computes this cell."""
     if isinstance(cell, LSTMCell):
-        return cell.activation in FUSED_RECURRENT and cell.recurrent_activation == SIGMOID
-    return isinstance(cell, SimpleRNNCell) and cell.activation in FUSED_RECURRENT
+        return cell.activation in FUSED_LSTM and cell.recurrent_activation == SIGMOID
+    return isinstance(cell, SimpleRNNCell) and cell.activation in FUSED_RNN
 
 
 def run(graph: Graph, job: Job) -> Pass:
@@ -36,9 +38,12 @@ def run(graph: Graph, job: Job) -> Pass:
     assert isinstance(cell, LSTMCell | SimpleRNNCell)
     x = graph.flip(job.x, job.time) if direction.reverse_input else job.x
     states = [_started(graph, job, x, name, place) for place, name in enumerate("hc"[: cell.states])]
-    kind, given = _lstm(graph, cell, states) if isinstance(cell, LSTMCell) else _rnn(graph, cell, states)
+    if isinstance(cell, LSTMCell):
+        kind, given = _lstm(graph, cell, job.side, states)
+    else:
+        kind, given = _rnn(graph, cell, job.side, states)
     shape = (*x.shape[:2], cell.units)
-    fused = FUSED_RECURRENT[cell.activation]
+    fused = FUSED_RNN[cell.activation]
     ((y),) = graph.ops_(kind, (x, *given), [("float32", shape)], fusedActivationFunction=fused,
                         timeMajor=job.layer.time_major)  # fmt: skip
     last = graph.pick(y, job.time, -1)
@@ -67,36 +72,41 @@ def _beside(graph: Graph, state: Tensor, last: Tensor, units: int) -> Tensor:
     return graph.slice(both, 1, units, None, shape=state.shape)
 
 
-def _gates(graph: Graph, name: str, weight: Weight, count: int) -> list[Tensor]:
-    """The gates of [..., count·units], each transposed."""
-    units = weight.shape[-1] // count
+def _gates(graph: Graph, weight: Weight, names: Sequence[str]) -> list[Tensor]:
+    """The gates of [..., gates·units] by name, each transposed."""
+    units = weight.shape[-1] // len(names)
 
     def gate(place: int) -> Tensor:
         def turned(array: Array) -> Array:
             return np.transpose(array[..., place * units : (place + 1) * units])
 
-        return graph.weight(f"{name}_{place}", weight, transform=turned, shape=(units, *weight.shape[:-1]))
+        return graph.weight(names[place], weight, transform=turned, shape=(units, *weight.shape[:-1]))
 
-    return [gate(place) for place in range(count)]
+    return [gate(place) for place in range(len(names))]
 
 
-def _lstm(graph: Graph, cell: LSTMCell, states: list[Tensor]) -> tuple[str, list[Tensor | None]]:
-    """Gates in the order i, f, c, o; no projection, no normalisation."""
-    none = [graph.const(np.zeros(cell.units), "float32")] * 4
+def _lstm(graph: Graph, cell: LSTMCell, side: str, states: list[Tensor]) -> tuple[str, list[Tensor | None]]:
+    """Gates in the order i, f, c, o, as the runtime calls them; no projection, no normalisation."""
+    gates = ("input", "forget", "cell", "output")
+    biases: list[Tensor] = [graph.const(np.zeros(cell.units), "float32")] * len(gates)
+    if cell.bias is not None:
+        names = ("input_gate_bias", "forget_gate_bias", "cell_bias", "output_gate_bias")
+        biases = _gates(graph, cell.bias, [side + name for name in names])
     looks: list[Tensor | None] = [None] * 3
     if cell.peephole is not None:
-        looks = [*_gates(graph, "peephole", cell.peephole, 3)]
+        looks = [*_gates(graph, cell.peephole, [f"{side}cell_to_{g}_weights" for g in gates if g != "cell"])]
     return "UNIDIRECTIONAL_SEQUENCE_LSTM", [
-        *_gates(graph, "kernel", cell.kernel, 4),
-        *_gates(graph, "recurrent_kernel", cell.recurrent_kernel, 4),
-        *looks,
-        *(none if cell.bias is None else _gates(graph, "bias", cell.bias, 4)),
-        None, None, *states,
+        *_gates(graph, cell.kernel, [f"{side}input_to_{g}_weights" for g in gates]),
+        *_gates(graph, cell.recurrent_kernel, [f"{side}recurrent_to_{g}_weights" for g in gates]),
+        *looks, *biases, None, None, *states,
     ]  # fmt: skip
 
 
-def _rnn(graph: Graph, cell: SimpleRNNCell, states: list[Tensor]) -> tuple[str, list[Tensor | None]]:
-    bias = graph.const(np.zeros(cell.units), "float32") if cell.bias is None else graph.weight("bias", cell.bias)
-    turned = [graph.weight(name, weight, transform=np.transpose, shape=weight.shape[::-1])
-              for name, weight in (("kernel", cell.kernel), ("recurrent_kernel", cell.recurrent_kernel))]  # fmt: skip
+def _rnn(graph: Graph, cell: SimpleRNNCell, side: str, states: list[Tensor]) -> tuple[str, list[Tensor | None]]:
+    nothing = graph.const(np.zeros(cell.units), "float32")
+    bias = nothing if cell.bias is None else graph.weight(f"{side}bias", cell.bias)
+    turned = [
+        graph.weight(f"{side}{name}", weight, transform=np.transpose, shape=weight.shape[::-1])
+        for name, weight in (("kernel", cell.kernel), ("recurrent_kernel", cell.recurrent_kernel))
+    ]
     return "UNIDIRECTIONAL_SEQUENCE_RNN", [*turned, bias, *states]

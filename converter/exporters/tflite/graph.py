@@ -14,10 +14,8 @@ import numpy as np
 
 from converter.errors import Unsupported, clean
 from converter.exporters.tflite.operators import OPERATORS, Call
+from converter.formats.tflite import TYPES
 from converter.model import Array, Shape, Weight, dtype_of
-
-# TensorType of the schema.
-TYPES = {"float32": 0, "int32": 2, "uint8": 3, "int64": 4, "bool": 6, "int16": 7, "int8": 9}
 
 
 def element_type(dtype: str) -> int:

@@ -74,14 +74,15 @@ def run(graph: Graph, job: Job) -> Pass:
     column = graph.pick(graph.zeros_along(x, [1]), 0, 0)
     zeros = graph.op("ADD", column, graph.const(np.zeros((1, cell.units)), "float32"), shape=(batch, cell.units))
     states = [zeros if state is None else graph.cast(state, "float32") for state in job.initial]
-    projected, scanned[0] = project(graph, cell, scanned[0])
+    projected, scanned[0] = project(graph, cell, job.side, scanned[0])
     carries = job.mask is not None and rule == "previous" and job.initial[0] is not None
     steps = Steps(projected, rule, job.mask is not None, carries)
     carried = [*states, zeros] if carries else states
     wants_steps = job.wants_y and job.layer.return_sequences
     length = x.shape[0]
     if length is not None and length <= UNROLLED:
-        made, y, last = _unrolled(graph, steps, scanned, carried, length, wants_steps)
+        made, y, last = _unrolled(graph, steps, scanned, carried, length)
+        y = y if wants_steps else None
     else:
         made, y = _while(graph, steps, scanned, carried, wants_steps)
         last = made[-1] if carries else made[0]
@@ -94,16 +95,15 @@ def run(graph: Graph, job: Job) -> Pass:
 
 
 def _unrolled(
-    graph: Graph, steps: Steps, scanned: Sequence[Tensor], carried: list[Tensor], length: int, wants_steps: bool
+    graph: Graph, steps: Steps, scanned: Sequence[Tensor], carried: list[Tensor], length: int
 ) -> tuple[list[Tensor], Tensor | None, Tensor]:
+    """What is carried in the end, all outputs, and the last: read from them all, so that a proof sees every step."""
     outputs: list[Tensor] = []
     for place in range(length):
         carried, y = steps.take(graph, [graph.pick(one, 0, place) for one in scanned], carried)
         outputs.append(y)
-    if not wants_steps:
-        return carried, None, outputs[-1]
     packed = graph.op("PACK", *outputs, shape=(length, *outputs[0].shape), axis=0, valuesCount=length)
-    return carried, packed, outputs[-1]
+    return carried, packed, graph.pick(packed, 0, -1)
 
 
 def _while(

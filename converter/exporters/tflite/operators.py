@@ -1,7 +1,8 @@
 """The builtin operators we write: their options in the schema, their versions and the oldest runtime that has them.
 
-Versions are TensorFlow's own rules for what an operator is asked to do (tensorflow/lite/tools/versioning/op_version.cc),
-the runtimes those of runtime_version.cc beside it; an older runtime refuses a file with one clear error.
+Versions are TensorFlow's own rules for what an operator is asked to do, the runtimes its own table of them
+(op_version.cc and runtime_version.cc in tensorflow/lite/tools/versioning); an older runtime refuses a file with a clear
+error.
 """
 
 from __future__ import annotations

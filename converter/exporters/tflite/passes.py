@@ -22,6 +22,7 @@ class Job:
 
     Attributes:
         layer, direction: of the neutral model.
+        side: what the names of its weights begin with, where there are two.
         x: [batch, time, features], or time-major, float32.
         mask: bool [batch, time] (time-major likewise), or None.
         initial: the initial states, None for zeros.
@@ -30,6 +31,7 @@ class Job:
 
     layer: Recurrent
     direction: Direction
+    side: str
     x: Tensor
     mask: Tensor | None
     initial: tuple[Tensor | None, ...]

@@ -9,6 +9,7 @@ from converter.exporters.tflite import fused, loop
 from converter.exporters.tflite.graph import Graph, Tensor
 from converter.exporters.tflite.lower import Inputs, Outputs, lower, present, result
 from converter.exporters.tflite.passes import Job, Pass
+from converter.exporters.weights import DIRECTIONS
 from converter.model import Node
 from converter.model.layers import ConvLSTMCell, Recurrent
 
@@ -30,7 +31,8 @@ def recurrent(layer: Recurrent, graph: Graph, node: Node, inputs: Inputs) -> Out
         count = direction.cell.states
         given, initial = initial[:count], initial[count:]
         wanted, finals = finals[:count], finals[count:]
-        job = Job(layer, direction, x, mask, tuple(given), needed[place if split else 0], tuple(wanted))
+        side = f"{DIRECTIONS[place]}_" if len(layer.directions) == 2 else ""
+        job = Job(layer, direction, side, x, mask, tuple(given), needed[place if split else 0], tuple(wanted))
         passes.append(_run(graph, job))
     states = [state for one in passes for state in one.states]
     if layer.merge is None:

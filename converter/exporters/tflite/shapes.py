@@ -151,7 +151,7 @@ def gather_nd(layer: GatherND, graph: Graph, node: Node, inputs: Inputs) -> Outp
 @lower.register
 def argsort(layer: ArgSort, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
     """The indices of TOPK_V2 along the last axis, which puts the lower index first among equals."""
-    x, (dtype, shape) = present(inputs[0]), result(node)
+    x, dtype = present(inputs[0]), result(node)[0]
     axes = list(range(x.rank))
     axes[layer.axis], axes[-1] = axes[-1], axes[layer.axis]
     x = graph.transpose(x if layer.descending else graph.op("NEG", x), axes)

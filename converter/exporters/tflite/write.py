@@ -12,13 +12,11 @@ from converter.errors import Unsupported
 from converter.exporters.tflite.build import Built
 from converter.exporters.tflite.graph import Buffer, Graph, Op, Tensor, element_type
 from converter.exporters.tflite.operators import OPERATORS
-from converter.exporters.tflite.schema import schema
-from converter.formats.tflite import IDENTIFIER, METADATA, MIN_RUNTIME
+from converter.formats.tflite import METADATA, MIN_RUNTIME, pack, schema
 from converter.model import Array, dtype_of
 
-
 SCHEMA_VERSION = 3
-ALIGNMENT = 16  # of every buffer, as the schema asks
+VERSION_BYTES = 16  # that a runtime's version takes in the metadata, zeros behind it
 LARGEST = (1 << 31) - (1 << 20)  # a flatbuffer's offsets are signed, of 32 bits; what is not weights has to fit, too
 DESCRIPTION = "keras-lstm-convert"
 SIGNATURE = "serving_default"
@@ -35,8 +33,6 @@ def write(built: Built, said: Mapping[str, Any]) -> bytes:
     Raises:
         Unsupported: the schema's package is not installed, or the weights are too large for a flatbuffer.
     """
-    import flatbuffers
-
     s = schema()
     store = built.store
     size = sum(_bytes(tensor) for graph in store.graphs for tensor in {buffer.number: tensor for tensor, buffer
@@ -52,7 +48,7 @@ def write(built: Built, said: Mapping[str, Any]) -> bytes:
     model.operatorCodes = [_code(s, kind, version) for kind, version in codes]
     model.buffers = [_buffer(s, None), *(_buffer(s, _data(*held[old])) for old in numbers)]
     oldest = max((OPERATORS[kind].since[version] for kind, version in codes), key=_numbers, default="1.5.0")
-    texts = {MIN_RUNTIME: oldest.encode().ljust(ALIGNMENT, b"\0"), METADATA: json.dumps(
+    texts = {MIN_RUNTIME: oldest.encode().ljust(VERSION_BYTES, b"\0"), METADATA: json.dumps(
         {**said, "values": _values(built), "owners": [op.owner for op in store.graphs[0].ops]},
         separators=(",", ":"), ensure_ascii=False).encode()}  # fmt: skip
     model.metadata = []
@@ -62,9 +58,7 @@ def write(built: Built, said: Mapping[str, Any]) -> bytes:
         model.buffers.append(_buffer(s, text))
         model.metadata.append(entry)
     model.signatureDefs = [_signature(s, store.graphs[0])]
-    builder = flatbuffers.Builder(size + (1 << 16))
-    builder.Finish(model.Pack(builder), IDENTIFIER)
-    return bytes(builder.Output())
+    return pack(model)
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -139,22 +133,9 @@ def _code(s: Any, kind: str, version: int) -> Any:
 
 
 def _buffer(s: Any, data: bytes | None) -> Any:
-    """A buffer that packs its bytes where the schema wants them; the generated code aligns them to 1."""
-
-    class Aligned(s.BufferT):  # type: ignore[misc, name-defined]
-        def Pack(self, builder: Any) -> Any:
-            place = None
-            if data is not None:
-                builder.StartVector(1, len(data), ALIGNMENT)
-                builder.head -= len(data)
-                builder.Bytes[builder.head : builder.head + len(data)] = data
-                place = builder.EndVector()
-            s.BufferStart(builder)
-            if place is not None:
-                s.BufferAddData(builder, place)
-            return s.BufferEnd(builder)
-
-    return Aligned()
+    made = s.BufferT()
+    made.data = None if data is None else np.frombuffer(data, np.uint8)
+    return made
 
 
 def _signature(s: Any, graph: Graph) -> Any:

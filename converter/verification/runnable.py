@@ -1,0 +1,90 @@
+"""What a proof asks of a file that is run, whatever its format and runtime; and which module opens which kind."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from converter.formats import tflite
+from converter.model import Array, Model, Value
+from converter.verification.graph_cutting import Operator
+from converter.verification.rounding import Kernels
+from converter.verification.weight_accounting import Accounts
+
+
+class Session(Protocol):
+    """A file that is ready to run."""
+
+    def run(self, feed: Mapping[str, Array]) -> Mapping[str, Array]:
+        """All outputs by name for inputs by name, which are cast to the file's types."""
+
+
+class Parts(Protocol):
+    """The parts of a file's graph, one for each node of the model."""
+
+    @property
+    def operators(self) -> Sequence[Operator]:
+        """The recurrent operators, and the tensors that show their states."""
+
+    def run(self, values: Mapping[str, Array]) -> Mapping[str, Array]:
+        """What each part makes of given values: tensors by name in and out, and the states that operators show."""
+
+
+class Runnable(Protocol):
+    """An exported file.
+
+    Attributes:
+        title: the runtime and its version.
+        kernels: what its kernels do.
+    """
+
+    title: str
+    kernels: Kernels
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names in the file's order, states included."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The same of its outputs."""
+
+    @property
+    def tensors(self) -> Mapping[str, str]:
+        """By the name of the model's value which tensor holds it, as the file says."""
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Every tensor that there is."""
+
+    @property
+    def initializers(self) -> Collection[str]:
+        """Names of its weights and constants."""
+
+    def constant(self, name: str) -> Array:
+        """The values of one of them."""
+
+    def whole(self) -> Session:
+        """The file as its users run it."""
+
+    def parts(self, tensors: Mapping[str, Sequence[Value]]) -> Parts:
+        """The file cut at these tensors, each with the values of the model that it holds."""
+
+    def account(self, model: Model, needed: frozenset[str]) -> Accounts:
+        """What each of its weights and constants is."""
+
+
+def opened(path: Path) -> Runnable:
+    """A file, in the runtime of its kind.
+
+    Raises:
+        InvalidModel, Unsupported, OSError: it cannot be read, or its runtime is not installed.
+    """
+    if tflite.sniff(path):
+        from converter.verification.tflite.file import LiteFile
+
+        return LiteFile(path)
+    from converter.verification.runtime import Exported
+
+    return Exported(path)

@@ -1,0 +1,154 @@
+"""A TFLite file in LiteRT: whole, as its users run it, and cut into the parts of the model's nodes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from converter.errors import InvalidModel, Unsupported
+from converter.formats.tflite import PACKAGE, Contents, pack, read
+from converter.model import Array, Model, Value
+from converter.verification.graph_cutting import GIVEN, Operator
+from converter.verification.rounding import Kernels
+from converter.verification.tflite.claims import held_by, lite_claims_of
+from converter.verification.tflite.cutting import cut
+from converter.verification.weight_accounting import Accounts, account
+
+THREADS = 1
+STATES = "@states"  # behind the name of a tensor: what it shows of an operator's states
+
+
+class LiteFile:
+    """A TFLite file; see `converter.verification.runnable.Runnable`.
+
+    Raises InvalidModel for what is none, Unsupported where the runtime is not installed, OSError for what cannot be
+    read.
+    """
+
+    kernels = Kernels(bias_first=True, flushes=True)  # XNNPACK's, which LiteRT uses unless told otherwise
+
+    def __init__(self, path: Path) -> None:
+        self.contents: Contents = read(path)
+        self.title = f"LiteRT {version(PACKAGE)}"
+        names = self.contents.names
+        graph = self.contents.graph
+        self.inputs = tuple(names[place] for place in graph.inputs)
+        self.outputs = tuple(names[place] for place in graph.outputs)
+        self.tensors = self.contents.said("values")
+        self.initializers = {names[place]: place for place in self.contents.constants(graph)}
+        made = {names[place] for op in graph.operators for place in op.outputs}
+        self.known = frozenset(made) | set(self.initializers) | set(self.inputs)
+
+    def constant(self, name: str) -> Array:
+        """The values of a constant."""
+        return self.contents.values(self.contents.graph, self.initializers[name])
+
+    def whole(self) -> Interpreted:
+        """The file as it is."""
+        return Interpreted(self.contents.data, self.inputs, self.outputs)
+
+    def parts(self, tensors: Mapping[str, Sequence[Value]]) -> Cuts:
+        """The file cut at these tensors."""
+        return Cuts(self.contents, tensors)
+
+    def account(self, model: Model, needed: frozenset[str]) -> Accounts:
+        """What each constant is."""
+        return account(model, needed, held_by(self.contents), lite_claims_of)
+
+
+class Interpreted:
+    """A file in the interpreter, on one thread. Raises InvalidModel where it cannot be loaded or run."""
+
+    def __init__(self, data: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+        self._inputs, self._outputs = inputs, outputs
+        try:
+            with _quiet():
+                self._interpreter = _interpreter()(model_content=data, num_threads=THREADS)
+        except (ValueError, RuntimeError) as error:
+            raise InvalidModel(f"LiteRT cannot load it: {_first_line(error)}") from error
+        self._given = self._interpreter.get_input_details()
+        self._made = self._interpreter.get_output_details()
+        self._shapes: list[tuple[int, ...]] = []
+
+    def run(self, feed: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs by name for inputs by name, which are cast to the file's types."""
+        given = [np.asarray(feed[name], one["dtype"]) for name, one in zip(self._inputs, self._given, strict=True)]
+        try:
+            self._fit([array.shape for array in given])
+            for one, array in zip(self._given, given, strict=True):
+                self._interpreter.set_tensor(one["index"], array)
+            self._interpreter.invoke()
+            made = [self._interpreter.get_tensor(one["index"]) for one in self._made]
+        except (ValueError, RuntimeError) as error:
+            raise InvalidModel(f"LiteRT cannot run it: {_first_line(error)}") from error
+        return dict(zip(self._outputs, made, strict=True))
+
+    def _fit(self, shapes: list[tuple[int, ...]]) -> None:
+        """Makes room for inputs of these shapes; the states stay what they are where nothing changes."""
+        if shapes == self._shapes:
+            return
+        with _quiet():
+            for one, shape in zip(self._given, shapes, strict=True):
+                self._interpreter.resize_tensor_input(one["index"], shape)
+            self._interpreter.allocate_tensors()
+        self._shapes = shapes
+
+
+class Cuts:
+    """The parts of a file's graph; see `converter.verification.runnable.Parts`."""
+
+    def __init__(self, contents: Contents, tensors: Mapping[str, Sequence[Value]]) -> None:
+        model, shown = cut(contents, tensors)
+        self.operators = tuple(Operator(one.owner, True, (f"{one.tensor}{STATES}",)) for one in shown)
+        self._time_major = {one.tensor: one.time_major for one in shown}
+        graph = model.subgraphs[0]
+        self._names = [bytes(graph.tensors[place].name).decode() for place in graph.inputs]
+        made = [bytes(graph.tensors[place].name).decode() for place in graph.outputs]
+        self._session = Interpreted(pack(model), self._names, made)
+
+    def run(self, values: Mapping[str, Array]) -> dict[str, Array]:
+        """Tensors by name in and out; sequences of states as [time, 1, batch, units]."""
+        made = self._session.run({name: values[name.removesuffix(GIVEN)] for name in self._names})
+        found = dict(made)
+        for name, time_major in self._time_major.items():
+            steps = made[name]
+            found[f"{name}{STATES}"] = (steps if time_major else np.swapaxes(steps, 0, 1))[:, None]
+        return found
+
+
+def _interpreter() -> Any:
+    try:
+        return import_module("ai_edge_litert.interpreter").Interpreter
+    except ImportError as error:
+        raise Unsupported(f"{PACKAGE} is not installed", hint=f"pip install {PACKAGE}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the runtime writes to the standard error of its own accord."""
+    sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        with suppress(OSError):
+            os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)[:200]
