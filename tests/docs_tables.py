@@ -49,7 +49,7 @@ def targets() -> str:
     return table(("`--to`", "what", "suffix"), *((f"`{k}`", e.title, e.suffix) for k, e in exporters.EXPORTERS.items()))
 
 
-MODELS = ("onnx", "keras", "torch")  # targets that hold a model and not its weights alone
+MODELS = ("onnx", "keras", "torch", "tflite")  # targets that hold a model and not its weights alone
 
 
 def can_be_written(model: Model, target: str) -> bool:
@@ -89,9 +89,10 @@ def neutral_table() -> str:
     """What each target can say of the neutral nodes that layers become."""
     from converter.exporters.keras.graph import rule as keras_rule
     from converter.exporters.onnx.lower import lower as onnx_rule
+    from converter.exporters.tflite.lower import lower as tflite_rule
     from converter.exporters.torch.source import rule as torch_rule
 
-    kinds = dict(zip(MODELS, (onnx_rule, keras_rule, torch_rule), strict=True))
+    kinds = dict(zip(MODELS, (onnx_rule, keras_rule, torch_rule, tflite_rule), strict=True))
     for name in kinds:
         importlib.import_module(exporters.EXPORTERS[name].module)  # brings its rules
     rows = [

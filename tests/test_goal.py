@@ -24,7 +24,7 @@ def test_the_suffix_decides_the_target(suffix: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("to", "name"), [("onnx", "x.keras"), ("keras", "x.onnx"), ("npz", "x.h5"), (None, "x.tflite")]
+    ("to", "name"), [("onnx", "x.keras"), ("keras", "x.onnx"), ("npz", "x.h5"), (None, "x.mlmodel")]
 )
 def test_a_contradiction_is_a_usage_error(to: str | None, name: str) -> None:
     with pytest.raises(UsageError):
