@@ -11,12 +11,13 @@ from converter.inspection import connections
 from converter.lines import shape
 from converter.model import Model
 from converter.model.layers import Recurrent
-from converter.verification.graph_cutting import NATIVE, owner_of
-from converter.verification.runtime import Exported
+from converter.verification.graph_cutting import NATIVE
+from converter.verification.runnable import opened
 
 WIDTH, HEIGHT, ACROSS, DOWN = 168, 40, 14, 26  # of a box, and the space between boxes, in pixels
 MOST = 60  # boxes that are drawn
-RECURRENT = (*NATIVE, "Scan")  # operators that are named first
+# Operators that are named first.
+RECURRENT = (*NATIVE, "Scan", "UNIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN", "WHILE")
 
 
 @dataclass(frozen=True)
@@ -77,19 +78,18 @@ def of_model(model: Model) -> list[Box]:
 
 
 def of_exported(model: Model, path: Path) -> list[Box]:
-    """An ONNX file: the operators of each node of the model as one box, those that belong to none by themselves."""
-    file = Exported(path)
+    """A file that is run: the operators of each node of the model as one box, those of none by themselves."""
+    file = opened(path)
     layers = {clean(node.name): node for node in model.nodes}
     makers: dict[str, str] = {name: name for name in file.inputs}
     operators: dict[str, list[str]] = {}
     reads: dict[str, dict[str, None]] = {}
-    for node in file.nodes:
-        owner = owner_of(node.name)
-        name = owner if owner in layers else node.name or node.output[0]
-        operators.setdefault(name, []).append(node.op_type)
+    for operator in file.listed:
+        name = operator.owner if operator.owner in layers else operator.name
+        operators.setdefault(name, []).append(operator.kind)
         read = reads.setdefault(name, {})
-        read |= {makers[one]: None for one in node.input if one in makers and makers[one] != name}
-        makers |= {one: name for one in node.output if one}
+        read |= {makers[one]: None for one in operator.inputs if one in makers and makers[one] != name}
+        makers |= {one: name for one in operator.outputs if one}
     boxes = [Box(name, "input", "", ()) for name in file.inputs]
     for name, listed in operators.items():
         known = layers.get(name)

@@ -24,7 +24,7 @@ from converter.verification.node_truth import with_values
 from converter.verification.own_data import OwnData
 from converter.verification.prove import usable_cases
 from converter.verification.recurrence import recurrent_truth
-from converter.verification.runtime import Exported
+from converter.verification.runnable import Runnable, opened
 from reference_lstm import sequence
 
 BATCH, STEPS = 4, 48  # of the input shown, where the model leaves both open
@@ -91,7 +91,7 @@ def row_of(model: Model, call: natural.Call) -> int:
 
 def traces(model: Model, exported: Path | None, call: natural.Call, row: int) -> list[Trace]:
     """Every recurrent layer on one input; `exported` is an ONNX file, or None for one that is not run."""
-    made = {} if exported is None else _sequences(model, Exported(exported), call)
+    made = {} if exported is None else _sequences(model, opened(exported), call)
     with np.errstate(all="ignore"):
         nodes = [node for node in model.nodes if isinstance(node.layer, Recurrent)]
         return [_trace(node, call, row, made.get(node.name)) for node in nodes]
@@ -101,7 +101,7 @@ def outputs(model: Model, exported: Path | None, call: natural.Call, row: int) -
     """What comes out of the model for one row of the input."""
     have: dict[str, Array] = {}
     if exported is not None:
-        file = Exported(exported)
+        file = opened(exported)
         given = [v.name for v in model.inputs] + [state.input.name for state in model.states]
         made = file.whole().run({theirs: call.given[ours] for theirs, ours in zip(file.inputs, given, strict=True)})
         have = dict(zip(model.output_names, (made[name] for name in file.outputs), strict=False))
@@ -178,12 +178,12 @@ def _panels(layer: Recurrent, side: int, given: list[Array | None], row: int) ->
     return {name: array[order].T for name, array in gates_of(cell, recorder).items()}
 
 
-def _sequences(model: Model, file: Exported, call: natural.Call) -> dict[str, Array]:
+def _sequences(model: Model, file: Runnable, call: natural.Call) -> dict[str, Array]:
     """By node what the exported file makes at every step of the inputs that the reference gives that node."""
     names = [v.name for v in model.inputs] + [state.input.name for state in model.states]
     places = {**file.tensors, **dict(zip(names, file.inputs, strict=False))}
-    known = {name for node in file.nodes for name in node.output} | {*file.inputs}
-    values = [v for v in natural.all_values(model) if places.get(v.name) in known and v.name in call.values]
+    there = file.known - {*file.initializers}
+    values = [v for v in natural.all_values(model) if places.get(v.name) in there and v.name in call.values]
     held = {places[value.name]: [value] for value in values}
     parts = file.parts(held)
     made = parts.run({tensor: call.values[listed[0].name] for tensor, listed in held.items()})
@@ -193,7 +193,7 @@ def _sequences(model: Model, file: Exported, call: natural.Call) -> dict[str, Ar
         assert isinstance(layer, Recurrent)
         count = 1 if layer.merge or len(layer.directions) == 1 else 2
         tensors = [places.get(value.name, "") for value in node.outputs[:count]]
-        own = [one for one in parts.cut.operators if one.owner == clean(node.name) and one.native]
+        own = [one for one in parts.operators if one.owner == clean(node.name) and one.native]
         plain = count == 1 and node.inputs[1] is None and not layer.directions[0].reverse_input
         if layer.return_sequences and all(tensor in made for tensor in tensors):
             found[node.name] = np.concatenate([made[tensor] for tensor in tensors], -1)

@@ -40,6 +40,17 @@ class Operator:
 
 
 @dataclass(frozen=True)
+class Listed:
+    """An operator of the main graph as it stands in the file: what it is a part of, its kind, its tensors by name."""
+
+    name: str
+    owner: str
+    kind: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Cut:
     """A graph in parts.
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from converter.formats import tflite
 from converter.model import Array, Model, Value
-from converter.verification.graph_cutting import Operator
+from converter.verification.graph_cutting import Listed, Operator
 from converter.verification.rounding import Kernels
 from converter.verification.weight_accounting import Accounts
 
@@ -61,6 +61,10 @@ class Runnable(Protocol):
     @property
     def initializers(self) -> Collection[str]:
         """Names of its weights and constants."""
+
+    @property
+    def listed(self) -> Sequence[Listed]:
+        """The operators of its main graph, in order."""
 
     def constant(self, name: str) -> Array:
         """The values of one of them."""

@@ -16,7 +16,7 @@ from onnx import numpy_helper
 from converter.errors import InvalidModel
 from converter.formats.onnx_metadata import tensors_of
 from converter.model import Array, Model, Value
-from converter.verification.graph_cutting import Cut, Operator, cut
+from converter.verification.graph_cutting import Cut, Listed, Operator, cut, owner_of
 from converter.verification.rounding import ONNXRUNTIME
 from converter.verification.skeleton import read_skeleton
 from converter.verification.weight_accounting import Accounts, account, held_by
@@ -58,6 +58,14 @@ class Exported:
         self.nodes = graph.node
         made = {name for node in graph.node for name in node.output}
         self.known = frozenset(made) | set(self.initializers) | set(self.inputs)
+
+    @property
+    def listed(self) -> list[Listed]:
+        """The operators of the main graph, in order."""
+        return [
+            Listed(n.name or n.output[0], owner_of(n.name), n.op_type, tuple(n.input), tuple(n.output))
+            for n in self.nodes
+        ]
 
     def constant(self, name: str) -> Array:
         """The values of an initializer."""

@@ -138,12 +138,12 @@ class Graph:
     ) -> tuple[Tensor, ...]:
         """One operator with outputs of these types and shapes."""
         made = tuple(self._new(kind, dtype, shape) for dtype, shape in outputs)
-        self.ops.append(Op(kind, self.store.layer, tuple(inputs), made, options))
+        self.ops.append(Op(kind, clean(self.store.layer), tuple(inputs), made, options))
         return made
 
     def into(self, variable: Tensor, kind: str, *inputs: Tensor, **options: Any) -> None:
         """One operator that writes a variable."""
-        self.ops.append(Op(kind, self.store.layer, inputs, (variable,), options))
+        self.ops.append(Op(kind, clean(self.store.layer), inputs, (variable,), options))
 
     def variable(self, name: str, shape: Shape) -> Tensor:
         """A tensor that an operator changes in place, float32."""

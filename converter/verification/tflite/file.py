@@ -16,7 +16,7 @@ import numpy as np
 from converter.errors import InvalidModel, Unsupported
 from converter.formats.tflite import PACKAGE, Contents, pack, read
 from converter.model import Array, Model, Value
-from converter.verification.graph_cutting import GIVEN, Operator
+from converter.verification.graph_cutting import GIVEN, Listed, Operator
 from converter.verification.rounding import Kernels
 from converter.verification.tflite.claims import held_by, lite_claims_of
 from converter.verification.tflite.cutting import cut
@@ -46,6 +46,18 @@ class LiteFile:
         self.initializers = {names[place]: place for place in self.contents.constants(graph)}
         made = {names[place] for op in graph.operators for place in op.outputs}
         self.known = frozenset(made) | set(self.initializers) | set(self.inputs)
+
+    @property
+    def listed(self) -> list[Listed]:
+        """The operators of the main graph, in order; each is called as its first output."""
+        names = self.contents.names
+        return [
+            Listed(
+                names[op.outputs[0]], owner, self.contents.kind(op),
+                tuple(names[place] for place in op.inputs if place >= 0), tuple(names[place] for place in op.outputs),
+            )
+            for op, owner in zip(self.contents.graph.operators, self.contents.owners(), strict=True)
+        ]  # fmt: skip
 
     def constant(self, name: str) -> Array:
         """The values of a constant."""
