@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from converter.errors import ConversionError, Unsupported, walled
+from converter.errors import ConversionError, InvalidPlugin, Unsupported, walled
 
 if TYPE_CHECKING:
     from converter.keras.layer_type import LayerType
@@ -55,7 +55,24 @@ def model_of(path: Path, reading: Reading) -> Model:
 
     wanted = Part(reading.outputs, reading.begin, reading.stateful)
     how = (reading.route, reading.signature, reading.by_name, reading.keras_version, reading.sizes or OPEN)
-    return prune(readers.load(path, reading.where, None if wanted == Part() else wanted, reading.rows, *how))
+    model = prune(readers.load(path, reading.where, None if wanted == Part() else wanted, reading.rows, *how))
+    if reading.plugins:
+        _check_shapes(model, ", ".join(Path(plugin).name for plugin in reading.plugins))
+    return model
+
+
+def _check_shapes(model: Model, plugin: str) -> None:
+    """Runs a model with layers of a plugin once: values must have the shapes that it said when it emitted them.
+
+    Raises:
+        InvalidPlugin: one has another shape.
+    """
+    from converter.verification.prove import usable_cases
+
+    try:
+        usable_cases(model, 0)
+    except ValueError as error:
+        raise InvalidPlugin(f"{error} (the shape given to emit, or to reshape)", where=f"plugin {plugin}") from error
 
 
 @walled

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import pydoc
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import numpy as np
 import onnxruntime as ort
 import pytest
 
-from converter import Unsupported, convert, load
-from converter.errors import InvalidPlugin
+from converter import Unsupported, convert, load, plugin
+from converter.errors import InvalidModel, InvalidPlugin
 from converter.interpret import run
 from converter.keras.architecture.plugins import load_plugins
 
@@ -118,6 +120,118 @@ def test_a_broken_plugin_gives_one_line(number: int, tmp_path: Path) -> None:
     with pytest.raises((InvalidPlugin, Unsupported), match=message) as caught:
         load(FIXTURES / "tfk221_simple" / "model.h5", plugins=[EXAMPLE, tmp_path / "own.py"])
     assert "\n" not in str(caught.value)
+
+
+SAID = {  # a change of the example -> what the message names: the line, and what would be right
+    ('elementwise("add", keys, asked)', 'elementwise("ad", keys, asked)'): r"line \d+: .*no op 'ad'; there are add",
+    ('ops.reduce("sum"', 'ops.reduce("sums"'): r"line \d+: .*Reduce has no op 'sums'; there are sum, mean",
+    ("ops.expand_dims(", "ops.expand_dim("): r"line \d+: .*'expand_dim'; there are activate, .*expand_dims",
+    ("keys, asked)", "keys, 1.0)"): r"line \d+: .*ops.constant\(0.5, dtype\), or use ops.with_scalar",
+    ("keys, asked)", 'call.wrapped("W1", values)[0], asked)'): r"line \d+: .*of a Tensor take its .value",
+    ('Activation("tanh")', 'Activation("tahn")'): r"line \d+: .*no activation 'tahn'; there are linear, tanh",
+    ('wrapped("V"', 'wrapped("X"'): r"line \d+: .*no layer 'X' in it; there are W1, W2, V",
+    ("children=bahdanau", "childs=bahdanau"): r"line \d+: .*'childs'; there are config, call, variables, children",
+    ("config.units, ", "config.unit, "): r"line \d+: .*no attribute 'unit'; there are units, name",
+    ("    units: Positive", "    size: Positive = 1"): r"unknown argument units=.*BahdanauConfig of the plugin",
+    ('"BahdanauAttention": ', '"BahdanuAttention": '): r"LAYERS of what is given has .Simple",
+    ("ops.weight(w)", "w"): r"line \d+: MatMul of Weight|line \d+: TypeError: MatMul of Weight: .*ops.weight\(w\)",
+    ("matmul(x, ops.weight(w))", "matmul(ops.weight(w), x)"): r"line \d+: matrices of shapes .* cannot be multiplied",
+    ('need("W")', 'need("V")'): r"line \d+: the array 'V' is missing; the layer has 'W', 'b'",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", SAID, ids=range(len(SAID)))
+def test_a_mistake_is_told_with_its_line_and_what_is_there(
+    change: tuple[str, str], plugins: list[Path], tmp_path: Path
+) -> None:
+    code = EXAMPLE.read_text()
+    assert change[0] in code
+    (tmp_path / "own.py").write_text(code.replace(*change))
+    simple = change[0] in code[code.index("def simple_attention") : code.index("def weighted_sum")]
+    model = FIXTURES / ("tfk221_simple" if simple and "reduce" not in change[0] else "tfk221_bahdanau") / "model.h5"
+    with pytest.raises((InvalidPlugin, Unsupported, InvalidModel), match=SAID[change]) as caught:
+        load(model, plugins=[tmp_path / "own.py", plugins[1]])
+    assert "\n" not in str(caught.value)
+    if "line" in SAID[change]:
+        assert "plugin own.py" in str(caught.value)
+
+
+def test_a_shape_that_a_plugin_claims_is_checked(plugins: list[Path], tmp_path: Path) -> None:
+    right = "(Tensor(weighted_sum(ops, ops.activate(scores, TANH), x)[0]),)"
+    wrong = 'Tensor(ops.one(layers.Reduce("sum", (1,), True), [x], (None, 4), "float32")),'
+    code = EXAMPLE.read_text().replace(right, wrong).replace("    Activation,", "    Activation,\n    layers,", 1)
+    (tmp_path / "own.py").write_text(code)
+    with pytest.raises(
+        InvalidPlugin, match=r"plugin own.py.*: attention.* made .*shape .*, the model says \(None, 4\)"
+    ):
+        load(FIXTURES / "tfk221_simple" / "model.h5", plugins=[tmp_path / "own.py", plugins[1]])
+
+
+def test_arrays_against_their_names_are_shown(plugins: list[Path], tmp_path: Path) -> None:
+    """The file calls them att_weight and att_bias; the plugin calls the first one att_bias."""
+    model = FIXTURES / "tfk221_simple" / "model.h5"
+    code = EXAMPLE.read_text().replace('Variable("W"), Variable("b")', 'Variable("att_bias"), Variable("att_weight")')
+    code = code.replace('call.need("W"), call.need("b")', 'call.need("att_bias"), call.need("att_weight")')
+    (tmp_path / "own.py").write_text(code)
+    (warning,) = load(model, plugins=[tmp_path / "own.py", plugins[1]]).warnings
+    assert "('att_bias' is 'att_weight', 'att_weight' is 'att_bias')" in warning
+    assert load(model, plugins=plugins).warnings == ()
+
+
+def test_a_plugin_that_explains_nothing_is_told(plugins: list[Path]) -> None:
+    model = load(Path(ROOT / "fixtures/good/tf215_stack/model.h5"), plugins=plugins)
+    (warning,) = model.warnings
+    assert "'SimpleAttention', 'BahdanauAttention', 'Lambda:scaled'" in warning and "Dense, Dropout" in warning
+
+
+def test_the_documentation_lists_every_operation() -> None:
+    text = pydoc.render_doc(plugin, renderer=pydoc.plaintext)
+    assert plugin.__doc__ is not None
+    words = set(re.findall(r"[A-Za-z_0-9]+", plugin.__doc__))
+    operations = {name for name in dir(plugin.Ops) if not name.startswith("_")} - {"graph", "path"}
+    nodes = {kind.__name__ for kind in get_args(plugin.layers.Layer)}
+    ops = get_args(plugin.layers.ElementwiseOp) + get_args(plugin.layers.UnaryOp)
+    reductions = get_args(get_type_hints(plugin.layers.Reduce)["op"])
+    assert {*operations, *nodes, *ops, *reductions, *plugin.__all__} - words <= {
+        "Activation", "ActivationField", "Count", "Era", "InvalidModel", "Positive", "Shape", "Unsupported", "Value",
+        "Weight", "activation_of", "Ops", "Call",
+    }  # fmt: skip
+    assert all(name in text for name in plugin.__all__)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("library", ["keras", "tf_keras"])
+def test_a_class_that_extends_lstm(library: str, tmp_path: Path) -> None:
+    keras = pytest.importorskip(library)
+    layers = keras.layers
+
+    class TracedLSTM(layers.LSTM):  # type: ignore[misc]
+        pass
+
+    class ScaledLSTM(layers.LSTM):  # type: ignore[misc]
+        def __init__(self, units: int, scale: float = 1.0, **more: object) -> None:
+            super().__init__(units, **more)
+            self.scale = scale
+
+        def call(self, sequences: object, initial_state: object = None, mask: object = None, training: object = None):
+            y = super().call(sequences, initial_state=initial_state, mask=mask, training=training)
+            return y * self.scale
+
+        def get_config(self) -> dict[str, object]:
+            return {**super().get_config(), "scale": self.scale}
+
+    x = layers.Input((5, 3))
+    y = TracedLSTM(4, return_sequences=True)(layers.Masking()(x))
+    model = keras.Model(x, layers.Dense(2)(ScaledLSTM(4, scale=0.5)(y)))
+    values = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
+    values[1, 3:] = 0
+    for name in ("model.h5", "model.keras"):
+        model.save(tmp_path / name)
+        done = convert(tmp_path / name, tmp_path / f"{name}.onnx", plugins=[ROOT / "examples/plugin_extends_lstm.py"])
+        assert done.reports[0].passed
+        (have,) = run(done.model, {done.model.inputs[0].name: values}).values()
+        np.testing.assert_allclose(have, np.asarray(model(values)), rtol=0, atol=1e-6)
 
 
 def test_the_command_line(tmp_path: Path) -> None:

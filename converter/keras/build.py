@@ -11,6 +11,7 @@ from converter.keras.architecture.context import Context
 from converter.keras.architecture.dialects import MODELS, class_name, is_foreign, ordering_of
 from converter.keras.architecture.ownership import is_complete
 from converter.keras.architecture.parse import parse_layer
+from converter.keras.architecture.plugin_calls import notes
 from converter.keras.arrays.binding import bind
 from converter.keras.arrays.slots import Reading
 from converter.keras.arrays.unordered import ambiguous
@@ -74,7 +75,8 @@ def _built(
     reading = Reading(source.given, source.by_name)
     ways = bind(root, source.weights, era, reading)
     model = _first_that_fits(root, ways, era, source.provenance, reading, sizes, picks)
-    return replace(model, warnings=(*source.warnings, *reading.notes, *model.warnings))
+    told = notes(root, ways[0], plugins)
+    return replace(model, warnings=(*source.warnings, *reading.notes, *told, *model.warnings))
 
 
 def parsed(

@@ -185,7 +185,8 @@ class Call:
         """An array that must be there."""
         found = self.weight(name)
         if found is None:
-            raise InvalidModel(f"the array {name!r} is missing")
+            there = ", ".join(map(repr, self.bound.variables))
+            raise InvalidModel(f"the array {name!r} is missing" + (f"; the layer has {there}" if there else ""))
         return found
 
     def check(self, weight: Weight | None, name: str, *shape: int | None) -> None:
@@ -193,7 +194,13 @@ class Call:
         check_shape(weight, name, *shape)
 
     def wrapped(self, name: str, *args: Any) -> tuple[Tensor, ...]:
-        """Call the layer that this one keeps under an attribute name, on tensors or lists of them."""
+        """Call the layer that this one keeps under an attribute name, on tensors or lists of them.
+
+        Raises:
+            InvalidModel: it keeps none of that name.
+        """
+        if name not in self.spec.children:
+            raise InvalidModel(f"there is no layer {name!r} in it; there are {', '.join(self.spec.children) or 'none'}")
         inner = self.spec.children[name]
         return self.apply(inner, args, {}, self.bound.children[name], f"{self.path}/{inner.name}")
 

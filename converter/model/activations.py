@@ -21,6 +21,8 @@ class Activation:
     parameters: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.name not in FUNCTIONS:
+            raise ValueError(f"there is no activation {self.name!r}; there are {', '.join(FUNCTIONS)}")
         if len(self.parameters) != len(FUNCTIONS[self.name]):
             raise ValueError(f"{self.name} takes {FUNCTIONS[self.name]}, got {self.parameters}")
 

@@ -77,7 +77,12 @@ def _parse_plugged(raw: Mapping[str, Any], context: Context, key: str, own: str,
     told = dialects.shaped(raw["config"])
     if written_as == "Lambda":
         told = {k: v for k, v in told.items() if k not in LAMBDA_CODE and (k != "arguments" or v)}
-    return _leaf(row, validate(row.config, told | {"name": own}), context, key, written_as, depth)
+    try:
+        config = validate(row.config, told | {"name": own})
+    except ConversionError as problem:
+        problem.hint = problem.hint or f"{row.config.__name__} of the plugin has no such field, nor lists it as inert"
+        raise
+    return _leaf(row, config, context, key, written_as, depth)
 
 
 def _leaf(row: LayerType, config: Config, context: Context, name: str, written_as: str, depth: int) -> LayerSpec:
@@ -95,6 +100,8 @@ def _parse_listed(raw: Any, context: Context, depth: int, position: int) -> Laye
         if not isinstance(raw, Mapping) or not isinstance(raw.get("class_name"), str):
             raise
         own = layer_name(raw) or f"{raw['class_name'].lower()}_{position + 1}"
+        if context.plugins and dialects.SUPPLY in problem.hint:
+            problem.hint += f"; LAYERS of what is given has {', '.join(map(repr, context.plugins))}"
         return LayerSpec(own, "", raw["class_name"], Opaque(problem))
 
 

@@ -15,9 +15,11 @@ from types import ModuleType
 from typing import Any
 
 from converter.errors import ConversionError, InvalidPlugin
+from converter.keras.architecture.plugin_calls import checked, explained
 from converter.keras.building.graph import Tensor
 from converter.keras.layer_type import LayerType, Variable
 from converter.keras.schema import Config
+from converter.keras.spec import Call
 
 
 def load_plugins(paths: Sequence[Path]) -> dict[str, LayerType]:
@@ -70,11 +72,12 @@ def _guarded(function: Callable[..., Any], path: Path) -> Callable[..., Any]:
     def guarded(*args: Any) -> Any:
         try:
             return function(*args)
-        except ConversionError:
-            raise
+        except ConversionError as error:
+            line = _line(error, path)
+            raise error.at(_where(path, line)) if line else error from None
         except Exception as error:
-            told = error.msg if isinstance(error, SyntaxError) else error
-            raise InvalidPlugin(f"{type(error).__name__}: {told}", where=_where(path, _line(error, path))) from error
+            told = f"SyntaxError: {error.msg}" if isinstance(error, SyntaxError) else explained(error)
+            raise InvalidPlugin(told, where=_where(path, _line(error, path))) from error
 
     return guarded
 
@@ -88,7 +91,7 @@ def _line(error: Exception, path: Path) -> int | None:
 
 
 def _guarded_row(row: LayerType, name: str, path: Path) -> LayerType:
-    def checked(
+    def returning(
         part: str, function: Callable[..., Any], fits: Callable[[Any], bool], wanted: str
     ) -> Callable[..., Any]:
         guarded = _guarded(function, path)
@@ -103,10 +106,14 @@ def _guarded_row(row: LayerType, name: str, path: Path) -> LayerType:
 
     return replace(
         row,
-        call=checked("call", row.call, lambda made: _all(made, Tensor), "a tuple of Tensors"),
-        variables=checked("variables", row.variables, lambda made: _all(made, Variable), "a tuple of Variables"),
-        children=checked("children", row.children, lambda made: isinstance(made, Mapping), "a dict of layers"),
+        call=returning("call", _looked_at(row.call), lambda made: _all(made, Tensor), "a tuple of Tensors"),
+        variables=returning("variables", row.variables, lambda made: _all(made, Variable), "a tuple of Variables"),
+        children=returning("children", row.children, lambda made: isinstance(made, Mapping), "a dict of layers"),
     )
+
+
+def _looked_at(call: Callable[[Call], tuple[Tensor, ...]]) -> Callable[[Call], tuple[Tensor, ...]]:
+    return lambda made: call(checked(made))
 
 
 def _all(made: Any, kind: type) -> bool:
