@@ -174,8 +174,8 @@ def test_the_page_is_that_of_the_rows() -> None:
 
 
 TOY = Convention(
-    "toy/LSTM", "LSTM", "o f i g", {"w": "W[oifc*u, in] | R[oifc*u, h]", "v": "b[oifc*u]"},
-    "https://example.org/toy", "not checked", forget_bias=1.0, forget_bias_setting=True,
+    "toy/LSTM", "LSTM", "o f i g", {"w": "W[oifc*u, in]", "r": "R[oifc*u, h]", "v": "b[oifc*u]"},
+    "https://example.org/toy", "not checked",
 )  # fmt: skip
 
 
@@ -184,7 +184,7 @@ def test_a_convention_needs_one_row(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     monkeypatch.setitem(CONVENTIONS, TOY.name, TOY)
     cell = random_cell("LSTM", 3, 2, 0)
     toy = pack(cell, "toy/LSTM")
-    assert {name: array.shape for name, array in toy.items()} == {"w": (8, 5), "v": (8,)}
+    assert {name: array.shape for name, array in toy.items()} == {"w": (8, 3), "r": (8, 2), "v": (8,)}
     keras = convert(toy, "toy/LSTM", "keras/LSTM", 2)
     assert same_bits(keras, pack(cell, "keras/LSTM"))
     assert same_bits(convert(keras, "keras/LSTM", "toy/LSTM", 2), toy)

@@ -1,9 +1,9 @@
 """Compares the weights of two files, gate by gate, whatever their conventions.
 
-Layers are paired by structure (kind and sizes; then name, then place in order), brought to Keras' packing, and compared matrix by matrix:
-"equal" (bit for bit), "rounding" (within a few ULPs), or "different". Where a whole cell differs, the conventions of
-`converter.gates` are tried: if one framework's order read as another's explains the difference, it is "permuted" and
-the two are named.
+Layers are paired by structure (kind and sizes; then name, then place in order), brought to Keras' packing, and compared
+matrix by matrix: "equal" (bit for bit), "rounding" (within a few ULPs), or "different". Where a whole cell differs, the
+conventions of `converter.gates` are tried: if one framework's order read as another's explains the difference, it is
+"permuted" and the two are named.
 """
 
 from __future__ import annotations
