@@ -105,5 +105,5 @@ def test_our_own_file_comes_back_only_if_the_arrays_say_all(tmp_path: Path) -> N
 
 def test_a_convolution_is_not_guessed(tmp_path: Path) -> None:
     state = {**arrays(**{"conv.weight": (4, 3, 5), "conv.bias": (4,)}), **lstm(4, 5)}
-    with pytest.raises(Unsupported, match="whose settings no array says"):
+    with pytest.raises(Unsupported, match="whose strides and padding no array says"):
         api.load(written(tmp_path / "m.safetensors", state))

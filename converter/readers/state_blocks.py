@@ -35,18 +35,25 @@ class Block:
         return "weight_ih" in self.arrays
 
     @property
+    def units(self) -> int:
+        """Of a recurrent layer: more than it puts out where there is a projection."""
+        part = "weight_hr" if "weight_hr" in self.arrays else "weight_hh"
+        return self.arrays[part].shape[1]
+
+    @property
     def kind(self) -> str:
-        """ "LSTM", "GRU", "RNN", "BatchNorm", "LayerNorm", "Embedding" or "Linear".
+        """ "LSTM", "GRU", "RNN", "BatchNorm", "LayerNorm", "Conv", "Embedding" or "Linear".
 
         An Embedding and a Linear without bias have arrays alike; the name says which.
         """
         if self.recurrent:
-            rows, units = self.arrays["weight_hh"].shape
-            return KINDS[rows // units]
+            return KINDS[self.arrays["weight_hh"].shape[0] // self.units]
         if "running_mean" in self.arrays:
             return "BatchNorm"
         if len(self.arrays["weight"].shape) == 1:
             return "LayerNorm"
+        if len(self.arrays["weight"].shape) > 2:
+            return "Conv"
         return "Embedding" if "bias" not in self.arrays and _EMBEDDING.search(self.name) else "Linear"
 
     @property
@@ -98,20 +105,19 @@ def checked(block: Block) -> None:
         InvalidModel: they do not.
         Unsupported: a projection, or arrays of no layer that is read.
     """
-    if "weight_hr" in block.arrays:
-        raise Unsupported("an LSTM with a projection", where=block.name)
     if block.recurrent != ("weight_hh" in block.arrays) or not {"weight", "weight_ih", "running_mean"} & set(
         block.arrays
     ):
         raise InvalidModel("an array is missing", where=block.name)
+    ranks = {part: len(weight.shape) for part, weight in block.arrays.items()}
     flat = not block.recurrent and (len(block.arrays.get("weight", _NONE).shape) == 1 or "running_mean" in block.arrays)
     for arrays in (block.arrays, block.reverse):
         for part, weight in arrays.items():
-            if len(weight.shape) != (2 if part.startswith("weight") and not flat else 1) or 0 in weight.shape:
-                raise Unsupported(
-                    f"{part} of shape {weight.shape}: a convolution or another layer whose settings no array says",
-                    where=block.name, hint="--architecture FILE describes the layers",
-                )  # fmt: skip
+            rank = (
+                1 if flat or not part.startswith("weight") else max(2, min(ranks[part], 5)) if part == "weight" else 2
+            )
+            if len(weight.shape) != rank or 0 in weight.shape:
+                raise Unsupported(f"{part} of shape {weight.shape}", where=block.name)
             if not weight.dtype.startswith(("float", "bfloat")):
                 raise Unsupported(f"{part} of type {weight.dtype}", where=block.name)
         if "weight_ih" in arrays:
@@ -128,19 +134,29 @@ _NONE = Weight("", (), "float32", lambda: np.zeros(()))
 def _shapes(name: str, arrays: Mapping[str, Weight]) -> None:
     if "weight_hh" not in arrays or ("bias_ih" in arrays) != ("bias_hh" in arrays):
         raise InvalidModel("an array is missing", where=name)
-    rows, units = arrays["weight_hh"].shape
-    if rows % units or rows // units not in KINDS or any(w.shape[0] != rows for w in arrays.values()):
+    rows, size = arrays["weight_hh"].shape
+    units = arrays["weight_hr"].shape[1] if "weight_hr" in arrays else size
+    fits = all(w.shape[0] == (size if part == "weight_hr" else rows) for part, w in arrays.items())
+    if rows % units or rows // units not in KINDS or not fits or (units != size and rows != 4 * units):
         shapes = ", ".join(f"{part} {weight.shape}" for part, weight in arrays.items())
         raise InvalidModel(f"no LSTM, GRU or RNN has these shapes: {shapes}", where=name)
 
 
 def cell(name: str, kind: str, arrays: Mapping[str, Weight]) -> layers.Cell:
-    """The neutral cell of one direction, its arrays unpacked when read; the two biases of LSTM and RNN become one."""
+    """The neutral cell of one direction, its arrays unpacked when read; the two biases of LSTM and RNN become one.
+
+    A projection is multiplied into the recurrent kernel: (h·P)·R = h·(P·R). What the layer puts out is h·P, which is
+    another layer (`projection`).
+    """
     rows, units = arrays["weight_hh"].shape
+    units = arrays["weight_hr"].shape[1] if "weight_hr" in arrays else units
     features, dtype = arrays["weight_ih"].shape[1], arrays["weight_ih"].dtype
 
     def read(part: str) -> Array:
         found = unpack({key: weight.read() for key, weight in arrays.items()}, f"torch/{kind}")
+        if part == "recurrent_kernel" and found.projection is not None:
+            product = found.projection.astype(np.float64) @ found.recurrent_kernel
+            return np.asarray(product.astype(found.kernel.dtype))
         if part != "bias":
             return getattr(found, part)  # type: ignore[no-any-return]
         if kind == "GRU":
@@ -157,3 +173,23 @@ def cell(name: str, kind: str, arrays: Mapping[str, Weight]) -> layers.Cell:
     if kind == "GRU":
         return layers.GRUCell(units, kernel, recurrent, bias, TANH, SIGMOID, True)
     return layers.SimpleRNNCell(units, kernel, recurrent, bias, TANH)
+
+
+def projection(block: Block) -> Weight | None:
+    """What an LSTM multiplies its outputs by, [units of all directions, outputs]; None without one.
+
+    Two directions have a block each.
+    """
+    sides = [side["weight_hr"] for side in (block.arrays, block.reverse) if "weight_hr" in side]
+    if not sides:
+        return None
+    size, units = sides[0].shape
+    count = len(sides)
+
+    def read() -> Array:
+        whole = np.zeros((count * units, count * size), sides[0].read().dtype)
+        for k, side in enumerate(sides):
+            whole[k * units : (k + 1) * units, k * size : (k + 1) * size] = side.read().T
+        return whole
+
+    return Weight(f"{block.name}/projection", (count * units, count * size), sides[0].dtype, read)

@@ -25,7 +25,7 @@ from converter.model import LayerInfo, Model, Node, Provenance, Value, Weight, c
 from converter.model.layers import Direction, Recurrent
 from converter.readers.common import chosen
 from converter.readers.own_arrays import OURS, model_of
-from converter.readers.state_blocks import Block, blocks_of, cell
+from converter.readers.state_blocks import Block, blocks_of, cell, projection
 
 _CLASSES = {
     "RNN": "SimpleRNN", "Linear": "Dense", "LayerNorm": "LayerNormalization", "BatchNorm": "BatchNormalization",
@@ -53,7 +53,14 @@ def load(path: Path) -> Model:
         if ours and contents.metadata.get("conventions") != "torch" and "graph" in contents.metadata:
             return model_of(path, contents, "safetensors of ours")
     title, arrays = _arrays(path)
-    return _model(path, title, _in_a_row(blocks_of(arrays)))
+    blocks = blocks_of(arrays)
+    for block in blocks:
+        if block.kind == "Conv":
+            shape = block.arrays["weight"].shape
+            raise Unsupported(
+                f"a convolution {shape} whose strides and padding no array says", where=block.name, hint=_HINT
+            )
+    return _model(path, title, _in_a_row(blocks))
 
 
 def read(path: Path, architecture: Mapping[str, Any] | None) -> Source:
@@ -91,7 +98,13 @@ def _plain(name: str) -> str:
 
 
 def _keras_arrays(block: Block) -> Iterator[Weight]:
-    """A layer's arrays in the order that Keras keeps them in."""
+    """A layer's arrays in the order that Keras keeps them in.
+
+    Raises:
+        Unsupported: Keras has no such layer.
+    """
+    if block.recurrent and projection(block) is not None:
+        raise Unsupported("Keras has no LSTM with a projection", where=block.name, hint="leave --architecture out")
     layer = _layer(block)
     owners = [d.cell for d in layer.directions] if isinstance(layer, Recurrent) else [layer]
     for owner in owners:
@@ -158,12 +171,17 @@ def _model(path: Path, title: str, chain: list[Block]) -> Model:
     x = Value("input", (None, None) if words else (None, None, chain[0].sizes[0]), "int64" if words else "float32")
     inputs, nodes, warnings = (x,), [], ["every layer is taken to return its whole sequence; a state_dict does not say"]
     for block in chain:
-        layer = _layer(block)
-        y = Value(f"{block.name}:0", (None, None, block.sizes[1]), "float32")
+        layer, projected = _layer(block), projection(block) if block.recurrent else None
+        width = block.sizes[1] if projected is None else projected.shape[0]
+        y = Value(f"{block.name}:0", (None, None, width), "float32")
         states = tuple(Value(f"{block.name}:{k + 1}", (None, s), "float32") for k, s in enumerate(_states(layer)))
         optional = (x, None, *[None] * len(states)) if block.recurrent else (x,)
         nodes.append(Node(block.name, layer, optional, (y, *states), block.name))
         x = y
+        if projected is not None:
+            x = Value(f"{block.name}/projection:0", (None, None, projected.shape[1]), "float32")
+            nodes.append(Node(f"{block.name}/projection", layers.Dense(projected, None), (y,), (x,), block.name))
+            warnings.append(f"{block.name}: its projection is multiplied into the recurrent kernel, rounded once")
         if block.kind == "RNN":
             warnings.append(f"{block.name}: taken for nonlinearity='tanh'; a state_dict does not say")
         if block.kind in ("LayerNorm", "BatchNorm"):
@@ -173,7 +191,8 @@ def _model(path: Path, title: str, chain: list[Block]) -> Model:
             raise Unsupported(
                 f"no array says which activation stands between {block.name} and {after.name}", hint=_HINT
             )
-    infos = tuple(_info(block, node) for block, node in zip(chain, nodes, strict=True))
+    named = {node.name: node for node in nodes}
+    infos = tuple(_info(block, named[block.name]) for block in chain)
     source = Provenance(str(path), title, sha256=_digest(path))
     return Model(path.stem, inputs, (x,), ("output",), tuple(nodes), (), infos, source, tuple(warnings))
 
@@ -207,6 +226,15 @@ def _dense(arrays: Mapping[str, Weight]) -> layers.Dense:
     return layers.Dense(weight.map(np.transpose, weight.shape[::-1]), arrays.get("bias"))
 
 
+def _conv(arrays: Mapping[str, Weight]) -> layers.Conv:
+    """The settings are the architecture's; only the arrays of this are read."""
+    weight = arrays["weight"]
+    rank = len(weight.shape) - 2
+    axes = (*range(2, rank + 2), 1, 0)
+    kernel = weight.map(lambda w: np.transpose(w, axes), tuple(weight.shape[axis] for axis in axes))
+    return layers.Conv(rank, kernel, arrays.get("bias"), (1,) * rank, "valid", (1,) * rank)
+
+
 def _batch_norm(arrays: Mapping[str, Weight]) -> layers.BatchNormalization:
     mean = arrays["running_mean"]
     ones = constant("running_var", np.ones(mean.shape), mean.dtype)
@@ -217,6 +245,7 @@ def _batch_norm(arrays: Mapping[str, Weight]) -> layers.BatchNormalization:
 
 _LAYERS: Mapping[str, Callable[[Mapping[str, Weight]], layers.Layer]] = {
     "Linear": _dense,
+    "Conv": _conv,
     "Embedding": lambda arrays: layers.Embedding(arrays["weight"]),
     "LayerNorm": lambda arrays: layers.LayerNormalization((2,), arrays["weight"], arrays.get("bias"), _EPSILON),
     "BatchNorm": _batch_norm,

@@ -11,6 +11,7 @@ _DOWNLOAD = "a download page was saved instead of the file; download the raw fil
 _KERAS_ONLY = "only Keras models are read"
 _FOLDER = "give the folder that holds it"
 _UNPACK = "unpack it first"
+_OLD_TORCH = "in PyTorch: torch.save(torch.load(path, weights_only=True), path) writes the form that is read"
 
 # First bytes -> what it is, what to do. Asked in order.
 _STARTS: tuple[tuple[bytes, str, str], ...] = (
@@ -26,6 +27,11 @@ _STARTS: tuple[tuple[bytes, str, str], ...] = (
     (b"\x28\xb5\x2f\xfd", "a Zstandard file", _UNPACK),
     (b"GGUF", "a GGUF model", _KERAS_ONLY),
     (b"\x08\x01\x12", "a saved_model.pb by itself", _FOLDER),
+    (
+        b"\x80\x02\x8a\x0al\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19",
+        "a file of torch.save from before PyTorch 1.6",
+        _OLD_TORCH,
+    ),
     *((bytes((0x80, k)), "a Python pickle, which may hold code and is never loaded", "") for k in range(2, 6)),
     *((bytes((0x08, k)), "an ONNX model", "it needs no conversion") for k in range(3, 20)),
     (

@@ -11,10 +11,11 @@ import numpy as np
 
 from converter.comparing.files.metadata import types
 from converter.comparing.part import Part, plain, unpacked
+from converter.errors import Unsupported
 from converter.formats import pytorch, safetensors
 from converter.gates import Cell
 from converter.model import Weight, constant
-from converter.readers.state_blocks import RECURRENT, Block, checked
+from converter.readers.state_blocks import RECURRENT, Block, checked, projection
 
 Layer = tuple[str, str, Mapping[str, Weight]]  # name, kind, arrays by neutral field
 
@@ -59,6 +60,8 @@ def _cells(block: Block, convention: str) -> Iterator[Part]:
         bias = block.arrays.pop("bias")
         block.arrays |= {"bias_ih": bias, "bias_hh": constant("bias_hh", np.zeros(bias.shape), bias.dtype)}
     checked(block)
+    if projection(block) is not None:
+        raise Unsupported("an LSTM with a projection cannot be compared", where=block.name)
     for side, given in (("forward" if block.reverse else "", block.arrays), ("backward", block.reverse)):
         if given:
             rows, features = given["weight_ih"].shape

@@ -207,5 +207,9 @@ RULES: Mapping[str, Rule] = {
         lambda call, x: Activation("hard_sigmoid", (call.number("alpha", 0.2), call.number("beta", 0.5)))
     ),
     "LeakyRelu": _activation(lambda call, x: Activation("leaky_relu", (call.number("alpha", 0.01),))),
+    "Gelu": _activation(lambda call, x: Activation("gelu", (float(call.text("approximate", "none") == "tanh"),))),
+    "HardSwish": _named("hard_silu"), "Mish": _named("mish"), "ThresholdedRelu": _activation(
+        lambda call, x: Activation("thresholded_relu", (call.number("alpha", 1.0),))
+    ), "Celu": _activation(lambda call, x: Activation("celu", (call.number("alpha", 1.0),))),
     "Elu": _activation(lambda call, x: Activation("elu", (call.number("alpha", 1.0),))),
 }  # fmt: skip

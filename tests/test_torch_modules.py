@@ -1,0 +1,96 @@
+"""Modules that `--to torch` writes, in PyTorch itself: run, scripted, exported and quantised."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from converter import api
+from converter.exporters import EXPORTERS
+
+torch = pytest.importorskip("torch", reason="needs PyTorch")
+pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
+
+GOOD = Path(__file__).parents[1] / "fixtures" / "good"
+CASES = [
+    "k122_conv", "k224_acts", "k224_bi", "k224_embed", "k224_encdec", "k224_maskbi", "k224_statemask", "k231_gru",
+    "k3151_stack", "tf115_peephole", "tf215_convlstm", "tf215_maskbi", "tf215_scan",
+]  # fmt: skip
+
+
+def written(name: str, folder: Path) -> Any:
+    case = GOOD / name
+    source = case / "model.h5" if (case / "model.h5").exists() else case / "model.keras"
+    EXPORTERS["torch"].export(api.load(source), folder / "m.safetensors")
+    spec = importlib.util.spec_from_file_location(f"m_{name}", folder / "m_torch.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.load()
+
+
+def data(name: str) -> tuple[list[Any], list[np.ndarray]]:
+    """The inputs of the first call, and what Keras computed of them."""
+    given, want = np.load(GOOD / name / "inputs.npz"), np.load(GOOD / name / "expected.npz")
+    before = "call0_" if any(key.startswith("call0_") for key in given.files) else ""
+    count, made = (
+        sum(key.startswith(f"{before}{side}") for key in z.files) for z, side in ((given, "in"), (want, "out"))
+    )
+    inputs = [torch.from_numpy(given[f"{before}in{k}"]) for k in range(count)]
+    return inputs, [want[f"{before}out{k}"] for k in range(made)]
+
+
+def many(made: Any) -> list[Any]:
+    return list(made) if isinstance(made, tuple) else [made]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_computes_what_keras_did_also_as_a_script(name: str, tmp_path: Path) -> None:
+    model = written(name, tmp_path)
+    inputs, wanted = data(name)
+    with torch.no_grad():
+        for run in (model, torch.jit.script(model)):
+            made = many(run(*inputs))
+            for want, have in zip(wanted, made, strict=False):  # carried states come after the outputs
+                np.testing.assert_allclose(have.numpy(), want, rtol=0, atol=2e-5 * max(1, np.abs(want).max(initial=0)))
+
+
+@pytest.mark.parametrize("name", ["k224_acts", "k231_gru", "k3151_stack", "tf115_peephole"])
+def test_it_can_be_exported(name: str, tmp_path: Path) -> None:
+    model = written(name, tmp_path)
+    inputs, _ = data(name)
+    program = torch.export.export(model, tuple(inputs)).module()
+    with torch.no_grad():
+        for want, have in zip(many(model(*inputs)), many(program(*inputs)), strict=True):
+            np.testing.assert_allclose(have.numpy(), want.numpy(), rtol=0, atol=1e-6)
+
+
+def test_it_can_be_quantised(tmp_path: Path) -> None:
+    model = written("k3151_stack", tmp_path)
+    inputs, (want, *_) = data("k3151_stack")
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        small = torch.ao.quantization.quantize_dynamic(model, {torch.nn.LSTM, torch.nn.Linear}, dtype=torch.qint8)
+        made = many(small(*inputs))[0]
+    assert any("quantized" in type(part).__module__ for part in small.modules())
+    np.testing.assert_allclose(made.numpy(), want, rtol=0, atol=0.05)
+
+
+def test_one_layer_takes_its_own_keys(tmp_path: Path) -> None:
+    """The file of a model that is one layer loads into the module and into the bare torch.nn layer alike."""
+    from neutral_models import Builder, lstm_model
+    from safetensors.torch import load_file
+
+    EXPORTERS["torch"].export(lstm_model(Builder()), tmp_path / "m.safetensors")
+    state = load_file(tmp_path / "m.safetensors")
+    torch.nn.LSTM(3, 4, batch_first=True).load_state_dict(state)
+    spec = importlib.util.spec_from_file_location("m_one", tmp_path / "m_torch.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.Model().load_state_dict(state)
