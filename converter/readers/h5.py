@@ -1,4 +1,4 @@
-"""HDF5 files of Keras: whole models, weights of the legacy layout (since 0.3), `.weights.h5` of Keras 3 and 2.12 to 2.15.
+"""HDF5 files of Keras: whole models, weights of the legacy layout (since 0.3), `.weights.h5` of Keras 3, 2.12 to 2.15.
 
 Keras 0.3 stores weights alone: arrays by number, in groups by number, or of a Graph in one group.
 
