@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from inspect import signature
@@ -22,6 +22,12 @@ def clean(text: object, limit: int = 200) -> str:
     """Text from a file made safe for a terminal: printable characters only, at most `limit` of them."""
     shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in str(text)[: limit + 1])
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def listed(names: Iterable[str], most: int = 6) -> str:
+    """The first names for a message."""
+    every = list(names)
+    return ", ".join(repr(clean(name, 60)) for name in every[:most]) + (", ..." if len(every) > most else "")
 
 
 class ConversionError(Exception):

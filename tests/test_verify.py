@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from neutral_models import Builder
 from converter import api
 from converter.errors import InvalidModel
 from converter.exporters.onnx import export
-from converter.model import Model, constant, layers
+from converter.model import LayerInfo, Model, constant, layers
 from converter.model.activations import LINEAR, SIGMOID, TANH, Activation
 from converter.model.layers import Direction, Recurrent
 from converter.verification import Report, verify
@@ -279,3 +280,15 @@ def test_tensorflow_finds_what_is_wrong(tmp_path: Path) -> None:
     scaled("rnn/W", swap_gates)(spoiled)
     onnx.save(spoiled, tmp_path / "m.onnx")
     assert not verify(model, tmp_path / "m.onnx", truth=engine(model)).passed
+
+
+def test_layers_that_no_output_needs_are_named(tmp_path: Path) -> None:
+    model = lstm_model()
+    cell = model.nodes[0].layer.directions[0].cell
+    unread = LayerInfo("aside", "Dense", ((None, 4),), (constant("aside/kernel", np.ones((3, 4), np.float32)),))
+    read = LayerInfo(model.nodes[0].keras_layer, "LSTM", ((None, None, 4),), (cell.kernel,))
+    report = proof(replace(model, layers=(read, unread)), tmp_path)
+    assert report.passed
+    assert [note for note in report.notes if "not in the file" in note] == [
+        "no output depends on the arrays of 'aside', which are not in the file"
+    ]

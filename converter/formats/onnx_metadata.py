@@ -1,16 +1,33 @@
-"""What an exported ONNX file says of itself in its metadata, for a proof to read: `keras.values`.
-
-For each value of the model the tensor of the graph that holds it, as a JSON object. A proof need not trust it: it asks
+"""What an exported ONNX file says of itself in its metadata: `weights.sha256`, and for a proof to read, `keras.values`:
+for each value of the model the tensor of the graph that holds it, as a JSON object. A proof need not trust it: it asks
 of each node whether the tensor said to be its output is what the node makes of the tensors said to be its inputs. Where
 that holds for all nodes, from the graph's inputs to its outputs, the graph computes the model.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+import onnx
 
 VALUES = "keras.values"
+SHA256 = "weights.sha256"
+"""Of the values of all initializers, little-endian, one after the other as the graph lists them."""
+
+
+def sha256_property(digest: str) -> onnx.StringStringEntryProto:
+    """The metadata property that names the values of a file."""
+    return onnx.StringStringEntryProto(key=SHA256, value=digest)
+
+
+def weights_digest(tensors: Iterable[onnx.TensorProto]) -> str:
+    """What `sha256_property` names, of initializers that are all inside the file."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(tensor.raw_data or onnx.numpy_helper.to_array(tensor).tobytes())
+    return digest.hexdigest()
 
 
 def values_property(tensors: Mapping[str, str]) -> dict[str, str]:

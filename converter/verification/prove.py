@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from converter.errors import ConversionError, InvalidModel
+from converter.errors import ConversionError, InvalidModel, listed
 from converter.model import Array, Model, Node, Value
 from converter.model.layers import Recurrent
 from converter.verification import natural
@@ -131,6 +131,8 @@ def _report(
     wrong += [f"{one.name}: {one.note or f'off by {one.error:.1e}'}" for one in outputs if not one.passed]
     notes = [f"{one.name}: {one.note}" for one in nodes if one.note and not one.wrong]
     notes += [f"not reached: {missed}" for missed in coverage.missed]
+    if accounts.unread:
+        notes.append(f"no output depends on the arrays of {listed(accounts.unread)}, which are not in the file")
     weighted = [one.note == ONLY_ZEROS for one in nodes if one.kind in WEIGHTED]
     return replace(
         blank,

@@ -34,10 +34,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Accounts:
-    """What became of each initializer and each array: `wrong` says what is not accounted for."""
+    """What became of each initializer and each array.
+
+    Attributes:
+        found: what each initializer is.
+        wrong: what is not accounted for.
+        unread: the layers whose arrays are in no initializer, because no output depends on them.
+    """
 
     found: tuple[Arrangement, ...]
     wrong: tuple[str, ...]
+    unread: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from onnx import helper, numpy_helper
 
 from converter.errors import Unsupported
 from converter.exporters.onnx.runtimes import DEFAULT
+from converter.formats.onnx_metadata import SHA256, sha256_property, weights_digest
 
 SMALLEST = 256  # elements; smaller weights, most biases, stay as they are under float16
 LARGEST = float(np.finfo(np.float16).max)
@@ -48,6 +49,9 @@ def quantize(path: Path, kind: str, runtime: str = DEFAULT) -> None:
         raise Unsupported(
             f"quantizing to {kind}", hint="no operator of this model has weights that become smaller by it"
         )
+    others = [entry for entry in made.metadata_props if entry.key != SHA256]
+    del made.metadata_props[:]
+    made.metadata_props.extend([*others, sha256_property(weights_digest(made.graph.initializer))])
     made.metadata_props.add(key=PROPERTY, value=kind)
     onnx.save(made, path)
 

@@ -2,7 +2,8 @@
 
 A ModelProto is never held with its weights. Protobuf lets the fields of a message stand in any order and lets a
 message be written as length and bytes, so the file is: model header, graph header, then every large initializer
-(onnx.proto: ModelProto.graph = 7, GraphProto.initializer = 5, TensorProto.raw_data = 9).
+(onnx.proto: ModelProto.graph = 7, GraphProto.initializer = 5, TensorProto.raw_data = 9), and last what only then is
+known, the SHA-256 of all values.
 """
 
 from __future__ import annotations
@@ -11,15 +12,28 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import numpy as np
 import onnx
 
 from converter.errors import InvalidModel, Unsupported
 from converter.exporters.onnx.graph import Initializer, element_type, value_info
+from converter.formats.onnx_metadata import sha256_property
 
 GRAPH, INITIALIZER, RAW_DATA = (bytes([field << 3 | 2]) for field in (7, 5, 9))  # wire type 2: length and bytes
+
+
+class Digest(Protocol):
+    """What hashlib makes."""
+
+    def update(self, data: bytes | memoryview, /) -> None:
+        """Counts bytes in."""
+
+    def hexdigest(self) -> str:
+        """Of all so far."""
+
+
 INLINE_BELOW = 1024  # bytes; small constants stay in the graph, where shape inference sees them
 EXTERNAL_ABOVE = 1_500_000_000  # bytes of weights; protobuf ends at 2 GiB
 
@@ -41,12 +55,16 @@ def write(model: onnx.ModelProto, initializers: list[Initializer], path: Path, e
     large = [item for item in initializers if item.nbytes >= INLINE_BELOW]
     model.graph.initializer.extend(_whole(item) for item in initializers if item.nbytes < INLINE_BELOW)
     check(model, large)
+    values = hashlib.sha256()
+    for tensor in model.graph.initializer:
+        values.update(tensor.raw_data)
     if sum(item.nbytes for item in large) > external_above:
-        data = _write_data(large, path)
+        data = _write_data(large, path, values)
         model.graph.initializer.extend(_external(large, data.name))
         large = []
     with path.open("wb") as file:
-        _write_model(model, large, file)
+        _write_model(model, large, file, values)
+        file.write(onnx.ModelProto(metadata_props=[sha256_property(values.hexdigest())]).SerializeToString())
 
 
 def check(model: onnx.ModelProto, large: list[Initializer]) -> None:
@@ -65,7 +83,7 @@ def check(model: onnx.ModelProto, large: list[Initializer]) -> None:
         raise Unsupported(f"the ONNX graph made of it is not valid: {error}") from error
 
 
-def _write_model(model: onnx.ModelProto, large: list[Initializer], file: BinaryIO) -> None:
+def _write_model(model: onnx.ModelProto, large: list[Initializer], file: BinaryIO, values: Digest) -> None:
     graph = model.graph.SerializeToString(deterministic=True)
     head = onnx.ModelProto()
     head.CopyFrom(model)
@@ -77,34 +95,36 @@ def _write_model(model: onnx.ModelProto, large: list[Initializer], file: BinaryI
     file.write(head.SerializeToString(deterministic=True) + GRAPH + _varint(total) + graph)
     for (item, header), tag, length in zip(tensors, raw, bodies, strict=True):
         file.write(INITIALIZER + _varint(length) + header + tag)
-        _write_values(item, file)
+        _write_values(item, _Digested(file, values))
 
 
-def _write_data(items: list[Initializer], path: Path) -> Path:
+def _write_data(items: list[Initializer], path: Path, values: Digest) -> Path:
     """The data file beside `path`. Its name is made of its content, so that it never replaces another one's."""
     draft = path.with_name(f"{path.name}.data")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(draft, flags, 0o666), "wb") as plain:
-        file = _Digested(plain)
+        whole = hashlib.sha256()
+        padded, file = _Digested(plain, whole), _Digested(plain, whole, values)
         for item, offset in zip(items, _offsets(items), strict=True):
-            file.write(bytes(offset - plain.tell()))
+            padded.write(bytes(offset - plain.tell()))
             _write_values(item, file)
-    return draft.replace(path.with_name(f"{path.name}.{file.digest.hexdigest()[:16]}.data"))
+    return draft.replace(path.with_name(f"{path.name}.{whole.hexdigest()[:16]}.data"))
 
 
 class _Digested:
-    """A file that keeps the SHA-256 of what is written."""
+    """A file, and the digests that what is written to it goes into."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file, self.digest = file, hashlib.sha256()
+    def __init__(self, file: BinaryIO, *digests: Digest) -> None:
+        self._file, self._digests = file, digests
 
     def write(self, data: bytes | memoryview) -> None:
         """Writes and counts in."""
         self._file.write(data)
-        self.digest.update(data)
+        for digest in self._digests:
+            digest.update(data)
 
 
-def _write_values(item: Initializer, file: BinaryIO | _Digested) -> None:
+def _write_values(item: Initializer, file: _Digested) -> None:
     written = 0
     for block in item.blocks():
         little = np.ascontiguousarray(block).astype(block.dtype.newbyteorder("<"), copy=False)

@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from converter.errors import ConversionError, InvalidModel, Unsupported, clean
+from converter.errors import ConversionError, InvalidModel, Unsupported, clean, listed
 from converter.keras.architecture.dialects import MODELS
 from converter.keras.arrays.flat import bind_flat
 from converter.keras.arrays.objects import bind_objects, model_of, no_order, object_binder, objects_below
-from converter.keras.arrays.slots import Reading, assemble, checked, listed, slots, variables
+from converter.keras.arrays.slots import Reading, assemble, checked, slots, variables
 from converter.keras.arrays.unordered import Holder, bind_named, fitting, holders_below, options
 from converter.keras.eras.switches import Era
 from converter.keras.layer_type import Variable

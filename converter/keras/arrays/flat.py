@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from converter.errors import InvalidModel, clean
-from converter.keras.arrays.slots import Reading, Slot, assemble, checked, listed, slots, stored_flat
+from converter.errors import InvalidModel, clean, listed
+from converter.keras.arrays.slots import Reading, Slot, assemble, checked, slots, stored_flat
 from converter.keras.eras.switches import Era
 from converter.keras.graph.partial_models import opaque_layers
 from converter.keras.source import FlatWeights

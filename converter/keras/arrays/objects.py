@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
-from converter.errors import ConversionError, InvalidModel, clean
-from converter.keras.arrays.slots import Reading, assemble, checked, listed, slots, variables
+from converter.errors import ConversionError, InvalidModel, clean, listed
+from converter.keras.arrays.slots import Reading, assemble, checked, slots, variables
 from converter.keras.arrays.unordered import fitting
 from converter.keras.eras.switches import Era
 from converter.keras.graph.partial_models import opaque_layers

@@ -89,9 +89,3 @@ class Reading:
                 f"the file's layers are taken in their order, as load_weights does, although names differ: {found[0]}"
                 f"{f' and {len(found) - 1} more' if found[1:] else ''} (--by-name goes by the names)"
             )
-
-
-def listed(names: Iterable[str], most: int = 6) -> str:
-    """The first names for a message."""
-    every = list(names)
-    return ", ".join(repr(clean(name, 60)) for name in every[:most]) + (", ..." if len(every) > most else "")

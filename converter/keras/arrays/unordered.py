@@ -13,8 +13,8 @@ from functools import partial
 from itertools import islice
 from typing import TypeVar
 
-from converter.errors import ConversionError, InvalidModel, Unsupported
-from converter.keras.arrays.slots import Reading, assemble, checked, listed, slots
+from converter.errors import ConversionError, InvalidModel, Unsupported, listed
+from converter.keras.arrays.slots import Reading, assemble, checked, slots
 from converter.keras.eras.switches import Era
 from converter.keras.source import NamedWeights
 from converter.keras.spec import Bound, LayerSpec, ModelSpec
