@@ -292,3 +292,15 @@ def test_layers_that_no_output_needs_are_named(tmp_path: Path) -> None:
     assert [note for note in report.notes if "not in the file" in note] == [
         "no output depends on the arrays of 'aside', which are not in the file"
     ]
+
+
+@pytest.mark.parametrize("activation", ["linear", "relu"])
+def test_what_overflows_in_the_smaller_type_is_no_error(activation: str, tmp_path: Path) -> None:
+    builder = Builder()
+    x = builder.input("x", (None, None, 3))
+    named = LINEAR if activation == "linear" else RELU
+    kernel, recurrent = (builder.weight(n, 12, scale=3.0) for n in (3, 4))
+    cell = layers.GRUCell(4, kernel, recurrent, None, named, named, False)
+    y, *_ = builder.node("rnn", Recurrent((Direction(cell),)), [x, None, None], (None, 4), (None, 4))
+    report = proof(builder.model([y]), tmp_path)
+    assert report.passed, report.failures

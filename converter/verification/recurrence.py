@@ -57,7 +57,7 @@ class Followed:
         u: unit roundoff of what is followed.
         reverse: whether steps are taken from the last to the first.
         used: [time, batch, ...] in the order of the steps: False where a step is masked.
-        seen: h, or h and c, after each step: [time, batch, ...]; none to go its own way.
+        seen: h, or h and c, after each step, in the runtime's type: [time, batch, ...]; none to go its own way.
         worst: of the steps.
         states, errors: h and c after each step, and what they may be off by.
     """
@@ -99,7 +99,7 @@ class Followed:
         errors = [np.broadcast_to(b.error + self.tiny, state.shape) for b, state in zip(near, want, strict=True)]
         for k, seen in enumerate(self.seen):
             self.worst.note(seen[t], want[k], errors[k], rows)
-            made[k], errors[k] = seen[t], np.zeros_like(want[k])
+            made[k], errors[k] = seen[t].astype(np.float64), np.zeros_like(want[k])
         self.states.append(tuple(made))
         self.errors.append(tuple(np.where(rows, *pair) for pair in zip(errors, before, strict=True)))
         return made[0], tuple(made)
@@ -235,10 +235,7 @@ def _candidates(used: Array, seen: Sequence[tuple[Array, ...]]) -> Iterator[tupl
     for states in seen:
         for order in orders.values():
             places = np.clip(order, 0, len(states[0]) - 1)
-            yield tuple(
-                np.take_along_axis(s, places.reshape(*places.shape, *[1] * (s.ndim - 2)), 0).astype(np.float64)
-                for s in states
-            )
+            yield tuple(np.take_along_axis(s, places.reshape(*places.shape, *[1] * (s.ndim - 2)), 0) for s in states)
 
 
 def _first_step(

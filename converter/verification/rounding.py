@@ -81,16 +81,22 @@ def product_error(x: Array, matrix: Array, bias: Array | None, u: float) -> Arra
 def shares(have: Array, want: Array, allowed: Array | float) -> tuple[Array, Array, Array]:
     """Of each element the error as a share of what is allowed, the error, and what is allowed.
 
-    Both not a number, or infinite alike (where the smaller type overflows too), is no error; one alone is an infinite.
+    Both not a number, or infinite alike (where the smaller type overflows too), is no error; one alone is an infinite,
+    unless a right evaluation may leave the type's range: then it may have overflowed, and inf - inf is not a number.
     """
     bound = np.broadcast_to(np.asarray(allowed, np.float64), want.shape)
     with np.errstate(all="ignore"):
         rounded, given = want.astype(have.dtype).astype(np.float64), have.astype(np.float64)
         same = (given == want) | (given == rounded) & ~np.isfinite(given) | np.isnan(given) & np.isnan(want)
+        same |= ~np.isfinite(given) & (np.abs(want) + bound > _largest(have.dtype))
         off = np.where(same, 0.0, np.abs(given - want))
         off = np.where(np.isnan(off), np.inf, off)
         share = np.where(same | ~np.isfinite(bound), 0.0, off / bound)  # beyond an overflow nothing can be said
     return share, off, bound
+
+
+def _largest(dtype: Any) -> float:
+    return float(np.finfo(dtype).max) if dtype.kind == "f" else np.inf
 
 
 def column_norms(matrix: Array) -> Array:

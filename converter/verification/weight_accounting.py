@@ -98,7 +98,8 @@ def account(
             used.update(_keys(match))
             how = f"{match.how}{_cast(match.sources, one.dtype)}"
             found.append(Arrangement(one.name, tuple(weight.name for weight in match.sources), how))
-    return Accounts(tuple(found), (*wrong, *_missing(claims, used)))
+    unread = tuple(_unread(model, {node.keras_layer for node in nodes}))
+    return Accounts(tuple(found), (*wrong, *_missing(claims, used)), unread)
 
 
 def _keys(claim: Claim) -> set[tuple[int, str]]:
@@ -114,6 +115,13 @@ def _missing(claims: Mapping[str, Sequence[Claim]], used: Collection[tuple[int, 
             parts = max(one.parts for one in listed if weight in one.sources)
             if (id(weight), "") not in used and found[id(weight)] < parts:
                 yield f"{owner}: nothing in the file is its array {weight.name}"
+
+
+def _unread(model: Model, read: Collection[str]) -> Iterator[str]:
+    """The layers with arrays that no node in the file comes from."""
+    for layer in model.layers:
+        if layer.weights and not any(path == layer.path or path.startswith(f"{layer.path}/") for path in read):
+            yield layer.path
 
 
 def _match(held: Held, candidates: Iterable[Claim], used: Collection[tuple[int, str]]) -> Claim | None:
