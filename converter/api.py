@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from converter import output
-from converter.converting import ENGINES, Conversion, PathLike, Progress, convert, default_target, silent
-from converter.errors import walled
+from converter.converting import ENGINES, HOMES, Conversion, PathLike, Progress, convert, default_target, silent
+from converter.errors import Unsupported, walled
 
 if TYPE_CHECKING:
     from converter.comparing.comparison import Comparison
@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from converter.model.sizes import Sizes
     from converter.verification.report import Report
 
-__all__ = ["ENGINES", "Conversion", "compare", "convert", "default_target", "draft", "inspect", "load", "verify"]
+__all__ = [
+    "ENGINES",
+    "HOMES",
+    "Conversion",
+    "compare",
+    "convert",
+    "default_target",
+    "draft",
+    "inspect",
+    "load",
+    "verify",
+]
 
 
 @walled
@@ -129,7 +140,8 @@ def verify(
     Args:
         model: the model, or its file.
         exported: the ONNX file, which is run; or a Keras file, which is read back; or weights, which are compared.
-        against: "" for `reference_lstm`, or a key of `ENGINES`, which must be installed.
+        against: "" for `reference_lstm`; a key of `ENGINES`, which must be installed; or "keras" or "torch", to run a
+            Keras archive or a PyTorch module there.
         runtime: "openvino" or "reference" to run the file there and compare its outputs; by default onnxruntime, node
             by node.
         seed: of the inputs.
@@ -158,7 +170,12 @@ def verify(
         return elsewhere.verify(neutral, Path(exported), runtime, seed)
     own = own_data(inputs, expected, tolerance)
     proof, engine = row.proof if row else "read back", ENGINES.get(against, "")
-    report = by_target.prove(neutral, Path(exported), proof, engine=engine, seed=seed, own=own, progress=progress)
+    home = against if against in HOMES else ""
+    if home and (row is None or row.home != home):
+        raise Unsupported(f"{Path(exported).name} is not a file of {home}")
+    report = by_target.prove(
+        neutral, Path(exported), proof, engine=engine, home=home, seed=seed, own=own, progress=progress
+    )
     if certificate is not None:
         by_target.certify(Path(certificate), neutral, Path(exported), report)
     return report

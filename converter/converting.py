@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Engines to prove a conversion against, besides reference_lstm: modules with `engine(model) -> Engine`.
 ENGINES = {"tensorflow": "converter.against_tensorflow"}
+# Frameworks that the files of some targets can be run in (`Exporter.home`).
+HOMES = ("keras", "torch")
 
 QUANTIZED = 0.05  # how far outputs may be off where weights are made smaller, unless said otherwise
 
@@ -115,7 +117,7 @@ def convert(
         keep: leave the file even where the verification fails.
         strict: refuse where there would be a warning.
         dry: read, convert and prove, but write nothing.
-        against: a second engine to prove it against, see `verify`.
+        against: a second engine to prove it against, or the framework of the target to run it in, see `verify`.
         inputs: see `verify`.
         expected: see `verify`.
         tolerance: see `verify`; `QUANTIZED` where weights are made smaller.
@@ -144,7 +146,7 @@ def convert(
     row = EXPORTERS[to]
     options = {name: value for name, value in (("opset", opset), ("runtime", runtime), ("quantize", quantize))
                if value not in (None, "")}  # fmt: skip
-    if not set(options) <= set(row.options) or (against and row.proof != "run"):
+    if not set(options) <= set(row.options) or not _takes(row, against):
         raise Unsupported(f"{'against' if against else ' and '.join(options)} is not for {to}")
     goal = Path(target) if target is not None else default_target(Path(source), to)
     files_read = [Path(file) for file in (source, architecture) if file]
@@ -193,6 +195,11 @@ def convert(
     return Conversion(model, files, reports, warnings)
 
 
+def _takes(row: Exporter, against: str) -> bool:
+    """Whether files of a target can be compared with an engine, or run in it."""
+    return not against or against == row.home or (against in ENGINES and row.proof == "run")
+
+
 def _engines(model: Model, row: Exporter, against: str) -> list[str]:
     """What the file is proved by.
 
@@ -230,7 +237,8 @@ def _report(
     from converter.verification.own_data import own_data
 
     engine = ENGINES.get(against, "")
-    return prove(model, written, proof, engine=engine, own=own_data(*own), progress=progress)
+    home = against if against in HOMES else ""
+    return prove(model, written, proof, engine=engine, home=home, own=own_data(*own), progress=progress)
 
 
 def default_target(source: Path, to: str) -> Path:

@@ -98,11 +98,7 @@ def test_folders_have_the_same_members(tmp_path):
 # --- text -------------------------------------------------------------------------------------------------------------
 
 TREES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(10**19) + 1, 10**19 - 1)
-    | st.floats(allow_nan=False)
-    | st.text(),
+    st.none() | st.booleans() | st.integers(-(10**19) + 1, 10**19 - 1) | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )

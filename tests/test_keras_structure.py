@@ -119,6 +119,18 @@ class TestTraining(Genuine):
         assert "left out" in said and "dropout of shared" in said and "Dropout drop" in said
 
 
+class TestAgainst(Genuine):
+    @pytest.mark.parametrize("name", ["k3151_stack/model.keras", "k224_acts/model.h5", "k3151_statemask/model.keras"])
+    def test_keras_itself_proves_it(self, name: str, tmp_path: Path) -> None:
+        done = api.convert(GOOD / name, tmp_path / "again.keras", to="keras", against="keras")
+        assert [report.passed for report in done.reports] == [True, True]
+        assert done.reports[1].runtime.startswith("Keras 3.")
+
+    def test_other_weights_are_found(self, tmp_path: Path) -> None:
+        keras.export(api.load(GOOD / "k305_embed" / "model.h5"), tmp_path / "m.keras")
+        assert not api.verify(GOOD / "k3151_embed" / "model.h5", tmp_path / "m.keras", against="keras").passed
+
+
 def plain(config: Any) -> Any:
     """Without initializers, seeds and the numbers of shared objects, which say nothing of the trained model."""
     if isinstance(config, dict):

@@ -94,3 +94,15 @@ def test_one_layer_takes_its_own_keys(tmp_path: Path) -> None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.Model().load_state_dict(state)
+
+
+def test_the_proof_runs_it(tmp_path: Path) -> None:
+    done = api.convert(GOOD / "k224_statemask" / "model.h5", tmp_path / "m.safetensors", to="torch", against="torch")
+    assert [report.passed for report in done.reports] == [True, True]
+    assert done.reports[1].runtime == f"PyTorch {torch.__version__}"
+    module = tmp_path / "m_torch.py"
+    module.write_text(module.read_text().replace("return ", "return 1.01 * ", 1))
+    assert not api.verify(GOOD / "k224_statemask" / "model.h5", tmp_path / "m.safetensors", against="torch").passed
+    module.write_text("import os")
+    with pytest.raises(FileExistsError):
+        api.verify(GOOD / "k224_statemask" / "model.h5", tmp_path / "m.safetensors", against="torch")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from converter import lines
-from converter.api import ENGINES
+from converter.api import ENGINES, HOMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,8 @@ def declare_reading(parser: argparse.ArgumentParser) -> None:
 
 def declare_against(parser: argparse.ArgumentParser) -> None:
     """--against."""
-    parser.add_argument("--against", choices=sorted(ENGINES), help="prove it with TensorFlow's own layers as well")
+    what = "prove it with TensorFlow's own layers as well; or run a Keras archive or a PyTorch module there"
+    parser.add_argument("--against", choices=sorted((*ENGINES, *HOMES)), help=what)
 
 
 def declare_proof(parser: argparse.ArgumentParser) -> None:

@@ -30,6 +30,7 @@ class Exporter:
         architecture: whether a model is needed; the others take arrays of which no architecture is known.
         options: further keyword arguments of `export`.
         guard: offers `guard(path)`, which refuses to write beside `path` over files that are not ours; "" for none.
+        home: what `--against` calls the framework that the files are for, where a file can be run in it; else "".
         notes: offers `notes(model)`, warnings that are due before anything is written; "" for none.
     """
 
@@ -42,6 +43,7 @@ class Exporter:
     options: tuple[str, ...] = ()
     notes: str = ""
     guard: str = ""
+    home: str = ""
 
     def export(self, model: Model, path: Path, **options: Any) -> None:
         """Writes `model` at `path`, over an existing file.
@@ -72,7 +74,7 @@ EXPORTERS: Mapping[str, Exporter] = {
     ),
     "torch": Exporter(
         "converter.exporters.torch", ".safetensors", "PyTorch state_dict and module", "arrays",
-        "converter.comparing.files.torch", guard="converter.exporters.torch",
+        "converter.comparing.files.torch", guard="converter.exporters.torch", home="torch",
     ),
     "flax": Exporter(
         "converter.exporters.flax", ".safetensors", "Flax variables", "arrays", "converter.comparing.files.flax"
@@ -91,7 +93,7 @@ EXPORTERS: Mapping[str, Exporter] = {
     ),
     "keras": Exporter(
         "converter.exporters.keras", ".keras", "Keras 3 archive", "read back", "converter.readers.keras_zip",
-        notes="converter.exporters.keras",
+        notes="converter.exporters.keras", home="keras",
     ),
 }  # fmt: skip
 """Asked in this order whose a file is: any ZIP file may be a Keras archive, so that one comes last."""

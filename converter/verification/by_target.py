@@ -24,6 +24,7 @@ def prove(
     proof: Proof,
     *,
     engine: str = "",
+    home: str = "",
     seed: int = 0,
     own: OwnData = NO_DATA,
     progress: Callable[[str], None] = lambda what: None,
@@ -35,6 +36,7 @@ def prove(
         exported: the file.
         proof: how files of its target are proved.
         engine: a module with `engine(model) -> Truth`, to compare with it too; "" for none.
+        home: the framework to run the file in, a key of `at_home.HOMES`; "" for none.
         seed: of the inputs.
         own: data of the user's.
         progress: told of each step of the work.
@@ -43,6 +45,10 @@ def prove(
         Unsupported: files of this target are not run, so there is nothing to do with `engine` or `own`.
         InvalidModel, OSError: the file cannot be read.
     """
+    if home:
+        from converter.verification import at_home
+
+        return at_home.verify(model, exported, home, seed)
     if proof != "run" and (engine or own != NO_DATA):
         raise Unsupported("only files that are run are compared with another engine or on data")
     if proof != "run":

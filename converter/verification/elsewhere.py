@@ -18,6 +18,8 @@ from onnx import helper
 from converter.errors import Unsupported
 from converter.model import Array, Model
 from converter.verification.end_to_end import compare_outputs
+from converter.verification.inputs import Case
+from converter.verification.natural import Call
 from converter.verification.prove import usable_cases
 from converter.verification.report import ONLY_ZEROS, Report
 
@@ -79,6 +81,22 @@ def verify(model: Model, exported: Path, runtime: str, seed: int = 0) -> Report:
         except Exception as error:  # whatever a runtime raises is its refusal
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise Unsupported(f"{runtime} refuses the file: {reason[:200]}") from error
+        return judged(model, cases, calls, made, title)
+
+
+def judged(
+    model: Model, cases: Sequence[Case], calls: Sequence[Call], made: Sequence[Mapping[str, Array]], title: str
+) -> Report:
+    """Whole outputs of a runtime, within what float32 is off by.
+
+    Args:
+        model: what was run.
+        cases: the inputs.
+        calls: what the reference makes of them.
+        made: what the runtime does.
+        title: its name.
+    """
+    with np.errstate(all="ignore"):
         found = compare_outputs(model, calls, made, None)
     reduced = any(v.dtype in ("float16", "bfloat16") for node in model.nodes for v in node.outputs)
     outputs = tuple(replace(one, allowed=_allowed(one.scale, one.reference_error, reduced)) for one in found)
