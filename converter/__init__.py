@@ -10,6 +10,8 @@ The way of a model, one package or module each (data flows only from top to bott
     interpret       runs a Model on `reference_lstm`, an independent NumPy implementation
     verification    reference and exported file on the same inputs, side by side -> `Report`
     comparing       the weights of two files, gate by gate
+    report          a page that shows a conversion
+    batch           many models in one run
     api             these stages joined: `load`, `convert`, `verify`, `inspect`, `compare`
     cli             the command line; the only package that prints
 
@@ -24,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from converter.api import Conversion, compare, convert, inspect, load, verify
+    from converter.batch import Outcome, convert_many
     from converter.comparing.comparison import Comparison
     from converter.errors import ConversionError, InvalidModel, InvalidPlugin, Unsupported, VerificationFailed
     from converter.inspection import Inspection
@@ -40,17 +43,20 @@ __all__ = [
     "InvalidModel",
     "InvalidPlugin",
     "Model",
+    "Outcome",
     "Report",
     "Unsupported",
     "VerificationFailed",
     "compare",
     "convert",
+    "convert_many",
     "inspect",
     "load",
     "verify",
 ]
 
 _NAMES = {
+    "converter.batch": "Outcome convert_many",
     "converter.api": "Conversion compare convert inspect load verify",
     "converter.comparing.comparison": "Comparison",
     "converter.errors": "ConversionError InvalidModel InvalidPlugin Unsupported VerificationFailed",

@@ -8,9 +8,11 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
 from test_cli import MODEL, OTHER, run
 
-from converter.batch import convert_many, found, junit, placed
+from converter.batch import Outcome, convert_many, found, junit, placed
+from converter.cli.progress import COUNTED
 
 
 def collection(folder: Path) -> Path:
@@ -59,6 +61,27 @@ def test_any_executor_runs_them(tmp_path: Path) -> None:
     assert not outcome.failed
     assert (tmp_path / "model.npz").is_file()
     assert "<failure" not in junit([outcome])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_runs_them(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        seen: list[Outcome] = []
+        outcomes = convert_many(
+            [collection(tmp_path)], tmp_path / "out", ["--no-verify"], executor=client.get_executor(), done=seen.append
+        )
+    assert [outcome.verdict for outcome in outcomes] == ["converted", "refused", "converted", "converted", "converted"]
+    assert len(seen) == len(outcomes)
+    assert len(list((tmp_path / "out").rglob("*.onnx"))) == 4
+
+
+def test_a_bar_counts_what_is_done() -> None:
+    assert COUNTED.fullmatch("nodes 3 of 12").groups() == ("nodes", "3", "12")
+    assert COUNTED.fullmatch("reading") is None
 
 
 def test_options_of_one_model_are_refused_for_several(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_the_oracle_imports_numpy_alone() -> None:
 
 @pytest.mark.parametrize("statement", ["import converter", "import converter.cli.main, converter.exporters"])
 def test_start_up_loads_nothing_heavy(statement: str) -> None:
-    heavy = ["numpy", "onnx", "onnxruntime", "h5py", "msgspec", "tqdm", "asyncio", "importlib.metadata"]
+    heavy = ["numpy", "onnx", "onnxruntime", "h5py", "msgspec", "rich", "asyncio", "importlib.metadata"]
     code = f"import sys; {statement}; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"

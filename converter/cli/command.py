@@ -1,4 +1,4 @@
-"""What a subcommand is, and what several of them share: options, warnings, JSON, progress."""
+"""What a subcommand is, and what several of them share: options, warnings, JSON, tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +13,6 @@ from converter import lines
 from converter.api import ENGINES, HOMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rich.console import RenderableType
 
 DONE, REFUSED, USAGE, NOT_PROVED = 0, 1, 2, 3
@@ -118,20 +115,3 @@ def show(made: RenderableType) -> None:
         Console(highlight=False).print(made)
     else:
         print("\n".join(plain(made)))
-
-
-@contextmanager
-def progress_shown() -> Iterator[Callable[[str], None]]:
-    """A bar on a terminal, shown once the work takes longer than a second."""
-    if not sys.stderr.isatty():
-        yield lambda what: None
-        return
-    from tqdm import tqdm
-
-    with tqdm(delay=1, leave=False, file=sys.stderr, bar_format="{desc} [{elapsed}]") as bar:
-
-        def show(what: str) -> None:
-            bar.set_description_str(what, refresh=False)
-            bar.update()
-
-        yield show

@@ -17,13 +17,13 @@ from converter.cli.command import (
     declare_proof,
     declare_reading,
     print_json,
-    progress_shown,
     proof_options,
     reading,
     warn,
 )
 from converter.cli.goal import STDOUT, UsageError, goal_of, named, target_of
 from converter.cli.many import convert_all, is_many
+from converter.cli.progress import progress_shown
 from converter.errors import VerificationFailed
 from converter.exporters import EXPORTERS
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -13,6 +12,7 @@ from converter import batch
 from converter.batch import Outcome
 from converter.cli.command import DONE, REFUSED, print_json, show
 from converter.cli.goal import UsageError, target_of
+from converter.cli.progress import many_shown
 from converter.exporters import EXPORTERS
 
 # Options that each conversion gets as they were given, and those that belong to one model alone.
@@ -54,13 +54,9 @@ def convert_all(arguments: argparse.Namespace) -> int:
 
 def _shown(arguments: argparse.Namespace, options: list[str], suffix: str, pool: ThreadPoolExecutor) -> list[Outcome]:
     """The conversions, behind one bar on a terminal."""
-    if not sys.stderr.isatty():
-        return batch.convert_many(arguments.models, arguments.output, options, suffix=suffix, executor=pool)
-    from tqdm import tqdm
-
-    with tqdm(total=len(batch.found(arguments.models)), leave=False, file=sys.stderr, unit="model") as bar:
+    with many_shown(len(batch.found(arguments.models))) as tick:
         return batch.convert_many(
-            arguments.models, arguments.output, options, suffix=suffix, executor=pool, done=lambda outcome: bar.update()
+            arguments.models, arguments.output, options, suffix=suffix, executor=pool, done=lambda outcome: tick()
         )
 
 

@@ -15,11 +15,11 @@ from converter.cli.command import (
     Command,
     declare_reading,
     print_json,
-    progress_shown,
     reading,
     warn,
 )
 from converter.cli.goal import named
+from converter.cli.progress import progress_shown
 
 if TYPE_CHECKING:
     from converter.model import Model

@@ -15,11 +15,11 @@ from converter.cli.command import (
     declare_proof,
     declare_reading,
     print_json,
-    progress_shown,
     proof_options,
     reading,
     warn,
 )
+from converter.cli.progress import progress_shown
 from converter.exporters import EXPORTERS
 
 EXPORTED = "; ".join(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,7 +39,12 @@ class PartsRun:
 
 
 def check_nodes(
-    model: Model, needed: frozenset[str], runs: Sequence[PartsRun], operators: Sequence[Operator], coverage: Coverage
+    model: Model,
+    needed: frozenset[str],
+    runs: Sequence[PartsRun],
+    operators: Sequence[Operator],
+    coverage: Coverage,
+    progress: Callable[[str], None] = lambda what: None,
 ) -> list[NodeResult]:
     """One result for each node that an output depends on.
 
@@ -49,13 +54,15 @@ def check_nodes(
         runs: of the exported graph's parts.
         operators: recurrent ones in that graph.
         coverage: told of every choice.
+        progress: told of each node.
     """
     by_owner: dict[str, list[Operator]] = {}
     for operator in operators:
         by_owner.setdefault(operator.owner, []).append(operator)
     names = {name: owner for owner, name in owners(node.name for node in model.nodes).items()}
     found = []
-    for node in model.nodes:
+    for number, node in enumerate(model.nodes, 1):
+        progress(f"nodes {number} of {len(model.nodes)}")
         if any(value.name in needed for value in node.outputs):
             held = replace(node, layer=with_values(node.layer))
             check = _Check(held, by_owner.get(names.get(node.name, ""), []), coverage)

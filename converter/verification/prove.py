@@ -96,7 +96,7 @@ def _prove(
         if own.tolerance is not None:
             return _tolerated(replace(blank, outputs=tuple(outputs)), own.tolerance)
         progress("nodes")
-        nodes, coverage = _nodes(model, file, calls)
+        nodes, coverage = _nodes(model, file, calls, progress)
     except InvalidModel as error:
         return replace(blank, wrong=(error.what,))
     progress("weights")
@@ -213,7 +213,9 @@ def _end_to_end(
     return found if own.tolerance is None else [replace(one, allowed=own.tolerance) for one in found]
 
 
-def _nodes(model: Model, file: Runnable, calls: Sequence[Call]) -> tuple[list[NodeResult], Coverage]:
+def _nodes(
+    model: Model, file: Runnable, calls: Sequence[Call], progress: Callable[[str], None]
+) -> tuple[list[NodeResult], Coverage]:
     """Every node by itself, on the values of each call and on those of its corners."""
     needed, coverage = needed_values(model), Coverage()
     tensors = _tensors(model, file, needed)
@@ -226,7 +228,7 @@ def _nodes(model: Model, file: Runnable, calls: Sequence[Call]) -> tuple[list[No
     runs = [_run(parts, file, held, copies, values) for values in _draws(model, calls, held)]
     operators = parts.operators
     del parts  # one copy of the weights at a time
-    found = check_nodes(model, needed, runs, operators, coverage)
+    found = check_nodes(model, needed, runs, operators, coverage, progress)
     wires = [
         NodeResult(name, "output", 0, 0, np.inf, np.inf, 0.0, wrong=True, note=f"it is not {tensor}")
         for name, tensor in copies.items()
