@@ -1,4 +1,4 @@
-"""docs/conventions.md, made from the rows themselves. `python tests/conventions_page.py` renews it."""
+"""docs/conventions.md and docs/conventions/, made from the rows. `python tests/conventions_page.py` renews them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
+
+import loading_pages  # noqa: E402
 
 from converter.gates import CONVENTIONS, table  # noqa: E402
 
@@ -23,12 +25,21 @@ gates side by side, `/` stacks along the first axis, `|` joins along the last, `
 opposite sign, and `Wt` is a matrix whose blocks hold the bytes of their transposes. `h` is the size of the
 recurrent input: the units, or less under a projection. "Run" means that the real framework computed what the row
 says (`python -m benchmarks.prove_conventions`).
+
+How to put the arrays there: {pages}.
 """
+
+
+def head() -> str:
+    """What stands above the tables."""
+    links = [f"[{loading_pages.LOADING[name][0]}](conventions/{name}.md)" for name in loading_pages.frameworks()
+             if name in loading_pages.LOADING]  # fmt: skip
+    return HEAD.replace("{pages}", ", ".join(links))
 
 
 def page() -> str:
     """The whole page."""
-    lines = [HEAD]
+    lines = [head()]
     for cell in ("LSTM", "GRU", "RNN"):
         rows = tuple(row for row in CONVENTIONS.values() if row.cell == cell)
         lines += [f"## {cell}", ""]
@@ -49,3 +60,6 @@ def page() -> str:
 
 if __name__ == "__main__":
     (ROOT / "docs/conventions.md").write_text(page(), encoding="utf-8")
+    (ROOT / "docs/conventions").mkdir(exist_ok=True)
+    for framework in loading_pages.LOADING:
+        (ROOT / f"docs/conventions/{framework}.md").write_text(loading_pages.page(framework), encoding="utf-8")

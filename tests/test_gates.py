@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import product
 
 import conventions_page
+import loading_pages
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -171,6 +172,9 @@ def test_every_gate_has_one_place_and_every_row_a_source() -> None:
 def test_the_page_is_that_of_the_rows() -> None:
     page = (conventions_page.ROOT / "docs/conventions.md").read_text(encoding="utf-8")
     assert page == conventions_page.page(), "run `python tests/conventions_page.py`"
+    for framework in loading_pages.frameworks():
+        page = (conventions_page.ROOT / f"docs/conventions/{framework}.md").read_text(encoding="utf-8")
+        assert page == loading_pages.page(framework), "run `python tests/conventions_page.py`"
 
 
 TOY = Convention(
