@@ -8,6 +8,7 @@ next run in that folder completes them. The folder is locked while its process l
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PREFIX = ".keras-lstm-convert."
 _DONE = "complete"  # the file in a staging folder that lists what is to be moved, once all of it is written
 _FILES, _OLD = "new", "old"  # folders in it
@@ -58,13 +60,17 @@ def staging(goal: Path) -> Iterator[Path]:
     """The path to write `goal` to, in a folder of its own; files beside it belong to it. Gone at the end.
 
     Raises:
-        OSError: nothing can be written there.
+        OSError: nothing can be written there, or no more; it names `goal`.
     """
     sweep(goal.parent)
     folder, lock = _locked_folder(goal.parent)
     try:
         (folder / _FILES).mkdir()
         yield folder / _FILES / goal.name
+    except OSError as error:
+        if error.errno in FULL:  # which of the files in the staging folder it was tells nobody anything
+            raise OSError(error.errno, error.strerror, str(goal)) from error
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         _unlock(lock)

@@ -277,3 +277,12 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path, number: signal.Signals) -> 
     assert child.returncode == 130
     assert stderr.strip().endswith("interrupted")
     assert os.listdir(tmp_path) == []
+
+
+def test_warnings_of_numpy_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    plugin = tmp_path / "own.py"
+    plugin.write_text("import numpy as np\nnp.array([1e308]) * 10\nnp.log(np.zeros(1))\n")
+    done = run(MODEL, "--plugin", plugin, folder=tmp_path)
+    assert done.stderr.splitlines() == [done.stderr.strip()] and "defines no LAYERS" in done.stderr
+    done = run(MODEL, "--plugin", plugin, "--debug", folder=tmp_path)
+    assert "RuntimeWarning" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -150,3 +151,11 @@ def test_names_that_are_not_utf8_are_written(tmp_path):
     name = os.fsdecode(b"m\xff.st")
     convert(tmp_path, {name: b"x"}, name)
     assert state(tmp_path) == {name: b"x"}
+
+
+def test_a_full_disk_names_the_output(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left on device") as caught, output.staging(tmp_path / "m.onnx") as file:
+        file.write_bytes(b"begun")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+    assert caught.value.filename == str(tmp_path / "m.onnx")
+    assert os.listdir(tmp_path) == []

@@ -304,3 +304,16 @@ def test_what_overflows_in_the_smaller_type_is_no_error(activation: str, tmp_pat
     y, *_ = builder.node("rnn", Recurrent((Direction(cell),)), [x, None, None], (None, 4), (None, 4))
     report = proof(builder.model([y]), tmp_path)
     assert report.passed, report.failures
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_file_whose_batch_another_tool_fixed(batch: int, tmp_path: Path) -> None:
+    path = Path(__file__).parents[1] / "fixtures/good/k3151_last/model.keras"
+    done = api.convert(path, tmp_path / "m.onnx", check=False, stateful=True)
+    file = onnx.load(done.files[0])
+    for value in [*file.graph.input, *file.graph.output]:
+        value.type.tensor_type.shape.dim[0].dim_value = batch
+    onnx.save(file, tmp_path / "fixed.onnx")
+    report = verify(done.model, tmp_path / "fixed.onnx")
+    assert report.passed, report.failures
+    assert all(case.startswith(f"[{batch}, ") for case in report.cases)

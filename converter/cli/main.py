@@ -10,6 +10,7 @@ import argparse
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -59,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     parser.add_argument("--trust", action="store_true", help="do the work without a sandbox: no limits, no watchdog")
     arguments = parser.parse_args(words)
+    if not arguments.debug:
+        warnings.simplefilter("ignore")  # of NumPy and others; what the user should know is said by this program itself
     if name == "":
         arguments.model = arguments.models[0]
     if argv is None and not arguments.trust and sandbox.fits(arguments):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from converter.errors import ConversionError, InvalidModel, listed
-from converter.model import Array, Model, Node, Value
+from converter.model import Array, Model, Node, Shape, Value
 from converter.model.layers import Recurrent
 from converter.verification import natural
 from converter.verification.corners import corner_values, wanted_of
@@ -85,6 +85,7 @@ def _prove(
     blank = Report(truth.name if truth else REFERENCE, file.title, ())
     if wrong := _interface(model, file):
         return replace(blank, wrong=(wrong,))
+    model = _sized(model, file)
     progress("reference")
     cases, calls = usable_cases(model, seed)
     if (given := own.case(model)) is not None:
@@ -102,6 +103,24 @@ def _prove(
     progress("weights")
     accounts = file.account(model, needed_values(model))
     return _report(blank, nodes, accounts, outputs, coverage)
+
+
+def _sized(model: Model, file: Runnable) -> Model:
+    """The model with inputs of the sizes that the file has fixed, by this program or by another tool."""
+
+    def sized(value: Value, sizes: Shape) -> Value:
+        if len(sizes) != len(value.shape):
+            return value
+        pairs = zip(value.shape, sizes, strict=True)
+        return replace(value, shape=tuple(theirs if ours is None else ours for ours, theirs in pairs))
+
+    if not file.sizes:
+        return model
+    count = len(model.inputs)
+    inputs = tuple(map(sized, model.inputs, file.sizes[:count]))
+    states = [replace(state, input=sized(state.input, sizes))
+              for state, sizes in zip(model.states, file.sizes[count:], strict=True)]  # fmt: skip
+    return replace(model, inputs=inputs, states=tuple(states))
 
 
 def _own_calls(model: Model, case: Case) -> list[Call]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from converter.formats import tflite
-from converter.model import Array, Model, Value
+from converter.model import Array, Model, Shape, Value
 from converter.verification.graph_cutting import Listed, Operator
 from converter.verification.rounding import Kernels
 from converter.verification.weight_accounting import Accounts
@@ -49,6 +49,10 @@ class Runnable(Protocol):
     @property
     def outputs(self) -> tuple[str, ...]:
         """The same of its outputs."""
+
+    @property
+    def sizes(self) -> tuple[Shape, ...]:
+        """Shapes of its inputs, None where they are open; () where it takes what the model takes."""
 
     @property
     def tensors(self) -> Mapping[str, str]:

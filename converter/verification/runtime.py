@@ -15,7 +15,7 @@ from onnx import numpy_helper
 
 from converter.errors import InvalidModel
 from converter.formats.onnx_metadata import tensors_of
-from converter.model import Array, Model, Value
+from converter.model import Array, Model, Shape, Value
 from converter.verification.graph_cutting import Cut, Listed, Operator, cut, owner_of
 from converter.verification.rounding import ONNXRUNTIME
 from converter.verification.skeleton import read_skeleton
@@ -35,6 +35,7 @@ class Exported:
     Attributes:
         title, kernels: of what runs it.
         inputs, outputs: names in the file's order, states included.
+        sizes: shapes of the inputs, None where they are open.
         known: every tensor that there is.
         tensors: by the name of the model's value which tensor holds it, as the file says.
         properties: its metadata.
@@ -52,6 +53,7 @@ class Exported:
         graph = self._model.graph
         self.inputs = tuple(value.name for value in graph.input)
         self.outputs = tuple(value.name for value in graph.output)
+        self.sizes = tuple(_sizes(value) for value in graph.input)
         self.properties = {entry.key: entry.value for entry in self._model.metadata_props}
         self.tensors = tensors_of(self.properties)
         self.initializers = {tensor.name: tensor for tensor in graph.initializer}
@@ -136,6 +138,10 @@ class Parts:
     def run(self, values: Mapping[str, Array]) -> dict[str, Array]:
         """What each part makes of given values: tensors by name in and out, and the states shown by operators."""
         return self._session.run({new: values[name] for name, new in self._given.items()})
+
+
+def _sizes(value: onnx.ValueInfoProto) -> Shape:
+    return tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in value.type.tensor_type.shape.dim)
 
 
 def _first_line(error: Exception) -> str:

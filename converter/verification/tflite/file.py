@@ -15,7 +15,7 @@ import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
 from converter.formats.tflite import PACKAGE, Contents, pack, read
-from converter.model import Array, Model, Value
+from converter.model import Array, Model, Shape, Value
 from converter.verification.graph_cutting import GIVEN, Listed, Operator
 from converter.verification.rounding import Kernels
 from converter.verification.tflite.claims import held_by, lite_claims_of
@@ -42,6 +42,7 @@ class LiteFile:
         graph = self.contents.graph
         self.inputs = tuple(names[place] for place in graph.inputs)
         self.outputs = tuple(names[place] for place in graph.outputs)
+        self.sizes: tuple[Shape, ...] = ()  # those of its signature, which are the model's
         self.tensors = self.contents.said("values")
         self.initializers = {names[place]: place for place in self.contents.constants(graph)}
         made = {names[place] for op in graph.operators for place in op.outputs}
