@@ -16,6 +16,7 @@ from converter.readers.onnx.general import RULES as GENERAL
 from converter.readers.onnx.general import matmul
 from converter.readers.onnx.moving import RULES as MOVING
 from converter.readers.onnx.recurrent import recurrent
+from converter.readers.onnx.scan import scan
 from converter.readers.onnx.shapes import RULES as SHAPES
 from converter.readers.onnx.shapes import in_shape
 from converter.readers.onnx.values import (
@@ -199,7 +200,8 @@ RULES: Mapping[str, Rule] = {
     **SHAPES,
     **MOVING,
     "Identity": _identity, "Dropout": _identity, "Constant": _constant, "Cast": _cast, "ConstantOfShape": _fill,
-    "Expand": _fill, "LSTM": recurrent, "GRU": recurrent, "RNN": recurrent, "MatMul": _matmul, "Gemm": _gemm,
+    "Expand": _fill, "LSTM": recurrent, "GRU": recurrent, "RNN": recurrent, "Scan": scan,
+    "MatMul": _matmul, "Gemm": _gemm,
     "Add": _add, "Sub": _elementwise("subtract"), "Mul": _elementwise("multiply"), "Div": _elementwise("divide"),
     "Tanh": _named("tanh"), "Sigmoid": _named("sigmoid"), "Relu": _named("relu"), "Softsign": _named("softsign"),
     "Softplus": _named("softplus"), "Softmax": _softmax("softmax"), "LogSoftmax": _softmax("log_softmax"),
