@@ -27,6 +27,11 @@ the layer: "Lambda:scale". Of classes that the file says to be Keras' own only t
 * `keras_layer("LSTM")`: the LayerType of a class of Keras' own, for classes that extend it: used as it is, or with
   `dataclasses.replace(keras_layer("LSTM"), config=MyConfig, call=my_call)`, where `my_call` may call the original.
 
+An activation function of your own, of which a file holds the name alone, is one of
+`converter.model.activations.FUNCTIONS` with its parameters, wherever that name stands, in an LSTM, too:
+
+    ACTIVATIONS = {"swish": Activation("swish", (1.5,)), "my_leaky": Activation("leaky_relu", (0.1,))}
+
 `examples/plugin_attention.py` and `examples/plugin_extends_lstm.py` are complete ones. The proof after a conversion
 compares the exported file with what the plugin says. Whether the plugin says what your layer computes only your Keras
 knows: compare with its outputs once.

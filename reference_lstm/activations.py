@@ -108,6 +108,11 @@ def silu(x: Array) -> Array:
     return x * sigmoid(x)
 
 
+def swish(x: Array, beta: float) -> Array:
+    """x·sigmoid(beta·x)."""
+    return x * sigmoid(beta * x)
+
+
 def hard_silu(x: Array) -> Array:
     """x·relu6(x + 3)/6."""
     y: Array = x * (np.clip(x + 3, 0, 6) / 6)
@@ -215,6 +220,7 @@ FUNCTIONS: Mapping[str, Callable[..., Array]] = {
     "exponential": exponential,
     "gelu": gelu,
     "silu": silu,
+    "swish": swish,
     "hard_silu": hard_silu,
     "hard_tanh": hard_tanh,
     "hard_shrink": hard_shrink,

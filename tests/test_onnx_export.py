@@ -17,7 +17,7 @@ from converter.errors import InvalidModel, Unsupported
 from converter.exporters.onnx import export
 from converter.exporters.onnx import graph as graph
 from converter.exporters.onnx.graph import Graph, Store, Tensor
-from converter.formats.onnx_metadata import weights_digest
+from converter.exporters.onnx.writer import values_digest
 from converter.model import Array, State, Value, Weight, layers
 from converter.model.activations import NAMES
 
@@ -40,7 +40,7 @@ def test_interface_and_metadata(tmp_path: Path) -> None:
     assert json.loads(properties["keras.states"])[1] == {"input": "lstm_c_in", "output": "lstm_c_out"}
     assert properties["keras.version"] == "2.4.0"
     assert properties["source.sha256"] == "00" * 32
-    assert properties["weights.sha256"] == weights_digest(proto.graph.initializer)
+    assert properties["weights.sha256"] == values_digest(proto.graph.initializer).hexdigest()
     assert (proto.ir_version, proto.opset_import[0].version) == (7, 13)
 
 
@@ -99,7 +99,7 @@ def test_external_data(tmp_path: Path) -> None:
     assert int(stored["more/kernel"]["offset"]) % 64 == 0
     whole = onnx.load(tmp_path / "model.onnx")
     properties = {entry.key: entry.value for entry in whole.metadata_props}
-    assert properties["weights.sha256"] == weights_digest(whole.graph.initializer)
+    assert properties["weights.sha256"] == values_digest(whole.graph.initializer).hexdigest()
     assert stored["more/bias"] == {}
     arrays = feed(model, 2, 1)
     np.testing.assert_allclose(run_onnx(tmp_path, arrays)[0], interpret.run(model, arrays)["more:0"], atol=1e-5)

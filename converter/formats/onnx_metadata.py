@@ -6,28 +6,12 @@ that holds for all nodes, from the graph's inputs to its outputs, the graph comp
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Mapping
-
-import onnx
+from collections.abc import Mapping
 
 VALUES = "keras.values"
 SHA256 = "weights.sha256"
 """Of the values of all initializers, little-endian, one after the other as the graph lists them."""
-
-
-def sha256_property(digest: str) -> onnx.StringStringEntryProto:
-    """The metadata property that names the values of a file."""
-    return onnx.StringStringEntryProto(key=SHA256, value=digest)
-
-
-def weights_digest(tensors: Iterable[onnx.TensorProto]) -> str:
-    """What `sha256_property` names, of initializers that are all inside the file."""
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        digest.update(tensor.raw_data or onnx.numpy_helper.to_array(tensor).tobytes())
-    return digest.hexdigest()
 
 
 def values_property(tensors: Mapping[str, str]) -> dict[str, str]:

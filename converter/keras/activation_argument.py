@@ -11,6 +11,8 @@ from converter.keras.eras.switches import Era
 from converter.keras.schema import ActivationField, Config, Ints, validate
 from converter.model.activations import Activation, by_name
 
+SUPPLY = "say which function it is with --plugin FILE, in ACTIVATIONS"
+
 
 class ActivationConfig(Config, frozen=True):
     """https://keras.io/api/layers/core_layers/activation/"""
@@ -94,6 +96,13 @@ def layer_activation(class_name: str, config: Mapping[str, Any], era: Era) -> Ac
     return meaning(validate(kind, config))
 
 
+def function_name(value: Any) -> str:
+    """The name of the function that an argument names, without the package it is registered in; "" if it names none."""
+    if isinstance(value, Mapping) and value.get("class_name") == "function":
+        value = value.get("config")
+    return value.rpartition(">")[2] if isinstance(value, str) else ""
+
+
 def activation_of(value: ActivationField, era: Era) -> Activation:
     """The activation an argument names: a string, None, or a serialised function or layer.
 
@@ -103,13 +112,15 @@ def activation_of(value: ActivationField, era: Era) -> Activation:
     if value is None or isinstance(value, str):
         return _own(value, era)
     kind, config = value.get("class_name"), value.get("config")
+    if isinstance(config, Activation):  # of a plugin; no file can hold one
+        return config
     module = str(value.get("module") or "keras")
     if kind == "function" and isinstance(config, str) and module.split(".")[0] in {"keras", "builtins", "tf_keras"}:
         return _own(config, era)
     if isinstance(config, Mapping) and module.split(".")[0] in {"keras", "tf_keras"}:
         return layer_activation(str(kind), config, era)
     raise Unsupported(f"activation {clean(kind)} {clean(config, 60)} of module {clean(module)} is custom code",
-                      hint="only Keras' own activations can be converted")  # fmt: skip
+                      hint=SUPPLY)  # fmt: skip
 
 
 def _own(name: str | None, era: Era) -> Activation:
@@ -121,5 +132,5 @@ def _own(name: str | None, era: Era) -> Activation:
     if name is not None and had("activations", name, era) is None:
         some = anywhere("activations", name)
         why = f"{era} has none of that name" + (f" ({some} did)" if some else "")
-        raise Unsupported(f"the activation {clean(name)} is not Keras' own: {why}")
+        raise Unsupported(f"the activation {clean(name)} is not Keras' own: {why}", hint=SUPPLY)
     return by_name(name, era.major)

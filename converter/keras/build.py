@@ -11,7 +11,7 @@ from converter.keras.architecture.context import Context
 from converter.keras.architecture.dialects import MODELS, class_name, is_foreign, ordering_of
 from converter.keras.architecture.ownership import is_complete
 from converter.keras.architecture.parse import parse_layer
-from converter.keras.architecture.plugin_calls import notes
+from converter.keras.architecture.plugin_calls import Plugins, notes
 from converter.keras.arrays.binding import bind
 from converter.keras.arrays.slots import Reading
 from converter.keras.arrays.unordered import ambiguous
@@ -55,13 +55,13 @@ def build(
     if source.weights is None:
         raise InvalidModel("the file holds an architecture but no weights")
     if source.provenance.keras_version:
-        return _built(source, part, plugins or {}, sizes)
+        return _built(source, part, plugins, sizes)
     eras = candidates(era_of(source), source.architecture, source.weights, says_ragged(source))
-    return agreed(eras, lambda era: _built(source, part, plugins or {}, sizes, era), mark)
+    return agreed(eras, lambda era: _built(source, part, plugins, sizes, era), mark)
 
 
 def _built(
-    source: Source, part: Part | None, plugins: Mapping[str, LayerType], sizes: Sizes, era: Era | None = None
+    source: Source, part: Part | None, plugins: Mapping[str, LayerType] | None, sizes: Sizes, era: Era | None = None
 ) -> Model:
     """The model as one version of Keras means it, by default the one that the file names."""
     assert source.weights is not None
@@ -75,7 +75,7 @@ def _built(
     reading = Reading(source.given, source.by_name)
     ways = bind(root, source.weights, era, reading)
     model = _first_that_fits(root, ways, era, source.provenance, reading, sizes, picks)
-    told = notes(root, ways[0], plugins)
+    told = notes(root, ways[0], plugins or {})
     return replace(model, warnings=(*source.warnings, *reading.notes, *told, *model.warnings))
 
 
@@ -89,7 +89,8 @@ def parsed(
     """
     era = era or era_of(source)
     ordering = ordering_of(source.architecture) if era.switch("keras1_spellings") else ""
-    context = Context(era, plugins or {}, ordering, is_complete(source.architecture))
+    activations = plugins.activations if isinstance(plugins, Plugins) else {}
+    context = Context(era, plugins or {}, ordering, is_complete(source.architecture), activations)
     root = parse_layer(source.architecture, context) if is_model(source.architecture, era) else None
     if root is None or not isinstance(root.config, ModelSpec):
         raise subclassed(source.architecture)

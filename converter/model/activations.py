@@ -48,6 +48,7 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     "exponential": (),
     "gelu": ("approximate",),  # 0: erf form; 1: tanh form
     "silu": (),
+    "swish": ("beta",),  # x·sigmoid(beta·x)
     "hard_silu": (),  # x·relu6(x + 3)/6
     "hard_tanh": (),  # clip(x, -1, 1)
     "hard_shrink": ("threshold",),  # x where |x| > threshold, else 0

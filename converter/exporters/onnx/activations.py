@@ -112,6 +112,10 @@ def _silu(g: Graph, x: Tensor) -> Tensor:
     return g.op("Mul", x, g.op("Sigmoid", x))
 
 
+def _swish(g: Graph, x: Tensor, beta: float) -> Tensor:
+    return g.op("Mul", x, g.op("Sigmoid", g.op("Mul", x, g.scalar(beta, x))))
+
+
 def _hard_silu(g: Graph, x: Tensor) -> Tensor:
     return g.op("Mul", x, _hard_sigmoid(g, x, 1 / 6, 0.5))
 
@@ -205,6 +209,7 @@ FUNCTIONS: Mapping[str, Callable[..., Tensor]] = {
     "exponential": _operator("Exp"),
     "gelu": _gelu,
     "silu": _silu,
+    "swish": _swish,
     "hard_silu": _hard_silu,
     "hard_tanh": _hard_tanh,
     "hard_shrink": _hard_shrink,

@@ -18,7 +18,8 @@ from onnx import helper, numpy_helper
 
 from converter.errors import Unsupported
 from converter.exporters.onnx.runtimes import DEFAULT
-from converter.formats.onnx_metadata import SHA256, sha256_property, weights_digest
+from converter.exporters.onnx.writer import sha256_property, values_digest
+from converter.formats.onnx_metadata import SHA256
 
 SMALLEST = 256  # elements; smaller weights, most biases, stay as they are under float16
 LARGEST = float(np.finfo(np.float16).max)
@@ -51,7 +52,7 @@ def quantize(path: Path, kind: str, runtime: str = DEFAULT) -> None:
         )
     others = [entry for entry in made.metadata_props if entry.key != SHA256]
     del made.metadata_props[:]
-    made.metadata_props.extend([*others, sha256_property(weights_digest(made.graph.initializer))])
+    made.metadata_props.extend([*others, sha256_property(values_digest(made.graph.initializer))])
     made.metadata_props.add(key=PROPERTY, value=kind)
     onnx.save(made, path)
 

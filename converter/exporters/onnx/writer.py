@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -19,7 +19,7 @@ import onnx
 
 from converter.errors import InvalidModel, Unsupported
 from converter.exporters.onnx.graph import Initializer, element_type, value_info
-from converter.formats.onnx_metadata import sha256_property
+from converter.formats.onnx_metadata import SHA256
 
 GRAPH, INITIALIZER, RAW_DATA = (bytes([field << 3 | 2]) for field in (7, 5, 9))  # wire type 2: length and bytes
 
@@ -64,7 +64,20 @@ def write(model: onnx.ModelProto, initializers: list[Initializer], path: Path, e
         large = []
     with path.open("wb") as file:
         _write_model(model, large, file, values)
-        file.write(onnx.ModelProto(metadata_props=[sha256_property(values.hexdigest())]).SerializeToString())
+        file.write(onnx.ModelProto(metadata_props=[sha256_property(values)]).SerializeToString())
+
+
+def sha256_property(values: Digest) -> onnx.StringStringEntryProto:
+    """The metadata property that names the values of a file."""
+    return onnx.StringStringEntryProto(key=SHA256, value=values.hexdigest())
+
+
+def values_digest(tensors: Iterable[onnx.TensorProto]) -> Digest:
+    """The digest that `sha256_property` names, of initializers that are all inside the file."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(tensor.raw_data or onnx.numpy_helper.to_array(tensor).tobytes())
+    return digest
 
 
 def check(model: onnx.ModelProto, large: list[Initializer]) -> None:

@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from converter.keras.activation_argument import function_name
 from converter.keras.architecture.dialects import is_foreign
 from converter.keras.eras.switches import Era
 from converter.keras.layer_type import LayerType
 from converter.keras.layers.refused import REFUSED
+from converter.model.activations import Activation
 
 
 @dataclass(frozen=True, eq=False)
 class Context:
     """An era, and plugins: rows like those of `converter.keras.layers.LAYERS`, by the names of `plugin_for`.
 
+    `activations`: functions that plugins explain, by name.
     `ordering` is the dim_ordering that the file's layers agree on ("" if they don't), see `dialects.ordering_of`.
     `complete`: whether the file's configurations are as `get_config` wrote them, see `ownership.is_complete`.
     """
@@ -24,6 +27,16 @@ class Context:
     plugins: Mapping[str, LayerType] = field(default_factory=dict)
     ordering: str = ""
     complete: bool = True
+    activations: Mapping[str, Activation] = field(default_factory=dict)
+
+    def activated(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """A configuration in which the functions that plugins explain are what they are said to be."""
+        found = {
+            key: self.activations[name]
+            for key, value in config.items()
+            if key.endswith("activation") and (name := function_name(value)) in self.activations
+        }
+        return {**config, **{key: {"class_name": "function", "config": meant} for key, meant in found.items()}}
 
     def plugin_for(self, raw: Mapping[str, Any], own: str) -> str:
         """The key of the plugin that explains the serialised layer `raw` called `own`, or "".

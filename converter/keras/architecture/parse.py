@@ -60,7 +60,7 @@ def _parse_leaf(raw: Mapping[str, Any], context: Context, name: str, own: str, d
     row = LAYERS.get(name)
     if row is None:
         raise refused(name) if name in REFUSED else dialects.custom(raw)
-    told = dialects.config(name, row, raw["config"], context.era, context.ordering)
+    told = context.activated(dialects.config(name, row, raw["config"], context.era, context.ordering))
     config = validate(row.config, told | {"name": own})
     return replace(_leaf(row, config, context, name, str(raw["class_name"]), depth), told=told)
 
@@ -74,7 +74,7 @@ def refused(name: str) -> Unsupported:
 def _parse_plugged(raw: Mapping[str, Any], context: Context, key: str, own: str, depth: int) -> LayerSpec:
     """A layer that a plugin explains; of a Lambda, what is code is left out."""
     row, written_as = context.plugins[key], str(raw["class_name"]).rpartition(">")[2]
-    told = dialects.shaped(raw["config"])
+    told = context.activated(dialects.shaped(raw["config"]))
     if written_as == "Lambda":
         told = {k: v for k, v in told.items() if k not in LAMBDA_CODE and (k != "arguments" or v)}
     try:

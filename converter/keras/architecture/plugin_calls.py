@@ -13,6 +13,7 @@ from converter.keras.building.graph import Graph, Tensor
 from converter.keras.layer_type import LayerType
 from converter.keras.spec import Bound, Call, LayerSpec, ModelSpec
 from converter.model import Shape, Value, Weight
+from converter.model.activations import Activation
 
 WRAPPED = {
     Weight: "a Weight is made a value by ops.weight(w)",
@@ -85,6 +86,18 @@ def _public(thing: Any) -> Iterable[str]:
         names: Iterable[str] = getattr(thing, "__all__", dir(thing))
         return names
     return [name for name in dir(thing) if not name.startswith("_")]
+
+
+class Plugins(dict[str, LayerType]):
+    """The layers that plugins explain, by the names of `Context.plugin_for`.
+
+    Attributes:
+        activations: the functions that they explain, by name.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.activations: dict[str, Activation] = {}
 
 
 def notes(root: LayerSpec, bound: Bound, plugins: Mapping[str, LayerType]) -> tuple[str, ...]:

@@ -15,26 +15,41 @@ from types import ModuleType
 from typing import Any
 
 from converter.errors import ConversionError, InvalidPlugin
-from converter.keras.architecture.plugin_calls import checked, explained
+from converter.keras.architecture.plugin_calls import Plugins, checked, explained
 from converter.keras.building.graph import Tensor
 from converter.keras.layer_type import LayerType, Variable
 from converter.keras.schema import Config
 from converter.keras.spec import Call
+from converter.model.activations import Activation
 
 
-def load_plugins(paths: Sequence[Path]) -> dict[str, LayerType]:
+def load_plugins(paths: Sequence[Path]) -> Plugins:
     """The layers of plugin files, by the names of `converter.keras.architecture.context.Context.plugin_for`.
 
     Raises:
-        InvalidPlugin: a file cannot be run, has no LAYERS, or two of them explain the same layer.
+        InvalidPlugin: a file cannot be run, has neither LAYERS nor ACTIVATIONS, or two of them explain the same thing.
     """
-    found: dict[str, LayerType] = {}
+    found = Plugins()
     for number, path in enumerate(path.resolve() for path in paths):
-        for name, row in _layers(_module(path, number), path).items():
-            if name in found:
-                raise InvalidPlugin(f"another plugin has {name!r}, too", where=_where(path))
-            found[name] = _guarded_row(row, name, path)
+        module = _module(path, number)
+        activations = _activations(module, path)
+        layers = _layers(module, path) if not activations or hasattr(module, "LAYERS") else {}
+        for name in [*(name for name in layers if name in found), *(activations.keys() & found.activations.keys())]:
+            raise InvalidPlugin(f"another plugin has {name!r}, too", where=_where(path))
+        found |= {name: _guarded_row(row, name, path) for name, row in layers.items()}
+        found.activations |= activations
     return found
+
+
+def _activations(module: ModuleType, path: Path) -> Mapping[str, Activation]:
+    activations = getattr(module, "ACTIVATIONS", {})
+    if not isinstance(activations, Mapping):
+        raise InvalidPlugin("ACTIVATIONS is no dict of Activations by the function's name", where=_where(path))
+    for name, meant in activations.items():
+        if not isinstance(name, str) or not isinstance(meant, Activation):
+            raise InvalidPlugin(f"ACTIVATIONS[{name!r}] is no Activation under the name of a function",
+                                where=_where(path))  # fmt: skip
+    return activations
 
 
 def _where(path: Path, line: int | None = None) -> str:
