@@ -66,3 +66,58 @@ def test_cut_off_graphs(tmp_path: Path) -> None:
         path.write_bytes(whole[:cut])
         with pytest.raises(ConversionError):
             load(path)
+
+
+def shaped(name: str = "m") -> bytes:
+    """The same graph, in which the node says its type and its shape, as exporters that were asked for it write."""
+    proto = parse("GraphDef", graph())
+    node = next(node for node in proto.node if node.name == name)
+    node.attr.add(key="T").value.type = 1
+    sizes = node.attr.add(key="_output_shapes").value.list.shape.add()
+    for size in (-1, 2):
+        sizes.dim.add(size=size)
+    return bytes(proto.SerializeToString())
+
+
+def test_inputs_are_the_users_where_the_graph_says_their_shapes(tmp_path: Path) -> None:
+    path = tmp_path / "frozen.pb"
+    path.write_bytes(shaped())
+    model = load(path, outputs=["y"], begin=["m:0"])
+    assert [(value.name, value.shape) for value in model.inputs] == [("m", (None, 2))]
+    x = np.ones((4, 2), np.float32)
+    np.testing.assert_allclose(run(model, {"m": x})[model.outputs[0].name], np.tanh(x), atol=1e-6)
+    with pytest.raises(ConversionError, match="no node c"):
+        load(path, outputs=["y"], begin=["c"])
+    path.write_bytes(shaped("w"))
+    with pytest.raises(Unsupported, match="x is an input, too"):
+        load(path, outputs=["y"], begin=["w"])
+    path.write_bytes(graph())
+    with pytest.raises(Unsupported, match="does not say the type and the shape of what MatMul m makes"):
+        load(path, outputs=["y"], begin=["m"])
+
+
+@pytest.mark.parametrize("kind", ["dtype", "shape"])
+def test_a_placeholder_says_what_it_is(kind: str, tmp_path: Path) -> None:
+    proto = parse("GraphDef", graph())
+    attr = next(attr for attr in proto.node[0].attr if attr.key == kind)
+    attr.value.Clear()
+    attr.value.s = b"("
+    (tmp_path / "frozen.pb").write_bytes(proto.SerializeToString())
+    with pytest.raises(ConversionError, match="a Placeholder without a type or a shape"):
+        load(tmp_path / "frozen.pb")
+
+
+@pytest.mark.parametrize(
+    ("op", "why"),
+    [
+        ("PyFunc", "runs Python code"), ("ReadFile", "reads or writes files"), ("StringSplitV2", "is not supported"),
+        ("RaggedTensorToTensor", "is not supported"), ("MyOwnOperator", "is not supported"),
+    ],
+)  # fmt: skip
+def test_other_operators_are_refused_with_their_names(op: str, why: str, tmp_path: Path) -> None:
+    proto = parse("GraphDef", graph())
+    node = next(node for node in proto.node if node.name == "y")
+    node.op = op
+    (tmp_path / "frozen.pb").write_bytes(proto.SerializeToString())
+    with pytest.raises(Unsupported, match=rf"y: the TensorFlow operator {op} {why}"):
+        load(tmp_path / "frozen.pb")

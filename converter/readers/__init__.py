@@ -170,9 +170,10 @@ def load(
     if graph_def.sniff(path):
         from converter.readers import frozen_graph
 
-        if part and (part.inputs or part.stateful):
-            raise Unsupported("a frozen graph is read from its Placeholders on, as it is", where=path.name)
-        return _loaded(partial(frozen_graph.load, outputs=part.outputs if part else ()), path, "graph")
+        if part and part.stateful:
+            raise Unsupported("a frozen graph keeps no states from call to call", where=path.name)
+        ends, begins = (part.outputs, part.inputs) if part else ((), ())
+        return _loaded(partial(frozen_graph.load, outputs=ends, inputs=begins), path, "graph")
     if route == "graph" or signature:
         return _by_graph(path, signature)
     try:
