@@ -136,13 +136,15 @@ def _two(call: Call, bias: Weight | None, recurrent: Array | None, width: int, d
 
 
 def _conv_cell(builder: Builder, call: Call, body: Body, found: _Found, x: Value) -> tuple[Value, layers.Cell]:
-    """Over the convolved input, through a kernel of size 1 that is the identity."""
+    """Over the convolved input, through a kernel that is the identity; Keras wants it as wide as the recurrent one."""
     recurrent, rank = body.recurrent, len(x.shape) - 3
     ones, width = (1,) * rank, recurrent.shape[-1]
-    kernel = constant(f"{call.name}/kernel", np.eye(width).reshape(*ones, width, width), x.dtype)
+    same = np.zeros((*recurrent.shape[:rank], width, width))
+    same[tuple((n - 1) // 2 for n in recurrent.shape[:rank])] = np.eye(width)
+    kernel = constant(f"{call.name}/kernel", same, x.dtype)
     weight = constant(f"{call.name}/recurrent_kernel", recurrent, x.dtype)
     cell = layers.ConvLSTMCell(
-        rank, width // 4, kernel, weight, None, found.activation, found.gate, ones, "valid", ones, "channels_last"
+        rank, width // 4, kernel, weight, None, found.activation, found.gate, ones, "same", ones, "channels_last"
     )
     return _inward(builder, call, x, 2), cell
 
