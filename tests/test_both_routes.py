@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from converter import load
-from converter.errors import Unsupported
+from converter.errors import ConversionError, Unsupported
 from converter.interpret import run
 from converter.model import Array, Model
 from converter.model.layers import Recurrent
@@ -72,3 +72,20 @@ def test_both_routes_agree_with_each_other_and_with_keras(folder: Path) -> None:
     assert passes(keras) == passes(graph)
     for a, b in zip(outputs(keras, given), made, strict=False):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-2 if mixed else 1e-6)
+
+
+GIVEN = [folder for folder in FOLDERS if folder.name in ("tfsm", "export") and (folder.parent / "model.json").exists()]
+
+
+@pytest.mark.parametrize("folder", GIVEN, ids=lambda folder: "/".join(folder.parts[-3:]))
+def test_an_architecture_goes_with_the_variables_of_an_export(folder: Path) -> None:
+    model = load(folder, folder.parent / "model.json")
+    half = any(value.dtype == "float16" for node in model.nodes for value in node.outputs)
+    for a, b in zip(outputs(model, arrays(folder, "inputs.npz")), arrays(folder, "expected.npz"), strict=False):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-2 if half else 1e-5)
+
+
+def test_a_wrong_architecture_is_refused() -> None:
+    folder = next(folder for folder in GIVEN if folder.parent.name == "p_conv_lstm_bn" and folder.name == "tfsm")
+    with pytest.raises(ConversionError):
+        load(folder, CORPUS / "eras/k3151/q_multi_io/model.json")

@@ -25,6 +25,9 @@ _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _NOT_THE_MODEL = ("optimizer/", "save_counter/", "keras_api/metrics/", "_optimizer/")
 _SLOT = "/.OPTIMIZER_SLOT/"
 _LAYER = re.compile(r"layer-\d{1,9}")
+_LISTS = ("_operations", "_layers")
+# States of random numbers, which are no weights, and what leads from a layer back to its neighbours.
+_SEEDS = ("seed_generator", "_seed_generators", "_inbound_nodes", "_outbound_nodes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +61,13 @@ class ObjectGraph:
         return edges
 
     def _layers_with_weights(self, edges: Mapping[str, int]) -> dict[str, int]:
-        """The edges "layer_with_weights-N" where TF 1.15 left them out: models built by their first call."""
+        """The edges "layer_with_weights-N" where they were left out: by TF 1.15, of models built by their first call,
+        and by Keras 3, whose models keep a list of all layers (keras/src/models/functional.py and sequential.py)."""
         layers = sorted((int(name[6:]), node) for name, node in edges.items() if _LAYER.fullmatch(name))
+        kept_list = next((edges[name] for name in _LISTS if name in edges), None)
+        if not layers and kept_list is not None:
+            listed = self._stored_edges(kept_list).items()
+            layers = sorted((int(name), node) for name, node in listed if name.isdecimal() and len(name) < 10)
         if not layers or any(name.startswith("layer_with_weights-") for name in edges):
             return {}
         kept = [node for _, node in layers if self._holds_variables(node)]
@@ -72,7 +80,7 @@ class ObjectGraph:
             node = waiting.pop()
             if self.nodes[node].attributes:
                 return True
-            below = set(self._stored_edges(node).values()) - seen
+            below = {child for name, child in self._stored_edges(node).items() if name not in _SEEDS} - seen
             seen |= below
             waiting.extend(below)
         return False
@@ -96,7 +104,8 @@ class TrackedObject:
         """The object reached along attribute names, or None."""
         node: int | None = self.node
         for name in path:
-            node = self.graph.children(node).get(name) if node is not None else None
+            edges = self.graph.children(node) if node is not None else {}
+            node = edges.get(name, edges.get(f"_{name}"))  # Keras 3 keeps kernels as `_kernel`
         return None if node is None else replace(self, node=node, path=(*self.path, *path))
 
     def children(self) -> tuple[str, ...]:
