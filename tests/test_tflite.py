@@ -141,7 +141,7 @@ def altered(path: Path, change: object) -> Path:
 
 
 def swap_gates(model: object) -> None:
-    (op,) = [op for op in model.subgraphs[0].operators if len(op.inputs) == 20][:1]  # type: ignore[attr-defined]
+    (op,) = [op for op in model.subgraphs[0].operators if len(op.inputs) == 24][:1]  # type: ignore[attr-defined]
     op.inputs[6], op.inputs[7] = op.inputs[7], op.inputs[6]
 
 
@@ -156,7 +156,7 @@ def change_weight(model: object) -> None:
 def keep_state(model: object) -> None:
     """As other converters have it: nothing is written into the states before the operator."""
     graph = model.subgraphs[0]  # type: ignore[attr-defined]
-    states = {place for op in graph.operators if len(op.inputs) == 20 for place in op.inputs[18:]}
+    states = {place for op in graph.operators if len(op.inputs) == 24 for place in op.inputs[18:20]}
     graph.operators = [op for op in graph.operators if op.outputs[0] not in states]
 
 
@@ -197,7 +197,7 @@ def test_activations_of_the_fused_operators(kind: str, name: str, tmp_path: Path
     shapes = [(None, 4)] * cell.states
     model = b.model(b.node("that", layer, [x, None, *[None] * cell.states], (None, None, 4), *shapes)[:1])
     path = exported(model, tmp_path / "m.tflite")
-    assert operators(path)[kind] == ((kind, name) != (LSTM, "linear"))  # the operator takes it for something else
+    assert operators(path)[kind] == (kind == RNN or name == "tanh")  # all that LSTM computes in every runtime
     assert verify(model, path).passed
 
 
@@ -219,3 +219,16 @@ def test_broken_files_are_refused(size: int, tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(InvalidModel, match="no sound TFLite file"):
         tflite.read(path)
+
+
+def test_inspect_tells_what_a_microcontroller_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "m.tflite"
+    api.convert(GOOD / "k3151_stack" / "model.keras", path, to="tflite", sizes=Sizes(1))
+    assert main(["inspect", str(path)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert "  resolver.AddUnidirectionalSequenceLSTM();" in said
+    assert "runs in TensorFlow Lite and LiteRT since 1.13.1" in said
+    assert not any("each open size" in text for text in said)
+    api.convert(GOOD / "tf215_gru" / "model.h5", path, to="tflite", force=True)
+    assert main(["inspect", str(path)]) == 0
+    assert "TFLite Micro has no UNIDIRECTIONAL_SEQUENCE_RNN" in capsys.readouterr().out

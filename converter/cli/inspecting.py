@@ -11,19 +11,23 @@ EXAMPLES = """\
 examples:
   convert inspect model.h5
   convert inspect model.keras --json
+  convert inspect model.tflite                       its operators, and what TFLite Micro needs for them
   convert inspect model.keras --graph > model.mmd    a diagram for Mermaid, which GitHub and GitLab draw
 """
 
 
 def _declare_inspect(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="a Keras file or folder")
+    parser.add_argument("model", metavar="MODEL", help="a Keras file or folder, or a TFLite file")
     declare_reading(parser)
     parser.add_argument("--graph", action="store_true", help="print the layers as a flowchart of Mermaid")
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
     from converter import api, loading, tables
+    from converter.formats import tflite
 
+    if tflite.sniff(Path(arguments.model)):
+        return _inspect_tflite(arguments)
     model = loading.model_or_survey(Path(arguments.model), loading.Reading(**reading(arguments)))
     found = api.inspect(model)
     warn(found.warnings)
@@ -33,6 +37,18 @@ def _inspect(arguments: argparse.Namespace) -> int:
         print("\n".join(tables.mermaid(found)))
     else:
         show(tables.of_inspection(found))
+    return DONE
+
+
+def _inspect_tflite(arguments: argparse.Namespace) -> int:
+    """A file that this program writes and does not read as a model: what a runtime needs for it."""
+    from converter.exporters.tflite.overview import overview
+
+    found = overview(Path(arguments.model))
+    if arguments.json:
+        print_json(found.as_json())
+    else:
+        print("\n".join(found.lines()))
     return DONE
 
 

@@ -39,6 +39,11 @@ def sniff(path: Path) -> bool:
         return file.read(8)[4:] == IDENTIFIER
 
 
+def release(version: str) -> tuple[int, ...]:
+    """A runtime's version, to be compared."""
+    return tuple(int(part) for part in version.split("."))
+
+
 @cache
 def schema() -> ModuleType:
     """Classes of the flatbuffer's tables.
@@ -78,7 +83,11 @@ def pack(model: Any) -> bytes:
     """The bytes of a model of the schema's classes: the same for the same model."""
     import flatbuffers
 
-    model.buffers = [_aligned()(buffer.data) for buffer in model.buffers]
+    aligned = []
+    for buffer in model.buffers:
+        aligned.append(_aligned()())
+        aligned[-1].data = buffer.data
+    model.buffers = aligned
     size = sum(0 if buffer.data is None else len(buffer.data) + ALIGNMENT for buffer in model.buffers)
     builder = flatbuffers.Builder(size + (1 << 16))
     builder.Finish(model.Pack(builder), IDENTIFIER)

@@ -271,5 +271,8 @@ UNARY: Mapping[str, tuple[float, float]] = {
 @near_of.register
 def _(layer: layers.Unary, inputs: Inputs, u: float) -> Near:
     y = _exact(layer, inputs)
+    own = KERNELS_OF.get().unary.get(layer.op)
+    if own is not None:
+        return Near(y, u * own(np.asarray(inputs[0]), y))
     share, flat = UNARY.get(layer.op, (0, 0))
     return Near(y, u * (share * np.abs(y) + flat) if share else 0.0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,10 +34,12 @@ class Kernels:
     Attributes:
         bias_first: products are added to the bias, one by one, where it is not added to their sum.
         flushes: any operator may take numbers below the normal ones as zeros, those that only compare or pick too.
+        unary: by operator what it is off by at most, of its argument and its result, in units of u.
     """
 
     bias_first: bool = False
     flushes: bool = False
+    unary: Mapping[str, Callable[[Array, Array], Any]] = field(default_factory=dict)
 
 
 ONNXRUNTIME = Kernels()
@@ -125,7 +127,12 @@ def activated(activation: Activation, z: Near, u: float) -> Near:
     else:
         sides = [reference_lstm.activate(named, z.value + sign * z.error) for sign in (1, -1)]
         carried = np.maximum(*(np.abs(side - y) for side in sides))
-    return Near(y, carried + u * KERNELS[activation.name](activation, z.value, y))
+    own = KERNELS_OF.get().unary.get(ACTIVATION_OPERATORS.get(activation.name, ""))
+    kernel = KERNELS[activation.name](activation, z.value, y) if own is None else own(z.value, y)
+    return Near(y, carried + u * kernel)
+
+
+ACTIVATION_OPERATORS = {"exponential": "exp"}
 
 
 def _axis(activation: Activation) -> int:

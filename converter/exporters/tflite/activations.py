@@ -14,10 +14,9 @@ from converter.model.activations import TANH as TANH_ACTIVATION
 
 # SELU's constants, Klambauer et al. 2017; TensorFlow's selu uses the same.
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
-# What an operator with `fusedActivationFunction` computes itself. That of LSTM takes a linear one for something else.
+# What an operator with `fusedActivationFunction` computes itself; the recurrent ones also tanh.
 FUSED: Mapping[Activation, int] = {LINEAR: NO_ACTIVATION, NAMES["relu"]: RELU, NAMES["relu6"]: RELU6}
-FUSED_RNN: Mapping[Activation, int] = {**FUSED, TANH_ACTIVATION: TANH}
-FUSED_LSTM: Mapping[Activation, int] = {key: value for key, value in FUSED_RNN.items() if key != LINEAR}
+FUSED_RECURRENT: Mapping[Activation, int] = {**FUSED, TANH_ACTIVATION: TANH}
 
 
 def activate(graph: Graph, x: Tensor, activation: Activation) -> Tensor:

@@ -17,19 +17,26 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from converter.exporters.tflite.activations import FUSED_LSTM, FUSED_RNN
+from converter.exporters.tflite.activations import FUSED_RECURRENT
 from converter.exporters.tflite.graph import Graph, Tensor
 from converter.exporters.tflite.passes import Job, Pass
 from converter.model import Array, Weight
-from converter.model.activations import SIGMOID
+from converter.model.activations import SIGMOID, TANH
 from converter.model.layers import Cell, LSTMCell, SimpleRNNCell
+
+# Places of the coefficients of a layer normalisation; TFLite Micro counts on them, absent as they are.
+NO_NORMALISATION = (None,) * 4
 
 
 def fits(cell: Cell) -> bool:
-    """Whether an operator computes this cell."""
+    """Whether an operator computes this cell, in every runtime.
+
+    LiteRT's LSTM takes a linear activation for something else, and TFLite Micro's takes tanh of c whatever is asked for
+    (lstm_eval.h).
+    """
     if isinstance(cell, LSTMCell):
-        return cell.activation in FUSED_LSTM and cell.recurrent_activation == SIGMOID
-    return isinstance(cell, SimpleRNNCell) and cell.activation in FUSED_RNN
+        return (cell.activation, cell.recurrent_activation) == (TANH, SIGMOID)
+    return isinstance(cell, SimpleRNNCell) and cell.activation in FUSED_RECURRENT
 
 
 def run(graph: Graph, job: Job) -> Pass:
@@ -43,7 +50,7 @@ def run(graph: Graph, job: Job) -> Pass:
     else:
         kind, given = _rnn(graph, cell, job.side, states)
     shape = (*x.shape[:2], cell.units)
-    fused = FUSED_RNN[cell.activation]
+    fused = FUSED_RECURRENT[cell.activation]
     ((y),) = graph.ops_(kind, (x, *given), [("float32", shape)], fusedActivationFunction=fused,
                         timeMajor=job.layer.time_major)  # fmt: skip
     last = graph.pick(y, job.time, -1)
@@ -98,7 +105,7 @@ def _lstm(graph: Graph, cell: LSTMCell, side: str, states: list[Tensor]) -> tupl
     return "UNIDIRECTIONAL_SEQUENCE_LSTM", [
         *_gates(graph, cell.kernel, [f"{side}input_to_{g}_weights" for g in gates]),
         *_gates(graph, cell.recurrent_kernel, [f"{side}recurrent_to_{g}_weights" for g in gates]),
-        *looks, *biases, None, None, *states,
+        *looks, *biases, None, None, *states, *NO_NORMALISATION,
     ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from converter.errors import Unsupported
 from converter.exporters.tflite.build import Built
 from converter.exporters.tflite.graph import Buffer, Graph, Op, Tensor, element_type
 from converter.exporters.tflite.operators import OPERATORS
-from converter.formats.tflite import METADATA, MIN_RUNTIME, pack, schema
+from converter.formats.tflite import METADATA, MIN_RUNTIME, pack, release, schema
 from converter.model import Array, dtype_of
 
 SCHEMA_VERSION = 3
@@ -47,7 +47,7 @@ def write(built: Built, said: Mapping[str, Any]) -> bytes:
     model.subgraphs = [_subgraph(s, graph, codes, numbers) for graph in store.graphs]
     model.operatorCodes = [_code(s, kind, version) for kind, version in codes]
     model.buffers = [_buffer(s, None), *(_buffer(s, _data(*held[old])) for old in numbers)]
-    oldest = max((OPERATORS[kind].since[version] for kind, version in codes), key=_numbers, default="1.5.0")
+    oldest = max((OPERATORS[kind].since[version] for kind, version in codes), key=release, default="1.5.0")
     texts = {MIN_RUNTIME: oldest.encode().ljust(VERSION_BYTES, b"\0"), METADATA: json.dumps(
         {**said, "values": _values(built), "owners": [op.owner for op in store.graphs[0].ops]},
         separators=(",", ":"), ensure_ascii=False).encode()}  # fmt: skip
@@ -59,10 +59,6 @@ def write(built: Built, said: Mapping[str, Any]) -> bytes:
         model.metadata.append(entry)
     model.signatureDefs = [_signature(s, store.graphs[0])]
     return pack(model)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
 
 
 def _bytes(tensor: Tensor) -> int:
