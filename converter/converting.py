@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -146,8 +146,7 @@ def convert(
     row = EXPORTERS[to]
     options = {name: value for name, value in (("opset", opset), ("runtime", runtime), ("quantize", quantize))
                if value not in (None, "")}  # fmt: skip
-    if not set(options) <= set(row.options) or not _takes(row, against):
-        raise Unsupported(f"{'against' if against else ' and '.join(options)} is not for {to}")
+    _check_asked(to, options, against, {"certificate": certificate is not None, "test_data": test_data})
     goal = Path(target) if target is not None else default_target(Path(source), to)
     files_read = [Path(file) for file in (source, architecture) if file]
     if not dry:
@@ -172,7 +171,7 @@ def convert(
     engines = _engines(model, row, against) if check and not poisoned else []
     with (output.scratch if dry else output.staging)(goal) as written:
         progress("writing")
-        row.export(model, written, **options)
+        row.export(model, written, **options, **(row.calibrated(model, inputs) if quantize else {}))
         if check and poisoned:
             warnings = (*warnings, "not verified: what is not a number cannot be compared")
         own = (inputs, expected, _allowed(tolerance, quantize, check))
@@ -198,6 +197,22 @@ def convert(
 def _takes(row: Exporter, against: str) -> bool:
     """Whether files of a target can be compared with an engine, or run in it."""
     return not against or against == row.home or (against in ENGINES and row.proof == "run")
+
+
+def _check_asked(to: str, options: Mapping[str, object], against: str, for_onnx: Mapping[str, bool]) -> None:
+    """Refuses what is asked of a target that it does not have.
+
+    Raises:
+        Unsupported: there is something.
+    """
+    from converter.exporters import EXPORTERS
+
+    row = EXPORTERS[to]
+    wrong = [name for name in options if name not in row.options]
+    wrong += [] if _takes(row, against) else ["against"]
+    wrong += [name for name, asked in for_onnx.items() if asked and to != "onnx"]
+    if wrong:
+        raise Unsupported(f"{' and '.join(wrong)} is not for {to}")
 
 
 def _engines(model: Model, row: Exporter, against: str) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 from lite_files import exported, interpreter, operators, run
 from neutral_models import Builder
 
-from converter import InvalidModel, Unsupported, api
+from converter import InvalidModel, Unsupported, VerificationFailed, api
 from converter.cli.main import main
 from converter.comparing.compare import compare
 from converter.formats import tflite
@@ -232,3 +232,42 @@ def test_inspect_tells_what_a_microcontroller_needs(tmp_path: Path, capsys: pyte
     api.convert(GOOD / "tf215_gru" / "model.h5", path, to="tflite", force=True)
     assert main(["inspect", str(path)]) == 0
     assert "TFLite Micro has no UNIDIRECTIONAL_SEQUENCE_RNN" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["tf215_stack", "tf215_bi", "tf215_options", "tf215_timemajor"])
+def test_integers(name: str, tmp_path: Path) -> None:
+    inputs = tmp_path / "x.npz"
+    np.savez(inputs, *genuine(name, "in"))
+    path = tmp_path / "m.tflite"
+    done = api.convert(
+        GOOD / name / "model.h5", path, to="tflite", quantize="int8", inputs=inputs, tolerance=0.01
+    )  # fmt: skip
+    assert done.reports[0].verdict == "within the tolerance"
+    contents = tflite.read(path)
+    types = {tflite.NAMES[contents.graph.tensors[op.inputs[k]].type]
+             for op in contents.graph.operators if contents.kind(op) == LSTM for k in (0, 1, 8, 18)}  # fmt: skip
+    assert types == {"int8"}
+    made = interpreter(path)
+    first = run(made, *genuine(name, "in"))
+    again = run(made, *genuine(name, "in"))
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+def test_integers_want_data_and_an_lstm(tmp_path: Path) -> None:
+    source, inputs = GOOD / "tf215_stack" / "model.h5", tmp_path / "x.npz"
+    with pytest.raises(Unsupported, match="data to be calibrated on"):
+        api.convert(source, tmp_path / "m.tflite", to="tflite", quantize="int8")
+    np.savez(inputs, *genuine("tf215_stack", "in"))
+    with pytest.raises(Unsupported, match="float16 is not for tflite"):
+        api.convert(source, tmp_path / "m.tflite", to="tflite", quantize="float16", inputs=inputs)
+    with pytest.raises(VerificationFailed, match="more than the tolerance"):
+        api.convert(source, tmp_path / "m.tflite", to="tflite", quantize="int8", inputs=inputs, tolerance=1e-6)
+    np.savez(inputs, *genuine("k224_gru", "in"))
+    with pytest.raises(Unsupported, match="no LSTM that could compute in integers"):
+        api.convert(GOOD / "k224_gru" / "model.h5", tmp_path / "m.tflite", to="tflite", quantize="int8", inputs=inputs)
+    assert not list(tmp_path.glob("*.tflite"))
+
+
+def test_a_certificate_is_for_onnx(tmp_path: Path) -> None:
+    with pytest.raises(Unsupported, match="certificate is not for tflite"):
+        api.convert(GOOD / "tf215_stack" / "model.h5", tmp_path / "m.tflite", to="tflite", certificate=tmp_path / "c")

@@ -30,6 +30,7 @@ class Exporter:
         architecture: whether a model is needed; the others take arrays of which no architecture is known.
         options: further keyword arguments of `export`.
         guard: offers `guard(path)`, which refuses to write beside `path` over files that are not ours; "" for none.
+        calibration: offers `ranges(model, inputs)`, what `export` wants to know for `quantize`; "" for nothing.
         home: what `--against` calls the framework that the files are for, where a file can be run in it; else "".
         notes: offers `notes(model)`, warnings that are due before anything is written; "" for none.
     """
@@ -41,6 +42,7 @@ class Exporter:
     files: str
     architecture: bool = True
     options: tuple[str, ...] = ()
+    calibration: str = ""
     notes: str = ""
     guard: str = ""
     home: str = ""
@@ -52,6 +54,16 @@ class Exporter:
             Unsupported, InvalidModel: as the target's module says.
         """
         import_module(self.module).export(model, path, **options)
+
+    def calibrated(self, model: Model, inputs: str | Path | None) -> dict[str, Any]:
+        """Further arguments of `export` where weights are made smaller; `inputs` is data of the user's.
+
+        Raises:
+            Unsupported, InvalidModel: there is no data, or it does not fit.
+        """
+        if not self.calibration:
+            return {}
+        return {"ranges": import_module(self.calibration).ranges(model, Path(inputs) if inputs else None)}
 
     def check(self, path: Path) -> None:
         """Looks at what stands beside `path` before any work is done.
@@ -89,7 +101,7 @@ EXPORTERS: Mapping[str, Exporter] = {
     ),
     "tflite": Exporter(
         "converter.exporters.tflite", ".tflite", "TFLite (LiteRT), for phones and microcontrollers", "run",
-        "converter.comparing.files.tflite",
+        "converter.comparing.files.tflite", options=("quantize",), calibration="converter.verification.calibrating",
     ),
     "keras": Exporter(
         "converter.exporters.keras", ".keras", "Keras 3 archive", "read back", "converter.readers.keras_zip",

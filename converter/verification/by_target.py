@@ -64,7 +64,15 @@ def prove(
 
 
 def certify(path: Path, model: Model, exported: Path, report: Report) -> None:
-    """Writes the certificate of a proof as JSON."""
+    """Writes the certificate of a proof as JSON.
+
+    Raises:
+        Unsupported: the file is not ONNX.
+    """
+    from converter.formats.onnx_tensor import sniff
     from converter.verification.certificate import certificate_of
+
+    if not sniff(exported):
+        raise Unsupported("a certificate is for ONNX files")
 
     path.write_text(json.dumps(finite(certificate_of(model, exported, report)), indent=1) + "\n", encoding="utf-8")

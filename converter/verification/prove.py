@@ -89,7 +89,8 @@ def _prove(
     progress("reference")
     cases, calls = usable_cases(model, seed)
     if (given := own.case(model)) is not None:
-        cases, calls = [given, *cases], [*_own_calls(model, given), *calls]
+        others = ([], []) if file.calibrated and own.tolerance is not None else (cases, calls)
+        cases, calls = [given, *others[0]], [*_own_calls(model, given), *others[1]]
     blank = replace(blank, cases=tuple(case.label for case in cases))
     progress("exported file")
     try:

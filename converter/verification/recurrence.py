@@ -152,6 +152,18 @@ def recurrent_truth(node: Node, inputs: Sequence[Array | None], seen: Sequence[t
     x, mask, *initial = inputs
     assert x is not None
     u = UNIT["float32" if dtype == "float64" else dtype]
+    cells = followed(layer, inputs, seen, u)
+    worst = max((cell.worst for cell in cells), key=lambda one: one.share)
+    compared = sum(int(np.count_nonzero(cell.used)) for cell in cells if cell.seen)
+    return Truth(_outputs(layer, cells, x, mask, initial, u), worst, compared)
+
+
+def followed(
+    layer: Recurrent, inputs: Sequence[Array | None], seen: Sequence[tuple[Array, ...]], u: float
+) -> list[Followed]:
+    """The cell of each direction along the states that were seen, or on its own where none were; see above."""
+    x, mask, *initial = inputs
+    assert x is not None
     major = (0, 1) if layer.time_major else (1, 0)
     steps = np.transpose(x, (*major, *range(2, x.ndim)))
     used = np.ones(steps.shape[:2], np.bool_) if mask is None else np.transpose(mask, (*major, *range(2, mask.ndim)))
@@ -162,9 +174,7 @@ def recurrent_truth(node: Node, inputs: Sequence[Array | None], seen: Sequence[t
         given = tuple(initial[taken : taken + cell.state_count])
         taken += cell.state_count
         cells.append(_follow(direction, cell, u, steps, used, given, seen))
-    worst = max((cell.worst for cell in cells), key=lambda one: one.share)
-    compared = sum(int(np.count_nonzero(used)) for cell in cells if cell.seen)
-    return Truth(_outputs(layer, cells, x, mask, initial, u), worst, compared)
+    return cells
 
 
 def _outputs(

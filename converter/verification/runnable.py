@@ -37,10 +37,12 @@ class Runnable(Protocol):
     Attributes:
         title: the runtime and its version.
         kernels: what its kernels do.
+        calibrated: whether it was made for values as those of the user's data, and is off beyond them.
     """
 
     title: str
     kernels: Kernels
+    calibrated: bool
 
     @property
     def inputs(self) -> tuple[str, ...]:

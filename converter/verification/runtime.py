@@ -45,6 +45,7 @@ class Exported:
 
     title = f"onnxruntime {onnxruntime.__version__}"
     kernels = ONNXRUNTIME
+    calibrated = False
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()

@@ -7,11 +7,14 @@ table of operators, build.py puts the graphs together, write.py makes bytes of t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from converter import __version__
+from converter.errors import Unsupported
 from converter.exporters.tflite import conv, dense, elementwise, recurrent, shapes
 from converter.exporters.tflite.build import build
+from converter.exporters.tflite.tensors import Ranges
 from converter.exporters.tflite.write import write
 from converter.formats.tflite import schema
 from converter.model import Model
@@ -21,13 +24,25 @@ __all__ = ["RULES", "export"]
 RULES = (conv, dense, elementwise, recurrent, shapes)  # imported for the rules they register with `lower`
 
 
-def export(model: Model, path: Path) -> None:
+def export(
+    model: Model, path: Path, *, quantize: str = "", ranges: Mapping[str, tuple[Ranges, ...]] | None = None
+) -> None:
     """Writes `model` as TFLite, over an existing file. Open sizes stay open: the runtime resizes inputs.
+
+    Args:
+        model: what to write.
+        path: the file.
+        quantize: "int8" for LSTMs in integers, see integer.py.
+        ranges: by node what values its directions take on data of the user's; wanted for "int8".
 
     Raises:
         Unsupported: a layer or type that no builtin operators compute exactly; the schema's package is not installed.
     """
     schema()  # before any work
+    if quantize not in ("", "int8"):
+        raise Unsupported(f"quantize {quantize} is not for tflite", hint="int8 is")
+    if quantize and not ranges:
+        raise Unsupported("there is no LSTM that could compute in integers")
     source = model.source
     said: dict[str, object] = {
         "converter": __version__, "keras": source.keras_version, "era": source.era, "format": source.format,
@@ -35,4 +50,6 @@ def export(model: Model, path: Path) -> None:
     }  # fmt: skip
     if model.states:
         said["states"] = [{"input": state.input.name, "output": state.output.name} for state in model.states]
-    path.write_bytes(write(build(model), said))
+    if quantize:
+        said["quantized"] = quantize
+    path.write_bytes(write(build(model, ranges or {}), said))

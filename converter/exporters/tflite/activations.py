@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from converter.errors import Unsupported
-from converter.exporters.tflite.graph import Graph, Tensor
+from converter.exporters.tflite.graph import Graph
 from converter.exporters.tflite.operators import NO_ACTIVATION, RELU, RELU6, TANH
+from converter.exporters.tflite.tensors import Tensor
 from converter.model.activations import LINEAR, NAMES, Activation
 from converter.model.activations import TANH as TANH_ACTIVATION
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from converter.errors import ConversionError
-from converter.exporters.tflite.graph import Graph, Store, Tensor
+from converter.exporters.tflite.graph import Graph, Store
 from converter.exporters.tflite.lower import lower
+from converter.exporters.tflite.tensors import Ranges, Tensor
 from converter.model import Model, Node, Value
 
 
@@ -26,13 +27,13 @@ class Built:
     values: dict[str, str]
 
 
-def build(model: Model) -> Built:
-    """The graphs of a model.
+def build(model: Model, ranges: Mapping[str, tuple[Ranges, ...]]) -> Built:
+    """The graphs of a model; LSTMs of which it is told what values they take compute in integers.
 
     Raises:
         Unsupported: a layer or type that no builtin operators compute.
     """
-    store = Store(needed=_needed(model))
+    store = Store(needed=_needed(model), ranges=ranges)
     inputs = (*model.inputs, *(state.input for state in model.states))
     outputs = (
         *zip(model.outputs, model.output_names, strict=True),
@@ -94,7 +95,7 @@ def _name_outputs(
             graph.into(named, "RESHAPE", tensor, graph.const([], "int32"))
     for index, op in enumerate(graph.ops):
         given, results = (tuple(renamed.get(t, t) if t else t for t in side) for side in (op.inputs, op.outputs))
-        graph.ops[index] = type(op)(op.kind, op.owner, given, tuple(t for t in results if t), op.options)
+        graph.ops[index] = replace(op, inputs=given, outputs=tuple(t for t in results if t))
     return renamed
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from converter.exporters.tflite.activations import activate
 from converter.exporters.tflite.dense import linear
-from converter.exporters.tflite.graph import Graph, Tensor
+from converter.exporters.tflite.graph import Graph
+from converter.exporters.tflite.tensors import Tensor
 from converter.model import Weight
 from converter.model.layers import GRUCell, LSTMCell, SimpleRNNCell
 

@@ -8,9 +8,10 @@ import numpy as np
 
 from converter.errors import Unsupported
 from converter.exporters.tflite.activations import FUSED, activate
-from converter.exporters.tflite.graph import Graph, Tensor
+from converter.exporters.tflite.graph import Graph
 from converter.exporters.tflite.lower import Inputs, Outputs, lower, present, result
 from converter.exporters.tflite.operators import NO_ACTIVATION, SAME, VALID
+from converter.exporters.tflite.tensors import Tensor
 from converter.model import Array, Node, Shape
 from converter.model.layers import Conv, Pool
 

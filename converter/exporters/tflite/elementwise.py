@@ -9,8 +9,9 @@ import numpy as np
 
 from converter.errors import Unsupported
 from converter.exporters.tflite.activations import activate
-from converter.exporters.tflite.graph import Graph, Tensor, element_type
+from converter.exporters.tflite.graph import Graph
 from converter.exporters.tflite.lower import Inputs, Outputs, lower, present, result
+from converter.exporters.tflite.tensors import Tensor, element_type
 from converter.model import Node
 from converter.model.layers import Activate, Cast, CumSum, Elementwise, MatMul, OneHot, Reduce, Unary, Where
 

@@ -18,8 +18,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from converter.exporters.tflite.activations import FUSED_RECURRENT
-from converter.exporters.tflite.graph import Graph, Tensor
+from converter.exporters.tflite.graph import Graph
 from converter.exporters.tflite.passes import Job, Pass
+from converter.exporters.tflite.tensors import Tensor
 from converter.model import Array, Weight
 from converter.model.activations import SIGMOID, TANH
 from converter.model.layers import Cell, LSTMCell, SimpleRNNCell

@@ -6,66 +6,16 @@ gives the same names in the same order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from converter.errors import Unsupported, clean
-from converter.exporters.tflite.operators import OPERATORS, Call
+from converter.errors import clean
+from converter.exporters.tflite.tensors import Buffer, Op, Ranges, Scaled, Tensor, element_type
 from converter.formats.tflite import TYPES
 from converter.model import Array, Shape, Weight, dtype_of
-
-
-def element_type(dtype: str) -> int:
-    """TensorType's number of a NumPy dtype name.
-
-    Raises:
-        Unsupported: the operators of TFLite do not compute with it.
-    """
-    if dtype not in TYPES:
-        raise Unsupported(f"values of type {dtype} cannot be exported to TFLite")
-    return TYPES[dtype]
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """A value of a graph; None in its shape where a size is open."""
-
-    name: str
-    dtype: str
-    shape: Shape
-
-    @property
-    def rank(self) -> int:
-        """How many axes."""
-        return len(self.shape)
-
-
-@dataclass(frozen=True)
-class Buffer:
-    """The bytes of constants, read when the file is written; number 0 is none."""
-
-    number: int
-    read: Callable[[], Array]
-
-
-@dataclass(frozen=True)
-class Op:
-    """One operator: its owner is the layer's node, for a proof."""
-
-    kind: str
-    owner: str
-    inputs: tuple[Tensor | None, ...]
-    outputs: tuple[Tensor, ...]
-    options: dict[str, Any]
-
-    @property
-    def version(self) -> int:
-        """The version that this call needs."""
-        given = [x for x in self.inputs if x is not None]
-        return OPERATORS[self.kind].version(Call([x.dtype for x in given], [x.shape for x in given], self.options))
 
 
 @dataclass
@@ -74,6 +24,7 @@ class Store:
 
     needed: frozenset[str] = frozenset()  # names of the neutral values that somebody reads
     layer: str = ""  # prefix of new names
+    ranges: Mapping[str, tuple[Ranges, ...]] = field(default_factory=dict)  # of the layers that become integers
     names: set[str] = field(default_factory=set)
     counters: dict[str, int] = field(default_factory=dict)
     buffers: dict[Hashable, tuple[str, Buffer]] = field(default_factory=dict)
@@ -137,23 +88,28 @@ class Graph:
         self, kind: str, inputs: Sequence[Tensor | None], outputs: Sequence[tuple[str, Shape]], **options: Any
     ) -> tuple[Tensor, ...]:
         """One operator with outputs of these types and shapes."""
-        made = tuple(self._new(kind, dtype, shape) for dtype, shape in outputs)
+        made = tuple(self.tensor(kind, dtype, shape) for dtype, shape in outputs)
         self.ops.append(Op(kind, clean(self.store.layer), tuple(inputs), made, options))
         return made
+
+    def add(self, op: Op) -> None:
+        """One operator that the other ways do not make."""
+        self.ops.append(replace(op, owner=clean(self.store.layer)))
 
     def into(self, variable: Tensor, kind: str, *inputs: Tensor, **options: Any) -> None:
         """One operator that writes a variable."""
         self.ops.append(Op(kind, clean(self.store.layer), inputs, (variable,), options))
 
-    def variable(self, name: str, shape: Shape) -> Tensor:
-        """A tensor that an operator changes in place, float32."""
-        made = self._new(name, "float32", shape)
+    def variable(self, name: str, shape: Shape, dtype: str = "float32", scaled: Scaled | None = None) -> Tensor:
+        """A tensor that an operator changes in place."""
+        made = self.tensor(name, dtype, shape, scaled)
         self.variables.add(made)
         return made
 
-    def _new(self, name: str, dtype: str, shape: Shape) -> Tensor:
+    def tensor(self, name: str, dtype: str, shape: Shape, scaled: Scaled | None = None) -> Tensor:
+        """A new tensor, which is still to be made."""
         element_type(dtype)
-        return Tensor(self.store.unique(name), dtype, tuple(shape))
+        return Tensor(self.store.unique(name), dtype, tuple(shape), scaled)
 
     # --- constants ----------------------------------------------------------------------------------------------------
 
@@ -170,20 +126,28 @@ class Graph:
         dtype: str = "float32",
         transform: Callable[[Array], Array] = lambda array: array,
         shape: tuple[int, ...] | None = None,
+        scaled: Scaled | None = None,
     ) -> Tensor:
         """A weight as a constant `<layer>/<suffix>`, as it is or transformed to `shape`."""
         shape = weight.shape if shape is None else shape
-        return self._constant(suffix, (suffix, weight, dtype, shape), dtype, shape, lambda: transform(weight.read()))
+        key = (suffix, weight, dtype, shape, scaled)
+        return self._constant(suffix, key, dtype, shape, lambda: transform(weight.read()), scaled)
 
     def _constant(
-        self, suffix: str, key: Hashable, dtype: str, shape: tuple[int, ...], read: Callable[[], Array]
+        self,
+        suffix: str,
+        key: Hashable,
+        dtype: str,
+        shape: tuple[int, ...],
+        read: Callable[[], Array],
+        scaled: Scaled | None = None,
     ) -> Tensor:
         element_type(dtype)
         buffers = self.store.buffers
         if key not in buffers:
             buffers[key] = self.store.unique(suffix), Buffer(len(buffers) + 1, read)
         name, buffer = buffers[key]
-        tensor = Tensor(name, dtype, shape)
+        tensor = Tensor(name, dtype, shape, scaled)
         self.constants.setdefault(tensor, buffer)
         return tensor
 

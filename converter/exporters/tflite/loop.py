@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from converter.exporters.tflite.cells import Projected, project
-from converter.exporters.tflite.graph import Graph, Tensor
+from converter.exporters.tflite.graph import Graph
 from converter.exporters.tflite.passes import Job, Pass
+from converter.exporters.tflite.tensors import Tensor
 from converter.model.layers import ConvLSTMCell, MaskedOutput
 
 UNROLLED = 32  # steps at most

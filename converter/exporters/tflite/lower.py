@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import singledispatch
 
 from converter.errors import Unsupported
-from converter.exporters.tflite.graph import Graph, Tensor
+from converter.exporters.tflite.graph import Graph
+from converter.exporters.tflite.tensors import Tensor
 from converter.model import Node, Shape
 
 Inputs = tuple[Tensor | None, ...]

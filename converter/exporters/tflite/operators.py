@@ -113,6 +113,7 @@ OPERATORS: Mapping[str, Operator] = {
     "COS": _plain("CosOptions", "1.14.0"),
     "CUMSUM": _plain("CumsumOptions", "2.4.0"),
     "DEPTHWISE_CONV_2D": Operator("DepthwiseConv2DOptions", {1: "1.5.0", 2: "1.12.0"}, _depthwise),
+    "DEQUANTIZE": Operator("DequantizeOptions", {2: "1.14.0"}, lambda call: 2),
     "DIV": Operator("DivOptions", {1: "1.6.0", 2: "2.3.0"}, _wide(2)),
     "DYNAMIC_UPDATE_SLICE": _plain("DynamicUpdateSliceOptions", "2.9.0"),
     "ELU": _plain("", "1.14.0"),
@@ -151,6 +152,7 @@ OPERATORS: Mapping[str, Operator] = {
     "PACK": _plain("PackOptions", "1.11.0"),
     "PADV2": Operator("PadV2Options", {1: "1.9.0", 4: "2.6.0"}, _over(4, 4)),
     "POW": _plain("PowOptions", "1.10.0"),
+    "QUANTIZE": Operator("QuantizeOptions", {2: "1.15.0"}, lambda call: 2),
     "RANGE": Operator("RangeOptions", {1: "1.13.0", 2: "2.14.0"}, _for("int64", 2)),
     "REDUCE_ALL": _plain("ReducerOptions", "2.6.0"),
     "REDUCE_ANY": _plain("ReducerOptions", "1.11.0"),
@@ -181,7 +183,9 @@ OPERATORS: Mapping[str, Operator] = {
     "TRANSPOSE": Operator(
         "TransposeOptions", {1: "1.6.0", 3: "1.15.0", 4: "2.3.0", 6: "2.12.0"}, _transpose
     ),
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": _plain("UnidirectionalSequenceLSTMOptions", "1.13.1"),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": Operator(
+        "UnidirectionalSequenceLSTMOptions", {1: "1.13.1", 3: "2.3.0"}, _for("int8", 3)
+    ),
     "UNIDIRECTIONAL_SEQUENCE_RNN": _plain("SequenceRNNOptions", "1.14.0"),
     "WHILE": _plain("WhileOptions", "1.15.0"),
     "ZEROS_LIKE": _plain("ZerosLikeOptions", "1.12.0"),

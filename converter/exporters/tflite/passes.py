@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from converter.exporters.tflite.graph import Tensor
+from converter.exporters.tflite.tensors import Ranges, Tensor
 from converter.model.layers import Direction, Recurrent
 
 
@@ -27,6 +27,7 @@ class Job:
         mask: bool [batch, time] (time-major likewise), or None.
         initial: the initial states, None for zeros.
         wants_y, wants_states: what somebody reads.
+        ranges: what values it takes, where it is to compute in integers.
     """
 
     layer: Recurrent
@@ -37,6 +38,7 @@ class Job:
     initial: tuple[Tensor | None, ...]
     wants_y: bool
     wants_states: tuple[bool, ...]
+    ranges: Ranges | None = None
 
     @property
     def time(self) -> int:

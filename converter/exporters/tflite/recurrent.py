@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence as Items
 
 from converter.errors import Unsupported
-from converter.exporters.tflite import fused, loop
-from converter.exporters.tflite.graph import Graph, Tensor
+from converter.exporters.tflite import fused, integer, loop
+from converter.exporters.tflite.graph import Graph
 from converter.exporters.tflite.lower import Inputs, Outputs, lower, present, result
 from converter.exporters.tflite.passes import Job, Pass
+from converter.exporters.tflite.tensors import Tensor
 from converter.exporters.weights import DIRECTIONS
 from converter.model import Node
 from converter.model.layers import ConvLSTMCell, Recurrent
@@ -32,7 +33,11 @@ def recurrent(layer: Recurrent, graph: Graph, node: Node, inputs: Inputs) -> Out
         given, initial = initial[:count], initial[count:]
         wanted, finals = finals[:count], finals[count:]
         side = f"{DIRECTIONS[place]}_" if len(layer.directions) == 2 else ""
-        job = Job(layer, direction, side, x, mask, tuple(given), needed[place if split else 0], tuple(wanted))
+        ranges = graph.store.ranges.get(node.name)
+        job = Job(
+            layer, direction, side, x, mask, tuple(given), needed[place if split else 0], tuple(wanted),
+            None if ranges is None or mask is not None or not integer.fits(direction.cell) else ranges[place],
+        )  # fmt: skip
         passes.append(_run(graph, job))
     states = [state for one in passes for state in one.states]
     if layer.merge is None:
@@ -43,6 +48,8 @@ def recurrent(layer: Recurrent, graph: Graph, node: Node, inputs: Inputs) -> Out
 def _run(graph: Graph, job: Job) -> Pass:
     if not job.wants_y and not any(job.wants_states):
         return Pass(None, (None,) * len(job.wants_states))
+    if job.ranges is not None:
+        return integer.run(graph, job, job.ranges)
     return fused.run(graph, job) if job.mask is None and fused.fits(job.direction.cell) else loop.run(graph, job)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from converter.errors import Unsupported
-from converter.exporters.tflite.graph import Graph, Tensor
+from converter.exporters.tflite.graph import Graph
 from converter.exporters.tflite.lower import Inputs, Outputs, lower, present, result
 from converter.exporters.tflite.operators import REFLECT
+from converter.exporters.tflite.tensors import Tensor
 from converter.model import Node
 from converter.model.layers import (
     ArgSort,

@@ -10,8 +10,9 @@ import numpy as np
 
 from converter.errors import Unsupported
 from converter.exporters.tflite.build import Built
-from converter.exporters.tflite.graph import Buffer, Graph, Op, Tensor, element_type
+from converter.exporters.tflite.graph import Graph
 from converter.exporters.tflite.operators import OPERATORS
+from converter.exporters.tflite.tensors import Buffer, Op, Tensor, element_type
 from converter.formats.tflite import METADATA, MIN_RUNTIME, pack, release, schema
 from converter.model import Array, dtype_of
 
@@ -77,6 +78,7 @@ def _tensors(graph: Graph) -> Iterator[Tensor]:
     for op in graph.ops:
         yield from (tensor for tensor in op.inputs if tensor is not None)
         yield from op.outputs
+        yield from op.inner
     yield from graph.outputs
 
 
@@ -101,6 +103,9 @@ def _tensor(s: Any, tensor: Tensor, graph: Graph, numbers: Mapping[int, int]) ->
     buffer = graph.constants.get(tensor)
     made.buffer = numbers[buffer.number] if buffer else 0
     made.isVariable = tensor in graph.variables
+    if tensor.scaled is not None:
+        made.quantization = s.QuantizationParametersT()
+        made.quantization.scale, made.quantization.zeroPoint = [tensor.scaled.scale], [tensor.scaled.zero]
     return made
 
 
@@ -109,6 +114,7 @@ def _operator(s: Any, op: Op, codes: dict[tuple[str, int], int], places: Mapping
     made.opcodeIndex = codes.setdefault((op.kind, op.version), len(codes))
     made.inputs = [-1 if tensor is None else places[tensor.name] for tensor in op.inputs]
     made.outputs = [places[tensor.name] for tensor in op.outputs]
+    made.intermediates = [places[tensor.name] for tensor in op.inner]
     name = OPERATORS[op.kind].options
     if name:
         made.builtinOptionsType = getattr(s.BuiltinOptions, name)

@@ -50,6 +50,7 @@ class LiteFile:
 
     def __init__(self, path: Path) -> None:
         self.contents: Contents = read(path)
+        self.calibrated = "quantized" in self.contents.metadata
         self.title = f"LiteRT {version(PACKAGE)}"
         names = self.contents.names
         graph = self.contents.graph
