@@ -65,9 +65,16 @@ def test_a_wrong_file_is_red(folder: Path) -> None:
     text = (folder / "wrong.html").read_text(encoding="utf-8")
     assert '<div class="verdict failed">' in text
     assert "lstm: off by" in text
-    (grid, *_) = grids(load(MODEL), folder / "wrong.onnx")
+    (grid, *_) = grids(load(MODEL), folder / "wrong.onnx", verify(load(MODEL), folder / "wrong.onnx"))
     assert {(one.gate, one.matrix) for one in grid.squares if one.verdict != "equal"} == {("f", "bias")}
     assert run("report", MODEL, "wrong.onnx", "-o", "wrong.html", folder=folder).returncode == 2  # it exists
+
+
+def test_gates_of_every_kind_of_cell_are_compared(tmp_path: Path) -> None:
+    for name in ("k224_convlstm/model.h5", "k231_cells/model.h5"):
+        done = convert(GOOD / name, tmp_path / "m.onnx", force=True)
+        found = grids(done.model, done.files[0], done.reports[0])
+        assert found and {one.verdict for grid in found for one in grid.squares} == {"equal"}
 
 
 def test_nothing_is_drawn_beyond_the_size(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

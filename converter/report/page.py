@@ -97,7 +97,7 @@ def write(model: Model, exported: Path, report: Report, named: str, own: OwnData
     room = LARGEST - KEPT - len(template.render(page).encode())
     for one in outputs(model, run, call, shown):
         room = _added(page["outputs"], page["left_out"], room, one.name, partial(_output, figures, one))
-    drawn = {grid.name: grid for grid in grids(model, exported)}
+    drawn = {grid.name: grid for grid in grids(model, exported, report)}
     for trace in traces(model, run, call, shown):
         make = partial(_layer, figures, trace, _grids_of(trace, drawn), page["inspection"])
         room = _added(page["layers"], page["left_out"], room, trace.node, make)
@@ -141,7 +141,7 @@ def _notes(trace: Trace, drawn: Sequence[Grid]) -> Iterator[str]:
     if trace.exported is None:
         yield "The exported file does not show what this layer makes at each step, so its own curve is missing."
     if not drawn:
-        yield "Its weights stand in the picture of a layer that shares them, or are not an LSTM's, a GRU's or an RNN's."
+        yield "Its weights stand in the picture of a layer that shares them."
     yield from (f"{grid.name}: {grid.said}" for grid in drawn if grid.said)
 
 

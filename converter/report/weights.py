@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from converter.comparing.compare import GATES, compare_parts
-from converter.comparing.comparison import Finding, Pair
+from converter.comparing.comparison import Pair
 from converter.comparing.part import Part
 from converter.comparing.parts import parts_of, parts_of_model
 from converter.errors import ConversionError
+from converter.exporters.weights import cells, owned
 from converter.gates import Cell
 from converter.model import Array, Model
+from converter.verification.report import Report
 
+ORDERS = {**GATES, "ConvLSTM": "ifco"}
 MATRICES = ("kernel", "recurrent_kernel", "bias")
 
 
@@ -47,48 +50,58 @@ class Grid:
     said: str = ""
 
 
-def grids(model: Model, exported: Path) -> list[Grid]:
-    """The recurrent layers of a model beside those of an exported file."""
-    ours = [part for part in parts_of_model(model) if part.kind in GATES]
+def grids(model: Model, exported: Path, report: Report) -> list[Grid]:
+    """The recurrent layers of a model beside those of an exported file.
+
+    Where the file is not read back, its proof says which weights were found in it bit for bit.
+    """
+    ours = [part for part in parts_of_model(model) if part.kind in ORDERS]
     try:
         theirs = parts_of(exported)
         pairs = {pair.a: pair for pair in compare_parts(parts_of_model(model), theirs).pairs}
     except ConversionError:  # a file that holds more than weights can be read of
         theirs, pairs = [], {}
     by_name = {part.name: part for part in theirs}
-    return [_grid(part, pairs.get(part.name), by_name) for part in ours]
+    found = {name for one in report.weights for name in one.sources}
+    known = {
+        " ".join(part for part in (node.name, side) if part): {name for name, w in owned(cell) if w.name in found}
+        for node in model.nodes
+        for side, cell in cells(node)
+    }
+    return [_grid(part, pairs.get(part.name), by_name, known.get(part.name, set())) for part in ours]
 
 
-def _grid(part: Part, pair: Pair | None, theirs: Mapping[str, Part]) -> Grid:
+def _grid(part: Part, pair: Pair | None, theirs: Mapping[str, Part], found: Collection[str]) -> Grid:
     cell, other = part.read(), theirs[pair.b].read() if pair is not None else None
-    assert isinstance(cell, Cell)
-    found = {(one.matrix, one.gate): one for one in pair.findings} if pair is not None else {}
-    order = GATES[part.kind]
-    squares = tuple(
-        Square(
-            gate if len(order) > 1 else "",
-            matrix,
-            _verdict(found, matrix, gate, pair),
-            _values(cell, matrix, k),
-            _values(other, matrix, k) if isinstance(other, Cell) else None,
-        )
-        for k, gate in enumerate(order)
-        for matrix in MATRICES
-    )
-    return Grid(part.name, part.kind, squares, pair.explanation if pair is not None else "")
+    order = ORDERS[part.kind]
+    squares = []
+    for k, gate in enumerate(order):
+        for matrix in MATRICES:
+            a, b = _values(cell, matrix, k, len(order)), _values(other, matrix, k, len(order))
+            if pair is None and (matrix in found or a is None):
+                verdict, b = "equal", a
+            else:
+                verdict = "" if pair is None else _verdict(pair, matrix, gate, a, b)
+            squares.append(Square(gate if len(order) > 1 else "", matrix, verdict, a, b))
+    return Grid(part.name, part.kind, tuple(squares), pair.explanation if pair is not None else "")
 
 
-def _verdict(found: Mapping[tuple[str, str], Finding], matrix: str, gate: str, pair: Pair | None) -> str:
-    if pair is None:
-        return ""
-    one = found.get((matrix, gate)) or found.get((matrix, ""))
-    return "equal" if one is None else one.verdict
+def _verdict(pair: Pair, matrix: str, gate: str, a: Array | None, b: Array | None) -> str:
+    """What was found of the gate, or of its matrix as a whole where gates were not looked at one by one."""
+    found = {(one.matrix, one.gate): one.verdict for one in pair.findings}
+    if (matrix, gate) in found:
+        return found[matrix, gate]
+    same = a is not None and b is not None and np.array_equal(a, b)
+    return "equal" if same else found.get((matrix, ""), "equal")
 
 
-def _values(cell: Cell, matrix: str, gate: int) -> Array | None:
+def _values(cell: Cell | Mapping[str, Array] | None, matrix: str, gate: int, count: int) -> Array | None:
     """Values of one gate, flat; of the bias the sum of two where the gate only sees that."""
-    array = cell.single_bias if matrix == "bias" and not cell.reset_after else getattr(cell, matrix)
+    if isinstance(cell, Cell):
+        array = cell.single_bias if matrix == "bias" and not cell.reset_after else getattr(cell, matrix)
+    else:
+        array = None if cell is None else cell.get(matrix)
     if array is None:
         return None
-    picked = array[..., gate * cell.units : (gate + 1) * cell.units]
-    return np.asarray(picked, np.float64).reshape(-1)
+    units = array.shape[-1] // count
+    return np.asarray(array[..., gate * units : (gate + 1) * units], np.float64).reshape(-1)
