@@ -21,6 +21,7 @@ VERDICT_COLOURS = {"equal": "#2e9e5b", "rounding": "#d0a215", "": "#8a8f98"}
 DIFFERENT = "#d64545"
 MOST_UNITS, MOST_STEPS, MOST_LINES = 64, 200, 4
 BINS = 16
+WIDTH = 7.2  # inches
 PLACES = re.compile(r"(\d\.\d)\d+")  # a tenth of a point is finer than any screen
 STYLE: Any = {
     "text.color": TEXT, "axes.labelcolor": TEXT, "axes.edgecolor": TEXT, "xtick.color": TEXT, "ytick.color": TEXT,
@@ -31,11 +32,14 @@ STYLE: Any = {
 }  # fmt: skip
 
 
-def _figure(width: float, height: float) -> Any:
+def _figure(height: float, left: float, bottom: float, top: float) -> Any:
+    """A figure of the page's width; margins in inches. Fixed, since to measure texts would take most of the time."""
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # that it looks for fonts is nobody's concern here
     from matplotlib.figure import Figure
 
-    return Figure((width, height), layout="constrained")
+    figure = Figure((WIDTH, height))
+    figure.subplots_adjust(left / WIDTH, bottom / height, 1 - 0.05 / WIDTH, 1 - top / height, wspace=0.03, hspace=0.1)
+    return figure
 
 
 def _whole(axis: Any) -> None:
@@ -63,7 +67,7 @@ def grid(shown: Grid) -> str:
 
     gates = list(dict.fromkeys(square.gate for square in shown.squares))
     with mpl.rc_context(STYLE):
-        figure = _figure(7.2, 0.62 * len(gates) + 0.5)
+        figure = _figure(0.62 * len(gates) + 0.3, left=0.3, bottom=0.05, top=0.25)
         axes = figure.subplots(len(gates), len(MATRICES), squeeze=False)
         for square in shown.squares:
             row, column = gates.index(square.gate), MATRICES.index(square.matrix)
@@ -99,7 +103,7 @@ def errors(trace: Trace) -> str:
     import matplotlib as mpl
 
     with mpl.rc_context(STYLE):
-        figure = _figure(7.2, 2.2)
+        figure = _figure(2.2, left=0.8, bottom=0.45, top=0.1)
         axis = figure.subplots()
         _grey(axis, trace.used)
         axis.set_yscale("log")
@@ -145,7 +149,7 @@ def output(shown: Output) -> str:
     import matplotlib as mpl
 
     with mpl.rc_context(STYLE):
-        figure = _figure(7.2, 2.2)
+        figure = _figure(2.2, left=0.8, bottom=0.45, top=0.1)
         axis = figure.subplots()
         flat = shown.exact.ndim == 1
         exact = (shown.exact[:, None] if flat else shown.exact.reshape(len(shown.exact), -1))[:MOST_STEPS]
@@ -171,7 +175,8 @@ def heat(panels: Mapping[str, Array], used: Array | None) -> str:
     with mpl.rc_context(STYLE):
         names = list(panels)
         rows = -(-len(names) // 2)
-        figure = _figure(7.2, 1.15 * rows + 0.2)
+        figure = _figure(1.1 * rows + 0.25, left=0.05, bottom=0.25, top=0.2)
+        figure.subplots_adjust(hspace=0.35, wspace=0.06)
         axes = figure.subplots(rows, min(2, len(names)), squeeze=False).flat
         for k, (name, axis) in enumerate(zip(names, axes, strict=False)):
             _panel(axis, name, panels[name][:MOST_UNITS, :MOST_STEPS], used, last=k >= len(names) - 2)
@@ -185,7 +190,7 @@ def _panel(axis: Any, name: str, values: Array, used: Array | None, last: bool) 
     reach = float(np.nanmax(np.abs(values), initial=1e-12))
     low, high, colours = (0.0, 1.0, "viridis") if gate else (-reach, reach, "RdBu_r")
     axis.imshow(values, aspect="auto", interpolation="none", vmin=low, vmax=high, cmap=colours)
-    axis.set_title(f"{MEANINGS[name]} ({low:.2g} to {high:.2g})", loc="left")
+    axis.set_title(f"{MEANINGS[name]} ({low:.2g} to {high:.2g})", loc="left", fontsize=8)
     axis.set_yticks([])
     if last:
         _whole(axis)
