@@ -38,7 +38,7 @@ def main() -> None:
     def read(data: bytes) -> None:
         file.write_bytes(data)
         try:
-            target.read(path, architecture)
+            target.run(path, architecture)
         except (ConversionError, OSError):
             return
 

@@ -21,13 +21,15 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Callable
+from functools import partial
 from mmap import PAGESIZE, mmap
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
 import targets  # noqa: E402
-from targets import TARGETS, Seed, Target  # noqa: E402
+from targets import TARGETS, Seed  # noqa: E402
 
 BATCH = 5000
 """Inputs of one child, since libraries may leak."""
@@ -35,17 +37,20 @@ SECONDS = 10
 BYTES = 2 << 30
 
 
-def where_it_ended(target: Target, path: Path, architecture: Path | None) -> str:
-    """Reads one file; the place that raised, if that is a find."""
+def where_it_ended(read: Callable[[], object]) -> str:
+    """Reads something; the place that raised, if that is a find."""
     from converter.errors import ConversionError
 
+    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
     try:
-        target.read(path, architecture)
+        read()
     except (ConversionError, OSError):
         return ""
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         return f"{type(error).__name__} {Path(last.filename).name}:{last.lineno}"
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     return ""
 
 
@@ -61,17 +66,22 @@ def batch(name: str, seeds: list[Seed], numbers: range, seed: int, folder: Path,
         rng = random.Random(f"{seed} {name} {number}")
         at = rng.randrange(len(seeds))
         work = folder / f"{name}{at}"
-        fresh = not work.exists()
-        if fresh:
-            work.mkdir()
-        file, path, given = seeds[at].place(work) if fresh else _places(seeds[at], work)
-        file.write_bytes(target.mutated(seeds[at], rng))
+        if target.parse is None:
+            fresh = not work.exists()
+            work.mkdir(exist_ok=True)
+            file, path, given = seeds[at].place(work) if fresh else _places(seeds[at], work)
+            file.write_bytes(target.mutated(seeds[at], rng))
+            read: Callable[[], object] = partial(target.read, path, given)
+        else:
+            data = target.mutated(seeds[at], rng)
+            read = partial(target.parse, data)
         os.write(log, f"{number} {at}\n".encode())
-        signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
-        where = where_it_ended(target, path, given)
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        where = where_it_ended(read)
         if where:
             os.write(log, f"! {where}\n".encode())
+            if target.parse is not None:
+                work.mkdir(exist_ok=True)
+                (work / seeds[at].name).write_bytes(data)
             _keep(work, folder, name, where)
 
 

@@ -66,11 +66,17 @@ class Target:
         seeds: made from the fixtures.
         change: a mutation that keeps the structure; bytes alone are changed beside it.
         read: reads what stands at a path, with an architecture or without.
+        parse: reads the bytes themselves; there is no file then.
     """
 
     seeds: Callable[[], list[Seed]]
     change: Mutation
-    read: Callable[[Path, Path | None], object]
+    read: Callable[[Path, Path | None], object] = lambda path, architecture: None
+    parse: Callable[[bytes], object] | None = None
+
+    def run(self, path: Path, architecture: Path | None) -> object:
+        """Reads what stands at a path."""
+        return self.read(path, architecture) if self.parse is None else self.parse(path.read_bytes())
 
     def mutated(self, seed: Seed, rng: random.Random) -> bytes:
         """The seed's bytes, changed; a few times in a hundred with no regard for structure."""
@@ -127,6 +133,32 @@ def _text(path: Path, architecture: Path | None) -> object:
     from converter.readers.common import read_architecture
 
     return read_architecture(path)
+
+
+def _pickle(data: bytes) -> object:
+    from converter.formats import pickle_machine, pytorch
+
+    return pickle_machine.load(data, pytorch._FUNCTIONS, pytorch._stored)
+
+
+def _json_text(data: bytes) -> object:
+    from converter.formats.text import decode
+    from converter.readers.common import filled, parse_architecture
+
+    return filled(parse_architecture(decode(data, "m.json"), "m.json"), "m.json")
+
+
+def _table(data: bytes) -> object:
+    from converter.formats.protobuf import parse
+    from converter.formats.sorted_table import read_table
+
+    return [parse("BundleEntry", value) for _, value in read_table(data)]
+
+
+def _snappy(data: bytes) -> object:
+    from converter.formats.snappy import decompress
+
+    return decompress(data, 1 << 20)
 
 
 # --- mutations of parts -----------------------------------------------------------------------------------------------
@@ -316,6 +348,26 @@ def _nested(source: Path) -> Path:
     return folder
 
 
+def _pickles() -> list[Seed]:
+    files = [zipfile.ZipFile(io.BytesIO(seed.data)) for seed in _state_dicts()]
+    return [Seed(file.read("m/data.pkl"), "data.pkl") for file in files]
+
+
+def _indices() -> list[Seed]:
+    return [Seed(file.read_bytes(), "m.index") for file in _files("*/ckpt/*.index", most=20_000)]
+
+
+def _compressed() -> list[Seed]:
+    """Literals and copies of both lengths, google/snappy format_description.txt."""
+    pieces = (
+        b"\x14\x10abcde\x3d\x05",
+        b"\x0a\x00a\x22\x01\x00",
+        b"\x40\xf0\x0f" + b"b" * 16 + b"\xbe\x10\x00",
+        b"\x00",
+    )
+    return [Seed(piece, "m.snappy") for piece in pieces]
+
+
 _KERAS = ("tf213_words/savedmodel_notraces", "tf215_nested/savedmodel_notraces", "tf26_nested/savedmodel_notraces",
           "tf26_words/savedmodel_notraces", "tfk221_nested/savedmodel_notraces")  # fmt: skip
 
@@ -362,6 +414,10 @@ TARGETS: dict[str, Target] = {
     "architecture": Target(_samples, _json, _sample),
     "json": Target(partial(_alone, "*/model.json"), _json, _text),
     "yaml": Target(partial(_alone, "*/model.yaml", most=8000), _text_lines, _text),
+    "json_text": Target(partial(_alone, "*/model.json"), _json, parse=_json_text),
+    "pickle": Target(_pickles, mutated_pickle, parse=_pickle),
+    "table": Target(_indices, mutated_index, parse=_table),
+    "snappy": Target(_compressed, mutated_bytes, parse=_snappy),
     "h5": Target(partial(_alone, "*/model.h5", most=50_000), mutated_h5, _model),
     "weights_h5": Target(_weights, mutated_h5, _model),
     "keras": Target(

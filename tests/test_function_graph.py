@@ -10,7 +10,8 @@ import pytest
 from converter import load
 from converter.interpret import run
 from converter.model import Model
-from converter.model.layers import Recurrent
+from converter.model.layers import Conv, Recurrent
+from converter.tensorflow_graph.kernels import run_kernel
 
 GOOD = Path(__file__).parent.parent / "fixtures" / "good"
 SIGNED = sorted(path.parent for path in GOOD.glob("*/*/saved_model.pb") if "notraces" not in path.parent.name)
@@ -41,12 +42,34 @@ def test_graphs_give_what_keras_gave(folder: Path) -> None:
         np.testing.assert_allclose(array, wanted[f"out{k}"], rtol=0, atol=2e-6)
 
 
-@pytest.mark.parametrize(
-    "folder", [f for f in SIGNED if not f.parent.name.endswith("exported")], ids=lambda folder: folder.parent.name
-)
+@pytest.mark.parametrize("folder", [f for f in SIGNED if f.name != "export"], ids=lambda folder: folder.parent.name)
 def test_both_routes_agree(folder: Path) -> None:
     arrays = arrays_of(folder, "inputs.npz")
     one, other = (load(folder, route=route) for route in ("keras", "graph"))
     assert recurrent(one) == recurrent(other)
     for a, b in zip(outputs(one, arrays), outputs(other, arrays), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("time", [6, 7, 12])
+def test_gaps_along_an_open_time_are_dilations(time: int) -> None:
+    model = load(GOOD / "k3151_dilated/export", route="graph")
+    assert [node.layer.dilation for node in model.nodes if isinstance(node.layer, Conv)] == [(1, 2), (1, 3), (1, 2)]
+    assert model.origin is not None
+    x = {
+        model.inputs[0].name: np.random.default_rng(time).normal(size=(2, time, model.inputs[0].shape[2])).astype("f4")
+    }
+    np.testing.assert_allclose(run(model, x)[model.outputs[0].name], model.origin(x)[0], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("block", [(2,), (3,), (2, 3)])
+def test_what_is_spread_is_gathered_again(block: tuple[int, ...]) -> None:
+    x = np.arange(2 * 5 * 4 * 3).reshape(2, 5, 4, 3)
+    blocks = np.array(block, np.int32)
+    rest = [-size % d for size, d in zip(x.shape[1:], block, strict=False)]
+    pads = np.array([[0, n] for n in rest], np.int32)
+    (spread,) = run_kernel("SpaceToBatchND", {}, [x, blocks, pads])
+    assert spread.shape[0] == 2 * np.prod(block)
+    np.testing.assert_array_equal(spread[:2, :, 0], x[:, :: block[0], 0][: len(spread)])
+    (gathered,) = run_kernel("BatchToSpaceND", {}, [spread, blocks, pads])
+    np.testing.assert_array_equal(gathered, x)

@@ -46,7 +46,7 @@ def test_a_mutated_file_gives_a_model_or_one_line(name, tmp_path):
         file, path, architecture = seed.place(tmp_path / f"{number}")
         file.write_bytes(target.mutated(seed, rng))
         try:
-            target.read(path, architecture)
+            target.run(path, architecture)
         except (ConversionError, OSError) as error:
             assert "\n" not in str(error)
             ends.add(str(error))
@@ -62,7 +62,7 @@ def test_seeds_are_read_as_they_are(name, tmp_path):
         file, path, architecture = seed.place(tmp_path / f"{number}")
         file.write_bytes(seed.data)
         try:
-            target.read(path, architecture)
+            target.run(path, architecture)
         except ConversionError:
             continue
         read += 1

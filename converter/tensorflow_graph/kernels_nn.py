@@ -75,6 +75,29 @@ def _batch_norm(a: Attributes, x: Array, scale: Array, offset: Array, mean: Arra
     return y.astype(x.dtype, copy=False), mean, variance, mean, variance, variance
 
 
+def _space_to_batch(a: Attributes, x: Array, block: Array, paddings: Array) -> Array:
+    """tensorflow/core/api_def/base_api/api_def_SpaceToBatchND.pbtxt, step by step."""
+    m = len(block)
+    rest = [(0, 0)] * (x.ndim - 1 - m)
+    padded = np.pad(x, [(0, 0), *paddings.tolist(), *rest])
+    cut = [n for size, d in zip(padded.shape[1 : m + 1], block.tolist(), strict=True) for n in (size // d, d)]
+    parts = padded.reshape(len(x), *cut, *x.shape[m + 1 :])
+    order = [*range(2, 2 * m + 1, 2), 0, *range(1, 2 * m, 2), *range(2 * m + 1, parts.ndim)]
+    return parts.transpose(order).reshape(-1, *cut[::2], *x.shape[m + 1 :])
+
+
+def _batch_to_space(a: Attributes, x: Array, block: Array, crops: Array) -> Array:
+    """The way back; api_def_BatchToSpaceND.pbtxt."""
+    m, sizes = len(block), block.tolist()
+    parts = x.reshape(*sizes, -1, *x.shape[1:])
+    order = [m, *(k for axis in range(m) for k in (m + 1 + axis, axis)), *range(2 * m + 1, parts.ndim)]
+    joined = parts.transpose(order)
+    whole = [n * d for n, d in zip(x.shape[1 : m + 1], sizes, strict=True)]
+    gathered = joined.reshape(-1, *whole, *x.shape[m + 1 :])
+    kept = [slice(first, size - last) for (first, last), size in zip(crops.tolist(), whole, strict=True)]
+    return gathered[(slice(None), *kept)]
+
+
 def _complex(x: Array) -> type:
     return np.complex128 if x.dtype in (np.float64, np.complex128) else np.complex64
 
@@ -88,6 +111,7 @@ NN: Mapping[str, Callable[..., Any]] = {
     "MaxPool": _pool("max", 2), "AvgPool": _pool("average", 2), "MaxPool3D": _pool("max", 3),
     "AvgPool3D": _pool("average", 3),
     **dict.fromkeys(("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"), _batch_norm),
+    "SpaceToBatchND": _space_to_batch, "BatchToSpaceND": _batch_to_space,
     "RFFT": lambda a, x, n: np.fft.rfft(x, int(n[0])).astype(_complex(x)),
     "IRFFT": lambda a, x, n: np.fft.irfft(x, int(n[0])).astype(_real(x)),
     "FFT": lambda a, x: np.fft.fft(x).astype(x.dtype), "IFFT": lambda a, x: np.fft.ifft(x).astype(x.dtype),

@@ -17,6 +17,7 @@ from converter.tensorflow_graph import rules_lists as lists
 from converter.tensorflow_graph import rules_shapes as shapes
 from converter.tensorflow_graph.definitions import FOLD_BYTES, Step
 from converter.tensorflow_graph.kernels_nn import channels, window
+from converter.tensorflow_graph.rules_spread import spread
 from converter.tensorflow_graph.running import NOTHING
 from converter.tensorflow_graph.translating import Translating
 from converter.tensorflow_graph.values import Resource, Stored
@@ -206,6 +207,7 @@ RULES: Mapping[str, Callable[..., Any]] = {
                     lambda t, step, x, y: matmul(t, step, x, y, adjoint=True)),
     **dict.fromkeys(("BiasAdd", "AddV2", "Add"), add),
     **dict.fromkeys(("GatherV2", "Gather", "ResourceGather"), gather),
+    "SpaceToBatchND": lambda t, step, *given: spread(step, *given),
     **dict.fromkeys(("Conv2D", "Conv3D"), conv(nn.conv)), "DepthwiseConv2dNative": conv(nn.depthwise_conv),
     **dict.fromkeys(("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"), batch_norm), "Select": select,
     "Shape": shapes.shape, "Size": shapes.size, "Rank": shapes.rank,

@@ -62,6 +62,7 @@ class Translating:
         from converter.tensorflow_graph.loops import translate_loop
         from converter.tensorflow_graph.rules import RULES
         from converter.tensorflow_graph.rules_complex import Complex, on_complex
+        from converter.tensorflow_graph.rules_spread import Computed, Spread, computed, on_spread
 
         if step.op in CALLS:
             return walk.call(body_of(step, self.library), inputs)
@@ -69,6 +70,11 @@ class Translating:
             return translate_loop(self, step, inputs)
         if any(isinstance(x, Complex) for x in inputs):
             return [on_complex(self, step, inputs, lambda parts: self.step(step, parts, walk))]
+        if any(isinstance(x, Spread) for x in inputs):
+            return [on_spread(self, step, inputs, lambda one, given: self.step(one, given, walk))]
+        remainder = step.op == "FloorMod" and any(isinstance(x, Dims) for x in inputs)
+        if (remainder or any(isinstance(x, Computed) for x in inputs)) and step.op != "SpaceToBatchND":
+            return [computed(step, inputs)]
         rule: Callable[..., Any] | None = RULES.get(step.op)
         made = self._folded(step, inputs) if rule is None else rule(self, step, *inputs)
         if made is None:
