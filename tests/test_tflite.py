@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from neutral_models import Builder
 from converter import InvalidModel, Unsupported, VerificationFailed, api
 from converter.cli.main import main
 from converter.comparing.compare import compare
+from converter.exporters.tflite.overview import overview
 from converter.formats import tflite
 from converter.model import layers
 from converter.model.activations import NAMES, Activation
@@ -271,3 +273,20 @@ def test_integers_want_data_and_an_lstm(tmp_path: Path) -> None:
 def test_a_certificate_is_for_onnx(tmp_path: Path) -> None:
     with pytest.raises(Unsupported, match="certificate is not for tflite"):
         api.convert(GOOD / "tf215_stack" / "model.h5", tmp_path / "m.tflite", to="tflite", certificate=tmp_path / "c")
+
+
+def test_the_page_says_what_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (GOOD.parents[1] / "docs" / "phones.md").read_text(encoding="utf-8")
+    api.convert(GOOD / "tf215_stack" / "model.h5", tmp_path / "model.tflite", to="tflite")
+    monkeypatch.chdir(tmp_path)
+    (snippet,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, dict[str, np.ndarray]] = {}
+    exec(compile(snippet, "phones.md", "exec"), names)  # type: ignore[arg-type]
+    assert names["outputs"]["dense"].shape == (1, 2)
+    b = Builder()
+    x = b.input("x", (1, 10, 3))
+    layer = layers.Recurrent((layers.Direction(b.lstm(3, 4)),))
+    h, *_ = b.node("lstm", layer, [x, None, None, None], (1, 4), (1, 4), (1, 4))
+    model = b.model(b.node("dense", layers.Dense(b.weight(4, 2), b.weight(2)), [h], (1, 2)))
+    calls = overview(exported(model, tmp_path / "small.tflite")).micro
+    assert re.findall(r"resolver\.(\w+)\(\)", page) == list(calls)
