@@ -83,7 +83,8 @@ def _space_to_batch(a: Attributes, x: Array, block: Array, paddings: Array) -> A
     cut = [n for size, d in zip(padded.shape[1 : m + 1], block.tolist(), strict=True) for n in (size // d, d)]
     parts = padded.reshape(len(x), *cut, *x.shape[m + 1 :])
     order = [*range(2, 2 * m + 1, 2), 0, *range(1, 2 * m, 2), *range(2 * m + 1, parts.ndim)]
-    return parts.transpose(order).reshape(-1, *cut[::2], *x.shape[m + 1 :])
+    made: Array = parts.transpose(order).reshape(-1, *cut[::2], *x.shape[m + 1 :])
+    return made
 
 
 def _batch_to_space(a: Attributes, x: Array, block: Array, crops: Array) -> Array:
@@ -95,7 +96,9 @@ def _batch_to_space(a: Attributes, x: Array, block: Array, crops: Array) -> Arra
     whole = [n * d for n, d in zip(x.shape[1 : m + 1], sizes, strict=True)]
     gathered = joined.reshape(-1, *whole, *x.shape[m + 1 :])
     kept = [slice(first, size - last) for (first, last), size in zip(crops.tolist(), whole, strict=True)]
-    return gathered[(slice(None), *kept)]
+    whole_batch = (slice(None), *kept)
+    made: Array = gathered[whole_batch]
+    return made
 
 
 def _complex(x: Array) -> type:

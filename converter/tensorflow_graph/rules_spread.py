@@ -103,7 +103,8 @@ def on_spread(t: Any, step: Step, inputs: Sequence[Any], stepping: Stepping) -> 
     if not isinstance(x, Spread) or any(isinstance(other, Spread) for other in others):
         raise Unsupported(f"{step.text()} reads a tensor that SpaceToBatchND made")
     if step.op == "BatchToSpaceND":
-        return _gathered(t, step, x, *others, stepping)
+        block, crops = others
+        return _gathered(t, step, x, block, crops, stepping)
     rank = x.rank
     if step.op == "ExpandDims":
         rank += 1
