@@ -41,10 +41,17 @@ sys.exit(main())
 """
 
 
-def start(fault: str, folder: Path, *options: str) -> subprocess.Popen[str]:
+def heeded(*ignored: signal.Signals) -> None:
+    """In a child: signals as a terminal sets them, although the tests may run where some are ignored."""
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.SIG_IGN if name in ignored else signal.SIG_DFL)
+
+
+def start(fault: str, folder: Path, *options: str, ignored: tuple[signal.Signals, ...] = ()) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(MODEL), "-o", str(folder / "m.onnx"), *options], stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT), "FAULT": fault},
+        preexec_fn=lambda: heeded(*ignored),
     )  # fmt: skip
 
 
@@ -77,6 +84,20 @@ def test_signals_reach_the_work(number, tmp_path):
     _, stderr = child.communicate(timeout=20)
     assert child.returncode == 130
     assert stderr == f"error: {MODEL}: interrupted\n"
+
+
+@linux
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_what_nohup_has_it_ignore_is_ignored(number, tmp_path):
+    child = start("wait", tmp_path, ignored=(number,))
+    assert child.stdout is not None
+    assert child.stdout.readline() == "reading\n"
+    child.send_signal(number)
+    with pytest.raises(subprocess.TimeoutExpired):
+        child.communicate(timeout=1)
+    child.send_signal(signal.SIGTERM)
+    child.communicate(timeout=20)
+    assert child.returncode == 130
 
 
 @linux

@@ -19,6 +19,13 @@ from converter import limits, watchdog
 
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Signals that end the program in an orderly way."""
+
+
+def heeded() -> list[signal.Signals]:
+    """Those that end the program: not what nohup, or a shell that starts it in the background, has it ignore."""
+    return [name for name in ENDING if signal.getsignal(name) is not signal.SIG_IGN]
+
+
 # Signals that mean a fault of a library, in words.
 _FAULTS = {
     "SIGSEGV": "a library crashed", "SIGBUS": "a library crashed", "SIGABRT": "a library crashed",
@@ -102,7 +109,7 @@ def _forward(child: int) -> None:
     def pass_on(number: int, frame: FrameType | None) -> None:
         os.kill(child, number)
 
-    for name in ENDING:
+    for name in heeded():
         signal.signal(name, pass_on)
 
 
