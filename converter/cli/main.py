@@ -42,8 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code. The program itself (without `argv`) works in a sandbox."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: its threads cost memory and gain nothing here
     streams.open_all()
-    for name in sandbox.heeded():
-        signal.signal(name, _stop)
+    for number in sandbox.heeded():
+        signal.signal(number, _stop)
     words = list(sys.argv[1:] if argv is None else argv)
     name = words.pop(0) if words and words[0] in COMMANDS else ""
     command = COMMANDS[name]
