@@ -178,9 +178,9 @@ def refused(b: Builder, layer: object, *shape: int | None) -> object:
     ("layer", "message"),
     [
         (layers.Activate(Activation("sparsemax", (2,))), "that: the activation sparsemax"),
-        (layers.Einsum("abc,cd->abd"), "that: Einsum"),
+        (layers.Einsum("abc->acb"), "that: Einsum"),
         (layers.Cast("float16"), "that: values of type float16"),
-        (layers.Pad(((0, 0), (1, 1), (0, 0)), mode="edge"), "that: padding with the edge"),
+        (layers.Pad(((0, 0), (1, 1), (0, 0)), mode="edge"), "that: padding an open axis with the edge"),
     ],
 )
 def test_what_no_builtin_operator_computes_is_refused_by_name(layer: object, message: str, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from converter import __version__
 from converter.errors import Unsupported
-from converter.exporters.tflite import conv, dense, elementwise, recurrent, shapes
+from converter.exporters.tflite import conv, dense, einsum, elementwise, recurrent, shapes
 from converter.exporters.tflite.build import build
 from converter.exporters.tflite.tensors import Ranges
 from converter.exporters.tflite.write import write
@@ -21,7 +21,7 @@ from converter.model import Model
 
 __all__ = ["RULES", "export"]
 
-RULES = (conv, dense, elementwise, recurrent, shapes)  # imported for the rules they register with `lower`
+RULES = (conv, dense, einsum, elementwise, recurrent, shapes)  # imported for the rules they register with `lower`
 
 
 def export(

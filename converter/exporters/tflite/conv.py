@@ -13,7 +13,7 @@ from converter.exporters.tflite.lower import Inputs, Outputs, lower, present, re
 from converter.exporters.tflite.operators import NO_ACTIVATION, SAME, VALID
 from converter.exporters.tflite.tensors import Tensor
 from converter.model import Array, Node, Shape
-from converter.model.layers import Conv, Pool
+from converter.model.layers import Conv, ConvTranspose, Pool
 
 FIRST = "channels_first"
 
@@ -100,3 +100,32 @@ def pool(layer: Pool, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
         filterHeight=height, filterWidth=width, fusedActivationFunction=NO_ACTIVATION,
     )  # fmt: skip
     return (_end(graph, y, layer.rank, layer.data_format),)
+
+
+@lower.register
+def conv_transpose(layer: ConvTranspose, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
+    """TRANSPOSE_CONV, which pads as the convolution over its output would, TensorFlow's rule.
+
+    Raises:
+        Unsupported: three axes, dilated, or to open sizes.
+    """
+    spatial = _spatial(node, layer.rank, layer.data_format) if layer.rank < 3 else (None,)
+    if None in spatial or any(n != 1 for n in layer.dilation):
+        raise Unsupported("ConvTranspose over 3 axes, dilated or of open sizes cannot be exported to TFLite")
+    x = _flat(graph, _moved(graph, graph.cast(present(inputs[0]), result(node)[0]), layer.data_format))
+    *window, filters, inner = layer.kernel.shape
+    sizes = [1] * (2 - layer.rank) + window
+
+    def turned(kernel: Array) -> Array:
+        return np.transpose(kernel.reshape(*sizes, filters, inner), (2, 0, 1, 3))
+
+    kernel = graph.weight("kernel", layer.kernel, transform=turned, shape=(filters, *sizes, inner))
+    wanted = graph.concat([graph.size(x, 0), graph.const([*spatial, filters])], 0)
+    stride_h, stride_w = _two(layer.strides)
+    y = graph.op(
+        "TRANSPOSE_CONV", wanted, kernel, x, shape=(x.shape[0], *spatial, filters), dtype=x.dtype,
+        padding=SAME if layer.padding == "same" else VALID, strideH=stride_h, strideW=stride_w,
+    )  # fmt: skip
+    if layer.bias is not None:
+        y = graph.op("ADD", y, graph.weight("bias", layer.bias))
+    return (activate(graph, _end(graph, y, layer.rank, layer.data_format), layer.activation),)

@@ -183,6 +183,7 @@ OPERATORS: Mapping[str, Operator] = {
     "TRANSPOSE": Operator(
         "TransposeOptions", {1: "1.6.0", 3: "1.15.0", 4: "2.3.0", 6: "2.12.0"}, _transpose
     ),
+    "TRANSPOSE_CONV": _plain("TransposeConvOptions", "1.9.0"),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": Operator(
         "UnidirectionalSequenceLSTMOptions", {1: "1.13.1", 3: "2.3.0"}, _for("int8", 3)
     ),

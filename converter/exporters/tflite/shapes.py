@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from converter.errors import Unsupported
@@ -111,14 +113,31 @@ def tile(layer: Tile, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
 
 @lower.register
 def pad(layer: Pad, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
-    """PADV2, MIRROR_PAD; none copies the edge."""
+    """PADV2, MIRROR_PAD; none copies the edge, so that GATHER does."""
     dtype, shape = result(node)
     x, pads = graph.cast(present(inputs[0]), dtype), graph.const([list(pair) for pair in layer.pads])
     if layer.mode == "edge":
-        raise Unsupported("padding with the edge cannot be exported to TFLite")
+        return (_edges(graph, x, layer.pads),)
     if layer.mode == "reflect":
         return (graph.op("MIRROR_PAD", x, pads, shape=shape, mode=REFLECT),)
     return (graph.op("PADV2", x, pads, graph.const([layer.value], dtype), shape=shape),)
+
+
+def _edges(graph: Graph, x: Tensor, pads: Sequence[tuple[int, int]]) -> Tensor:
+    """x with copies of its edges around it.
+
+    Raises:
+        Unsupported: along an open axis.
+    """
+    for axis, (before, after) in enumerate(pads):
+        if before or after:
+            length = x.shape[axis]
+            if length is None:
+                raise Unsupported("padding an open axis with the edge cannot be exported to TFLite")
+            index = np.clip(np.arange(-before, length + after), 0, length - 1)
+            shape = (*x.shape[:axis], len(index), *x.shape[axis + 1 :])
+            x = graph.op("GATHER", x, graph.const(index), shape=shape, axis=axis)
+    return x
 
 
 @lower.register

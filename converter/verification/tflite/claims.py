@@ -71,6 +71,18 @@ def _(layer: layers.Conv, node: Node) -> Iterator[Claim]:
 
 
 @lite_claims_of.register
+def _(layer: layers.ConvTranspose, node: Node) -> Iterator[Claim]:
+    """[*window, filters, input] as [filters, *window, input]."""
+    *window, filters, inner = layer.kernel.shape
+    sizes = [1] * (2 - layer.rank) + window
+    wide = (*sizes, filters, inner)
+    shape = (filters, *sizes, inner)
+    yield _changed(layer.kernel, "filters first", shape, lambda a: a.reshape(wide).transpose(2, 0, 1, 3))
+    if layer.bias is not None:
+        yield as_it_is(layer.bias)
+
+
+@lite_claims_of.register
 def _(layer: layers.Recurrent, node: Node) -> Iterator[Claim]:
     for direction in layer.directions:
         yield from _fused(direction.cell)
