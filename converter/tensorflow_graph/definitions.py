@@ -168,6 +168,17 @@ class Library:
             self._made[name] = _body(self._functions[name])
         return self._made[name]
 
+    def called(self, step: Step, key: str = "f") -> Body:
+        """The function that an attribute of a step names.
+
+        Raises:
+            InvalidModel: it names none that is there.
+        """
+        name = step.attributes.get(key)
+        if not isinstance(name, str):
+            raise InvalidModel(f"{step.text()} names no function as {clean(key, 40)!r}")
+        return self.function(name)
+
     def arguments(self, name: str) -> tuple[str, ...]:
         """Names of a function's arguments."""
         self.function(name)

@@ -70,7 +70,7 @@ class _Restoring:
 
     def step(self, step: Step, inputs: Sequence[Any], walk: Walk) -> Sequence[Any]:
         if step.op in CALLS:
-            return walk.call(self.library.function(step.attributes["f"]), inputs)
+            return walk.call(self.library.called(step), inputs)
         if step.op in ("VarHandleOp", "VariableV2", "Variable"):
             return [step]
         if step.op == "RestoreV2":

@@ -34,14 +34,14 @@ class Variable:
 
 def body_of(step: Step, library: Library) -> Body:
     """The function that a call step names."""
-    return library.function(step.attributes["f"])
+    return library.called(step)
 
 
 def loop_of(step: Step, library: Library) -> tuple[Body, Body]:
     """The condition and the body of a While."""
     if step.loop is not None:
         return step.loop
-    return library.function(step.attributes["cond"]), library.function(step.attributes["body"])
+    return library.called(step, "cond"), library.called(step, "body")
 
 
 class Running:

@@ -131,7 +131,7 @@ def _in_order(
         step = _call_of_all(body, tuple(body.results[k] for k in made))
         if step is None:
             break
-        inner = library.function(step.attributes["f"])
+        inner = library.called(step)
         given = [(place, read[ref]) for place, ref in enumerate(step.inputs) if ref in read]
         if len({port.name for _, port in given}) == len(inputs):
             names = library.arguments(inner.name)
