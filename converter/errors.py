@@ -30,6 +30,12 @@ def listed(names: Iterable[str], most: int = 6) -> str:
     return ", ".join(repr(clean(name, 60)) for name in every[:most]) + (", ..." if len(every) > most else "")
 
 
+def sentence(text: str) -> str:
+    """A hint as a sentence; what begins with code ("pip", "--to", "numpy.savez") stays as it is."""
+    first = text.partition(" ")[0]
+    return (text[:1].upper() + text[1:] if first.isalpha() and first != "pip" else text) + "."
+
+
 class ConversionError(Exception):
     """A model cannot be converted.
 
@@ -52,7 +58,7 @@ class ConversionError(Exception):
 
     def __str__(self) -> str:
         parts = [clean(part, MAX_MESSAGE) for part in (self.where, self.what) if part]
-        return ": ".join(parts) + (f" ({clean(self.hint, MAX_MESSAGE)})" if self.hint else "")
+        return ": ".join(parts) + (f". {sentence(clean(self.hint, MAX_MESSAGE))}" if self.hint else "")
 
 
 class InvalidModel(ConversionError):

@@ -91,9 +91,9 @@ def test_endless_loops_are_not_run() -> None:
 def test_signatures_are_listed() -> None:
     assert choose(["a", "serving_default"], "") == "serving_default"
     assert choose(["a"], "") == "a"
-    with pytest.raises(Unsupported, match="signatures: a, b"):
+    with pytest.raises(Unsupported, match="Signatures: a, b"):
         choose(["a", "b"], "c")
-    with pytest.raises(Unsupported, match="choose with --signature: a, b"):
+    with pytest.raises(Unsupported, match="Choose with --signature: a, b"):
         choose(["a", "b"], "")
     with pytest.raises(Unsupported, match="no signature"):
         choose([], "")

@@ -162,3 +162,33 @@ def test_what_only_a_loss_needs_is_left_out(tmp_path: Path) -> None:
     model = keras.Model(x, y)
     model.add_loss(tf.reduce_mean(tf.math.erfinv(tf.tanh(y))))
     same_as_keras(model, tmp_path / "m.h5", floats(2, 4, 3))
+
+
+# --- values equal to what they are compared with ----------------------------------------------------------------------
+JUMPS = {
+    "keras": {
+        "ReLU": lambda keras, x, t: keras.layers.ReLU(threshold=t)(x),
+        "ReLU with a slope": lambda keras, x, t: keras.layers.ReLU(threshold=t, negative_slope=0.1, max_value=1.0)(x),
+        "hard_shrink": lambda keras, x, t: keras.ops.hard_shrink(x, t),
+        "threshold": lambda keras, x, t: keras.ops.threshold(x, t, -1.0),
+        "where": lambda keras, x, t: keras.ops.where(x > t, x, -x),
+        "greater_equal": lambda keras, x, t: keras.ops.cast(keras.ops.greater_equal(x, t), "float32"),
+    },
+    "tf_keras": {
+        "ReLU": lambda keras, x, t: keras.layers.ReLU(threshold=t)(x),
+        "ThresholdedReLU": lambda keras, x, t: keras.layers.ThresholdedReLU(theta=t)(x),
+    },
+}
+
+
+@pytest.mark.parametrize(("library_name", "case"), [(library, case) for library in JUMPS for case in JUMPS[library]])
+@pytest.mark.parametrize("threshold", [0.1, 0.2, 0.7, 1.1])
+def test_values_at_a_threshold(library_name: str, case: str, threshold: float, tmp_path: Path) -> None:
+    """No threshold here is a float32; x takes its neighbours on both sides and the one that is nearest."""
+    keras = library(library_name)
+    x = keras.Input((3,))
+    y = JUMPS[library_name][case](keras, x, threshold)
+    nearest = np.float32(threshold)
+    values = np.array([[np.nextafter(nearest, np.float32(0)), nearest, np.nextafter(nearest, np.float32(9))]])
+    same_as_keras(keras.Model(x, y), tmp_path / ("m.keras" if library_name == "keras" else "m.h5"),
+                  values.astype("float32"))  # fmt: skip

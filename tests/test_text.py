@@ -129,7 +129,7 @@ def test_words_are_not_in_hdf5(tmp_path: Path, kind: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.save(tmp_path / "m.h5")
-    with pytest.raises(Unsupported, match=r"vocabulary was learnt and is not in the file \(save the model as \.keras"):
+    with pytest.raises(Unsupported, match=r"vocabulary was learnt and is not in the file\. Save the model as \.keras"):
         load(tmp_path / "m.h5")
 
 

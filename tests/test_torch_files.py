@@ -61,6 +61,6 @@ def test_a_convolution_needs_an_architecture(tmp_path: Path) -> None:
 
 
 def test_old_files_are_named_and_checkpoints_opened() -> None:
-    with pytest.raises(Unsupported, match=r"torch.save from before PyTorch 1\.6 \(in PyTorch: "):
+    with pytest.raises(Unsupported, match=r"torch.save from before PyTorch 1\.6\. In PyTorch: "):
         api.load(HERE / "old.pt")
     assert [node.keras_layer for node in api.load(HERE / "lightning.ckpt").nodes] == ["model.l0"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from converter.errors import ConversionError, clean
+from converter.errors import ConversionError, clean, sentence
 from converter.keras.arrays.binding import bind
 from converter.keras.arrays.slots import Reading
 from converter.keras.build import assemble, parsed
@@ -87,7 +87,7 @@ def _line(path: tuple[str, ...], spec: LayerSpec, problem: ConversionError) -> s
     """One problem; what is refused while the graph is built says its layer itself, and what --outputs could name."""
     if problem.layers:
         return f"{problem.where}: {problem.what}"
-    hint = f" ({problem.hint})" if problem.hint else ""
+    hint = f". {sentence(problem.hint)}" if problem.hint else ""
     return f"layer {clean('/'.join(path))!r} ({clean(spec.written_as)}): {problem.what}{hint}"
 
 

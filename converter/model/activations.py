@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from converter.errors import Unsupported
 
 
@@ -110,6 +112,25 @@ BY_MAJOR: Mapping[int, Mapping[str, Activation]] = {
     2: {"hard_sigmoid": Activation("hard_sigmoid", (0.2, 0.5))},
     3: {"hard_sigmoid": Activation("hard_sigmoid", (1 / 6, 0.5))},
 }
+
+# Parameters at which a function jumps, or bends as one operand of a sum does and not the other.
+JUMPS: Mapping[str, frozenset[str]] = {
+    "relu": frozenset({"threshold"}),
+    "threshold": frozenset({"threshold"}),
+    "thresholded_relu": frozenset({"theta"}),
+    "hard_shrink": frozenset({"threshold"}),
+}
+
+
+def in_type(activation: Activation, dtype: str) -> Activation:
+    """The function, comparing x with what that type has: 0.2 is no float32, and x may be the float32 next to it."""
+    jumps = JUMPS.get(activation.name, frozenset())
+    if not jumps or dtype not in ("float16", "float32"):
+        return activation
+    rounded = (float(np.dtype(dtype).type(value)) if name in jumps else value
+               for name, value in activation.arguments.items())  # fmt: skip
+    return Activation(activation.name, tuple(rounded))
+
 
 # The function as an ONNX LSTM/GRU/RNN activation: operator name, then the attributes it takes from our parameters.
 # https://onnx.ai/onnx/operators/onnx__LSTM.html. Softplus is left out: onnxruntime's overflows above 88.

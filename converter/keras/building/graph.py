@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from converter import limits
 from converter.errors import InvalidModel, Unsupported
 from converter.model import LayerInfo, Node, Shape, State, Value
-from converter.model.layers import Conv, Layer, Pad, Pool, Repeat, Tile
+from converter.model.activations import in_type
+from converter.model.layers import Activate, Conv, Layer, Pad, Pool, Repeat, Tile
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,8 @@ class Graph:
             raise Unsupported(f"the model has more than {limits.MODEL_NODES} operations once nested models are inlined")
         for shape in (*(shape for shape, _ in outputs), _grown(layer, inputs)):
             refuse_large(shape)
+        if isinstance(layer, Activate):
+            layer = Activate(in_type(layer.activation, outputs[0][1]))
         name = self.unique(path)
         values = tuple(
             Value(self.unique(f"{name}:{k}"), tuple(shape), dtype) for k, (shape, dtype) in enumerate(outputs)
