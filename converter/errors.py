@@ -33,7 +33,7 @@ def listed(names: Iterable[str], most: int = 6) -> str:
 def sentence(text: str) -> str:
     """A hint as a sentence; what begins with code ("pip", "--to", "numpy.savez") stays as it is."""
     first = text.partition(" ")[0]
-    return (text[:1].upper() + text[1:] if first.isalpha() and first != "pip" else text) + "."
+    return (text[:1].upper() + text[1:] if first.rstrip(":,").isalpha() and first != "pip" else text) + "."
 
 
 class ConversionError(Exception):
