@@ -26,17 +26,21 @@ class Projected:
     step: Step
 
 
-def project(graph: Graph, cell: LSTMCell | GRUCell | SimpleRNNCell, side: str, x: Tensor) -> tuple[Projected, Tensor]:
-    """The step of a cell, and x·kernel + bias of all steps, [time, batch, gates·units]."""
-    bias = None if cell.bias is None else _row(graph, f"{side}bias", cell.bias, 0)
-    steps = linear(graph, x, f"{side}kernel", cell.kernel, bias)
+def project(
+    graph: Graph, cell: LSTMCell | GRUCell | SimpleRNNCell, side: str, x: Tensor, at_once: bool
+) -> tuple[Projected, Tensor]:
+    """The step of a cell, and what it takes of all steps, [time, batch, ...]: x·kernel + bias if `at_once`, else x."""
     layer, step = graph.store.layer, _step(cell, side)
+
+    def projected(g: Graph, x: Tensor) -> Tensor:
+        bias = None if cell.bias is None else _row(g, f"{side}bias", cell.bias, 0)
+        return linear(g, x, f"{side}kernel", cell.kernel, bias)
 
     def named(g: Graph, x: Tensor, states: list[Tensor]) -> list[Tensor]:
         g.store.layer = layer
-        return step(g, x, states)
+        return step(g, x if at_once else projected(g, x), states)
 
-    return Projected(cell.states, named), steps
+    return Projected(cell.states, named), projected(graph, x) if at_once else x
 
 
 def _row(graph: Graph, name: str, bias: Weight, place: int) -> Tensor:

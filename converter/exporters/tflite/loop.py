@@ -1,8 +1,9 @@
 """Recurrent cells that no operator computes, or whose steps are masked: a WHILE over time, or each step written out.
 
-The input's products are taken for all steps at once, before the loop. A WHILE carries the number of the step, the
-states, the last output where that is not the last h, what is read of each step, and the outputs so far: a buffer
-[time, batch, units] into which DYNAMIC_UPDATE_SLICE writes. Where few steps are known, they are written out instead.
+The input's products are taken for all steps at once, unless a WHILE would have more to carry then. It carries the
+number of the step, the states, the last output where that is not the last h, what is read of each step, and the outputs
+so far: a buffer [time, batch, units] into which DYNAMIC_UPDATE_SLICE writes. Where few steps are known, they are
+written out instead.
 """
 
 from __future__ import annotations
@@ -75,13 +76,17 @@ def run(graph: Graph, job: Job) -> Pass:
     column = graph.pick(graph.zeros_along(x, [1]), 0, 0)
     zeros = graph.op("ADD", column, graph.const(np.zeros((1, cell.units)), "float32"), shape=(batch, cell.units))
     states = [zeros if state is None else graph.cast(state, "float32") for state in job.initial]
-    projected, scanned[0] = project(graph, cell, job.side, scanned[0])
+    length = x.shape[0]
+    unrolled = length is not None and length <= UNROLLED
+    # A WHILE copies what it carries at each step: the smaller of x and its products.
+    at_once = unrolled or (x.shape[2] or 0) >= cell.kernel.shape[1]
+    projected, scanned[0] = project(graph, cell, job.side, scanned[0], at_once)
     carries = job.mask is not None and rule == "previous" and job.initial[0] is not None
     steps = Steps(projected, rule, job.mask is not None, carries)
     carried = [*states, zeros] if carries else states
     wants_steps = job.wants_y and job.layer.return_sequences
-    length = x.shape[0]
-    if length is not None and length <= UNROLLED:
+    if unrolled:
+        assert length is not None
         made, y, last = _unrolled(graph, steps, scanned, carried, length)
         y = y if wants_steps else None
     else:
