@@ -1,6 +1,7 @@
 """Proof of a conversion: each node of the model held to its own equation, each weight accounted for bit by bit.
 
-prove              what is done with one exported ONNX file -> Report
+prove              what is done with one exported file that is run -> Report
+runnable           what it asks of such a file, whatever its runtime
 inputs, corners    seeded inputs of the whole model; values that bring each node to its corners
 natural            the model run by `reference_lstm`, every value kept
 runtime            the exported file in onnxruntime, whole and cut into the parts of the nodes (graph_cutting)
@@ -8,7 +9,9 @@ node_checks        each part against `reference_lstm` (node_truth, recurrence), 
 coverage           which sides of each comparison, clip, selection and mask were taken
 weight_accounting  what each initializer is
 end_to_end         the outputs of the whole, for the report
-read_back          files that are not ONNX
+tflite             TFLite files in LiteRT, cut and accounted for in the same way
+read_back          files that are not run
+calibrating        what values layers take on a user's data, for targets that use integers
 report             what was found, in numbers
 """
 
