@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from converter import load
+from converter import convert, load
 from converter.interpret import run
 from converter.model import Model
 from converter.model.layers import Conv, Recurrent
@@ -73,3 +73,22 @@ def test_what_is_spread_is_gathered_again(block: tuple[int, ...]) -> None:
     np.testing.assert_array_equal(spread[:2, :, 0], x[:, :: block[0], 0][: len(spread)])
     (gathered,) = run_kernel("BatchToSpaceND", {}, [spread, blocks, pads])
     np.testing.assert_array_equal(gathered, x)
+
+
+@pytest.mark.tensorflow
+def test_attributes_that_are_left_out_are_tensorflows_defaults(tmp_path: Path) -> None:
+    """`tf.saved_model.save` leaves out every attribute that has its default: alpha, axis, output_type, ..."""
+    tf = pytest.importorskip("tensorflow")
+
+    def f(x: object) -> object:
+        stacked = tf.reduce_sum(tf.stack([tf.nn.leaky_relu(x), x], axis=0), 0)
+        return stacked + tf.one_hot(tf.argmax(x, -1), 3) + tf.cumsum(x, 1)
+
+    module = tf.Module()
+    module.f = tf.function(f, input_signature=[tf.TensorSpec([None, 4, 3], tf.float32)])
+    tf.saved_model.save(module, str(tmp_path / "m"), signatures=module.f)
+    done = convert(tmp_path / "m", tmp_path / "m.onnx")
+    assert done.reports[0].passed
+    x = np.random.default_rng(0).normal(size=(2, 4, 3)).astype("float32")
+    (have,) = run(done.model, {done.model.inputs[0].name: x}).values()
+    np.testing.assert_allclose(have, f(x).numpy(), rtol=0, atol=1e-6)

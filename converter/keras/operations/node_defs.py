@@ -39,7 +39,7 @@ NODE_DEFS: Mapping[str, Op] = {
     "Equal": Op(functions.binary("equal"), "0 1", {"incompatible_shape_error": True}),
     "NotEqual": Op(functions.binary("not_equal"), "0 1", {"incompatible_shape_error": True}),
     "Elu": Op(functions.activation("elu", 1.0), "0"),
-    "LeakyRelu": Op(functions.with_parameter("leaky_relu"), "0 alpha"),
+    "LeakyRelu": Op(functions.with_parameter("leaky_relu", 0.2), "0 alpha"),
     "Atan2": Op(arithmetic.arctan2, "0 1"),
     "AddN": Op(lambda o, *xs: functions.add_n(o, xs), "*"),
     "BiasAdd": Op(functions.bias_add, "0 1 data_format"),
