@@ -89,7 +89,8 @@ EXPORTERS: Mapping[str, Exporter] = {
         "converter.comparing.files.torch", guard="converter.exporters.torch", home="torch",
     ),
     "flax": Exporter(
-        "converter.exporters.flax", ".safetensors", "Flax variables", "arrays", "converter.comparing.files.flax"
+        "converter.exporters.flax", ".safetensors", "Flax variables and module", "arrays",
+        "converter.comparing.files.flax", guard="converter.exporters.flax", notes="converter.exporters.flax",
     ),
     "npz": Exporter(
         "converter.exporters.npz", ".npz", "NumPy arrays in Keras' packing", "arrays",

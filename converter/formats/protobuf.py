@@ -128,7 +128,8 @@ _SCHEMA: dict[str, tuple[tuple[int, str, str], ...]] = {
     "OnnxValueInfo": ((1, "name", "string"), (2, "type", "OnnxType")),
     "OnnxAttribute": (
         (1, "name", "string"), (2, "f", "float"), (3, "i", "int64"), (4, "s", "bytes"), (5, "t", "OnnxTensor"),
-        (6, "g", "OnnxGraph"), (7, "floats", "*float"), (8, "ints", "*int64"), (9, "strings", "*bytes"), (20, "type", "int32"),
+        (6, "g", "OnnxGraph"), (7, "floats", "*float"), (8, "ints", "*int64"), (9, "strings", "*bytes"),
+        (20, "type", "int32"),
     ),
     "OnnxNode": (
         (1, "input", "*string"), (2, "output", "*string"), (3, "name", "string"), (4, "op_type", "string"),

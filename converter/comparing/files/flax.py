@@ -47,6 +47,8 @@ def _layers(arrays: Mapping[str, Weight], kinds: Mapping[str, str]) -> tuple[dic
     cells: dict[str, dict[str, Weight]] = {}
     others: dict[str, dict[str, Weight]] = {}
     for key, weight in arrays.items():
+        if key.startswith("constants/"):  # of the graph, no layer's
+            continue
         place, inside, part = key.partition("/cell/")
         if inside:
             cells.setdefault(place.removeprefix("params/"), {})[part] = weight

@@ -187,6 +187,8 @@ def _unfold(_: layers.UnfoldTime, value: Value, y: Ref, like: Ref) -> tuple[str,
 
 
 def _slice(layer: layers.Slice, _: Value, x: Ref) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+    if set(zip(layer.starts, layer.stops, layer.steps, strict=True)) == {(None, None, -1)}:  # PyTorch has no such slice
+        return "Flip", (x,), {"axis": _one(layer.axes)}
     key = [slice(None)] * (max(layer.axes) + 1)
     for axis, start, stop, step in zip(layer.axes, layer.starts, layer.stops, layer.steps, strict=True):
         key[axis] = slice(start, stop, None if step == 1 else step)

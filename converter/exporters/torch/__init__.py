@@ -10,18 +10,15 @@ does not have, tables.py the rule of lookups, activations.py expressions, source
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
 from converter.exporters.torch import recurrent, rules, tables  # rules are registered on import
-from converter.exporters.torch.source import HEADER, Writer, rule, text
+from converter.exporters.torch.source import Writer, keep_foreign, rule, text
 from converter.exporters.weights import describe
 from converter.formats import safetensors
 from converter.model import Model, layers
 
 __all__ = ["export", "guard", "recurrent", "rules", "tables"]
-
-MAX_HEADER = 1000  # characters
 
 
 def export(model: Model, path: Path) -> None:
@@ -56,12 +53,7 @@ def guard(path: Path) -> None:
     Raises:
         FileExistsError: there is a file of the module's name that does not begin as ours do.
     """
-    module = module_of(path)
-    if module.is_symlink() or module.exists():
-        with suppress(OSError, UnicodeDecodeError):
-            if module.is_file() and HEADER in module.read_text(encoding="utf-8")[:MAX_HEADER]:
-                return
-        raise FileExistsError(f"{module} was not written by this program, so it is never replaced: move it, or use -o")
+    keep_foreign(module_of(path))
 
 
 def module_of(path: Path) -> Path:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import singledispatch
+from pathlib import Path
 
 from converter.errors import Unsupported, clean
 from converter.model import Model, Node, Value, Weight
@@ -22,7 +24,21 @@ _RESERVED = frozenset({
     "to", "to_empty", "train", "training", "type", "xpu", "zero_grad",
 })  # fmt: skip
 HEADER = "converted from Keras by keras-lstm-convert."
+MAX_HEADER = 1000  # characters in which it stands
 HINT = "--to npz or --to safetensors writes the weights alone"
+
+
+def keep_foreign(module: Path) -> None:
+    """Refuses to write over a Python file of somebody else's.
+
+    Raises:
+        FileExistsError: it is there and does not begin as ours do.
+    """
+    if module.is_symlink() or module.exists():
+        with suppress(OSError, UnicodeDecodeError):
+            if module.is_file() and HEADER in module.read_text(encoding="utf-8")[:MAX_HEADER]:
+                return
+        raise FileExistsError(f"{module} was not written by this program, so it is never replaced: move it, or use -o")
 
 
 class Names:

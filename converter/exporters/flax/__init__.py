@@ -1,5 +1,7 @@
 """Flax (linen): the variables of a model as safetensors, keys "params/<layer>/cell/ii/kernel" and so on.
 
+Next to it `<name>_flax.py`, a module that takes them (module.py, rules.py), unless the model has what no rule is for.
+
     variables = flax.traverse_util.unflatten_dict(safetensors.numpy.load_file(path), sep="/")
 
 A recurrent layer is what `linen.RNN(linen.LSTMCell(units))` (GRUCell, SimpleCell) owns; a pair of directions is
@@ -17,6 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from converter.errors import Unsupported
+from converter.exporters.flax.module import module_of, text
+from converter.exporters.torch.source import keep_foreign
 from converter.exporters.weights import cells, describe, gate_cell, owned
 from converter.formats import safetensors
 from converter.gates import CONVENTIONS, Cell, pack
@@ -27,7 +31,7 @@ CONVENTION = {layers.LSTMCell: "flax/LSTMCell", layers.GRUCell: "flax/GRUCell", 
 FIELDS: Mapping[type, Mapping[str, str]] = {
     layers.Dense: {"kernel": "params/{}/kernel", "bias": "params/{}/bias"},
     layers.Conv: {"kernel": "params/{}/kernel", "bias": "params/{}/bias"},
-    layers.Constant: {"weight": "constants/{}/weight"},
+    layers.Constant: {"weight": "constants/{}"},
     layers.Embedding: {"table": "params/{}/embedding"},
     layers.LayerNormalization: {"gamma": "params/{}/scale", "beta": "params/{}/bias"},
     layers.BatchNormalization: {
@@ -55,8 +59,32 @@ def export(model: Model, path: Path) -> None:
             seen.add(key)
             arrays.update(_node(node))
             places |= _places(node)
+    try:
+        source = text(model, path.name)
+    except Unsupported:  # `notes` says why
+        source = ""
     metadata = {**describe(model), "conventions": "flax linen", "places": json.dumps(places)}
     safetensors.write(path, arrays, metadata)
+    if source:
+        module_of(path).write_text(source, encoding="utf-8")
+
+
+def guard(path: Path) -> None:
+    """Refuses to write over a module of somebody else's.
+
+    Raises:
+        FileExistsError: there is a file of the module's name that does not begin as ours do.
+    """
+    keep_foreign(module_of(path))
+
+
+def notes(model: Model) -> tuple[str, ...]:
+    """Why the variables come without a module, where they do."""
+    try:
+        text(model, "")
+    except Unsupported as why:
+        return (f"no Flax module is written beside the variables: {why}",)
+    return ()
 
 
 def _node(node: Node) -> Iterator[tuple[str, Weight]]:
