@@ -107,6 +107,7 @@ def convert_one(source: str, target: str, options: tuple[str, ...] = ()) -> Outc
     if verdict == "proved" and not said.get("verification"):
         verdict = "converted"
     message = (ended.stderr.strip().splitlines() or [""])[-1].removeprefix("error: ") if ended.returncode else ""
+    message = message.removeprefix(f"{source}: ")
     error = max((float(one) for one in errors), default=None)
     return Outcome(source, target, verdict, error, seconds, message, tuple(said.get("warnings", ())))
 
