@@ -96,12 +96,16 @@ def test_inputs_are_the_users_where_the_graph_says_their_shapes(tmp_path: Path) 
         load(path, outputs=["y"], begin=["m"])
 
 
+@pytest.mark.parametrize("odd", ["text", "tensor"])
 @pytest.mark.parametrize("kind", ["dtype", "shape"])
-def test_a_placeholder_says_what_it_is(kind: str, tmp_path: Path) -> None:
+def test_a_placeholder_says_what_it_is(kind: str, odd: str, tmp_path: Path) -> None:
     proto = parse("GraphDef", graph())
     attr = next(attr for attr in proto.node[0].attr if attr.key == kind)
-    attr.value.Clear()
-    attr.value.s = b"("
+    tensor = next(attr for attr in proto.node[1].attr if attr.key == "value").value
+    attr.value.CopyFrom(tensor)
+    if odd == "text":
+        attr.value.Clear()
+        attr.value.s = b"("
     (tmp_path / "frozen.pb").write_bytes(proto.SerializeToString())
     with pytest.raises(ConversionError, match="a Placeholder without a type or a shape"):
         load(tmp_path / "frozen.pb")

@@ -79,6 +79,7 @@ def _given(step: Step) -> Step:
 
 def _input(step: Step) -> Port:
     dtype, shape = step.attributes.get("dtype", "float32"), step.attributes.get("shape")
-    if dtype not in (*DTYPES.values(), "string") or not isinstance(shape, tuple | None):
+    known = isinstance(dtype, str) and dtype in (*DTYPES.values(), "string")
+    if not known or not isinstance(shape, tuple | None):
         raise InvalidModel("a Placeholder without a type or a shape", where=clean(step.name, 80))
     return Port(step.name, (step.name, 0), dtype, shape or None)
