@@ -145,7 +145,7 @@ def verify(
         runtime: "openvino" or "reference" to run the file there and compare its outputs; by default onnxruntime, node
             by node.
         seed: of the inputs.
-        inputs: an .npz file with inputs of your own, compared beside those made here.
+        inputs: an .npz file with inputs of your own, compared next to those made here.
         expected: an .npz file with the outputs they should give.
         tolerance: how far outputs may be off in a file that was changed on purpose; nothing else is compared then.
         certificate: a JSON file to write: what was checked, with bounds and hashes.

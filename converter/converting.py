@@ -93,7 +93,7 @@ def convert(
 ) -> Conversion:
     """Reads a Keras model, writes it for another runtime and proves that both compute the same.
 
-    The files are written in a folder beside the target and moved when all is well, see `converter.output`.
+    The files are written in a folder next to the target and moved when all is well, see `converter.output`.
 
     Args:
         source: the model's file, folder or checkpoint prefix.
@@ -106,7 +106,7 @@ def convert(
         keras_version: see `load`.
         begin: see `load`.
         stateful: see `load`.
-        target: the file to write; by default beside `source`, with the suffix of the format.
+        target: the file to write; by default next to `source`, with the suffix of the format.
         to: the format, a key of `converter.exporters.EXPORTERS`.
         opset: of ONNX; by default the oldest that serves.
         runtime: what the ONNX file is for, a key of `converter.exporters.onnx.runtimes.RUNTIMES`.
@@ -122,7 +122,7 @@ def convert(
         expected: see `verify`.
         tolerance: see `verify`; `QUANTIZED` where weights are made smaller.
         certificate: see `verify`.
-        test_data: write `test_data_set_0` beside the target: inputs and outputs in ONNX' own layout.
+        test_data: write `test_data_set_0` next to the target: inputs and outputs in ONNX' own layout.
         progress: told of each step of the work.
 
     Raises:
@@ -257,7 +257,7 @@ def _report(
 
 
 def default_target(source: Path, to: str) -> Path:
-    """The model's name with the suffix of the format, beside the model."""
+    """The model's name with the suffix of the format, next to the model."""
     from converter.exporters import EXPORTERS
 
     named = source if source.name not in ("", "..") else source.resolve()  # `.` is a folder with a name, too

@@ -1,6 +1,6 @@
 """Files written as one: all of them are there, or what was there before. Nothing half-written, nothing left over.
 
-What is written goes to a staging folder beside the target. Publishing makes it durable first, then moves the files that
+What is written goes to a staging folder next to the target. Publishing makes it durable, then moves the files that
 the main file refers to (under names that no older file has, or with the older ones kept at hand), and the main file
 last. Where the process is killed between two moves of files that replace others, the staging folder says so, and the
 next run in that folder completes them. The folder is locked while its process lives, so a dead one's is known.
@@ -57,7 +57,7 @@ def _files_of(source: Path, goal: Path) -> list[Path]:
 
 @contextmanager
 def staging(goal: Path) -> Iterator[Path]:
-    """The path to write `goal` to, in a folder of its own; files beside it belong to it. Gone at the end.
+    """The path to write `goal` to, in a folder of its own; files next to it belong to it. Gone at the end.
 
     Raises:
         OSError: nothing can be written there, or no more; it names `goal`.

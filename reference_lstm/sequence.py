@@ -26,7 +26,7 @@ class Direction:
     """One pass of a cell over time.
 
     `reverse_input`: steps are taken from the last to the first, mask included. `reverse_output`: the sequence of
-    outputs is turned round afterwards. Keras' `go_backwards` is the first alone, a backward half is both.
+    outputs is reversed afterwards. Keras' `go_backwards` is the first alone, a backward half is both.
     """
 
     cell: Cell

@@ -17,7 +17,7 @@ WHITE_SPACE = re.compile("[ \\t\\n\\v\\f\\r]+")  # C's isspace, which tf.strings
 
 
 def lookup(x: Array, keys: Sequence[Any], values: Sequence[Any], default: Any) -> Array:
-    """The value beside each element of x [...] among the keys; of strings or int64.
+    """The value next to each element of x [...] among the keys; of strings or int64.
 
     Raises:
         ValueError: an element is no key and there is no default.

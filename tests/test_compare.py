@@ -92,7 +92,7 @@ OTHERS = [n for n, row in CONVENTIONS.items() if row.cell != "RNN" and not n.sta
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_every_convention_taken_for_keras_is_named(name: str) -> None:
-    """The gates stay in the stored order; the matrices are turned the right way round, as people do."""
+    """The gates stay in the stored order; the matrices are laid out as Keras has them, as people do."""
     row = CONVENTIONS[name]
     a = cell(row.cell, reset_after=row.reset_after)
     order, g = order_of(name), G[row.cell]

@@ -59,7 +59,7 @@ def layer(keras: Any, kind: str, name: str) -> Any:
 
 
 def build(keras: Any, kinds: list[str], names: list[str], branches: bool) -> Any:
-    """A chain of layers; with `branches` every other one stands beside the one before, and both are added."""
+    """A chain of layers; with `branches` every other one stands next to the one before, and both are added."""
     x = start = keras.layers.Input((5, WIDTH), name="x")
     before = x
     for k, (kind, name) in enumerate(zip(kinds, names, strict=True)):

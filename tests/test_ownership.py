@@ -24,7 +24,7 @@ PLAIN = {"name": "own", "trainable": True, "dtype": "float32"}
 
 
 def layers_of(tree: Any) -> Iterator[dict[str, Any]]:
-    """The serialised layers of a model's JSON."""
+    """The serialized layers of a model's JSON."""
     listed = tree["config"] if isinstance(tree["config"], list) else tree["config"]["layers"]
     for layer in listed:
         yield from layers_of(layer) if layer["class_name"] in {"Sequential", "Functional", "Model"} else [layer]

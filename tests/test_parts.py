@@ -51,7 +51,7 @@ def loss_head(k: Any) -> Any:
 
 
 def branches(k: Any) -> Any:
-    """A class of its own with weights beside layers that do without it, which stand later in the file."""
+    """A class of its own with weights next to layers that do without it, which stand later in the file."""
     x = k.Input((5, 3))
     y = k.layers.LSTM(4, return_sequences=True, name="lstm")(x)
     own = registered(k)(name="own")(y)
@@ -60,7 +60,7 @@ def branches(k: Any) -> Any:
 
 
 def inside(k: Any) -> Any:
-    """A nested model with a Lambda, and a branch beside it."""
+    """A nested model with a Lambda, and a branch next to it."""
     a = k.Input((5, 3))
     inner = k.Model(a, k.layers.Lambda(lambda t: t * 2)(k.layers.LSTM(2, name="before")(a)), name="inner")
     x = k.Input((5, 3))

@@ -234,7 +234,7 @@ def test_tables() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"asset": True}, "a vocabulary read from a file beside the model"),
+        ({"asset": True}, "a vocabulary read from a file next to the model"),
         ({"bound": [2, 4]}, "a vocabulary read from a file"),
         ({"bound": [1, 4, 5]}, "a vocabulary read from a file"),
         ({"bound": [2, 4, 99]}, "a vocabulary read from a file"),

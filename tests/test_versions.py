@@ -14,7 +14,7 @@ from converter.keras.layers.versions import KERAS_1, versions
 from converter.model.activations import NAMES
 
 CLASSES = {name for name in LAYERS if not name.startswith("ops.")}
-# Not in the public module of layers: serialised names, and what tf.keras keeps elsewhere.
+# Not in the public module of layers: serialized names, and what tf.keras keeps elsewhere.
 HIDDEN = {
     2: {"CuDNNGRU", "CuDNNLSTM", "PeepholeLSTMCell", "SlicingOpLambda", "TFOpLambda", "TensorFlowOpLayer"},
     3: {"GroupedQueryAttention"},

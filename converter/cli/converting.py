@@ -38,7 +38,7 @@ other commands:
   (a model that is called like a command is reached as ./inspect)
 
 examples:
-  convert model.h5                              writes model.onnx beside it, and proves it
+  convert model.h5                              writes model.onnx next to it, and proves it
   convert model.keras -o out/model.onnx --force
   convert weights.h5 --architecture model.json
   convert model.h5 --outputs encoder --json     the part of the model that ends with the layer "encoder"
@@ -51,7 +51,7 @@ def _declare_convert(parser: argparse.ArgumentParser) -> None:
     model = "a Keras file or folder, found by its content; several, or a folder of them, go to the folder -o names"
     parser.add_argument("models", metavar="MODEL", nargs="+", help=model)
     parser.add_argument("--to", choices=sorted(EXPORTERS), help="what to write (default: as OUT ends, or onnx)")
-    parser.add_argument("-o", "--output", metavar="OUT", help="a file, a folder, or - (default: beside the model)")
+    parser.add_argument("-o", "--output", metavar="OUT", help="a file, a folder, or - (default: next to the model)")
     declare_reading(parser)
     parser.add_argument("--opset", type=int, metavar="N", help="ONNX operator set (default: 13, or what is needed)")
     deploying.declare(parser)
@@ -65,7 +65,7 @@ def _declare_convert(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--junit", metavar="FILE", help="of several models: write what became of them as JUnit XML")
     declare_against(parser)
     declare_proof(parser)
-    test_data = "write test_data_set_0 beside it: inputs and outputs as ONNX' own tests have them"
+    test_data = "write test_data_set_0 next to it: inputs and outputs as ONNX' own tests have them"
     parser.add_argument("--test-data", action="store_true", help=test_data)
 
 

@@ -36,7 +36,7 @@ SUFFIX = ".report.html"
 def _declare_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a Keras file or folder")
     parser.add_argument("exported", metavar="EXPORTED", nargs="?", help="the file made from it (default: made anew)")
-    parser.add_argument("-o", "--output", metavar="OUT", help="the page (default: beside the model)")
+    parser.add_argument("-o", "--output", metavar="OUT", help="the page (default: next to the model)")
     parser.add_argument("--force", action="store_true", help="write over an existing file")
     declare_reading(parser)
 

@@ -1,4 +1,4 @@
-"""`convert verify MODEL EXPORTED`: an exported file beside the model it was made from."""
+"""`convert verify MODEL EXPORTED`: an exported file next to the model it was made from."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ MAX_NAMES = 3
 
 @dataclass(frozen=True)
 class _Reading:
-    """What remains of a convention once its arrays have been cut into gates and turned the right way round."""
+    """What remains of a convention once its arrays have been cut into gates and laid out as Keras has them."""
 
     order: str
     negative: str

@@ -21,7 +21,7 @@ class Exporter:
     """One target. Modules are named, not imported: most runs need one of them.
 
     Attributes:
-        module: offers `export(model, path)`, which may write further files beside `path`.
+        module: offers `export(model, path)`, which may write further files next to `path`.
         suffix: of the files written.
         title: what users call it.
         proof: how a file of this target is proved.
@@ -29,7 +29,7 @@ class Exporter:
             it also `parts(path)`, its layers as `comparing.part.Part`.
         architecture: whether a model is needed; the others take arrays of which no architecture is known.
         options: further keyword arguments of `export`.
-        guard: offers `guard(path)`, which refuses to write beside `path` over files that are not ours; "" for none.
+        guard: offers `guard(path)`, which refuses to write next to `path` over files that are not ours; "" for none.
         calibration: offers `ranges(model, inputs)`, what `export` wants to know for `quantize`; "" for nothing.
         home: what `--against` calls the framework that the files are for, where a file can be run in it; else "".
         notes: offers `notes(model)`, warnings that are due before anything is written; "" for none.
@@ -66,7 +66,7 @@ class Exporter:
         return {"ranges": import_module(self.calibration).ranges(model, Path(inputs) if inputs else None)}
 
     def check(self, path: Path) -> None:
-        """Looks at what stands beside `path` before any work is done.
+        """Looks at what is next to `path` before any work is done.
 
         Raises:
             FileExistsError: a file that would be written over is not one of ours.

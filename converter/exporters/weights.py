@@ -59,7 +59,7 @@ def named(model: Model) -> dict[str, Weight]:
 
 
 def describe(model: Model) -> dict[str, str]:
-    """The metadata beside neutral weights: texts only. "graph" is the whole model, its arrays as `named` calls them."""
+    """The metadata of neutral weights: texts only. "graph" is the whole model, its arrays as `named` calls them."""
     rows = {
         "/".join(part for part in (node.name, path) if part): convention_of(cell)
         for node in model.nodes

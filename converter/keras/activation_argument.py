@@ -104,7 +104,7 @@ def function_name(value: Any) -> str:
 
 
 def activation_of(value: ActivationField, era: Era) -> Activation:
-    """The activation an argument names: a string, None, or a serialised function or layer.
+    """The activation an argument names: a string, None, or a serialized function or layer.
 
     Raises:
         Unsupported: custom code, or a name no Keras has.

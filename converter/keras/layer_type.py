@@ -28,7 +28,7 @@ class Variable:
     """One array a layer keeps: its attribute name in Keras, whether training changes it, whether it holds floats.
 
     Attributes:
-        kind: "text": words, by their index (None where the container leaves one out), which containers keep beside the
+        kind: "text": words, by their index (None where the container leaves one out), which containers keep next to the
             arrays or not at all; binding leaves out what is not there. "named": an array that Keras 3's layouts store
             under its own name, and Keras 3 not in legacy HDF5. "alias": an array of the layer that this one wraps;
             archives store it twice, lists of arrays hold it once.

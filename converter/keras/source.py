@@ -52,7 +52,7 @@ class PathWeights(Protocol):
         """The array of that name in `vars`, as layers write that save their arrays themselves, or None."""
 
     def vocabulary(self) -> Weight | None:
-        """The words kept beside the arrays for this group, by index; None where there are none."""
+        """The words kept next to the arrays for this group, by index; None where there are none."""
 
     def name(self) -> str | None:
         """The layer name that Keras 3.6+ writes as attribute `name` of `vars`, or None."""
@@ -96,7 +96,7 @@ class Source:
         weights: the arrays, or None where the file holds none.
         provenance: path, format and versions; `keras_version` as written ("" if absent).
         warnings: what the user should know of the file, one line each.
-        given: whether the architecture was given beside the file.
+        given: whether the architecture was given next to the file.
         by_name: whether the layers are to be found by what the file calls them, not by their order.
     """
 

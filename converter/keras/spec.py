@@ -79,7 +79,7 @@ class ModelSpec:
         calls: for each layer name its calls, by the node index that others use.
         inputs: names of the input layers' tensors in Keras' order.
         outputs: in Keras' order, with the names Keras gives them.
-        wanted: calls whose outputs are asked for by the path of their layer (--outputs), beside `outputs`.
+        wanted: calls whose outputs are asked for by the path of their layer (--outputs), next to `outputs`.
     """
 
     name: str

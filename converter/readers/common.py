@@ -69,7 +69,7 @@ def filled(architecture: Mapping[str, Any], place: str) -> Mapping[str, Any]:
         raise Unsupported(
             f'a draft in which {len(found)} things are still "?": {clean(", ".join(found[:MAX_SHOWN]), 400)}{more}',
             where=place,
-            hint='fill them in; the "comment" beside each says what is possible',
+            hint='fill them in; the "comment" next to each says what is possible',
         )
     return architecture
 
@@ -104,7 +104,7 @@ def provenance(
 ) -> Provenance:
     """Where a model comes from. `version` and `backend` are what the file with the weights says.
 
-    What a configuration means depends on who wrote the configuration, so an architecture given beside the file
+    What a configuration means depends on who wrote the configuration, so an architecture given next to the file
     counts with its own version; how kernels are laid out depends on the backend that wrote the weights.
     """
     if given is not None:

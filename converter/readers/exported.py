@@ -1,4 +1,4 @@
-"""The variables of a model.export() beside an architecture that the user gives: by order, grouped by layers' names.
+"""The variables of a model.export() next to an architecture that the user gives: by order, grouped by layers' names.
 
 An ExportArchive of Keras 3 tracks `variables` in the order of the model's (keras/src/export/saved_model.py), each under
 the path that Keras gave it, "sequential/lstm/lstm_cell/kernel"; no layer is among its objects.

@@ -148,7 +148,7 @@ def _shards(archive: Folder | Zip, index: str) -> StoredPaths:
 
 
 def _assets(archive: Folder | Zip, names: Collection[str]) -> Callable[[tuple[str, ...]], bytes | None]:
-    """Files that layers keep beside their arrays, below `assets` by the same names as the groups of the arrays."""
+    """Files that layers keep next to their arrays, below `assets` by the same names as the groups of the arrays."""
 
     def read(path: tuple[str, ...]) -> bytes | None:
         name = "/".join((ASSETS, *path))
@@ -160,7 +160,7 @@ def _assets(archive: Folder | Zip, names: Collection[str]) -> Callable[[tuple[st
 
 
 def _shard_names(archive: Folder | Zip, index: str) -> tuple[str, ...]:
-    """The files that an index names, each once; all stand beside it.
+    """The files that an index names, each once; all are next to it.
 
     Raises:
         InvalidModel: the index is broken, names a path, or a file is missing.

@@ -1,4 +1,4 @@
-"""The graph of tracked objects that TensorFlow 2 stores beside the tensors, as a string tensor of the bundle.
+"""The graph of tracked objects that TensorFlow 2 stores next to the tensors, as a string tensor of the bundle.
 
 SavedModels hold a second one, in saved_model.pb. Wherever a variable is stored, both have the same edges; this one
 also has the keys. Keys and names of variables are no guide: keys take whichever path is shortest, names repeat.
@@ -21,7 +21,7 @@ from converter.model import Weight
 
 GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
-# Tensors beside the model's: states of the optimizer, counters, metrics.
+# Tensors other than the model's: states of the optimizer, counters, metrics.
 _NOT_THE_MODEL = ("optimizer/", "save_counter/", "keras_api/metrics/", "_optimizer/")
 _SLOT = "/.OPTIMIZER_SLOT/"
 _LAYER = re.compile(r"layer-\d{1,9}")

@@ -24,7 +24,7 @@ class StoredPaths:
     Attributes:
         parts: the same group in each file that has it; none for a layer that keeps files only.
         path: names of the groups that lead here.
-        asset: the bytes of a file kept beside the arrays, by the names of the groups and its own; None if not there.
+        asset: the bytes of a file kept next to the arrays, by the names of the groups and its own; None if not there.
     """
 
     parts: tuple[Group, ...]
@@ -52,7 +52,7 @@ class StoredPaths:
         """The arrays of `vars`, in numeric order.
 
         Raises:
-            InvalidModel: one is missing in between or stands in two shards, or is no array of numbers.
+            InvalidModel: one is missing in between or is in two shards, or is no array of numbers.
             Unsupported: one has a name of its own, as layers write that save their arrays themselves.
         """
         arrays: dict[int, Weight] = {}
@@ -62,7 +62,7 @@ class StoredPaths:
                 if group is None or not (name.isascii() and name.isdigit() and str(int(name)) == name):
                     raise Unsupported(f"an array named {name!r} instead of a number", where=f"{part.path}/vars")
                 if int(name) in arrays:
-                    raise InvalidModel(f"array {name} stands in two shards", where=f"{part.path}/vars")
+                    raise InvalidModel(f"array {name} is in two shards", where=f"{part.path}/vars")
                 arrays[int(name)] = group.weight(name, name=f"{part.path.strip('/')}/vars/{name}".lstrip("/"))
         missing = next((k for k in range(len(arrays)) if k not in arrays), None)
         if missing is not None:
@@ -87,6 +87,6 @@ class StoredPaths:
         return None if data is None else words_of(data, "/".join(names))
 
     def name(self) -> str | None:
-        """The layer's name, which Keras 3.6 and later write beside its arrays, or None."""
+        """The layer's name, which Keras 3.6 and later write next to its arrays, or None."""
         names = (group.text("name") for part in self.parts if (group := part.group("vars")) is not None)
         return next((name for name in names if name is not None), None)

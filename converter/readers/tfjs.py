@@ -1,4 +1,4 @@
-"""TensorFlow.js layers models: `model.json` and, beside it, binary files that hold the weights one after the other.
+"""TensorFlow.js layers models: `model.json` and, next to it, binary files that hold the weights one after the other.
 
 Sources: tensorflow/tfjs `tfjs-core/src/io/{types.ts,io_utils.ts,weights_loader.ts}` (manifest and quantisation),
 `tfjs-converter/python/tensorflowjs/converters/keras_h5_conversion.py` (order and names of the weights).
@@ -93,7 +93,7 @@ def _tree(file: Path) -> dict[str, Any]:
 
 
 def _architecture(tree: Mapping[str, Any]) -> dict[str, Any] | None:
-    """{"class_name", "config"} with the versions that stand beside it, or None if the file has weights only."""
+    """{"class_name", "config"} with the versions next to it, or None if the file has weights only."""
     topology = tree.get("modelTopology")
     if topology is None:
         return None
@@ -138,7 +138,7 @@ def _groups(tree: Mapping[str, Any], file: Path) -> Iterator[tuple[Chain, list[A
 
 
 def _beside(file: Path, name: Any) -> Path:
-    """A file of weights, which has to lie beside the JSON."""
+    """A file of weights, which has to be next to the JSON."""
     if not isinstance(name, str) or name in ("", ".", "..") or any(c in name for c in "/\\\0:"):
         raise InvalidModel(f"the path {clean(name, 80)!r} is no plain file name", where="weightsManifest")
     return file.with_name(name)

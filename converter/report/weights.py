@@ -51,7 +51,7 @@ class Grid:
 
 
 def grids(model: Model, exported: Path, report: Report) -> list[Grid]:
-    """The recurrent layers of a model beside those of an exported file.
+    """The recurrent layers of a model next to those of an exported file.
 
     Where the file is not read back, its proof says which weights were found in it bit for bit.
     """

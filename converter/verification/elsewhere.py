@@ -1,4 +1,4 @@
-"""An exported file in another runtime than onnxruntime: its outputs beside those of the float64 reference.
+"""An exported file in another runtime than onnxruntime: its outputs next to those of the float64 reference.
 
 These runtimes do not say what is inside, so whole outputs are compared; the bound comes from what float32 is off by.
 """

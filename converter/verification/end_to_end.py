@@ -1,4 +1,4 @@
-"""The outputs of the whole file beside those of the whole model: a report. The proof is in the nodes."""
+"""The outputs of the whole file next to those of the whole model: a report. The proof is in the nodes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def compare_outputs(
 
 
 def compare_expected(name: str, want: Array, have: Array, share: float) -> OutputError:
-    """An output beside what the user expects of it, which may be off by a share of the largest value."""
+    """An output next to what the user expects of it, which may be off by a share of the largest value."""
     one = _output_error(f"{name}, as you expect it", [(want, want, have)])
     return replace(one, allowed=share * one.scale)
 

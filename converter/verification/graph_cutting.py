@@ -41,7 +41,7 @@ class Operator:
 
 @dataclass(frozen=True)
 class Listed:
-    """An operator of the main graph as it stands in the file: what it is a part of, its kind, its tensors by name."""
+    """An operator of the main graph as it is in the file: what it is a part of, its kind, its tensors by name."""
 
     name: str
     owner: str

@@ -1,4 +1,4 @@
-"""A model run from its own inputs by `reference_lstm`, every value kept: the float64 truth, and float32 beside it.
+"""A model run from its own inputs by `reference_lstm`, every value kept: the float64 truth, and float32 next to it.
 
 Each node's weights are read once for all cases.
 """

@@ -135,7 +135,7 @@ class _Check:
 
 
 def _said(value: Array, error: Array | float) -> int:
-    """How many values have a bound that is small beside the largest of their channel (the last axis), or are exact."""
+    """How many values have a bound that is small for their channel (the last axis), or are exact."""
     size = np.abs(value)
     size = np.where(np.isfinite(size), size, 0.0)
     if size.ndim > 1:

@@ -1,6 +1,6 @@
-"""A model recovered from a graph beside the graph itself: the second proof of that route.
+"""A model recovered from a graph next to the graph itself: the second proof of that route.
 
-The graph runs in NumPy as it stands in the file, loops and all, by kernels that share nothing with the translation;
+The graph runs in NumPy as it is in the file, loops and all, by kernels that share nothing with the translation;
 the neutral model runs on `reference_lstm`. Both must give the same on inputs that reach masks and lengths.
 """
 

@@ -70,7 +70,7 @@ def verify(
         InvalidModel, Unsupported: the model cannot be interpreted.
         OSError: the exported file cannot be read.
     """
-    with np.errstate(all="ignore"):  # what overflows is compared, and told, below
+    with np.errstate(all="ignore"):  # what overflows is compared and reported below
         file = opened(exported)
         before = KERNELS_OF.set(file.kernels)
         try:
@@ -218,7 +218,7 @@ def _names(model: Model) -> tuple[list[str], list[str]]:
 def _end_to_end(
     model: Model, file: Runnable, calls: Sequence[Call], truth: Truth | None, own: OwnData
 ) -> list[OutputError]:
-    """The file as its users run it, on the inputs of each call; and on the user's, beside what the user expects."""
+    """The file as its users run it, on the inputs of each call; and on the user's, next to what the user expects."""
     given, wanted = _names(model)
     session = file.whole()
     made = []

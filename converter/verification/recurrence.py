@@ -6,7 +6,7 @@ states is looked at, and a reference cell is made to go along it (`Followed`), w
 of the state before with the state that is there, and goes on from the latter. c, which a native operator does not
 show, is the equation's own, with the error that it may have gathered by then.
 
-Where in the operator's sequence a step stands (packed to the front or not, turned round or not) need not be known or
+Where in the operator's sequence a step stands (packed to the front or not, reversed or not) need not be known or
 trusted: any sequence whose every step obeys the equation and which ends in the node's outputs is a proof. A few
 orders are tried, the one first that fits the first step best.
 """

@@ -1,4 +1,4 @@
-"""Inputs and outputs beside an exported file in ONNX' own layout, which other runners use unchanged.
+"""Inputs and outputs next to an exported file in ONNX' own layout, which other runners use unchanged.
 
 https://github.com/onnx/onnx/blob/main/docs/OnnxBackendTest.md: `test_data_set_0/input_0.pb`, `output_0.pb`, ...
 """
@@ -17,7 +17,7 @@ from converter.verification.runtime import Exported
 
 
 def write_test_data(model: Model, exported: Path, inputs_file: Path | None = None) -> tuple[Path, ...]:
-    """Writes `test_data_set_0` beside `exported`, over what is there: the user's inputs, or else seeded ones.
+    """Writes `test_data_set_0` next to `exported`, over what is there: the user's inputs, or else seeded ones.
 
     Raises:
         InvalidModel: the model does not take the user's inputs.

@@ -83,7 +83,7 @@ def notes(model: Model) -> tuple[str, ...]:
     try:
         text(model, "")
     except Unsupported as why:
-        return (f"no Flax module is written beside the variables: {why}",)
+        return (f"no Flax module is written next to the variables: {why}",)
     return ()
 
 

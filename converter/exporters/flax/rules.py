@@ -120,7 +120,7 @@ def _cell(cell: layers.Cell, place: str) -> str:
 def _rnn(direction: Direction, place: str, last: str) -> str:
     """nn.RNN; linen turns both sides round, or the input alone."""
     if direction.reverse_output and not direction.reverse_input:
-        raise Unsupported("outputs turned round in time", where=place)
+        raise Unsupported("outputs reversed in time", where=place)
     turned = ["reverse=True"] if direction.reverse_input else []
     turned += ["keep_order=True"] if direction.reverse_output else []
     return f"nn.RNN({', '.join([_cell(direction.cell, place), *turned, 'return_carry=True', last])})"

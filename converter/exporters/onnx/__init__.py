@@ -34,7 +34,7 @@ def export(
     Args:
         model: what to write; weights are read one at a time.
         path: the file to write, over an existing one. It must bear its final name, and can be moved with the external
-            data file, `<name>.<16 digits of its SHA-256>.data` beside it: the ONNX file refers to that by name.
+            data file, `<name>.<16 digits of its SHA-256>.data` next to it: the ONNX file refers to that by name.
         runtime: which one the file is for, a key of `runtimes.RUNTIMES`.
         quantize: "int8" or "float16" for smaller weights, which are then no longer exact; see quantize.py.
         opset: of ai.onnx, one of `OPSETS`; 13 by default.

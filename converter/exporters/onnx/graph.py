@@ -266,7 +266,7 @@ class Graph:
         return self.op("Slice", x, *(self.const([n]) for n in (start, stop, axis, step)))
 
     def flip(self, x: Tensor, axis: int) -> Tensor:
-        """x turned round along one axis."""
+        """x reversed along one axis."""
         return self.slice(x, axis, -1, np.iinfo(np.int64).min, -1)
 
     def zeros(self, shape: Tensor, dtype: str) -> Tensor:

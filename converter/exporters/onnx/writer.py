@@ -112,7 +112,7 @@ def _write_model(model: onnx.ModelProto, large: list[Initializer], file: BinaryI
 
 
 def _write_data(items: list[Initializer], path: Path, values: Digest) -> Path:
-    """The data file beside `path`. Its name is made of its content, so that it never replaces another one's."""
+    """The data file next to `path`. Its name is made of its content, so that it never replaces another one's."""
     draft = path.with_name(f"{path.name}.data")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(draft, flags, 0o666), "wb") as plain:

@@ -223,7 +223,7 @@ def _own_keys(only: str) -> list[str]:
     return [
         "",
         "    def load_state_dict(self, state_dict, strict=True, assign=False):",
-        f'        """Takes the keys of `{only}` alone, as they stand in the file, and those of this module."""',
+        f'        """Takes the keys of `{only}` alone, as they are in the file, and those of this module."""',
         f'        keys = {{k.removeprefix("{only}."): v for k, v in state_dict.items()}}',
         f"        return self.{only}.load_state_dict(keys, strict, assign)",
     ]

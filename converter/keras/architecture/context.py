@@ -39,7 +39,7 @@ class Context:
         return {**config, **{key: {"class_name": "function", "config": meant} for key, meant in found.items()}}
 
     def plugin_for(self, raw: Mapping[str, Any], own: str) -> str:
-        """The key of the plugin that explains the serialised layer `raw` called `own`, or "".
+        """The key of the plugin that explains the serialized layer `raw` called `own`, or "".
 
         A class is looked up as "Package>Class", as registered, then as "Class"; a Lambda as "Lambda:name_of_the_layer".
         What the file says to be Keras' own is looked up only where the program refuses that class. Where the file does

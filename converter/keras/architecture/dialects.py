@@ -28,7 +28,7 @@ _WINDOWS = {"kernel_size": ("nb_row", "nb_col"), "kernel_size3": ("kernel_dim1",
 
 
 def class_name(raw: Raw, era: Era) -> str:
-    """The class of a serialised layer in Keras 3's spelling.
+    """The class of a serialized layer in Keras 3's spelling.
 
     Raises:
         InvalidModel: there is none. Unsupported: the class is registered by somebody else than Keras.

@@ -40,7 +40,7 @@ def refuse_strangers(raw: Mapping[str, Any], context: Context) -> None:
 
 
 def stranger(raw: Mapping[str, Any], era: Era, complete: bool = True) -> str:
-    """Why a serialised layer is not Keras' own; "" if it is, or if no Keras has a class of its name.
+    """Why a serialized layer is not Keras' own; "" if it is, or if no Keras has a class of its name.
 
     `complete`: whether the configuration is as `get_config` wrote it, not by somebody's hand.
     """

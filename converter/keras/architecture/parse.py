@@ -26,7 +26,7 @@ from converter.model.naming import first_repeated
 
 
 def parse_layer(raw: Any, context: Context, depth: int = 0, position: int = 0) -> LayerSpec:
-    """A serialised layer or model {"class_name", "config"}; `position` names it where Keras 1 left out the name."""
+    """A serialized layer or model {"class_name", "config"}; `position` names it where Keras 1 left out the name."""
     if not isinstance(raw, Mapping) or not isinstance(raw.get("config"), Mapping | list):
         raise InvalidModel("a layer must be an object with class_name and config")
     if depth > limits.MODEL_DEPTH:
@@ -166,7 +166,7 @@ def branch_inputs(merge: LayerSpec) -> tuple[LayerSpec, ...]:
 
 
 def implied_input(first: LayerSpec, build_shape: Any) -> LayerSpec:
-    """The InputLayer that a Sequential leaves out: its shape is on the first layer, beside the layers, or nowhere."""
+    """The InputLayer that a Sequential leaves out: its shape is on the first layer, next to the layers, or nowhere."""
     config = first.config
     shape: Any = None
     dtype: Any = None

@@ -1,7 +1,7 @@
 """Weights without an architecture: a draft of one, with what the arrays settle, and "?" for what they do not.
 
 Weights alone are no model: an activation or `return_sequences` leaves no trace in them. What is possible in place of
-each "?" stands in a "comment" beside it. `unfilled` finds those that are left.
+each "?" stands in a "comment" next to it. `unfilled` finds those that are left.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _ask_connections(tree: dict[str, Any], comment: dict[str, Any], guesses: Seq
 
 
 def _layer(guess: Guess, following: Sequence[Guess]) -> dict[str, Any]:
-    """A serialised layer, its open arguments as "?"."""
+    """A serialized layer, its open arguments as "?"."""
     settled: dict[str, Any] = {"name": guess.name} | guess.config
     if not guess.class_name:
         shapes = [list(w.shape) for w in guess.arrays]

@@ -65,7 +65,7 @@ class Reading:
     """How the arrays of a file are to be matched with an architecture, and what there is to say of it.
 
     Attributes:
-        given: whether the architecture was given beside the file, so that nothing proves that they belong together.
+        given: whether the architecture was given next to the file, so that nothing proves that they belong together.
         by_name: whether layers are to be found by what the file calls them, not by their order.
         notes: one line each, for the user.
     """

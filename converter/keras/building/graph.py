@@ -15,7 +15,7 @@ from converter.model.layers import Activate, Conv, Layer, Pad, Pool, Repeat, Til
 
 @dataclass(frozen=True)
 class Tensor:
-    """A Keras tensor: its value and the mask Keras keeps beside it ([batch, time] of bool, or None)."""
+    """A Keras tensor: its value and the mask Keras keeps next to it ([batch, time] of bool, or None)."""
 
     value: Value
     mask: Value | None = None

@@ -187,7 +187,7 @@ class Ops:
         return self.one(layers.Slice((axis,), (start,), (stop,), (step,)), [x], shape, x.dtype)
 
     def reverse(self, x: Value, axis: int) -> Value:
-        """x turned round along one axis."""
+        """x reversed along one axis."""
         return self.slice(x, axis, None, None, -1)
 
     def matmul(self, a: Value, b: Value, transpose_a: bool = False, transpose_b: bool = False) -> Value:

@@ -78,7 +78,7 @@ def _all(guess: Era, ragged: bool | None) -> Iterator[Era]:
 
 
 def _written(architecture: Any) -> Iterator[tuple[Section, Mapping[str, Any]]]:
-    """Every serialised layer, model and initializer."""
+    """Every serialized layer, model and initializer."""
     waiting: list[tuple[Section, Any]] = [("layers", architecture)]
     while waiting:
         section, item = waiting.pop()

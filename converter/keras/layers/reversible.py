@@ -48,7 +48,7 @@ def _reversible_embedding(call: Call) -> tuple[Tensor, ...]:
 
 
 def _back(call: Call) -> Weight:
-    """[output_dim, input_dim]: the table turned round, unless the layer keeps one of its own."""
+    """[output_dim, input_dim]: the table reversed, unless the layer keeps one of its own."""
     config: ReversibleEmbeddingConfig = call.config
     shape = (config.output_dim, config.input_dim)
     if not config.tie_weights:

@@ -129,9 +129,9 @@ def _mel(call: Call) -> tuple[Tensor, ...]:
     x = ops.cast(call.x.value, dtype)
     if len(x.shape) != 2:
         raise Unsupported(f"MelSpectrogram of an input of shape {x.shape}")
-    beside = config.fft_length // 2
-    time = None if x.shape[1] is None else x.shape[1] + 2 * beside
-    x = ops.one(layers.Pad(((0, 0), (beside, beside)), mode="reflect"), [x], (x.shape[0], time), dtype)
+    margin = config.fft_length // 2
+    time = None if x.shape[1] is None else x.shape[1] + 2 * margin
+    x = ops.one(layers.Pad(((0, 0), (margin, margin)), mode="reflect"), [x], (x.shape[0], time), dtype)
     parts = [_part(call, ops.expand_dims(x, -1), kernel) for kernel in fourier(config)]
     y = ops.elementwise("add", *parts)
     if config.mag_exp != 2:

@@ -156,7 +156,7 @@ def _alike(o: Ops, x: Value, other: Value, axis: int) -> Value:
 
 
 def reverse_sequence(o: Ops, x: Operand, lengths: Operand, axis: Any = None, batch_axis: Any = 0) -> Value:
-    """tf.reverse_sequence: the first steps of each row turned round, as many as its length."""
+    """tf.reverse_sequence: the first steps of each row reversed, as many as its length."""
     value, counts = tensor(x), o.expand_dims(to_value(o, lengths, "int64"), 1)
     if (axis, batch_axis) != (1, 0):
         raise Unsupported(f"reverse_sequence along axis {clean(axis)}, batch {clean(batch_axis)}")

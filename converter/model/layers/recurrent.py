@@ -88,7 +88,7 @@ class Direction(Struct, frozen=True, eq=False):
     """One pass of a cell over time.
 
     `reverse_input`: steps are taken from the last to the first (mask included). `reverse_output`: the sequence of
-    outputs is turned round in time afterwards. LSTM(go_backwards) is (True, False), the backward half of
+    outputs is reversed in time afterwards. LSTM(go_backwards) is (True, False), the backward half of
     Bidirectional (True, True).
     """
 

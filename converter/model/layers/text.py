@@ -9,7 +9,7 @@ NO_INDEX = -(2**31)
 
 
 class Lookup(Struct, frozen=True, eq=False):
-    """For each element of x, int64 or string, the value that stands beside it among `keys`, which differ.
+    """For each element of x, int64 or string, the value next to it among `keys`, which differ.
 
     `default` for what is no key; None where the model has no meaning for such an element. Keys are all numbers or all
     text, and so are values.

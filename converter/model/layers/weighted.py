@@ -1,4 +1,4 @@
-"""Layers with weights beside the recurrent ones, and pooling."""
+"""Layers with weights other than the recurrent ones, and pooling."""
 
 from __future__ import annotations
 

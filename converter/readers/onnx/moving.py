@@ -212,7 +212,7 @@ def _split(builder: Builder, call: Call) -> list[Tensor]:
 
 
 def _reverse(builder: Builder, call: Call) -> list[Tensor]:
-    """ReverseSequence of the whole length: the order of time turned round."""
+    """ReverseSequence of the whole length: time reversed."""
     x, lengths = plain(builder, call), call.tensor(1)
     time = x.axis(call.integer("time_axis", 0))
     whole = isinstance(lengths, Filled) and lengths.item in ((x.value.name, time), x.value.shape[time])
