@@ -84,14 +84,14 @@ def shares(have: Array, want: Array, allowed: Array | float) -> tuple[Array, Arr
     """Of each element the error as a share of what is allowed, the error, and what is allowed.
 
     Both not a number, or infinite alike (where the smaller type overflows too), is no error; one alone is an infinite.
-    Where a right evaluation may leave the type's range nothing can be said: what overflows on its way may become
-    infinite, inf - inf is not a number, and a relu makes 0 of that.
+    Where a right evaluation may leave the type's range nothing can be said: what overflows on its way (half of the
+    largest number is near enough) may become infinite, inf - inf is not a number, and a relu makes 0 of that.
     """
     bound = np.broadcast_to(np.asarray(allowed, np.float64), want.shape)
     with np.errstate(all="ignore"):
         rounded, given = want.astype(have.dtype).astype(np.float64), have.astype(np.float64)
         same = (given == want) | (given == rounded) & ~np.isfinite(given) | np.isnan(given) & np.isnan(want)
-        same |= np.isfinite(want) & (np.abs(want) + bound > _largest(have.dtype))
+        same |= np.isfinite(want) & (np.abs(want) + bound > _largest(have.dtype) / 2)
         off = np.where(same, 0.0, np.abs(given - want))
         off = np.where(np.isnan(off), np.inf, off)
         share = np.where(same | ~np.isfinite(bound), 0.0, off / bound)  # beyond an overflow nothing can be said
