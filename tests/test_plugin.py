@@ -6,7 +6,6 @@ import pydoc
 import re
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 from typing import get_args, get_type_hints
 
@@ -306,57 +305,3 @@ def test_the_layer_of_the_readme(tmp_path: Path) -> None:
         read = load(tmp_path / name, plugins=[tmp_path / "own.py"])
         (have,) = run(read, {read.inputs[0].name: values}).values()
         np.testing.assert_allclose(have, np.asarray(model(values)), rtol=0, atol=1e-6)
-
-
-def with_plugin(tmp_path: Path, text: str) -> Path:
-    path = tmp_path / "functions.py"
-    path.write_text(f"from converter.plugin import Activation\n{text}\n")
-    return path
-
-
-@pytest.mark.tensorflow
-@pytest.mark.parametrize("name", ["model.h5", "model.keras"])
-def test_functions_of_the_authors(name: str, tmp_path: Path) -> None:
-    import tf_keras as keras
-
-    @keras.utils.register_keras_serializable("mine")
-    def wave(x: object) -> object:
-        return x * keras.backend.sigmoid(1.5 * x)
-
-    layers = keras.layers
-    x = keras.Input((5, 3))
-    y = layers.Bidirectional(layers.LSTM(4, activation=wave, return_sequences=True))(x)
-    y = layers.RNN([layers.GRUCell(3, activation=wave), layers.LSTMCell(4, activation=wave)], return_sequences=True)(y)
-    y = layers.TimeDistributed(layers.Dense(3, activation=wave))(layers.Activation(wave)(y))
-    model = keras.Model(x, layers.SimpleRNN(2, activation=wave)(y))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # .h5 is legacy
-        model.save(tmp_path / name)
-    with pytest.raises(Unsupported, match="ACTIVATIONS"):
-        load(tmp_path / name)
-    plugin = with_plugin(tmp_path, 'ACTIVATIONS = {"wave": Activation("swish", (1.5,))}')
-    done = convert(tmp_path / name, tmp_path / "m.onnx", plugins=[plugin])
-    assert done.reports[0].passed
-    values = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
-    (have,) = run(done.model, {done.model.inputs[0].name: values}).values()
-    np.testing.assert_allclose(have, np.asarray(model(values)), rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("ACTIVATIONS = 3", "no dict of Activations"),
-        ('ACTIVATIONS = {"swish": "silu"}', "is no Activation under the name"),
-        ('ACTIVATIONS = {"swish": Activation("sillu")}', "there is no activation 'sillu'"),
-        ("ACTIVATIONS = {}", "no LAYERS"),
-    ],
-)
-def test_functions_that_are_none_are_refused(text: str, told: str, tmp_path: Path) -> None:
-    with pytest.raises(InvalidPlugin, match=told):
-        load_plugins([with_plugin(tmp_path, text)])
-
-
-def test_two_plugins_for_one_function_are_refused(tmp_path: Path) -> None:
-    plugin = with_plugin(tmp_path, 'ACTIVATIONS = {"swish": Activation("silu")}')
-    with pytest.raises(InvalidPlugin, match="another plugin has 'swish', too"):
-        load_plugins([plugin, plugin])
