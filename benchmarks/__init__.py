@@ -1,4 +1,4 @@
-"""Measurements beside other tools, run by hand and never by the tests; see README.md here.
+"""Measurements next to other tools, run by hand and never by the tests; see README.md here.
 
 One thread on every side: NumPy reads this when it is first imported.
 """

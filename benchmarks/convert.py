@@ -1,4 +1,4 @@
-"""CPU time and peak memory of `convert`, its proof included, beside tf2onnx's command line; run by hand.
+"""CPU time and peak memory of `convert`, its proof included, next to tf2onnx's command line; run by hand.
 
     python -m benchmarks.convert --peer-python PEER/bin/python [--rounds 5]
 

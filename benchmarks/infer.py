@@ -1,4 +1,4 @@
-"""Run time of the exported file beside tf2onnx's export of the same model, a bare LSTM node and a NumPy loop.
+"""Run time of the exported file next to tf2onnx's export of the same model, a bare LSTM node and a NumPy loop.
 
     python -m benchmarks.infer --peer-python PEER/bin/python --folder FOLDER [--rounds 9] [--steps 50]
 

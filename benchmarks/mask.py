@@ -1,4 +1,4 @@
-"""What a mask costs: our compaction beside the unmasked model, and tf2onnx's Loop for the same masked model.
+"""What a mask costs: our compaction next to the unmasked model, and tf2onnx's Loop for the same masked model.
 
     python -m benchmarks.mask --peer-python PEER/bin/python --folder FOLDER [--rounds 9] [--steps 50]
 

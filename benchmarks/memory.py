@@ -1,4 +1,4 @@
-"""Models of 1 GB: CPU time and peak memory of converting them, beside copying the file; run by hand.
+"""Models of 1 GB: CPU time and peak memory of converting them, next to copying the file; run by hand.
 
     python -m benchmarks.memory --peer-python PEER/bin/python --folder FOLDER [--rounds 3]
 

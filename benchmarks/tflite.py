@@ -1,9 +1,9 @@
-"""TFLite files of ours beside those of TensorFlow's converter: size, operators, Flex, time per call, error.
+"""TFLite files of ours next to those of TensorFlow's converter: size, operators, Flex, time per call, error.
 
     python benchmarks/tflite.py          prints a table; needs tensorflow, tf_keras and ai-edge-litert
 
 Each model is made by Keras 3 and by tf_keras with the same weights, batch 1 and known steps (TensorFlow's converter
-fuses LSTMs of tf_keras only then). The error is that of a later call, beside Keras' own output: an operator that
+fuses LSTMs of tf_keras only then). The error is that of a later call, next to Keras' own output: an operator that
 keeps its states from the first shows there. Times are processor time, the best of several rounds taken in turn.
 """
 

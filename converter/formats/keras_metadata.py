@@ -1,4 +1,4 @@
-"""What `metadata.json` of a `.keras` archive of our own says beside what Keras writes there."""
+"""What `metadata.json` of a `.keras` archive of our own says next to what Keras writes there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays of an ONNX file (TensorProto), in the file or beside it, described and read when asked for.
+"""Arrays of an ONNX file (TensorProto), in the file or next to it, described and read when asked for.
 
 External data is read only from a regular file in the model's own folder: no path that leaves it, no link of any kind
 (CVE-2022-25882, CVE-2024-27318, CVE-2026-27489, CVE-2026-34446), nothing past its end.

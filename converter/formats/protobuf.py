@@ -1,6 +1,6 @@
 """Protobuf messages of TensorFlow and ONNX, as far as readers need them: one table, made a private descriptor pool.
 
-Field numbers and types are those of the files named beside each message, all under `tensorflow/core/protobuf` or
+Field numbers and types are those of the files named next to each message, all under `tensorflow/core/protobuf` or
 `tensorflow/core/framework` of tensorflow/tensorflow. What the table leaves out is skipped
 unread. The pool is our own, so a TensorFlow in the same process is neither needed nor disturbed.
 """

@@ -1,6 +1,6 @@
 """SavedModels by the function graph of one of their signatures; Keras' configuration, if there is one, is not asked.
 
-Which tensor each variable is: by the object graph where TensorFlow 2 wrote one, edge by edge beside the graph of
+Which tensor each variable is: by the object graph where TensorFlow 2 wrote one, edge by edge next to the graph of
 objects that is stored with the tensors; what that leaves open by the restore operation of the graph.
 """
 
@@ -72,7 +72,7 @@ def _variables(folder: Path, graph: Any, entry: Entry) -> Iterator[tuple[str, We
 
 
 def _objects(nodes: Any, bundle: Bundle) -> dict[int, Weight]:
-    """The variables among the objects of saved_model.pb, found beside the objects stored with the tensors."""
+    """The variables among the objects of saved_model.pb, found next to the objects stored with the tensors."""
     root = object_graph(bundle) if nodes else None
     if root is None:
         return {}

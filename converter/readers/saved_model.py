@@ -174,9 +174,9 @@ def serving_graph(folder: Path) -> Any:
 
 
 def _configuration(folder: Path, graph: Any) -> dict[str, Any] | None:
-    """{"class_name", "config"} of the root model, with the versions that stand beside it, or None.
+    """{"class_name", "config"} of the root model, with the versions next to it, or None.
 
-    What saved_model.pb says itself goes first: a keras_metadata.pb beside it is then left over from another save.
+    What saved_model.pb says itself goes first: a keras_metadata.pb next to it is then left over from another save.
     """
     nodes = graph.object_graph_def.nodes
     if nodes and nodes[0].user_object.metadata:

@@ -52,7 +52,7 @@ def words_at(graph: Any, path: tuple[str, ...], inverse: bool) -> Weight | None:
         return None  # never filled: the layer was not adapted
     constants = [objects[k].constant.operation if 0 <= k < len(objects) else "" for k in inputs[1:]]
     if len(constants) != 2 or inputs[0] != table or not all(constants):
-        raise Unsupported("a vocabulary read from a file beside the model", hint="give the layer its words as a list")
+        raise Unsupported("a vocabulary read from a file next to the model", hint="give the layer its words as a list")
     listed = parse("GraphDef", graph.graph_def).node
     words, indices = (_constant(listed, name) for name in (constants[::-1] if inverse else constants))
     return text_weight("/".join(path), _ordered(indices, words))

@@ -131,7 +131,7 @@ def _without_idle_states(model: Model) -> Model:
 
 
 def settled(model: Model, pending: Mapping[str, tuple[Value, Value, Value | None]]) -> Model:
-    """The model with last outputs made by their layers: by themselves, or where sequences are read, beside these.
+    """The model with last outputs made by their layers: by themselves, or where sequences are read, next to these.
 
     Args:
         pending: last output -> itself, the sequence it is the end of, and the final state that it is, if it is one.

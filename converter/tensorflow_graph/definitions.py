@@ -48,7 +48,7 @@ class Step:
         op: TensorFlow's operator.
         inputs: what it reads.
         after: steps that come before it, whatever they make.
-        attr: attributes as they stand in the file.
+        attr: attributes as they are in the file.
         loop: for a loop of TensorFlow 1 that became a While: its condition and its body.
     """
 

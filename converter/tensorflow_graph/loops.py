@@ -243,7 +243,7 @@ def _batch_first(t: Translating, step: Step, items: TensorList) -> Value:
 
 
 def _forwards(t: Translating, x: Value, mask: Value | None) -> tuple[Value, Value | None, bool]:
-    """What both were before they were turned round in time, if they were."""
+    """What both were before they were reversed in time, if they were."""
     before = t.memory.reversed.get(x.name)
     if before is None or before[1] != 1:
         return x, mask, False

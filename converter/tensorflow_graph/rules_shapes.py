@@ -127,7 +127,7 @@ def turned(t: Translating, step: Step, x: Value, axes: Sequence[int]) -> Value:
 
 
 def reverse(t: Translating, step: Step, x: Any, axes: Any) -> Any:
-    """tf.reverse; along an axis of a transposed value, it is the value behind that is turned round."""
+    """tf.reverse; along an axis of a transposed value, it is the value behind that is reversed."""
     if not isinstance(x, Value):
         return t.folded(step, [x, axes])
     for axis in array_of(axes).tolist():
@@ -136,7 +136,7 @@ def reverse(t: Translating, step: Step, x: Any, axes: Any) -> Any:
 
 
 def flipped(t: Translating, step: Step, x: Value, axis: int) -> Value:
-    """x turned round along one axis."""
+    """x reversed along one axis."""
     if x.name in t.memory.turned:
         base, order = t.memory.turned[x.name]
         return turned(t, step, flipped(t, step, base, order[axis]), order)

@@ -27,7 +27,7 @@ class Port:
 
     Attributes:
         name: as the signature calls it.
-        ref: where it stands in the main graph.
+        ref: where it is in the main graph.
         dtype, shape: the shape is None where the rank is open.
     """
 

@@ -1,4 +1,4 @@
-"""What stands for a tensor while a graph is translated, beside neutral values, arrays and `Dims`."""
+"""What stands for a tensor while a graph is translated, other than neutral values, arrays and `Dims`."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Memory:
     Attributes:
         turned: value -> what it is a transpose of, and the axes.
         flat: value -> what it is, with all axes but the last made one.
-        reversed: value -> what it is turned round, and along which axis.
+        reversed: value -> what it is the reverse of, and along which axis.
         widened: value -> what it is with one more axis, and which.
         filled: value -> the number that it is everywhere.
         last: sequence, time major -> its last element.

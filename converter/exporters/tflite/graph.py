@@ -223,7 +223,7 @@ class Graph:
                        shrinkAxisMask=1 << axis)  # fmt: skip
 
     def flip(self, x: Tensor, axis: int) -> Tensor:
-        """x turned round along one axis."""
+        """x reversed along one axis."""
         return self.op("REVERSE_V2", x, self.const([axis]))
 
     def zeros_along(self, x: Tensor, axes: Sequence[int]) -> Tensor:
