@@ -67,7 +67,7 @@ def _check_shapes(model: Model, plugin: str) -> None:
     Raises:
         InvalidPlugin: one has another shape.
     """
-    from converter.verification.prove import usable_cases
+    from converter.verification.calls import usable_cases
 
     try:
         usable_cases(model, 0)

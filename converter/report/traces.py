@@ -19,10 +19,10 @@ from converter.model import Array, Model, Node
 from converter.model.layers import Recurrent
 from converter.report.gates import Recorder, gates_of
 from converter.verification import natural
+from converter.verification.calls import usable_cases
 from converter.verification.inputs import cases_of
 from converter.verification.node_truth import with_values
 from converter.verification.own_data import OwnData
-from converter.verification.prove import usable_cases
 from converter.verification.recurrence import recurrent_truth
 from converter.verification.runnable import Runnable, opened
 from reference_lstm import sequence

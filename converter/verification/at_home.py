@@ -18,8 +18,8 @@ import numpy as np
 from converter.errors import ConversionError, Unsupported
 from converter.exporters.torch import guard, module_of
 from converter.model import Array, Model
+from converter.verification.calls import usable_cases
 from converter.verification.elsewhere import judged
-from converter.verification.prove import usable_cases
 from converter.verification.report import Report
 
 Run = Callable[[Sequence[Array], Sequence[Array]], Sequence[Array]]

@@ -17,10 +17,10 @@ from onnx import helper
 
 from converter.errors import Unsupported
 from converter.model import Array, Model
+from converter.verification.calls import usable_cases
 from converter.verification.end_to_end import compare_outputs
 from converter.verification.inputs import Case
 from converter.verification.natural import Call
-from converter.verification.prove import usable_cases
 from converter.verification.report import ONLY_ZEROS, Report
 
 Run = Callable[[Mapping[str, Array]], Sequence[Array]]

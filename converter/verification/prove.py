@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from converter.errors import ConversionError, InvalidModel, listed
+from converter.errors import InvalidModel, listed
 from converter.model import Array, Model, Node, Shape, Value
 from converter.model.layers import Recurrent
 from converter.verification import natural
+from converter.verification.calls import own_calls, usable_cases
 from converter.verification.corners import corner_values, wanted_of
 from converter.verification.coverage import Coverage
 from converter.verification.end_to_end import compare_expected, compare_outputs
-from converter.verification.inputs import LADDER, SHAPES, Case, cases_of
 from converter.verification.natural import Call
 from converter.verification.node_checks import PartsRun, check_nodes, constants, needed_values
 from converter.verification.own_data import MATCHING, NO_DATA, OwnData
@@ -90,7 +89,7 @@ def _prove(
     cases, calls = usable_cases(model, seed)
     if (given := own.case(model)) is not None:
         others = ([], []) if file.calibrated and own.tolerance is not None else (cases, calls)
-        cases, calls = [given, *others[0]], [*_own_calls(model, given), *others[1]]
+        cases, calls = [given, *others[0]], [*own_calls(model, given), *others[1]]
     blank = replace(blank, cases=tuple(case.label for case in cases))
     progress("exported file")
     try:
@@ -122,18 +121,6 @@ def _sized(model: Model, file: Runnable) -> Model:
     states = [replace(state, input=sized(state.input, sizes))
               for state, sizes in zip(model.states, file.sizes[count:], strict=True)]  # fmt: skip
     return replace(model, inputs=inputs, states=tuple(states))
-
-
-def _own_calls(model: Model, case: Case) -> list[Call]:
-    """The calls of the user's inputs.
-
-    Raises:
-        InvalidModel: the model does not take them.
-    """
-    try:
-        return list(chain.from_iterable(natural.run(model, [case])))
-    except (ValueError, IndexError, TypeError) as error:
-        raise InvalidModel(f"the model does not take your inputs: {error}") from error
 
 
 def _tolerated(report: Report, tolerance: float) -> Report:
@@ -180,33 +167,6 @@ def _interface(model: Model, file: Runnable) -> str:
         if have != want:
             return f"the exported file has {have} {what}, the model {want} (states included)"
     return ""
-
-
-def usable_cases(model: Model, seed: int) -> tuple[list[Case], list[Call]]:
-    """Cases that the model takes, and its calls; convolutions and pools may need more steps than we begin with."""
-    small, (batch, length) = SHAPES[:-1], SHAPES[-1]
-    for stretch in LADDER:
-        largest = cases_of(model, seed, [(batch, length * stretch)])
-        made = _calls_of(model, largest, must=stretch == LADDER[-1])
-        if made:
-            break
-    known = {case.label for case in largest}
-    others = [case for case in cases_of(model, seed, small) if case.label not in known]
-    if len({case.lengths for case in [*others, *largest]}) == 1:  # nothing but the batch is open
-        others = others[:1]
-    tried = [(case, calls) for case in others if (calls := _calls_of(model, [case]))]
-    return [*(case for case, _ in tried), *largest], [*(call for _, calls in tried for call in calls), *made]
-
-
-def _calls_of(model: Model, cases: list[Case], must: bool = False) -> list[Call]:
-    """The calls of some cases; none where the model does not take them, or makes nothing of so short a sequence."""
-    try:
-        calls = list(chain.from_iterable(natural.run(model, cases)))
-    except (ValueError, IndexError, ConversionError):
-        if must:
-            raise
-        return []
-    return calls if must or all(array.size for call in calls for array in call.values.values()) else []
 
 
 def _names(model: Model) -> tuple[list[str], list[str]]:

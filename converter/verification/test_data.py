@@ -11,8 +11,8 @@ from onnx import numpy_helper
 
 from converter.errors import InvalidModel
 from converter.model import Model
+from converter.verification.calls import usable_cases
 from converter.verification.own_data import OwnData
-from converter.verification.prove import usable_cases
 from converter.verification.runtime import Exported
 
 

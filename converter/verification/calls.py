@@ -1,0 +1,50 @@
+"""The calls that a proof is made on: cases that the model takes, and the user's own inputs."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+from converter.errors import ConversionError, InvalidModel
+from converter.model import Model
+from converter.verification import natural
+from converter.verification.inputs import LADDER, SHAPES, Case, cases_of
+from converter.verification.natural import Call
+
+
+def own_calls(model: Model, case: Case) -> list[Call]:
+    """The calls of the user's inputs.
+
+    Raises:
+        InvalidModel: the model does not take them.
+    """
+    try:
+        return list(chain.from_iterable(natural.run(model, [case])))
+    except (ValueError, IndexError, TypeError) as error:
+        raise InvalidModel(f"the model does not take your inputs: {error}") from error
+
+
+def usable_cases(model: Model, seed: int) -> tuple[list[Case], list[Call]]:
+    """Cases that the model takes, and its calls; convolutions and pools may need more steps than we begin with."""
+    small, (batch, length) = SHAPES[:-1], SHAPES[-1]
+    for stretch in LADDER:
+        largest = cases_of(model, seed, [(batch, length * stretch)])
+        made = _calls_of(model, largest, must=stretch == LADDER[-1])
+        if made:
+            break
+    known = {case.label for case in largest}
+    others = [case for case in cases_of(model, seed, small) if case.label not in known]
+    if len({case.lengths for case in [*others, *largest]}) == 1:  # nothing but the batch is open
+        others = others[:1]
+    tried = [(case, calls) for case in others if (calls := _calls_of(model, [case]))]
+    return [*(case for case, _ in tried), *largest], [*(call for _, calls in tried for call in calls), *made]
+
+
+def _calls_of(model: Model, cases: list[Case], must: bool = False) -> list[Call]:
+    """The calls of some cases; none where the model does not take them, or makes nothing of so short a sequence."""
+    try:
+        calls = list(chain.from_iterable(natural.run(model, cases)))
+    except (ValueError, IndexError, ConversionError):
+        if must:
+            raise
+        return []
+    return calls if must or all(array.size for call in calls for array in call.values.values()) else []
