@@ -205,9 +205,7 @@ def activate(layer: layers.Activate, writer: Writer, node: Node) -> None:
 
 def _line(layer: object, writer: Writer, node: Node) -> None:
     try:
-        writer.assign(
-            node.outputs[0], EXPRESSIONS[type(layer)](layer, *(writer.value(v, node.name) for v in node.inputs))
-        )
+        made = EXPRESSIONS[type(layer)](layer, *(writer.value(value, node.name) for value in node.inputs))
     except Unsupported as error:
         raise error.at(node.name) from error
     writer.assign(node.outputs[0], made)
