@@ -31,9 +31,9 @@ def listed(names: Iterable[str], most: int = 6) -> str:
 
 
 def sentence(text: str) -> str:
-    """A hint as a sentence; what begins with code ("pip", "--to", "numpy.savez") stays as it is."""
+    """A hint as a sentence; what begins with code ("pip install ...", "numpy.savez") stays as it is, to be copied."""
     first = text.partition(" ")[0]
-    return (text[:1].upper() + text[1:] if first.rstrip(":,").isalpha() and first != "pip" else text) + "."
+    return f"{text[:1].upper()}{text[1:]}." if first.rstrip(":,").isalpha() and first != "pip" else text
 
 
 class ConversionError(Exception):

@@ -179,11 +179,11 @@ def test_parts(number: int, name: str, tmp_path: Path) -> None:
 
 def test_a_name_that_is_no_layer(tmp_path: Path) -> None:
     lambda_head(library("keras")).save(tmp_path / "model.keras")
-    with pytest.raises(InvalidModel, match=r"'lstn', which is no layer .*the last layers are .*lstm, dropout, twice"):
+    with pytest.raises(InvalidModel, match=r"'lstn', which is no layer .*The last layers are .*lstm, dropout, twice"):
         load(tmp_path / "model.keras", outputs=("lstn",))
 
 
 def test_a_layer_of_a_model_that_is_called_twice(tmp_path: Path) -> None:
     called_thrice(library("keras")).save(tmp_path / "model.keras")
-    with pytest.raises(InvalidModel, match=r"'inner/dense.*called 2 times .*name 'inner' itself"):
+    with pytest.raises(InvalidModel, match=r"'inner/dense.*called 2 times.* Name 'inner' itself"):
         load(tmp_path / "model.keras", outputs=("inner/dense_1",))

@@ -52,7 +52,7 @@ def test_what_the_part_needs_must_be_named() -> None:
         api.load(SEQ2SEQ[0], begin=("target", "encoder:1"), outputs=("head",))
     with pytest.raises(InvalidModel, match=r"has 3 outputs, counted from 0"):
         api.load(SEQ2SEQ[0], outputs=("encoder:3",))
-    with pytest.raises(InvalidModel, match=r"name with --outputs where the part ends"):
+    with pytest.raises(InvalidModel, match=r"Name with --outputs where the part ends"):
         api.load(SEQ2SEQ[0], begin=("target",))
 
 

@@ -54,7 +54,7 @@ def test_near_and_smaller(tmp_path: Path, kind: str, cell: str, allowed: float, 
 
 
 @pytest.mark.parametrize(
-    ("options", "why"), [({"quantize": "int8"}, "no operator"), ({"quantize": "int4"}, "int8, float16")]
+    ("options", "why"), [({"quantize": "int8"}, "No operator"), ({"quantize": "int4"}, "int8, float16")]
 )
 def test_nothing_to_make_smaller(tmp_path: Path, options: dict[str, str], why: str) -> None:
     with pytest.raises(Unsupported, match=why):

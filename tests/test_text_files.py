@@ -127,12 +127,12 @@ BROKEN: dict[str, tuple[bytes | None, dict[str, Any], str]] = {
     "Python code": (
         WORDS,
         {"kind": "TextVectorization", "standardize": {"class_name": "function", "config": "tidy"}, "width": 1},
-        "which is Python code (split the text in your application",
+        "which is Python code. Split the text in your application",
     ),
     "Python code to split": (
         WORDS,
         {"kind": "TextVectorization", "split": {"class_name": "function", "config": "cut"}, "width": 1},
-        "split by Python code (split the text in your application",
+        "split by Python code. Split the text in your application",
     ),
     "several texts to split": (WORDS, {"kind": "TextVectorization"}, "text of shape (None, 3) to be split"),
     "mask out of range": (NUMBERS, {"kind": "IntegerLookup", "mask_token": 2**63}, "bad configuration"),

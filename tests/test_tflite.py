@@ -211,7 +211,7 @@ def test_without_the_package_one_line_says_what_to_install(
     source = str(GOOD / "tf215_stack" / "model.h5")
     assert main([source, "--to", "tflite", "-o", str(tmp_path / "m.tflite")]) == 1
     tflite.schema.cache_clear()
-    assert capsys.readouterr().err.strip().endswith("ai-edge-litert is not installed (pip install ai-edge-litert)")
+    assert capsys.readouterr().err.strip().endswith("ai-edge-litert is not installed. pip install ai-edge-litert")
     assert not list(tmp_path.iterdir())
 
 
