@@ -281,7 +281,7 @@ def _weights_alone(path: Path, error: NoArchitecture) -> Unsupported:
         known = summary(read_draft(path))
     except ConversionError:
         return error
-    hint = f"give the architecture with --architecture, or begin one with: convert draft {path} -o model.json"
+    hint = f'give one with --architecture, or begin one: "convert draft {path} -o model.json"'
     return Unsupported(f"weights without an architecture: {known}", where=path.name, hint=hint)
 
 
