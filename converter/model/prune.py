@@ -9,10 +9,15 @@ from converter.model import Model
 
 def prune(model: Model) -> Model:
     """The same model without the nodes that nothing reads; inputs, outputs and states stay as they are."""
-    needed = {value.name for value in model.outputs} | {state.output.name for state in model.states}
-    kept = []
+    needed = needed_values(model)
+    kept = tuple(node for node in model.nodes if any(value.name in needed for value in node.outputs))
+    return model if len(kept) == len(model.nodes) else replace(model, nodes=kept)
+
+
+def needed_values(model: Model) -> frozenset[str]:
+    """Names of the values on which an output or a state depends."""
+    needed = {value.name for value in (*model.outputs, *(state.output for state in model.states))}
     for node in reversed(model.nodes):
         if any(value.name in needed for value in node.outputs):
-            kept.append(node)
             needed.update(value.name for value in node.inputs if value is not None)
-    return model if len(kept) == len(model.nodes) else replace(model, nodes=tuple(reversed(kept)))
+    return frozenset(needed)

@@ -9,9 +9,7 @@ import importlib.util
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,23 +17,16 @@ from converter.errors import ConversionError, Unsupported
 from converter.exporters.torch import guard, module_of
 from converter.model import Array, Model
 from converter.verification.calls import usable_cases
-from converter.verification.elsewhere import judged
+from converter.verification.elsewhere import installed, judged
 from converter.verification.report import Report
 
 Run = Callable[[Sequence[Array], Sequence[Array]], Sequence[Array]]
 """Arrays of the inputs, and of the states; gives those of the outputs, then of the states that can be seen."""
 
 
-def _needed(name: str, hint: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise Unsupported(f"{error.name} is not installed, so the file cannot be run in it", hint=hint) from error
-
-
 def _keras(path: Path) -> tuple[str, Run]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    keras = _needed("keras", "pip install 'keras-lstm-convert[tensorflow]'")
+    keras = installed("keras", "keras-lstm-convert[tensorflow]")
     model = keras.models.load_model(path, compile=False)
 
     def run(inputs: Sequence[Array], states: Sequence[Array]) -> Sequence[Array]:
@@ -51,8 +42,8 @@ def _keras(path: Path) -> tuple[str, Run]:
 
 
 def _torch(path: Path) -> tuple[str, Run]:
-    torch = _needed("torch", "pip install torch")
-    _needed("safetensors", "pip install safetensors")
+    torch = installed("torch", "torch")
+    installed("safetensors", "safetensors")
     source = module_of(path)
     guard(path)  # a module that is not ours is not run
     spec = importlib.util.spec_from_file_location("converted_model", source)

@@ -28,15 +28,20 @@ FLOOR, FACTOR, ACTIVATION = 1e-7, 10.0, 5e-7  # of the scale; times float32's ow
 REDUCED = 1e-2  # of the scale, where float16 or bfloat16 takes part
 
 
-def _needed(module: str, package: str) -> Any:
+def installed(module: str, package: str) -> Any:
+    """The module.
+
+    Raises:
+        Unsupported: `package`, which has it, is not installed.
+    """
     try:
         return import_module(module)
     except ImportError as error:
-        raise Unsupported(f"{package} is not installed", hint=f"pip install {package}") from error
+        raise Unsupported(f"{package} is not installed", hint=f"pip install '{package}'") from error
 
 
 def _openvino(path: Path) -> tuple[str, Run]:
-    openvino = _needed("openvino", "openvino")
+    openvino = installed("openvino", "openvino")
     model = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     def run(feed: Mapping[str, Array]) -> Sequence[Array]:
@@ -47,7 +52,7 @@ def _openvino(path: Path) -> tuple[str, Run]:
 
 
 def _reference(path: Path) -> tuple[str, Run]:
-    evaluator = _needed("onnx.reference", "onnx").ReferenceEvaluator(str(path))
+    evaluator = installed("onnx.reference", "onnx").ReferenceEvaluator(str(path))
     return f"onnx.reference {onnx.__version__}", lambda feed: [np.asarray(a) for a in evaluator.run(None, dict(feed))]
 
 

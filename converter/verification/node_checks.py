@@ -170,7 +170,7 @@ def constants(model: Model) -> frozenset[str]:
 
 
 def needed_values(model: Model) -> frozenset[str]:
-    """Names of the values that an output or a state depends on."""
+    """Names of the values that an output or a state depends on; the exporters have their own, in `model.prune`."""
     needed = {value.name for value in (*model.outputs, *(state.output for state in model.states))}
     for node in reversed(model.nodes):
         if any(value.name in needed for value in node.outputs):

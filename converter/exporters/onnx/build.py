@@ -17,6 +17,7 @@ from converter.exporters.onnx.runtimes import DEFAULT
 from converter.exporters.onnx.runtimes import runtime as row_of
 from converter.formats.onnx_metadata import values_property
 from converter.model import Model, Node, Value
+from converter.model.prune import needed_values
 
 OPSETS = range(13, 27)  # 26 is the newest that onnxruntime 1.32 runs
 IR_VERSION = 7  # as old as opset 13 allows; newer ones add nothing that we write
@@ -40,7 +41,7 @@ def build(model: Model, opset: int | None = None, runtime: str = DEFAULT) -> tup
     target = row_of(runtime)
     if target.static and any(None in value.shape for value in inputs):
         raise Unsupported(f"{target.title} wants all sizes known", hint="fix them with --batch, --steps or --shape")
-    store = Store(opset, needed=_needed(model), runtime=target)
+    store = Store(opset, needed=needed_values(model), runtime=target)
     store.names.update(value.name for value in inputs)
     store.names.update(name for _, name in outputs)
     graph = Graph(store)
@@ -89,15 +90,6 @@ def _lower(graph: Graph, node: Node, tensors: dict[str, Tensor | None]) -> None:
     except ConversionError as error:
         raise error.at(node.name) from error
     tensors.update({value.name: tensor for value, tensor in zip(node.outputs, made, strict=True)})
-
-
-def _needed(model: Model) -> frozenset[str]:
-    """Names of the values on which an output or a state depends."""
-    needed = {value.name for value in (*model.outputs, *(state.output for state in model.states))}
-    for node in reversed(model.nodes):
-        if any(value.name in needed for value in node.outputs):
-            needed.update(value.name for value in node.inputs if value is not None)
-    return frozenset(needed)
 
 
 def _name_outputs(

@@ -10,6 +10,7 @@ from converter.exporters.tflite.graph import Graph, Store
 from converter.exporters.tflite.lower import lower
 from converter.exporters.tflite.tensors import Ranges, Tensor
 from converter.model import Model, Node, Value
+from converter.model.prune import needed_values
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def build(model: Model, ranges: Mapping[str, tuple[Ranges, ...]]) -> Built:
     Raises:
         Unsupported: a layer or type that no builtin operators compute.
     """
-    store = Store(needed=_needed(model), ranges=ranges)
+    store = Store(needed=needed_values(model), ranges=ranges)
     inputs = (*model.inputs, *(state.input for state in model.states))
     outputs = (
         *zip(model.outputs, model.output_names, strict=True),
@@ -60,15 +61,6 @@ def _lower(graph: Graph, node: Node, tensors: dict[str, Tensor | None]) -> None:
     except ConversionError as error:
         raise error.at(node.name) from error
     tensors.update({value.name: tensor for value, tensor in zip(node.outputs, made, strict=True)})
-
-
-def _needed(model: Model) -> frozenset[str]:
-    """Names of the values on which an output or a state depends."""
-    needed = {value.name for value in (*model.outputs, *(state.output for state in model.states))}
-    for node in reversed(model.nodes):
-        if any(value.name in needed for value in node.outputs):
-            needed.update(value.name for value in node.inputs if value is not None)
-    return frozenset(needed)
 
 
 def _name_outputs(
