@@ -131,3 +131,14 @@ def test_a_node_that_leaves_its_tensor_as_it_is_is_held_to_that(tmp_path: Path) 
     report = proof(builder.model(high), tmp_path)
     assert report.passed, report.failures
     assert [one.values > 0 for one in report.nodes] == [True, True]
+
+
+@pytest.mark.parametrize("command", ["convert", "verify"])
+def test_a_file_of_another_kind_is_no_name_of_a_layer(command: str, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("1,2\n")
+    model = Path(__file__).parents[1] / "fixtures" / "good" / "k224_stack" / "model.h5"
+    given = [model, tmp_path / "m.onnx"] if command == "verify" else [model, "-o", tmp_path / "m.onnx"]
+    words = [*([command] if command == "verify" else []), *given, "--inputs", tmp_path / "x.csv"]
+    done = subprocess.run([sys.executable, "-m", "converter", *map(str, words)], capture_output=True, text=True,
+                          check=False, cwd=Path(__file__).parents[1])  # fmt: skip
+    assert done.returncode == 1 and "x.csv is no .npz file" in done.stderr, done.stderr

@@ -7,10 +7,12 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from converter import lines
 from converter.api import ENGINES, HOMES
+from converter.errors import Unsupported, clean
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -90,9 +92,21 @@ def reading(arguments: argparse.Namespace) -> dict[str, Any]:
         "signature": arguments.signature,
         "by_name": arguments.by_name,
         "keras_version": arguments.keras_version,
-        "begin": () if arguments.inputs.endswith(DATA) else names_in(arguments.inputs),
+        "begin": _begin(arguments.inputs),
         "stateful": arguments.stateful,
     }
+
+
+def _begin(text: str) -> tuple[str, ...]:
+    """The layers that --inputs names.
+
+    Raises:
+        Unsupported: it names a file of another kind than is taken.
+    """
+    if not text.endswith(DATA) and Path(text).is_file():
+        hint = 'numpy.savez("x.npz", NAME=array) writes one, by the names of the model\'s inputs'
+        raise Unsupported(f"--inputs: {clean(text)} is no {DATA} file", hint=hint)
+    return () if text.endswith(DATA) else names_in(text)
 
 
 def names_in(text: str) -> tuple[str, ...]:
