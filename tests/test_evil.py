@@ -21,15 +21,9 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def loaded():
-    """What every child needs, loaded once before the forks."""
-    import onnx
-    import onnxruntime
-
-    import converter.verification
-
-    return onnx, onnxruntime, converter
+# Forked from a process that has loaded what every child needs and nothing else: pytest's own may hold TensorFlow.
+CLEAN = multiprocessing.get_context("forkserver")
+CLEAN.set_forkserver_preload(["onnx", "onnxruntime", "converter.api", "converter.verification"])
 
 
 def child(path: Path, options: list[str], goal: Path, told: Any) -> None:
@@ -54,10 +48,8 @@ def child(path: Path, options: list[str], goal: Path, told: Any) -> None:
 
 @pytest.mark.parametrize(("path", "must", "options"), [(c[0], c[2], c[3:]) for c in CASES], ids=[c[0] for c in CASES])
 def test_a_hostile_file_stays_in_a_gigabyte(path, must, options, tmp_path):
-    here, there = multiprocessing.get_context("fork").Pipe(False)
-    work = multiprocessing.get_context("fork").Process(
-        target=child, args=(EVIL / path, options, tmp_path / "m.onnx", there)
-    )
+    here, there = CLEAN.Pipe(False)
+    work = CLEAN.Process(target=child, args=(EVIL / path, options, tmp_path / "m.onnx", there))
     work.start()
     work.join()
     there.close()
