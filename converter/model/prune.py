@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
-from converter.model import Model
+from converter.model import Model, Node
+from converter.model.layers import Recurrent
 
 
 def prune(model: Model) -> Model:
@@ -21,3 +23,15 @@ def needed_values(model: Model) -> frozenset[str]:
         if any(value.name in needed for value in node.outputs):
             needed.update(value.name for value in node.inputs if value is not None)
     return frozenset(needed)
+
+
+def directions_read(node: Node, needed: Collection[str]) -> tuple[bool, ...]:
+    """Whether a needed value comes from each direction of a recurrent node; those that none reads are not exported."""
+    layer = node.layer
+    assert isinstance(layer, Recurrent)
+    apart = layer.merge is None
+    wanted = [value.name in needed for value in node.outputs]
+    ys = wanted[: len(layer.directions)] if apart else [wanted[0]] * len(layer.directions)
+    states = iter(wanted[len(layer.directions) if apart else 1 :])
+    of_states = [[next(states) for _ in range(direction.cell.states)] for direction in layer.directions]
+    return tuple(y or any(own) for y, own in zip(ys, of_states, strict=True))

@@ -134,7 +134,7 @@ def _trace(node: Node, call: natural.Call, row: int, exported: Array | None) -> 
     given = [None if value is None else call.values[value.name] for value in node.inputs]
     wide = [one if one is None or one.dtype.kind != "f" else one.astype(np.float64) for one in given]
     whole = replace(node, layer=structs.replace(with_values(layer), return_sequences=True))
-    truth = recurrent_truth(whole, wide, (), "float32")
+    truth = recurrent_truth(whole, wide, (), "float32", (True,) * len(layer.directions))
     narrow = [one if one is None or one.dtype.kind != "f" else one.astype(np.float32) for one in given]
     single = interpret.recurrent(structs.replace(layer, return_sequences=True), tuple(narrow), "float32")
     count = 1 if layer.merge or len(layer.directions) == 1 else 2

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from converter.model import Array, Model, Node, Value, layers
+from converter.model import Array, Model, Node, Value, dtype_of, layers
 from converter.verification.coverage import knees
 
 PATTERNS = ("post", "pre", "gaps", "none", "all", "one", "alternate")
@@ -103,7 +103,9 @@ def corner_values(
             continue
         like = natural[value.name]
         if like.dtype.kind == "f":
-            made[value.name] = _floats(like, wanted[value.name], made, rng, turn)
+            floats = _floats(like, wanted[value.name], made, rng, turn)
+            rounds = value.dtype == "bfloat16" and wanted[value.name].like  # who compares rounds first
+            made[value.name] = floats.astype(dtype_of("bfloat16")).astype(like.dtype) if rounds else floats
         elif like.dtype.kind == "b":
             made[value.name] = _mask(like.shape, wanted[value.name].time, rng, turn)
         elif like.dtype.kind in "iu" and wanted[value.name].limit is not None and wanted[value.name].index:

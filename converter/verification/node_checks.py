@@ -10,6 +10,7 @@ import numpy as np
 
 from converter.model import Array, Model, Node
 from converter.model.layers import Constant, Recurrent
+from converter.model.prune import directions_read
 from converter.verification.coverage import Coverage, observing
 from converter.verification.graph_cutting import Operator, owners
 from converter.verification.node_truth import truth_of, with_values
@@ -65,7 +66,7 @@ def check_nodes(
         progress(f"nodes {number} of {len(model.nodes)}")
         if any(value.name in needed for value in node.outputs):
             held = replace(node, layer=with_values(node.layer))
-            check = _Check(held, by_owner.get(names.get(node.name, ""), []), coverage)
+            check = _Check(held, by_owner.get(names.get(node.name, ""), []), coverage, needed)
             for run in runs:
                 check.run(run)
             found.append(check.result())
@@ -75,8 +76,9 @@ def check_nodes(
 class _Check:
     """One node, over some runs."""
 
-    def __init__(self, node: Node, operators: Sequence[Operator], coverage: Coverage) -> None:
+    def __init__(self, node: Node, operators: Sequence[Operator], coverage: Coverage, needed: frozenset[str]) -> None:
         self._node, self._operators, self._coverage = node, operators, coverage
+        self._read = directions_read(node, needed) if isinstance(node.layer, Recurrent) else ()
         self._worst, self._note = Worst(), ""
         self._values = self._steps = self._said = self._floats = self._nonzero = 0
 
@@ -98,7 +100,7 @@ class _Check:
 
     def _recurrent(self, given: tuple[Array | None, ...], run: PartsRun) -> Sequence[Near]:
         seen = [states for operator in self._operators for states in _sequences(operator, run, self._node)]
-        truth = recurrent_truth(self._node, given, seen, self._node.outputs[0].dtype)
+        truth = recurrent_truth(self._node, given, seen, self._node.outputs[0].dtype, self._read)
         self._steps += truth.steps
         if truth.worst.share > self._worst.share:
             self._worst = truth.worst
@@ -157,8 +159,7 @@ def _sequences(operator: Operator, run: PartsRun, node: Node) -> list[tuple[Arra
         return [(shown[0][:, k],) for k in range(shown[0].shape[1])]
     layer: Any = node.layer
     cell = layer.directions[0].cell
-    count = 2 if "LSTM" in type(cell).__name__ else 1
-    states = shown[:count]
+    states = shown[: max(direction.cell.states for direction in layer.directions)]
     if getattr(cell, "data_format", "") == "channels_last":  # channels first inside
         states = [np.moveaxis(state, 2, -1) for state in states]
     return [tuple(states)]

@@ -265,7 +265,10 @@ def _run(
     made = {**by_tensor, **parts.run(by_tensor)}
     names = [(value.name, tensor) for tensor, listed in held.items() for value in listed]
     shown = {name: made[name] for one in parts.operators for name in one.shown}
-    copied = {name: _same(made[name], by_tensor[tensor]) for name, tensor in copies.items()}
+    # A copy that bears the name of the tensor's own node is in one part with it, and copies what that part makes.
+    copied = {
+        name: any(_same(made[name], side[tensor]) for side in (by_tensor, made)) for name, tensor in copies.items()
+    }
     given, results = ({n: side[t] for n, t in names} for side in (by_tensor, made))
     return PartsRun(given, results, shown, copied, dict(names))
 

@@ -21,14 +21,14 @@ import numpy as np
 
 import reference_lstm
 from converter.interpret import cell_of
-from converter.model import Array, Node
+from converter.model import Array, Node, dtype_of
 from converter.model.layers import Direction, Recurrent
 from converter.verification.cell_rounding import project_error, step_of
 from converter.verification.rounding import TINY, UNIT, Near, shares
 from reference_lstm import sequence
 from reference_lstm.cell import Cell, States
 
-TRIED = 3  # orders of an operator's states
+TRIED = 10  # orders of an operator's states: all of both directions, which states of 0 do not tell apart
 
 
 @dataclass
@@ -74,7 +74,7 @@ class Followed:
     def __post_init__(self) -> None:
         self.state_count = self.cell.state_count
         self._step = step_of(self.cell, self.u)
-        self.tiny = TINY["float16" if self.u > UNIT["float32"] else "float32"]
+        self.tiny = _tiny(self.u)
 
     def project(self, x: Array) -> Array:
         """As the cell does."""
@@ -103,6 +103,11 @@ class Followed:
         self.states.append(tuple(made))
         self.errors.append(tuple(np.where(rows, *pair) for pair in zip(errors, before, strict=True)))
         return made[0], tuple(made)
+
+
+def _tiny(u: float) -> float:
+    """What becomes zero on its way in the type of this unit roundoff."""
+    return TINY["float16" if u > UNIT["float32"] else "float32"]
 
 
 class Replayed:
@@ -138,7 +143,9 @@ class Truth:
     steps: int
 
 
-def recurrent_truth(node: Node, inputs: Sequence[Array | None], seen: Sequence[tuple[Array, ...]], dtype: str) -> Truth:
+def recurrent_truth(
+    node: Node, inputs: Sequence[Array | None], seen: Sequence[tuple[Array, ...]], dtype: str, read: Sequence[bool]
+) -> Truth:
     """What the node's equation makes of these inputs, along the states that its operators went through.
 
     Args:
@@ -146,6 +153,7 @@ def recurrent_truth(node: Node, inputs: Sequence[Array | None], seen: Sequence[t
         inputs: x, mask or None, initial states or None; floats in float64.
         seen: of each operator that may be this node's the states, h or h and c, each [time, batch, ...].
         dtype: the type computed in.
+        read: whether an output depends on each direction; another one need not be in the file.
     """
     layer = node.layer
     assert isinstance(layer, Recurrent)
@@ -153,9 +161,12 @@ def recurrent_truth(node: Node, inputs: Sequence[Array | None], seen: Sequence[t
     assert x is not None
     u = UNIT["float32" if dtype == "float64" else dtype]
     cells = followed(layer, inputs, seen, u)
-    worst = max((cell.worst for cell in cells), key=lambda one: one.share)
+    worst = max((cell.worst for cell, wanted in zip(cells, read, strict=True) if wanted), key=lambda one: one.share)
     compared = sum(int(np.count_nonzero(cell.used)) for cell in cells if cell.seen)
-    return Truth(_outputs(layer, cells, x, mask, initial, u), worst, compared)
+    outputs = _outputs(layer, cells, x, mask, initial, u)
+    if any(state.dtype.itemsize > dtype_of(dtype).itemsize for cell in cells for state in cell.seen):
+        outputs = tuple(y.plus(Near(np.zeros(()), _tiny(u)), u) for y in outputs)  # a Scan in float32, then rounded
+    return Truth(outputs, worst, compared)
 
 
 def followed(
@@ -199,7 +210,7 @@ def _outputs(
         return tuple(Near(*pair) for pair in zip(values, run(errors, zeros, layer.merge), strict=True))
     (a, b, *_), (e_a, e_b, *finals) = run(made, initial, None), run(errors, zeros, None)
     carried = np.abs(a) * e_b + np.abs(b) * e_a + e_a * e_b if layer.merge == "mul" else e_a + e_b
-    merging = 4 * u * np.abs(values[0]) + TINY["float32"]
+    merging = 4 * u * np.abs(values[0]) + _tiny(u)
     return tuple(Near(*pair) for pair in zip(values, (carried + merging, *finals), strict=True))
 
 
@@ -222,7 +233,8 @@ def _follow(
 
     first = _first_step(cell, steps[::-1] if direction.reverse_input else steps, turned, given)
     best: Followed | None = None
-    for states in sorted(_candidates(turned, seen), key=first)[:TRIED]:
+    own = [states[: cell.state_count] for states in seen]  # the other direction's cell may have more
+    for states in sorted(_candidates(turned, own), key=first)[:TRIED]:
         one = run(states)
         if best is None or one.worst.share < best.worst.share:
             best = one

@@ -57,13 +57,20 @@ class Near:
     def plus(self, other: Near, u: float) -> Near:
         """The sum, rounded."""
         total = self.value + other.value
-        return Near(total, self.error + other.error + u * np.abs(total))
+        return Near(total, _in_range(total, self.error + other.error + u * np.abs(total), u))
 
     def times(self, other: Near, u: float) -> Near:
         """The product, rounded."""
         product = self.value * other.value
         carried = np.abs(self.value) * other.error + np.abs(other.value) * self.error + self.error * other.error
-        return Near(product, carried + 2 * u * np.abs(product))
+        return Near(product, _in_range(product, carried + 2 * u * np.abs(product), u))
+
+
+def _in_range(value: Array, error: Array, u: float) -> Array:
+    """The error, infinite where the value may leave the type's range: 0 times that, say, may be anything."""
+    limit = np.finfo(np.float16 if u > UNIT["float32"] else np.float32).max / 2 if u > UNIT["float64"] else np.inf
+    inside: Array = np.where(np.abs(value) + error > limit, np.inf, error)
+    return inside
 
 
 def terms(n: int, u: float) -> float:
@@ -121,7 +128,7 @@ def activated(activation: Activation, z: Near, u: float) -> Near:
     y = reference_lstm.activate(named, z.value)
     carry = CARRIED.get(activation.name)
     if carry is not None:
-        carried = carry(activation, z, y)
+        carried = carry(activation, z, y, u)
     elif not np.any(z.error):
         carried = np.zeros(())
     else:
@@ -161,23 +168,34 @@ def _sparsemax_kernel(activation: Activation, z: Array, y: Array) -> Any:
     return 4 * (z.shape[axis] + 2) * (1 + np.max(np.abs(z), axis=axis, keepdims=True))
 
 
+def _sparsemax_carried(activation: Activation, z: Near, y: Array, u: float) -> Any:
+    """Keras' sums of partial sums jump where one more element is supported; who is that close may go either way."""
+    axis = _axis(activation)
+    descending = -np.sort(-z.value, axis=axis)
+    rank = np.expand_dims(np.arange(1, y.shape[axis] + 1), tuple(k for k in range(y.ndim) if k != axis % y.ndim))
+    margins = descending - (np.cumsum(descending, axis=axis) - 1) / rank
+    slack = _spread(activation, z) + u * _sparsemax_kernel(activation, z.value, y)
+    either = np.any(np.abs(margins) <= slack, axis=axis, keepdims=True)
+    return np.where(either, np.inf, _spread(activation, z)) * np.ones_like(y)
+
+
 def _glu_kernel(activation: Activation, z: Array, y: Array) -> Any:
     return 10 * np.abs(np.split(z, 2, axis=_axis(activation))[0])
 
 
-def _glu_carried(activation: Activation, z: Near, y: Array) -> Any:
+def _glu_carried(activation: Activation, z: Near, y: Array, u: float) -> Any:
     axis = _axis(activation)
     error = np.broadcast_to(z.error, z.value.shape)
     (value, gate), (e_value, e_gate) = (np.split(a, 2, axis=axis) for a in (z.value, error))
     return e_value * reference_lstm.activate(("sigmoid", ()), gate) + np.abs(value) * e_gate / 4
 
 
-Carried = Callable[[Activation, Near, Array], Any]
+Carried = Callable[[Activation, Near, Array, float], Any]
 # What an error of the argument becomes, for activations of which one output reads many arguments.
 CARRIED: Mapping[str, Carried] = {
-    "softmax": lambda a, z, y: y * np.expm1(np.minimum(_spread(a, z), 100.0)),
-    "log_softmax": lambda a, z, y: _spread(a, z) + 0 * y,
-    "sparsemax": lambda a, z, y: _spread(a, z) * np.ones_like(y),
+    "softmax": lambda a, z, y, u: y * np.expm1(np.minimum(_spread(a, z), 100.0)),
+    "log_softmax": lambda a, z, y, u: _spread(a, z) + 0 * y,
+    "sparsemax": _sparsemax_carried,
     "glu": _glu_carried,
 }
 

@@ -20,10 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
+from msgspec import structs
 from onnx import helper, numpy_helper
 
 from converter.errors import InvalidModel, clean
 from converter.model import Array, Model, Node, Weight
+from converter.model.layers import Recurrent
+from converter.model.prune import directions_read
 from converter.verification.graph_cutting import owner_of
 from converter.verification.report import Arrangement
 from converter.verification.weight_claims import Claim, claims_of
@@ -99,7 +102,19 @@ def account(
             how = f"{match.how}{_cast(match.sources, one.dtype)}"
             found.append(Arrangement(one.name, tuple(weight.name for weight in match.sources), how))
     unread = tuple(_unread(model, {node.keras_layer for node in nodes}))
-    return Accounts(tuple(found), (*wrong, *_missing(claims, used)), unread)
+    needless = {id(weight) for node in nodes for claim in _of_unread_directions(node, needed, claims_on)
+                for weight in claim.sources}  # fmt: skip
+    return Accounts(tuple(found), (*wrong, *_missing(claims, used, needless)), unread)
+
+
+def _of_unread_directions(
+    node: Node, needed: frozenset[str], claims_on: Callable[[Any, Node], Iterable[Claim]]
+) -> Iterator[Claim]:
+    """The claims on those directions of a recurrent node that no output depends on."""
+    if isinstance(node.layer, Recurrent):
+        read = directions_read(node, needed)
+        rest = tuple(one for one, wanted in zip(node.layer.directions, read, strict=True) if not wanted)
+        yield from claims_on(structs.replace(node.layer, directions=rest), node) if rest else ()
 
 
 def _keys(claim: Claim) -> set[tuple[int, str]]:
@@ -107,13 +122,15 @@ def _keys(claim: Claim) -> set[tuple[int, str]]:
     return {(id(weight), claim.how if claim.parts > 1 else "") for weight in claim.sources}
 
 
-def _missing(claims: Mapping[str, Sequence[Claim]], used: Collection[tuple[int, str]]) -> Iterator[str]:
-    """The arrays that are nowhere in the file, or not whole."""
+def _missing(
+    claims: Mapping[str, Sequence[Claim]], used: Collection[tuple[int, str]], needless: Collection[int]
+) -> Iterator[str]:
+    """The arrays that are nowhere in the file, or not whole, but for those that nothing needs."""
     found = Counter(weight for weight, _ in used)
     for owner, listed in claims.items():
         for weight in {id(w): w for one in listed for w in one.sources}.values():
             parts = max(one.parts for one in listed if weight in one.sources)
-            if (id(weight), "") not in used and found[id(weight)] < parts:
+            if (id(weight), "") not in used and found[id(weight)] < parts and id(weight) not in needless:
                 yield f"{owner}: nothing in the file is its array {weight.name}"
 
 

@@ -174,6 +174,8 @@ def _sparsemax(g: Graph, x: Tensor, axis: float) -> Tensor:
 
     Martins and Astudillo 2016 take the last partial sum alone; models were trained with Keras' form.
     """
+    given = x.dtype
+    x = g.cast(x, "float32" if given == "float16" else given)  # CumSum has no float16 before opset 14
     count = g.op("Unsqueeze", g.size(x, int(axis)), g.const([0]))
     ordered, _ = g.ops("TopK", (x, count), (x.dtype, "int64"), axis=int(axis))
     assert ordered is not None
@@ -184,7 +186,7 @@ def _sparsemax(g: Graph, x: Tensor, axis: float) -> Tensor:
     support = g.cast(_above(g, margin, 0), x.dtype)
     size = g.with_axes("ReduceSum", support, [int(axis)], keepdims=1)
     total = g.with_axes("ReduceSum", g.op("Mul", support, sums), [int(axis)], keepdims=1)
-    return g.op("Relu", g.op("Sub", x, g.op("Div", _plus(g, total, -1), size)))
+    return g.cast(g.op("Relu", g.op("Sub", x, g.op("Div", _plus(g, total, -1), size))), given)
 
 
 def _glu(g: Graph, x: Tensor, axis: float) -> Tensor:

@@ -38,6 +38,8 @@ def run(graph: Graph, sequence: Sequence, place: int) -> Pass:
     finals = [cell.outward(state, 0) for state in made[: len(states)]]
     if wants_steps:
         return Pass(cell.outward(made[-1], 1), tuple(finals))
+    if not sequence.wants_y[place]:
+        return Pass(None, tuple(finals))
     y = cell.outward(made[len(states)], 0) if carries else finals[0]
     if mask is not None and rule == "zero":
         batch_first = graph.transpose(mask, (1, 0)) if sequence.time_major else mask

@@ -58,8 +58,11 @@ class GroupQueryConfig(Config, frozen=True, kw_only=True):
 def _projections(config: Any, era: Era) -> Mapping[str, Mapping[str, Any]]:
     """The inner EinsumDense layers by attribute name; their equations depend on the input and are made at the call."""
     mark = era.switch("attention_projections") if isinstance(config, MultiHeadConfig) else "_"
-    kinds = ["query", "key", *["gate"] * config.use_gate, "value"]
-    dense = {f"{mark}{kind}_dense": _dense(kind, "abc,cde->abde", "de" if config.use_bias else None) for kind in kinds}
+    marks = {"query": mark, "key": mark, **({"gate": "_"} if config.use_gate else {}), "value": mark}
+    dense = {
+        f"{mark}{kind}_dense": _dense(kind, "abc,cde->abde", "de" if config.use_bias else None)
+        for kind, mark in marks.items()
+    }
     return {
         **dense,
         f"{mark}output_dense": _dense("attention_output", "abcd,cde->abe", "e" if config.use_bias else None),

@@ -11,7 +11,7 @@ from converter.errors import InvalidModel
 from converter.keras.building.graph import Tensor, product
 from converter.keras.layer_type import Keras1, LayerType
 from converter.keras.layers.convolution import rank_of
-from converter.keras.schema import Axes, Config, DataFormat, Number, Positive
+from converter.keras.schema import Axes, Config, DataFormat, Number, Positive, Sizes
 from converter.keras.shared.keras1 import UNORDERED_IMAGE
 from converter.keras.shared.windows import replaced, spatial_axes
 from converter.keras.spec import Call
@@ -27,7 +27,7 @@ class FlattenConfig(Config, frozen=True):
 class ReshapeConfig(Config, frozen=True):
     """https://keras.io/api/layers/reshaping_layers/reshape/"""
 
-    target_shape: Axes
+    target_shape: Sizes  # None where Keras 3 was given an open size; it reads that as -1
 
 
 class PermuteConfig(Config, frozen=True):
@@ -86,7 +86,7 @@ def resolve(target: list[int], inputs: Shape) -> list[int | None]:
 
 
 def _reshape(call: Call) -> tuple[Tensor, ...]:
-    x, target = call.x.value, call.config.target_shape
+    x, target = call.x.value, [-1 if n is None else n for n in call.config.target_shape]
     sizes = resolve(target, x.shape[1:])
     return (Tensor(call.ops.reshape(x, [0, *(-1 if n is None else n for n in sizes)], (x.shape[0], *sizes))),)
 

@@ -55,6 +55,8 @@ def _bidirectional(call: Call) -> tuple[Tensor, ...]:
     forward = configs[0]
     if any(getattr(c, "return_sequences", None) != forward.return_sequences for c in configs):
         raise InvalidModel("the two wrapped layers differ in return_sequences")
+    if any(c.time_major != forward.time_major for c in configs):
+        raise Unsupported("the two wrapped layers differ in time_major: Keras reads batch as time in one of them")
     given = arguments(call)
     x = given.x.value
     dtype = configs[0].compute_dtype or call.dtype

@@ -172,7 +172,7 @@ def relu(o: Ops, x: Operand, slope: Any = 0.0, maximum: Any = None, threshold: A
     return o.activate(floating(o, x), Activation("relu", parameters))
 
 
-def gelu(o: Ops, x: Operand, approximate: Any) -> Value:
+def gelu(o: Ops, x: Operand, approximate: Any = False) -> Value:
     """Gaussian error linear unit, exact or by tanh."""
     return o.activate(floating(o, x), Activation("gelu", (float(bool(approximate)),)))
 

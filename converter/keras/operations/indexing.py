@@ -77,11 +77,12 @@ def _index(o: Ops, x: Value, axis: int, item: Any) -> tuple[Value, bool]:
 
 
 def strided_slice(
-    o: Ops, x: Operand, begin: Any, end: Any, strides: Any, begin_mask: int = 0, end_mask: int = 0,
+    o: Ops, x: Operand, begin: Any, end: Any, strides: Any = None, begin_mask: int = 0, end_mask: int = 0,
     ellipsis_mask: int = 0, new_axis_mask: int = 0, shrink_axis_mask: int = 0,
 ) -> Value:  # fmt: skip
     """tf.strided_slice: bit k of a mask speaks of index k."""
-    starts, stops, steps = integers(begin, "begin"), integers(end, "end"), integers(strides, "strides")
+    starts, stops = integers(begin, "begin"), integers(end, "end")
+    steps = [1] * len(starts) if strides is None else integers(strides, "strides")
     key: list[Any] = []
     for k, (start, stop, step) in enumerate(zip(starts, stops, steps, strict=True)):
         bit = 1 << k
