@@ -1,11 +1,17 @@
 """Which runtimes and tools make of an export what Keras makes of the model: one row a configuration, one column each.
 
-    python -m benchmarks.runtimes --python RUNTIMES/bin/python [--only openvino] [--only reference]
+    python -m benchmarks.runtimes --environments FOLDER [--only openvino] [--only reference] [--docs]
 
-RUNTIMES is an environment of its own:
-`pip install onnx==1.23.2 onnxruntime==1.32.0 openvino==2026.4.1 tract==0.23.9 emx-onnx-cgen==1.4.0 onnxslim onnxsim
-onnxconverter-common sympy`; C also needs gcc. Each cell is "right" (within 2e-5 of the scale of the float64 reference),
-"refused" (by us or by the runtime), or "WRONG". The exit code is 1 where a cell is silently wrong. Run by hand.
+FOLDER holds environments, each of its own:
+
+    runtimes: pip install onnx==1.23.2 onnxruntime==1.32.0 openvino==2026.4.1 tract==0.23.9 emx-onnx-cgen==1.4.0 \
+onnxslim==0.1.98 onnxsim==0.8.1 onnxconverter-common==1.16.0 sympy
+    ort116: pip install onnxruntime==1.16.3 "numpy<2"     ort16, Python 3.8: pip install onnxruntime==1.6.0
+    onnx2tf, Python 3.12: pip install onnx2tf==2.6.9      web: npm install onnxruntime-web@1.30
+
+C also needs gcc, the web column node. Each cell is right (within the column's tolerance of the float64 reference, times
+its scale), refused (by us or by the runtime), or WRONG. The exit code is 1 where a cell is silently wrong. `--docs`
+writes the tables into docs/runtimes.md. Run by hand.
 """
 
 from __future__ import annotations
@@ -13,149 +19,138 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import HERE, ROOT, table
+from benchmarks.measure import HERE, ROOT
+from benchmarks.recurrent_cases import Case, cases, feed_of, model_of
+from benchmarks.runtimes_table import print_cells, write_docs
 from converter import interpret
 from converter.errors import ConversionError
 from converter.exporters.onnx import export
-from converter.model import Model, Node, Provenance, Value, constant, layers
-from converter.model.activations import NAMES, SIGMOID, TANH, Activation
 
-BATCH, STEPS, FEATURES, UNITS = 3, 7, 3, 4
-GATES = {"sigmoid": SIGMOID, "hard_sigmoid": Activation("hard_sigmoid", (1 / 6, 0.5)), "relu": NAMES["relu"]}
-TOLERANCE = 2e-5
-# Column -> the runtime the file is written for, and whether with known sizes.
-COLUMNS = {
-    "onnxruntime": ("onnxruntime", False),
-    "openvino": ("openvino", False),
-    "openvino, default file": ("onnxruntime", False),
-    "openvino, known sizes": ("openvino", True),
-    "reference": ("reference", False),
-    "tract": ("tract", True),
-    "c": ("c", True),
-    "onnxslim": ("onnxruntime", False),
-    "onnxsim": ("onnxruntime", True),
-    "quant_pre_process": ("onnxruntime", False),
-}
+EXACT, INT8, HALF = 2e-6, 5e-2, 5e-3  # int8: what --tolerance allows
+SIZES = ((3, 7), (1, 1))  # batch, steps
 
 
 @dataclass(frozen=True)
-class Case:
-    """One configuration of a recurrent layer."""
+class Column:
+    """A runtime or tool.
 
-    cell: str
-    direction: str
-    gate: str
-    masked: bool
-    sequences: bool
-    states: bool
+    Attributes:
+        runner: a key of `run_exports.RUNNERS`.
+        runtime: which one the file is written for.
+        static: whether a file is written for each of the sizes.
+        environment: where it is installed.
+        tolerance: of outputs, times their scale.
+    """
 
-    def __str__(self) -> str:
-        gate = self.gate if self.gate != "sigmoid" else ""
-        parts = [self.cell, self.direction, gate, "masked" * self.masked, "sequences" if self.sequences else "last"]
-        return ", ".join(filter(None, [*parts, "states" * self.states]))
-
-
-def cases() -> Iterator[Case]:
-    """Cells × directions × gates × masks × outputs."""
-    for cell, direction, masked, sequences in itertools.product(
-        ("LSTM", "GRU", "SimpleRNN"), ("forward", "backwards", "bidirectional"), (False, True), (True, False)
-    ):
-        yield Case(cell, direction, "sigmoid", masked, sequences, False)
-    for cell, masked in itertools.product(("LSTM", "GRU"), (False, True)):
-        yield Case(cell, "forward", "sigmoid", masked, True, True)
-        yield Case(cell, "forward", "hard_sigmoid", masked, True, False)
-        yield Case(cell, "forward", "relu", masked, False, True)
+    runner: str
+    runtime: str = "onnxruntime"
+    static: bool = False
+    environment: str = "runtimes"
+    tolerance: float = EXACT
 
 
-def model_of(case: Case, static: bool) -> Model:
-    """A neutral model with random weights."""
-    rng = np.random.default_rng(7)
-    width = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}[case.cell] * UNITS
-
-    def cell() -> layers.Cell:
-        kernel, recurrent = (constant("w", rng.normal(0, 0.5, (n, width)).astype("f")) for n in (FEATURES, UNITS))
-        if case.cell == "GRU":
-            bias = constant("b", rng.normal(0, 0.5, (2, width)).astype("f"))
-            return layers.GRUCell(UNITS, kernel, recurrent, bias, TANH, GATES[case.gate], True)
-        bias = constant("b", rng.normal(0, 0.5, width).astype("f"))
-        if case.cell == "SimpleRNN":
-            return layers.SimpleRNNCell(UNITS, kernel, recurrent, bias, TANH)
-        return layers.LSTMCell(UNITS, kernel, recurrent, bias, TANH, GATES[case.gate])
-
-    sides = {"forward": [(False, False)], "backwards": [(True, False)], "bidirectional": [(False, False), (True, True)]}
-    directions = tuple(layers.Direction(cell(), *side) for side in sides[case.direction])
-    lead: tuple[int | None, ...] = (BATCH, STEPS) if static else (None, None)
-    x, mask = Value("x", (*lead, FEATURES), "float32"), Value("mask", lead, "bool")
-    merge = "concat" if len(directions) == 2 else None
-    count = sum(direction.cell.states for direction in directions)
-    end = (UNITS * len(directions),)
-    y = Value("rnn:0", (*lead, *end) if case.sequences else (lead[0], *end), "float32")
-    states = tuple(Value(f"rnn:{k + 1}", (lead[0], UNITS), "float32") for k in range(count))
-    given = mask if case.masked else None
-    layer = layers.Recurrent(directions, merge, case.sequences)
-    node = Node("rnn", layer, (x, given, *[None] * count), (y, *states), "rnn")
-    wanted = (y, *states) if case.states else (y,)
-    inputs = (x, mask) if case.masked else (x,)
-    names = tuple(f"y{k}" for k in range(len(wanted)))
-    source = Provenance("m", "made here", "3.15.1", "Keras 3.15.1", "", "")
-    return Model("m", inputs, wanted, names, (node,), (), (), source, ())
+COLUMNS = {
+    "onnxruntime 1.32": Column("onnxruntime"),
+    "onnxruntime 1.32, known sizes": Column("onnxruntime", static=True),
+    "onnxruntime 1.16": Column("onnxruntime", environment="ort116"),
+    "onnxruntime 1.6": Column("onnxruntime 1.6", environment="ort16"),
+    "onnxruntime-web 1.30": Column("onnxruntime-web"),
+    "openvino": Column("openvino", "openvino"),
+    "openvino, known sizes": Column("openvino", "openvino", True),
+    "openvino, default file": Column("openvino"),
+    "reference": Column("reference", "reference"),
+    "tract": Column("tract", "tract", True),
+    "c": Column("c", "c", True),
+    "onnx2tf": Column("onnx2tf", static=True, environment="onnx2tf"),
+    "onnxslim": Column("onnxslim"),
+    "onnxsim": Column("onnxsim"),
+    "quant_pre_process": Column("quant_pre_process"),
+    "quantize_dynamic": Column("quantize_dynamic", tolerance=INT8),
+    "float16 of onnxruntime": Column("float16 of onnxruntime", tolerance=HALF),
+    "float16 of onnxconverter": Column("float16 of onnxconverter", tolerance=HALF),
+}
 
 
-def prepare(folder: Path, columns: list[str]) -> list[dict[str, str]]:
-    """Writes a file, inputs and expected outputs for each cell; gives the work of the other environment."""
-    work = []
-    rng = np.random.default_rng(1)
-    for number, (case, column) in enumerate(itertools.product(cases(), columns)):
-        runtime, static = COLUMNS[column]
-        model, path = model_of(case, static), folder / f"{number}.onnx"
-        x = rng.normal(0, 1, (BATCH, STEPS, FEATURES)).astype("f")
-        mask = rng.random((BATCH, STEPS)) < 0.6
-        mask[-1] = False
-        feed = {"x": x, "mask": mask} if case.masked else {"x": x}
-        item = {"case": str(case), "column": column, "path": str(path), "refused": ""}
+def prepare(folder: Path, columns: list[str]) -> list[dict[str, Any]]:
+    """Files, inputs and expected outputs for each cell: the work of the environments."""
+    work, written = [], {}
+    for case, column in itertools.product(cases(), columns):
+        row = COLUMNS[column]
+        key = (case, row.runtime, row.static)
+        if key not in written:
+            written[key] = files_of(folder, len(written), *key)
+        files, refused = written[key]
+        work.append({"number": len(work), "case": case, "column": column, "runner": row.runner, "files": files,
+                     "why": refused})  # fmt: skip
+    return work
+
+
+def files_of(folder: Path, number: int, case: Case, runtime: str, static: bool) -> tuple[list[list[str]], str]:
+    """Pairs of an ONNX file and its data, one for each of `SIZES`; or why there is none."""
+    files = []
+    for place, (batch, steps) in enumerate(SIZES):
+        path = folder / f"{number}-{place if static else 0}.onnx"
+        model = model_of(case, batch, steps) if static else model_of(case, None, None)
         try:
-            export(model, path, runtime=runtime)
+            if static or not place:
+                export(model, path, runtime=runtime)
         except ConversionError as error:
-            item["refused"] = str(error)
+            return [], str(error)
+        feed = feed_of(model, batch, steps)
         truth = interpret.run(model, feed)
         outputs = {f"out{k}": truth[value.name] for k, value in enumerate(model.outputs)}
-        np.savez(path.with_suffix(".npz"), **{f"in_{name}": a for name, a in feed.items()}, **outputs)
-        work.append(item)
-    return work
+        data = folder / f"{number}-{place}.npz"
+        np.savez(data, **{f"in_{name}": array for name, array in feed.items()}, **outputs)  # type: ignore[arg-type]
+        files.append([str(path), str(data)])
+    return files, ""
+
+
+def run(folder: Path, environments: Path, work: list[dict[str, Any]]) -> None:
+    """Adds "error" or "why" to each item; a process that ends before its work is done refuses what it was at."""
+    variables = {**os.environ, "WEB": str(environments / "web"), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    for environment in dict.fromkeys(column.environment for column in COLUMNS.values()):
+        left = [item for item in work if COLUMNS[item["column"]].environment == environment and not item["why"]]
+        while left:
+            todo, found = folder / "work.json", folder / "found.jsonl"
+            found.unlink(missing_ok=True)
+            todo.write_text(json.dumps([{k: item[k] for k in ("number", "runner", "files")} for item in left]))
+            command = [str(environments / environment / "bin/python"), str(HERE / "run_exports.py"), todo, found]
+            ended = subprocess.run(command, cwd=ROOT, env=variables, stdout=subprocess.DEVNULL).returncode
+            lines = [json.loads(line) for line in found.read_text().splitlines()] if found.exists() else []
+            for line in lines:
+                work[line["number"]].update(line)
+            left = left[len(lines) :]
+            if left:
+                left.pop(0)["why"] = f"the process ended with {ended}"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--python", required=True, help="of the environment with the runtimes")
+    parser.add_argument("--environments", required=True, type=Path, help="folder of the environments")
     parser.add_argument("--only", action="append", choices=COLUMNS, help="a column")
+    parser.add_argument("--docs", action="store_true", help="write the tables into docs/runtimes.md")
     given = parser.parse_args()
     columns = given.only or list(COLUMNS)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "work.json").write_text(json.dumps(prepare(folder, columns)))
-        command = [given.python, str(HERE / "run_exports.py"), str(folder / "work.json")]
-        subprocess.run(command, check=True, cwd=ROOT)
-        found = json.loads((folder / "work.json").read_text())
-    by_case: dict[str, dict[str, str]] = {}
-    for item in found:
-        by_case.setdefault(item["case"], {})[item["column"]] = item["verdict"]
-    table(["", *columns], [[case, *(row[column] for column in columns)] for case, row in by_case.items()])
-    for verdict in ("right", "refused", "WRONG"):
-        counts = [sum(row[column].startswith(verdict) for row in by_case.values()) for column in columns]
-        print(f"{verdict}: " + ", ".join(f"{column} {n}" for column, n in zip(columns, counts, strict=True)))
-    for item in found:
-        if item.get("why"):
-            print(f"{item['column']}: {item['case']}: {item['why']}")
-    return int(any(v.startswith("WRONG") for row in by_case.values() for v in row.values()))
+        work = prepare(Path(name), columns)
+        run(Path(name), given.environments.absolute(), work)
+    for item in work:
+        wrong = not item["why"] and item["error"] > COLUMNS[item["column"]].tolerance
+        item["verdict"] = "refused" if item["why"] else "WRONG" if wrong else "right"
+    print_cells(work, columns)
+    if given.docs:
+        write_docs(work, columns, ROOT / "docs/runtimes.md")
+    return int(any(item["verdict"] == "WRONG" for item in work))
 
 
 if __name__ == "__main__":

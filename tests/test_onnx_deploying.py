@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 from neutral_models import Builder, feed
 from onnx.reference import ReferenceEvaluator
@@ -25,14 +24,14 @@ CELLS = ("lstm", "gru", "simple")
 
 def recurrent(
     kind: str = "lstm", masked: bool = False, two: bool = False, gate: Activation = SIGMOID,
-    sizes: tuple[int | None, int | None] = (None, None),
+    sizes: tuple[int | None, int | None] = (None, None), act: Activation = TANH,
 ) -> Model:  # fmt: skip
     """One layer over x and an optional mask, which gives its outputs and its states."""
     b = Builder()
     x = b.input("x", (*sizes, 3))
     mask = b.input("mask", sizes, "bool") if masked else None
-    make = {"lstm": lambda: b.lstm(3, 4, TANH, gate, True), "gru": lambda: b.gru(3, 4, TANH, gate, True, True),
-            "simple": lambda: b.simple(3, 4, TANH, True)}[kind]  # fmt: skip
+    make = {"lstm": lambda: b.lstm(3, 4, act, gate, True), "gru": lambda: b.gru(3, 4, act, gate, True, True),
+            "simple": lambda: b.simple(3, 4, act, True)}[kind]  # fmt: skip
     directions = (layers.Direction(make()), layers.Direction(make(), True, True))[: 1 + two]
     states = sum(direction.cell.states for direction in directions)
     layer = layers.Recurrent(directions, "concat" if two else None, return_sequences=True)
@@ -66,9 +65,32 @@ def test_operators_of_a_runtime(tmp_path: Path, runtime: str, masked: bool) -> N
     row = RUNTIMES[runtime]
     proto = check(recurrent(two=True, masked=masked, sizes=(3, 5)), tmp_path, runtime=runtime)
     natives = [node for node in proto.graph.node if node.op_type == "LSTM"]
-    directions = [onnx.helper.get_node_attr_value(node, "direction") for node in natives]
+    directions = [next((a.s for a in node.attribute if a.name == "direction"), b"forward") for node in natives]
     assert directions == [b"bidirectional"] if row.bidirectional and not masked else [b"forward"] * 2
     assert all(row.lengths or len(node.input) < 5 or not node.input[4] for node in natives)
+
+
+def test_peepholes_that_a_runtime_ignores(tmp_path: Path) -> None:
+    b = Builder()
+    x = b.input("x", (None, None, 3))
+    layer = layers.Recurrent((layers.Direction(b.lstm(3, 4, peephole=True)),), return_sequences=True)
+    model = b.model(b.node("rnn", layer, [x, None, None, None], (None, None, 4), (None, 4), (None, 4)))
+    assert "LSTM" in operators(check(model, tmp_path))
+    assert "LSTM" not in operators(check(model, tmp_path, runtime="openvino"))
+
+
+@pytest.mark.parametrize("activation", ["tanh", "elu", "linear"])
+@pytest.mark.parametrize("kind", CELLS)
+def test_c_wants_an_alpha_for_each_activation(tmp_path: Path, kind: str, activation: str) -> None:
+    """One cell's are read alike by onnxruntime, which takes them in order for those that have one."""
+    gate = Activation("hard_sigmoid", (1 / 6, 0.5)) if activation != "elu" else SIGMOID
+    model = recurrent(kind, True, True, gate, (3, 5), NAMES[activation])
+    proto = check(model, tmp_path, runtime="c")
+    assert not set(operators(proto)) & {"Scan", "Slice"}
+    for node in proto.graph.node:
+        given = {a.name: len(a.strings) + len(a.floats) for a in node.attribute}
+        assert "direction" not in given
+        assert given.get("activation_alpha", 0) in (0, given.get("activations"))
 
 
 @pytest.mark.parametrize("runtime", [name for name, row in RUNTIMES.items() if row.static])

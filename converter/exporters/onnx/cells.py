@@ -98,7 +98,8 @@ def _simple(graph: Graph, sequence: Sequence, cell: SimpleRNNCell) -> Projected:
     recurrent = graph.weight("recurrent_kernel", cell.recurrent_kernel, sequence.dtype)
 
     def step(g: Graph, x: Tensor, states: list[Tensor]) -> list[Tensor]:
-        return [activate(g, g.op("Add", x, g.op("MatMul", states[0], recurrent)), cell.activation)]
+        # The product comes first: OpenVINO 2026.4 goes wrong where x + product is the state, and sizes are known.
+        return [activate(g, g.op("Add", g.op("MatMul", states[0], recurrent), x), cell.activation)]
 
     return _project(graph, sequence, cell, step, 1)
 

@@ -267,7 +267,10 @@ class Graph:
 
     def flip(self, x: Tensor, axis: int) -> Tensor:
         """x reversed along one axis."""
-        return self.slice(x, axis, -1, np.iinfo(np.int64).min, -1)
+        if self.store.runtime.negative_steps:
+            return self.slice(x, axis, -1, np.iinfo(np.int64).min, -1)
+        last = self.op("Sub", self.size(x, axis), self.const(1))
+        return self.op("Gather", x, self.op("Range", last, self.const(-1), self.const(-1)), axis=axis)
 
     def zeros(self, shape: Tensor, dtype: str) -> Tensor:
         """Zeros of a shape known at run time."""

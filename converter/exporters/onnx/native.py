@@ -34,6 +34,8 @@ def is_native(cell: Cell, runtime: Runtime = ONNXRUNTIME) -> TypeGuard[NativeCel
     """Whether an operator of the runtime computes this cell exactly."""
     if OPERATORS.get(type(cell)) not in runtime.operators:
         return False
+    if isinstance(cell, LSTMCell) and cell.peephole is not None and not runtime.peepholes:
+        return False
     names = [native(a) for a in activations(cell)]  # type: ignore[arg-type]
     return all(name is not None and name.name in runtime.activations for name in names)
 
@@ -158,19 +160,31 @@ def _operator(
     first, weights = cells[0], packed(graph, cells, x.dtype, behind)
     states = [_stack(graph, [sequence.initial[place][k] for place in places]) for k in range(first.states)]
     names = [name for a in cells for f in activations(a) if (name := native(f))]
+    runtime = graph.store.runtime
     made = graph.ops(
         OPERATORS[type(first)],
         (x, weights.W, weights.R, weights.B, lengths, *states, *([weights.P] if weights.P else [])),
         [x.dtype] * (1 + first.states),
         hidden_size=first.units,
-        direction=direction,
+        direction=direction if direction != "forward" or runtime.named_forward else None,
         activations=[f.name for f in names],
-        # Only the functions that take them, in order: onnxruntime reads them so.
-        activation_alpha=[f.alpha for f in names if f.alpha is not None] or None,
-        activation_beta=[f.beta for f in names if f.beta is not None] or None,
+        activation_alpha=_parameters([f.alpha for f in names], runtime),
+        activation_beta=_parameters([f.beta for f in names], runtime),
         linear_before_reset=int(first.reset_after) if isinstance(first, GRUCell) else None,
     )
     return [tensor for tensor in made if tensor is not None]
+
+
+def _parameters(values: List[float | None], runtime: Runtime) -> list[float] | None:
+    """alpha or beta: of the functions that take them alone, in order, as onnxruntime reads them; or of each.
+
+    Of one cell, each is read rightly either way: those before the first that takes one repeat that one's, and no other
+    value than the candidate's own follows it.
+    """
+    taken = [value for value in values if value is not None]
+    if not taken or not runtime.each_alpha:
+        return taken or None
+    return [taken[0] if value is None else value for value in values]
 
 
 def _stack(graph: Graph, states: list[Tensor | None]) -> Tensor | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from converter.errors import Unsupported
 from converter.exporters.onnx import native, scan
 from converter.exporters.onnx.graph import Graph, Tensor
 from converter.exporters.onnx.lower import Inputs, Outputs, lower, rank
@@ -40,11 +39,9 @@ def _passes(graph: Graph, sequence: Sequence) -> tuple[list[Pass], Tensor | None
             passes.append(Pass(None, (None,) * direction.cell.states))
         elif native.is_native(direction.cell, runtime) and (sequence.mask is None or runtime.compaction):
             passes += _native(graph, sequence, [place])[0]
-        elif runtime.scans:
+        else:
             worked = sequence.astype(graph, SCAN_AS.get(sequence.dtype, sequence.dtype))
             passes.append(scan.run(graph, worked, place).astype(graph, sequence.dtype))
-        else:
-            raise Unsupported(f"{runtime.title} has no operator for this {type(direction.cell).__name__}")
     return passes, None
 
 

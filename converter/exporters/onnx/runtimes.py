@@ -1,7 +1,7 @@
 """What each runtime that a file may be made for computes rightly: one row a runtime, found by running it.
 
 Measured by benchmarks/runtimes.py, which prints the table of docs/runtimes.md. A recurrent layer that a runtime's
-operators do not compute becomes a Scan, if it has that; else it is refused by name.
+operators do not compute becomes a Scan.
 """
 
 from __future__ import annotations
@@ -23,24 +23,30 @@ class Runtime:
         title: what users call it.
         operators: recurrent operators that are right.
         activations: of those operators, by ONNX' names.
+        peepholes: whether the LSTM operator has them.
         bidirectional: whether one operator may have both directions.
         reverse: whether direction="reverse" is right.
         lengths: whether sequence_lens may be given, as a hint that saves work.
         compaction: whether a masked layer may be an operator too, see masks.py; else it becomes a Scan.
-        scans: whether it has Scan.
-        scan_options: whether that may go backwards, and put its outputs along another axis than the first.
+        named_forward: whether direction="forward", the default, may be said.
+        each_alpha: whether activation_alpha and activation_beta have one for each activation, not for some alone.
+        scan_options: whether a Scan may go backwards, and put its outputs along another axis than the first.
+        negative_steps: whether Slice may go backwards.
         static: whether all sizes must be known.
     """
 
     title: str
     operators: frozenset[str] = frozenset({"LSTM", "GRU", "RNN"})
     activations: frozenset[str] = EVERY
+    peepholes: bool = True
     bidirectional: bool = True
     reverse: bool = True
     lengths: bool = True
     compaction: bool = True
-    scans: bool = True
+    named_forward: bool = True
+    each_alpha: bool = False
     scan_options: bool = True
+    negative_steps: bool = True
     static: bool = False
 
 
@@ -48,12 +54,15 @@ DEFAULT = "onnxruntime"
 PLAIN = frozenset({"Sigmoid", "Tanh"})
 RUNTIMES: Mapping[str, Runtime] = {
     DEFAULT: Runtime("onnxruntime"),
-    "openvino": Runtime("OpenVINO", activations=PLAIN | {"Relu"}),
+    "openvino": Runtime("OpenVINO", activations=PLAIN | {"Relu"}, peepholes=False),
     "reference": Runtime("onnx.reference", frozenset({"LSTM"}), PLAIN, lengths=False, scan_options=False),
     "tract": Runtime(
         "tract", activations=PLAIN, bidirectional=False, reverse=False, lengths=False, compaction=False, static=True
     ),
-    "c": Runtime("C by emx-onnx-cgen", frozenset({"LSTM"}), PLAIN, bidirectional=False, reverse=False, static=True),
+    "c": Runtime(
+        "C by emx-onnx-cgen", activations=EVERY, bidirectional=False, reverse=False, named_forward=False,
+        each_alpha=True, scan_options=False, negative_steps=False, static=True,
+    ),
 }
 
 

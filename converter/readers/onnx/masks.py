@@ -73,16 +73,11 @@ def _product(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | 
 
 
 def _gather(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
-    """Steps counted from the end, at the first step: how many there are."""
+    """Steps counted from one end, at the other: how many there are."""
     x, index = call.tensor(0), call.tensor(1)
-    if not isinstance(x, Counting) or (x.what, x.kept, x.flipped) != ("from end", False, False):
+    if not isinstance(x, Counting) or x.kept or x.flipped or not isinstance(index, Const) or index.weight.size != 1:
         return None
-    if (
-        call.integer("axis", 0) != 1
-        or not isinstance(index, Const)
-        or index.weight.size != 1
-        or index.array.item() != 0
-    ):
+    if call.integer("axis", 0) != 1 or (x.what, index.array.item()) not in (("from end", 0), ("from start", -1)):
         return None
     return _also(builder, call, rule, replace(x, what="count"))
 
@@ -134,12 +129,12 @@ def _flip(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | Non
 
 
 def _top(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
-    """Unmasked steps are sorted by how many there are from them on, masked ones by 0."""
+    """Unmasked steps are sorted by their ones, the first of equals first, or by how many there are from them on."""
     x = call.tensor(0)
-    fits = isinstance(x, Counting) and x.kept and not x.flipped and call.integer("axis", -1) == 1
-    if not fits or not call.integer("largest", 1) or not call.integer("sorted", 1):
+    if not isinstance(x, Counting) or x.flipped or not (x.kept or x.what == "ones"):
         return None
-    assert isinstance(x, Counting)
+    if call.integer("axis", -1) != 1 or not call.integer("largest", 1) or not call.integer("sorted", 1):
+        return None
     return [x, Order(x.mask, x.what == "from start")]
 
 
