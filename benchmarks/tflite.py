@@ -4,7 +4,8 @@
 
 Each model is made by Keras 3 and by tf_keras with the same weights, batch 1 and known steps (TensorFlow's converter
 fuses LSTMs of tf_keras only then). The error is that of a later call, next to Keras' own output: an operator that
-keeps its states from the first shows there. Times are processor time, the best of several rounds taken in turn.
+keeps its states from the first shows there. Times are processor time, the best of several rounds taken in turn, each
+with interpreters of its own, so that where their memory happens to lie favours no side.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from converter.formats import tflite
 from converter.model.sizes import Sizes
 
 STEPS, FEATURES, UNITS = 100, 16, 128
-ROUNDS, CALLS = 15, 10
+ROUNDS, CALLS = 40, 10
 
 
 def _lstm(k: Any) -> list[Any]:
@@ -82,32 +83,26 @@ class Measured:
         path = folder / "measured.tflite"
         path.write_bytes(data)
         contents = tflite.read(path)
-        self.size = len(data)
         self.kinds = [contents.kind(op) for graph in contents.model.subgraphs for op in graph.operators or []]
-        self._interpreter = Interpreter(model_content=data, num_threads=1)
-        self._interpreter.allocate_tensors()
-        self._given = self._interpreter.get_input_details()[0]["index"]
-        self._result = self._interpreter.get_output_details()[0]["index"]
-        self._x, self.best = x, np.inf
-
-    def call(self) -> np.ndarray:
-        """The output of one call."""
-        self._interpreter.set_tensor(self._given, self._x)
-        self._interpreter.invoke()
-        return np.array(self._interpreter.get_tensor(self._result))
+        self._data, self._x, self.best, self.last = data, x, np.inf, x
 
     def round(self) -> None:
-        """Some calls, by processor time."""
+        """Some calls of a new interpreter, by processor time."""
+        interpreter = Interpreter(model_content=self._data, num_threads=1)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], self._x)
+        interpreter.invoke()
         start = time.process_time()
         for _ in range(CALLS):
-            self._interpreter.invoke()
+            interpreter.invoke()
         self.best = min(self.best, (time.process_time() - start) / CALLS)
+        self.last = np.array(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
 
     def row(self, want: np.ndarray) -> str:
         """The figures, the error being that of a later call."""
-        error = np.abs(self.call() - want).max() / np.abs(want).max()
+        error = np.abs(self.last - want).max() / np.abs(want).max()
         fused, flex = (sum(part in kind for kind in self.kinds) for part in ("SEQUENCE", "Flex"))
-        said = f"{self.size / 1000:.1f} kB | {len(self.kinds)} | {fused} | {flex}"
+        said = f"{len(self._data) / 1000:.1f} kB | {len(self.kinds)} | {fused} | {flex}"
         return f"{said} | {1e6 * self.best / STEPS:.1f} µs | {error:.1e}"
 
 

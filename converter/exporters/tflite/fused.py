@@ -65,9 +65,12 @@ def _started(graph: Graph, job: Job, x: Tensor, name: str, place: int) -> Tensor
     """A variable with what the state starts from."""
     cell, initial = job.direction.cell, job.initial[place]
     assert isinstance(cell, LSTMCell | SimpleRNNCell)
-    state = graph.variable(name, (x.shape[job.batch], cell.units))
+    batch = x.shape[job.batch]
+    state = graph.variable(name, (batch, cell.units))
     if initial is not None:
         graph.into(state, "CONCATENATION", graph.cast(initial, "float32"), axis=0)
+    elif batch == 1:
+        graph.into(state, "ZEROS_LIKE", graph.const(np.zeros((1, cell.units)), "float32"))
     else:
         column = graph.pick(graph.zeros_along(job.x, [job.batch]), job.time, 0)
         graph.into(state, "ADD", column, graph.const(np.zeros((1, cell.units)), "float32"))
