@@ -19,6 +19,7 @@ from reference_lstm.activations import LINEAR, Activation, activate
 
 Array = NDArray[Any]
 Sizes = Sequence[int]
+BLOCK = 1 << 18  # numbers that are gathered before a multiplication: more would only leave the cache
 
 
 def extents(window: Sizes, dilation: Sizes) -> tuple[int, ...]:
@@ -80,16 +81,30 @@ def convolve(
         max((length - size) // stride + 1, 0)
         for length, size, stride in zip(x.shape[1:-1], extent, strides, strict=True)
     ]
-    rows = x.shape[0] * int(np.prod(steps))
-    share = kernel.shape[-2]
-    total = np.zeros((groups, rows, filters // groups), x.dtype)
-    for place, view in places(window, dilation, strides, steps):
-        seen = x[view].reshape(rows, groups, share)
-        matrix = kernel[place].reshape(share, groups, filters // groups)
-        total += seen.transpose(1, 0, 2) @ matrix.transpose(1, 0, 2)
-    y = total.transpose(1, 0, 2).reshape(x.shape[0], *steps, filters)
+    y = np.empty((x.shape[0], *steps, filters), x.dtype)
+    views = [view for _, view in places(window, dilation, strides, steps)]
+    samples = max(BLOCK // max(int(np.prod(steps)) * len(views) * x.shape[-1], 1), 1)
+    for start in range(0, len(x), samples):
+        block = y[start : start + samples]
+        block[...] = _seen_together(x[start : start + samples], kernel, views, groups).reshape(block.shape)
     y = y if bias is None else y + bias
     return activate(activation, restore(y, data_format))
+
+
+def _seen_together(x: Array, kernel: Array, views: list[tuple[slice, ...]], groups: int) -> Array:
+    """The sum over the places, as many at once as BLOCK allows: [rows, filters]."""
+    share, filters = kernel.shape[-2:]
+    matrices = kernel.reshape(len(views), share, groups, filters // groups)
+    rows = int(np.prod(x[views[0]].shape[:-1]))
+    total = np.zeros((groups, rows, filters // groups), x.dtype)
+    together = max(BLOCK // max(rows * x.shape[-1], 1), 1)
+    for start in range(0, len(views), together):
+        part = views[start : start + together]
+        columns = np.concatenate([x[view].reshape(rows, groups, share) for view in part], axis=-1)
+        matrix = matrices[start : start + together].reshape(-1, groups, filters // groups)
+        total += columns.transpose(1, 0, 2) @ matrix.transpose(1, 0, 2)
+    y: Array = total.transpose(1, 0, 2).reshape(rows, filters)
+    return y
 
 
 def transposed_lengths(

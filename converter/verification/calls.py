@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from itertools import chain
+from math import prod
 
 from converter.errors import ConversionError, InvalidModel
 from converter.model import Model
 from converter.verification import natural
 from converter.verification.inputs import LADDER, SHAPES, Case, cases_of
 from converter.verification.natural import Call
+
+LARGE_ROW = 1 << 18  # numbers that a model makes of one row, from which on
+FEW_ROWS = 2  # have to do: images and their convolutions hold many of each kind in one
 
 
 def own_calls(model: Model, case: Case) -> list[Call]:
@@ -27,7 +31,8 @@ def usable_cases(model: Model, seed: int) -> tuple[list[Case], list[Call]]:
     """Cases that the model takes, and its calls; convolutions and pools may need more steps than we begin with."""
     small, (batch, length) = SHAPES[:-1], SHAPES[-1]
     for stretch in LADDER:
-        largest = cases_of(model, seed, [(batch, length * stretch)])
+        rows = FEW_ROWS if _is_large(model, length * stretch) else batch
+        largest = cases_of(model, seed, [(rows, length * stretch)])
         made = _calls_of(model, largest, must=stretch == LADDER[-1])
         if made:
             break
@@ -37,6 +42,14 @@ def usable_cases(model: Model, seed: int) -> tuple[list[Case], list[Call]]:
         others = others[:1]
     tried = [(case, calls) for case in others if (calls := _calls_of(model, [case]))]
     return [*(case for case, _ in tried), *largest], [*(call for _, calls in tried for call in calls), *made]
+
+
+def _is_large(model: Model, length: int) -> bool:
+    """Whether one row holds many numbers, and none of them are masks, whose patterns need rows."""
+    values = natural.all_values(model)
+    if any(value.dtype == "bool" for value in values):
+        return False
+    return sum(prod(size or length for size in value.shape[1:]) for value in values) > LARGE_ROW
 
 
 def _calls_of(model: Model, cases: list[Case], must: bool = False) -> list[Call]:

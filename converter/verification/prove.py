@@ -27,6 +27,7 @@ from converter.verification.weight_accounting import Accounts
 REFERENCE = "reference_lstm, float64"
 ROUNDS = 4  # of values made for the nodes alone
 STEPS = 256  # of recurrent nodes that all rounds together should not exceed
+NUMBERS = 1 << 25  # of all values, likewise
 LARGE = 32 << 20  # bytes of weights from which on one round has to do, of values that are many
 WEIGHTED = ("Recurrent", "Dense", "Conv", "ConvTranspose", "Embedding")
 
@@ -244,7 +245,8 @@ def _draws(model: Model, calls: Sequence[Call], held: Mapping[str, Sequence[Valu
     large = sum(weight.nbytes for layer in model.layers for weight in layer.weights) > LARGE
     last = calls[-1].values
     steps = sum(_steps(node, last) for node in model.nodes if isinstance(node.layer, Recurrent))
-    rounds = 1 if large else min(ROUNDS, max(1, STEPS // max(1, steps)))
+    numbers = sum(array.size for array in last.values())
+    rounds = 1 if large else max(1, min(ROUNDS, STEPS // max(1, steps), NUMBERS // max(1, numbers)))
     made = [corner_values(model, wanted, last, fixed, turn) for turn in range(rounds)]
     return [*(call.values for call in calls), *made]
 
