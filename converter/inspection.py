@@ -10,7 +10,7 @@ from typing import Any
 
 from converter.lines import Shown
 from converter.model import LayerInfo, Model, Node, Shape
-from converter.model.layers import Activate, Cell, ConvLSTMCell, GRUCell, LSTMCell, Recurrent, SimpleRNNCell
+from converter.model.layers import Activate, Cell, ConvLSTMCell, GRUCell, LSTMCell, Recurrent, SimpleRNNCell, every_node
 
 # How the gates of each cell stand in the neutral model, whatever the file has.
 GATES: dict[type, str] = {
@@ -114,7 +114,7 @@ class Inspection(Shown):
 def inspection_of(model: Model) -> Inspection:
     """What there is to say of a model; no weight is read."""
     nodes: dict[str, list[Node]] = {}
-    for node in model.nodes:
+    for node in every_node(model.nodes):
         nodes.setdefault(node.keras_layer, []).append(node)
     inputs = {value.name for value in model.inputs}
     foreign = next((gates for name, gates in FOREIGN.items() if model.source.format.startswith(name)), {})

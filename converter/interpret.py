@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 import reference_lstm
-from converter.model import Array, Model, Node, Value, Weight, dtype_of, layers
+from converter.holding import optional, read, resolved, with_values
+from converter.model import Array, Model, Node, Value, dtype_of, layers
 from converter.model.activations import Activation
 from reference_lstm import conv, ops, text
 from reference_lstm import layers as reference
 
-FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
 TABLE_READ_WHOLE = 1 << 24  # bytes; of a larger Embedding only the rows asked for are read
 Inputs = tuple[Any, ...]
 
@@ -69,6 +69,8 @@ def outputs_of(node: Node, inputs: Inputs, dtype: str) -> tuple[Array, ...]:
     """The arrays a node makes of its inputs; only a recurrent node may find a state that was not given."""
     if isinstance(node.layer, layers.Recurrent):
         return recurrent(node.layer, inputs, dtype)
+    if isinstance(node.layer, layers.Scan):
+        return scan(node.layer, inputs, dtype)
     for value, array in zip(node.inputs, inputs, strict=True):
         if array is None:
             raise ValueError(f"{node.name} reads {value.name if value else 'an input'!r}, which was not given")
@@ -85,21 +87,6 @@ def fitted(array: Array, value: Value, dtype: str, maker: str = "the caller") ->
     if not np.can_cast(array.dtype, target, "same_kind") or (target.hasobject and array.dtype.kind not in "OU"):
         raise ValueError(f"{maker} made {value.name!r} of dtype {array.dtype}, the model says {value.dtype}")
     return array.astype(target, copy=False)
-
-
-def resolved(name: str, dtype: str) -> str:
-    """The dtype something is computed in: every float in `dtype`, the others as they are."""
-    return dtype if name in FLOATS else name
-
-
-def read(weight: Weight, dtype: str) -> Array:
-    """The weight's values in the dtype computed in."""
-    return weight.read().astype(resolved(weight.dtype, dtype), copy=False)
-
-
-def optional(weight: Weight | None, dtype: str) -> Array | None:
-    """The same, or None for an absent weight."""
-    return None if weight is None else read(weight, dtype)
 
 
 def named(activation: Activation) -> tuple[str, tuple[float, ...]]:
@@ -159,6 +146,35 @@ def recurrent(layer: layers.Recurrent, inputs: Inputs, dtype: str) -> tuple[Arra
         directions, x, mask, initial_states, merge=layer.merge, return_sequences=layer.return_sequences,
         masked_output=layer.masked_output, time_major=layer.time_major,
     )  # fmt: skip
+
+
+# --- a body over time -------------------------------------------------------------------------------------------------
+
+
+def scan(layer: layers.Scan, inputs: Inputs, dtype: str) -> tuple[Array, ...]:
+    """Final states and sequences of a Scan."""
+    held = with_values(layer, dtype)
+    states, sequences = inputs[: layer.states], inputs[layer.states : layer.states + layer.sequences]
+    lengths = {len(x) for x in sequences}
+    if len(lengths) != 1 or lengths == {0}:
+        raise ValueError(f"a Scan over sequences of {sorted(lengths)} steps")
+    made: list[list[Array]] = []
+    for step in zip(*sequences, strict=True):
+        values = one_step(held, (*states, *step, *inputs[layer.states + layer.sequences :]), dtype)
+        results = [values[value.name] for value in layer.outputs]
+        states = tuple(results[: layer.states])
+        made.append(results[layer.states :])
+    return (*states, *(np.stack(items) for items in zip(*made, strict=True)))
+
+
+def one_step(layer: layers.Scan, inputs: Inputs, dtype: str) -> dict[str, Array]:
+    """Every value of a Scan's body in one step, by name."""
+    values = {v.name: fitted(np.asarray(x), v, dtype) for v, x in zip(layer.inputs, inputs, strict=True)}
+    for node in layer.nodes:
+        given = tuple(None if value is None else values[value.name] for value in node.inputs)
+        for value, array in zip(node.outputs, outputs_of(node, given, dtype), strict=True):
+            values[value.name] = fitted(array, value, dtype, node.name)
+    return values
 
 
 # --- every other layer: one output ------------------------------------------------------------------------------------

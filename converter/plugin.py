@@ -56,11 +56,11 @@ Operations of `call.ops`; x, a and b are values (`tensor.value`), axes count the
     one(layer, inputs, shape, dtype)    a node of `layers` with one output
 
 Nodes of `layers`, each documented where it is defined (`pydoc converter.model.layers.computing`, `.moving`,
-`.weighted`, `.recurrent`, `.text`):
+`.weighted`, `.recurrent`, `.scanning`, `.text`):
 
     Activate ArgSort BatchNormalization Cast Concatenate Constant Conv ConvTranspose CumSum Dense Einsum Elementwise
     Embedding ExpandDims FoldTime Gather GatherND LayerNormalization Lookup LowerCase MatMul OneHot Pad Pool Range
-    Recurrent Reduce RemoveCharacters Repeat Reshape Size Slice SplitWords Squeeze TakeAlong Tile Transpose Unary
+    Recurrent Reduce RemoveCharacters Repeat Reshape Scan Size Slice SplitWords Squeeze TakeAlong Tile Transpose Unary
     UnfoldTime Where
 """
 

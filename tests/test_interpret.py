@@ -184,7 +184,7 @@ def test_every_layer_has_a_rule_and_keeps_float32(layer, arrays, dtype):
 
 
 def test_no_layer_of_the_vocabulary_is_forgotten():
-    covered = {type(layer) for layer, _, _ in ONE_OUTPUT} | {layers.Recurrent, layers.Dense, layers.Cast}
+    covered = {type(layer) for layer, _, _ in ONE_OUTPUT} | {layers.Recurrent, layers.Scan, layers.Dense, layers.Cast}
     assert covered == set(layers.Layer.__args__)
 
 

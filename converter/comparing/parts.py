@@ -13,7 +13,7 @@ from converter.exporters import row_of
 from converter.exporters.weights import cells, gate_cell, owned
 from converter.formats.keras_metadata import scaled_weights
 from converter.model import Model
-from converter.model.layers import Constant, GRUCell, LSTMCell, SimpleRNNCell
+from converter.model.layers import Constant, GRUCell, LSTMCell, SimpleRNNCell, every_node
 
 _KINDS = {LSTMCell: "LSTM", GRUCell: "GRU", SimpleRNNCell: "RNN"}
 
@@ -37,7 +37,7 @@ def parts_of_model(model: Model) -> list[Part]:
     """The layers with weights of a model, in order; shared ones once."""
     parts: list[Part] = []
     seen: set[int] = set()
-    for node in model.nodes:
+    for node in every_node(model.nodes):
         for side, cell in cells(node):
             if id(cell.kernel) not in seen:  # a shared layer is called again
                 seen.add(id(cell.kernel))

@@ -46,7 +46,7 @@ def named(model: Model) -> dict[str, Weight]:
         return {layer.path: weight for layer in model.layers for weight in layer.weights}
     out: dict[str, Weight] = {}
     seen: set[int] = set()
-    for node in model.nodes:
+    for node in layers.every_node(model.nodes):
         pairs = [(f"{node.name}/{name}", weight) for name, weight in owned(node.layer)]
         for path, cell in cells(node):
             stem = "/".join(part for part in (node.name, path) if part)
@@ -62,7 +62,7 @@ def describe(model: Model) -> dict[str, str]:
     """The metadata of neutral weights: texts only. "graph" is the whole model, its arrays as `named` calls them."""
     rows = {
         "/".join(part for part in (node.name, path) if part): convention_of(cell)
-        for node in model.nodes
+        for node in layers.every_node(model.nodes)
         for path, cell in cells(node)
     }
     source = model.source
@@ -73,7 +73,7 @@ def describe(model: Model) -> dict[str, str]:
         "format": "keras-lstm-convert",
         "model": model.name,
         "conventions": json.dumps(rows),
-        "layers": json.dumps({node.name: type(node.layer).__name__ for node in model.nodes}),
+        "layers": json.dumps({node.name: type(node.layer).__name__ for node in layers.every_node(model.nodes)}),
         "source": json.dumps({"format": source.format, "keras": source.keras_version, "sha256": source.sha256}),
     }
 

@@ -56,6 +56,11 @@ def _encoded(part: Any, key_of: Callable[[Weight], str]) -> Any:
         return {"array": key_of(part), "dtype": part.dtype}
     if isinstance(part, Activation):
         return {"activation": part.name, "parameters": [_number(x) for x in part.parameters]}
+    if isinstance(part, Value):
+        return _value(part)
+    if isinstance(part, Node):  # of a Scan's body
+        fields = {name: _encoded(getattr(part, name), key_of) for name in ("layer", "inputs", "outputs")}
+        return {"name": part.name, "keras_layer": part.keras_layer, **fields}
     if isinstance(part, Struct):
         fields = {name: _encoded(getattr(part, name), key_of) for name in part.__struct_fields__}
         return {"type": type(part).__name__, **fields}
@@ -132,6 +137,10 @@ def _as(part: Any, kind: Any, arrays: Mapping[str, Weight]) -> Any:
     if kind is float:
         known = isinstance(part, int | float) and not isinstance(part, bool)
         return float(part) if known or part in ("inf", "-inf") else _NOTHING
+    if kind is Value:
+        return _read_value(part) if isinstance(part, list) else _NOTHING
+    if kind is Node:
+        return _inner_node(part, arrays) if isinstance(part, dict) else _NOTHING
     if isinstance(kind, type) and issubclass(kind, Struct):
         if not isinstance(part, dict) or part.get("type") != kind.__name__:
             return _NOTHING
@@ -147,6 +156,12 @@ def _as_tuple(part: Any, kinds: tuple[Any, ...], arrays: Mapping[str, Weight]) -
     if kinds[-1] is Ellipsis:
         return tuple(_decoded(item, kinds[0], arrays) for item in part)
     return tuple(_decoded(item, kind, arrays) for item, kind in zip(part, kinds, strict=True))
+
+
+def _inner_node(part: Mapping[str, Any], arrays: Mapping[str, Weight]) -> Node:
+    given, made = (tuple(map(_read_value, part[side])) for side in ("inputs", "outputs"))
+    layer = _decoded(part["layer"], layers.Layer, arrays)
+    return Node(str(part["name"]), layer, given, made, str(part["keras_layer"]))
 
 
 def _array(part: Mapping[str, Any], arrays: Mapping[str, Weight]) -> Weight:

@@ -7,14 +7,14 @@ from typing import Any
 
 from msgspec import Struct
 
-from converter.model.graph import Model, Value, Weight
+from converter.model.graph import Model, Node, Value, Weight
 
 SMALL = 4096  # numbers of an array that are compared; larger ones come from the file as they are
 
 
 def mark(model: Model) -> Hashable:
     """Equal for models of equal nodes over equal values, and equal warnings."""
-    nodes = tuple((_told(node.layer), _told(node.inputs), _told(node.outputs)) for node in model.nodes)
+    nodes = _told(model.nodes)
     states = tuple((state.input, state.output) for state in model.states)
     return nodes, model.inputs, model.outputs, model.output_names, states, model.warnings
 
@@ -22,6 +22,8 @@ def mark(model: Model) -> Hashable:
 def _told(part: Any) -> Hashable:
     if isinstance(part, Weight):
         return part.name, part.shape, part.dtype, part.read().tobytes() if 0 < part.size <= SMALL else b""
+    if isinstance(part, Node):
+        return _told(part.layer), _told(part.inputs), _told(part.outputs)
     if isinstance(part, Struct):
         return type(part).__name__, tuple(_told(getattr(part, name)) for name in part.__struct_fields__)
     if isinstance(part, tuple | list):

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from converter.model import Model, Node
-from converter.model.layers import Recurrent
+from converter.model.layers import Recurrent, Scan, every_node
 
 
 def prune(model: Model) -> Model:
@@ -22,6 +22,8 @@ def needed_values(model: Model) -> frozenset[str]:
     for node in reversed(model.nodes):
         if any(value.name in needed for value in node.outputs):
             needed.update(value.name for value in node.inputs if value is not None)
+            if isinstance(node.layer, Scan):  # whose body makes nothing in vain
+                needed.update(value.name for inner in every_node(node.layer.nodes) for value in inner.outputs)
     return frozenset(needed)
 
 

@@ -1,4 +1,4 @@
-"""SavedModels by the function graph of one of their signatures; Keras' configuration, if there is one, is not asked.
+"""SavedModels by the function graph of one of their signatures; Keras' configuration says the order of outputs alone.
 
 Which tensor each variable is: by the object graph where TensorFlow 2 wrote one, edge by edge next to the graph of
 objects that is stored with the tensors; what that leaves open by the restore operation of the graph.
@@ -15,7 +15,7 @@ from converter.formats.archive import sha256
 from converter.formats.tensor_bundle import Bundle, open_bundle
 from converter.model import Model, Provenance, Weight
 from converter.readers.object_graph import TrackedObject, object_graph
-from converter.readers.saved_model import VARIABLES, files_of, folder_of, serving_graph
+from converter.readers.saved_model import VARIABLES, files_of, folder_of, output_names, serving_graph
 from converter.tensorflow_graph.build import recover
 from converter.tensorflow_graph.restoring import restored
 from converter.tensorflow_graph.signature import Entry, entry_of
@@ -35,7 +35,7 @@ def load(path: Path, signature: str = "") -> Model:
     folder = folder_of(path)
     try:
         graph = serving_graph(folder)
-        entry = entry_of(graph, signature)
+        entry = entry_of(graph, signature, output_names(folder, graph))
         version = clean(graph.meta_info_def.tensorflow_version, 20)
         source = Provenance(
             str(path), _format(graph, entry), era=f"TensorFlow {version}",

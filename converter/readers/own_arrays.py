@@ -16,7 +16,7 @@ from converter.formats import npz, safetensors
 from converter.formats.safetensors import Contents
 from converter.model import Array, LayerInfo, Model, Node, Provenance, Weight
 from converter.model.as_json import from_json
-from converter.model.layers import Recurrent
+from converter.model.layers import Recurrent, every_node
 
 OURS = "keras-lstm-convert"
 FLAX = "flax linen"
@@ -46,7 +46,9 @@ def model_of(path: Path, contents: Contents, title: str) -> Model:
         arrays = _from_flax(contents)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     model = from_json(text, arrays, Provenance(str(path), title, sha256=digest))
-    infos = tuple(LayerInfo(node.name, _kind(node), (node.outputs[0].shape,), _weights(node)) for node in model.nodes)
+    infos = tuple(
+        LayerInfo(node.name, _kind(node), (node.outputs[0].shape,), _weights(node)) for node in every_node(model.nodes)
+    )
     return Model(
         model.name, model.inputs, model.outputs, model.output_names, model.nodes, model.states,
         tuple(info for info in infos if info.weights), model.source,

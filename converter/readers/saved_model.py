@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from converter import limits
-from converter.errors import InvalidModel, Unsupported, clean
+from converter.errors import ConversionError, InvalidModel, Unsupported, clean
 from converter.formats.archive import sha256
 from converter.formats.protobuf import parse
 from converter.formats.stored_bytes import read_file
@@ -187,6 +187,29 @@ def _configuration(folder: Path, graph: Any) -> dict[str, Any] | None:
         text = decode(read_file(folder / EXPORTED, limits.PROTO_BYTES), str(EXPORTED))
         return _checked(parse_json(text, str(EXPORTED)), str(EXPORTED))
     return None
+
+
+def output_names(folder: Path, graph: Any) -> tuple[str, ...]:
+    """What Keras calls the outputs of a functional model, in order (Functional._set_output_names); () where no
+    configuration says it. TensorFlow keeps them in the order of their names.
+    """
+    try:
+        tree = _configuration(folder, graph)
+    except ConversionError:
+        return ()
+    config = tree["config"] if tree is not None else None
+    listed = config.get("output_layers") if isinstance(config, dict) else None
+    if not isinstance(listed, list):
+        return ()
+    names: list[str] = []
+    counts: dict[str, int] = {}
+    for entry in [listed] if listed and isinstance(listed[0], str) else listed:
+        name = base = str(entry[0]) if isinstance(entry, list) and entry else ""
+        while name in names:
+            counts[base] = counts.get(base, 0) + 1
+            name = f"{base}_{counts[base]}"
+        names.append(name)
+    return tuple(names)
 
 
 def _from_metadata(data: bytes, objects: Any) -> dict[str, Any] | None:

@@ -15,13 +15,13 @@ from msgspec import structs
 import reference_lstm
 from converter import interpret
 from converter.errors import ConversionError, clean
+from converter.holding import with_values
 from converter.model import Array, Model, Node
 from converter.model.layers import Recurrent
 from converter.report.gates import Recorder, gates_of
 from converter.verification import natural
 from converter.verification.calls import usable_cases
 from converter.verification.inputs import cases_of
-from converter.verification.node_truth import with_values
 from converter.verification.own_data import OwnData
 from converter.verification.recurrence import recurrent_truth
 from converter.verification.runnable import Runnable, opened

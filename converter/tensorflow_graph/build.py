@@ -197,7 +197,7 @@ def _named_states(model: Model) -> Model:
 def _described(model: Model) -> tuple[LayerInfo, ...]:
     """What `inspect` says of the layers that hold weights."""
     found: dict[str, LayerInfo] = {}
-    for node in model.nodes:
+    for node in layers.every_node(model.nodes):
         weights = weights_of(node.layer)
         if not weights or isinstance(node.layer, layers.Constant):
             continue

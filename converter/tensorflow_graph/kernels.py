@@ -14,28 +14,13 @@ import numpy as np
 
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.model import Array, dtype_of
-from converter.tensorflow_graph.definitions import FOLD_BYTES
+from converter.tensorflow_graph.kernels_matrices import MATRICES, bounded
 from converter.tensorflow_graph.kernels_nn import NN
 from reference_lstm.activations import FUNCTIONS
 from reference_lstm.ops import unary
 
 Attributes = Mapping[str, Any]
 Kernel = Callable[..., Any]
-
-
-def bounded(sizes: Any, itemsize: int = 8) -> tuple[int, ...]:
-    """A shape that may be made.
-
-    Raises:
-        InvalidModel: a size is negative.
-        Unsupported: more than folding is allowed to make.
-    """
-    shape = tuple(int(n) for n in np.ravel(sizes))
-    if any(n < 0 for n in shape):
-        raise InvalidModel(f"a tensor of shape {list(shape)}")
-    if math.prod(shape) * itemsize > FOLD_BYTES:
-        raise Unsupported(f"a tensor of shape {list(shape)} that the graph makes of nothing: too large")
-    return shape
 
 
 def _activation(name: str, *parameters: float) -> Kernel:
@@ -171,12 +156,6 @@ def _pad(a: Attributes, x: Array, widths: Array, value: Array | float = 0) -> Ar
     return np.pad(x, widths.tolist(), constant_values=value)
 
 
-def _band(a: Attributes, x: Array, lower: Array, upper: Array) -> Array:
-    rows, columns = np.ogrid[: x.shape[-2], : x.shape[-1]]
-    kept = ((lower < 0) | (rows - columns <= lower)) & ((upper < 0) | (columns - rows <= upper))
-    return np.where(kept, x, np.zeros((), x.dtype))
-
-
 def _einsum(a: Attributes, *xs: Array) -> Array:
     return np.asarray(np.einsum(a["equation"], *xs))
 
@@ -261,9 +240,10 @@ KERNELS: Mapping[str, Kernel] = {
     "Pad": _pad, "PadV2": _pad,
     "MirrorPad": lambda a, x, w: np.pad(x, w.tolist(), "reflect" if a["mode"] == "REFLECT" else "symmetric"),
     "GatherV2": _gather, "ResourceGather": _gather, "Gather": _gather,
-    "GatherNd": lambda a, x, index: x[tuple(np.moveaxis(index, -1, 0))], "MatrixBandPart": _band,
+    "GatherNd": lambda a, x, index: x[tuple(np.moveaxis(index, -1, 0))],
     "BroadcastArgs": lambda a, x, y: np.array(np.broadcast_shapes(tuple(x), tuple(y)), x.dtype),
     **NN,
+    **MATRICES,
 }  # fmt: skip
 
 

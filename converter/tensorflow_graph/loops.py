@@ -7,23 +7,24 @@ in one body become several layers, one on the other's sequence.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from converter.errors import Unsupported, clean
-from converter.model import Array, Shape, Value, layers
+from converter.model import Shape, Value, layers
 from converter.model.layers import MaskedOutput
-from converter.tensorflow_graph.cells import Found, StepRun, find_cell
-from converter.tensorflow_graph.cells_conv import find_conv_cell
+from converter.tensorflow_graph.cells import Found
 from converter.tensorflow_graph.definitions import Body, Step
-from converter.tensorflow_graph.probing import Probed, Prober
+from converter.tensorflow_graph.probing import Prober
+from converter.tensorflow_graph.recognising import Recognised, recognise
 from converter.tensorflow_graph.rules_shapes import squeeze, turned
 from converter.tensorflow_graph.running import loop_of
+from converter.tensorflow_graph.scanning import scanned
 from converter.tensorflow_graph.sizes import Axes, Dim, Dims
 from converter.tensorflow_graph.tracing import NotRecurrent, Roles, roles_of
 from converter.tensorflow_graph.translating import Translating
+from converter.tensorflow_graph.turns import length_of
 from converter.tensorflow_graph.values import TensorList, as_array, layer_path
 from converter.tensorflow_graph.walking import Walk
 
@@ -31,25 +32,7 @@ MAX_UNROLLED = 256  # steps of an unknown loop
 MAX_NODES = 20_000  # that these may take
 
 
-@dataclass(frozen=True, eq=False)
-class Recognised:
-    """What a loop is.
-
-    Attributes:
-        cells: one on the other's output, each with the numbers of its states.
-        x, mask: numbers of the lists; no mask is None.
-        previous: number of the state that keeps the last output, or None.
-        masked_output: what a masked step puts out.
-    """
-
-    cells: tuple[tuple[Found, tuple[int, ...]], ...]
-    x: int
-    mask: int | None
-    previous: int | None
-    masked_output: MaskedOutput
-
-
-def translate_loop(t: Translating, step: Step, inputs: Sequence[Any]) -> list[Any]:
+def translate_loop(t: Translating, step: Step, inputs: Sequence[Any], walk: Walk) -> list[Any]:
     """The values that a loop ends with.
 
     Raises:
@@ -61,36 +44,62 @@ def translate_loop(t: Translating, step: Step, inputs: Sequence[Any]) -> list[An
             "computes something else than the model",
             where=clean(step.name, 120), hint="convert the .keras file of the model",
         )  # fmt: skip
-    cond, body = loop_of(step, t.library)
+    bodies = loop_of(step, t.library)
     try:
-        lists = [isinstance(x, TensorList) for x in inputs]
-        roles = roles_of(t.library, cond, body, lists, [_is_zero(x) for x in inputs], [_number(x) for x in inputs])
-        inputs = [_as_list(t, x) if k in roles.read else x for k, x in enumerate(inputs)]
-        _check_length(t, roles, inputs)
-        found = recognise(Prober(t, roles, body, inputs), roles, inputs)
+        roles = _roles(t, bodies, inputs, strict=True)
+        given = [_as_list(t, x) if k in roles.read else x for k, x in enumerate(inputs)]
+        _check_length(t, roles, given)
+        found = recognise(Prober(t, roles, bodies[1], given), roles, given)
     except NotRecurrent as why:
-        refusal = Unsupported(f"the loop is no recurrent layer that is known: {why.what}", where=clean(step.name, 120))
-        return unrolled(t, (cond, body), inputs, refusal)
-    return _emit(t, step, roles, found, inputs)
+        return _no_cell(t, step, bodies, inputs, walk, why)
+    return _emit(t, step, roles, found, given)
 
 
-def unrolled(t: Translating, bodies: tuple[Body, Body], inputs: Sequence[Any], refusal: Unsupported) -> list[Any]:
+def _roles(t: Translating, bodies: tuple[Body, Body], inputs: Sequence[Any], strict: bool) -> Roles:
+    lists = [isinstance(x, TensorList) for x in inputs]
+    zeros, numbers = [_is_zero(x) for x in inputs], [_number(x) for x in inputs]
+    return roles_of(t.library, *bodies, lists, zeros, numbers, strict=strict)
+
+
+def _no_cell(
+    t: Translating, step: Step, bodies: tuple[Body, Body], inputs: Sequence[Any], walk: Walk, why: NotRecurrent
+) -> list[Any]:
+    """What a loop ends with that is no cell: unrolled where its steps are few and known in number, else a Scan.
+
+    Raises:
+        Unsupported: it is neither.
+    """
+    reason = ""
+    try:
+        roles = _roles(t, bodies, inputs, strict=False)
+        length = length_of(t, bodies[0], roles, inputs, walk)
+    except NotRecurrent as other:
+        length, reason = 0, other.what
+    try:
+        if isinstance(length, int) and length <= MAX_UNROLLED:
+            return unrolled(t, bodies, inputs, walk)
+        return scanned(t, step, bodies[1], (roles, length), inputs, walk)
+    except NotRecurrent as other:
+        what = f"the loop is no recurrent layer that is known ({why.what}), and nothing else: {reason or other.what}"
+        raise Unsupported(what, where=clean(step.name, 120)) from other
+
+
+def unrolled(t: Translating, bodies: tuple[Body, Body], inputs: Sequence[Any], walk: Walk) -> list[Any]:
     """What a loop ends with whose steps, few and known in number, are written one after the other.
 
     Raises:
-        Unsupported: `refusal`, where how long it goes on is only known when the model runs, or is too long.
+        NotRecurrent: how long it goes on is only known when the model runs, or is too long.
     """
     cond, body = bodies
     values, begun = list(inputs), len(t.graph.nodes)
-    walk = Walk(t)
     for _ in range(MAX_UNROLLED):
         (more,) = walk.call(cond, values)
         if isinstance(more, Value | Dims) or len(t.graph.nodes) - begun > MAX_NODES:
-            raise refusal
+            break
         if not np.any(more):
             return values
         values = walk.call(body, values)
-    raise refusal
+    raise NotRecurrent("it goes on for long, or as long as the model computes")
 
 
 def _is_zero(x: Any) -> bool:
@@ -123,73 +132,6 @@ def _check_length(t: Translating, roles: Roles, inputs: Sequence[Any]) -> None:
 
 def _whole(value: Any) -> bool:
     return isinstance(value, int | np.ndarray | np.generic) and np.size(value) == 1
-
-
-# --- recognition ------------------------------------------------------------------------------------------------------
-
-
-def recognise(prober: Prober, roles: Roles, inputs: Sequence[Any]) -> Recognised:
-    """The cells of a loop's body.
-
-    Raises:
-        NotRecurrent: some state is not explained.
-    """
-    floats = [k for k in roles.read if not _is_bool(inputs[k])]
-    masks = [k for k in roles.read if _is_bool(inputs[k])]
-    if len(floats) != 1 or len(masks) > 1 or len(roles.written) > 1:
-        raise NotRecurrent("a step with several inputs or outputs")
-    run = prober.run()
-    output = next((np.asarray(run.new[k]) for k in roles.written), None)
-    states, previous = list(roles.states), None
-    if masks and output is not None and len(states) > 1 and _same(run.new[states[0]], output):
-        previous = states.pop(0)
-    dtype = np.asarray(run.old[states[0]]).dtype.name if states else ""
-    x, cells = run.x[floats[0]].astype(np.float64), []
-    while states:
-        found = _cell(run, x, states, dtype, roles)
-        numbers = tuple(states[k] for k in found.states)
-        states = [k for k in states if k not in numbers]
-        cells.append((found, numbers))
-        x = np.asarray(run.new[numbers[0]]).astype(np.float64)
-    if not cells or (output is not None and not _same(run.new[cells[-1][1][0]], output)):
-        raise NotRecurrent("a step whose output is not the state of its last cell")
-    rule = _masked(prober, masks[0], roles, run, previous) if masks else "previous"
-    return Recognised(tuple(cells), floats[0], masks[0] if masks else None, previous, rule)
-
-
-def _is_bool(items: Any) -> bool:
-    return isinstance(items, TensorList) and items.stacked is not None and items.stacked.dtype == "bool"
-
-
-def _same(a: Any, b: Any) -> bool:
-    return np.shape(a) == np.shape(b) and np.array_equal(a, b)
-
-
-def _cell(run: Probed, x: Array, states: Sequence[int], dtype: str, roles: Roles) -> Found:
-    old = tuple(np.asarray(run.old[k]).astype(np.float64) for k in states)
-    new = tuple(np.asarray(run.new[k]).astype(np.float64) for k in states)
-    seen = StepRun(x, old, new, dtype, roles.scalars)
-    found = find_cell(seen, run.candidates) if x.ndim == 2 else find_conv_cell(seen, run.candidates, roles.convolutions)
-    if found is None:
-        raise NotRecurrent("a step that no cell's equations give")
-    return found
-
-
-def _masked(prober: Prober, mask: int, roles: Roles, run: Probed, previous: int | None) -> MaskedOutput:
-    """What masked steps put out, by a run of one.
-
-    Raises:
-        NotRecurrent: the states change at a masked step, or the output is something else.
-    """
-    off = prober.run({mask: (np.zeros_like(run.x[mask]),)})
-    if any(not _same(off.new[k], off.old[k]) for k in roles.states if k != previous):
-        raise NotRecurrent("a masked step that changes the states")
-    output = next((np.asarray(off.new[k]) for k in roles.written), None)
-    if output is None or (previous is not None and _same(output, off.old[previous])):
-        return "previous"
-    if not np.any(output):
-        return "zero"
-    raise NotRecurrent("a masked step with an output of its own")
 
 
 # --- nodes ------------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from converter.tensorflow_graph.definitions import FOLD_BYTES, Step
 from converter.tensorflow_graph.kernels_nn import channels, window
 from converter.tensorflow_graph.rules_spread import spread
 from converter.tensorflow_graph.running import NOTHING
+from converter.tensorflow_graph.sizes import Dims
 from converter.tensorflow_graph.translating import Translating
 from converter.tensorflow_graph.values import Resource, Stored
 
@@ -134,6 +135,8 @@ def gather(t: Translating, step: Step, x: Any, indices: Any, axis: Any = None) -
     if isinstance(x, Stored) and isinstance(indices, Value) and not along and not lead and len(x.weight.shape) == 2:
         shape = (*indices.shape, x.weight.shape[1])
         return t.ops(step).one(layers.Embedding(x.weight), [indices], shape, x.weight.dtype)
+    if isinstance(x, Value) and isinstance(indices, Value) and not indices.shape and not lead:
+        return t.element(step, x, along % len(x.shape), indices)
     return t.folded(step, [x, indices, axis])
 
 
@@ -191,11 +194,33 @@ def pack(t: Translating, step: Step, *xs: Any) -> Any:
         made = t.folded(step, xs)
         if made is not None:
             return made
-    return moving.stack(t.ops(step), [t.operand(step, x) for x in xs], int(step.attributes.get("axis", 0)))
+    stacked: Value = moving.stack(t.ops(step), [t.operand(step, x) for x in xs], int(step.attributes.get("axis", 0)))
+    if len(stacked.shape) == 1:
+        t.memory.packed[stacked.name] = xs
+    return stacked
+
+
+def extreme(bounds: str) -> Any:
+    """The larger or the smaller of two, which is noted as not below, or not above, a size that it is made of."""
+
+    def rule(t: Translating, step: Step, x: Any, y: Any) -> Any:
+        for size, other in ((x, y), (y, x)):  # min(n, max(n, 1)), as dynamic_rnn of TensorFlow 1 has it
+            known = isinstance(size, Dims) and isinstance(other, Value) and not size.array.ndim
+            if known and bounds == "at_most" and t.memory.at_least.get(other.name) == size.axes()[0]:
+                return size
+        made = t.folded(step, [x, y])
+        if made is None:
+            (made,) = t.by_row(step, [x, y])
+            for one in (x, y):
+                if isinstance(one, Dims) and not one.array.ndim:
+                    getattr(t.memory, bounds)[made.name] = one.axes()[0]
+        return made
+
+    return rule
 
 
 RULES: Mapping[str, Callable[..., Any]] = {
-    "Pack": pack, "Erfc": erfc,
+    "Maximum": extreme("at_least"), "Minimum": extreme("at_most"), "Pack": pack, "Erfc": erfc,
     "Const": const, "Placeholder": placeholder, "PlaceholderWithDefault": placeholder,
     **dict.fromkeys(("VarHandleOp", "VariableV2", "Variable"), variable),
     **dict.fromkeys(("Identity", "StopGradient", "PreventGradient", "Snapshot", "EnsureShape", "CheckNumerics"),

@@ -18,17 +18,64 @@ from converter.tensorflow_graph.sizes import Axis, Dim, Dims
 from converter.tensorflow_graph.translating import Translating
 from converter.tensorflow_graph.values import Stored, as_array, integers_of
 
+MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
+
 
 def strided_slice(t: Translating, step: Step, x: Any, begin: Any, end: Any, strides: Any) -> Any:
     """tf.strided_slice of sizes, or of a value by numbers; an end that is the whole axis counts as none."""
     if not isinstance(x, Value):
         return t.folded(step, [x, begin, end, strides])
-    a = step.attributes
+    masks = {key: int(step.attributes.get(key, 0)) for key in MASKS}
+    if isinstance(begin, Value):
+        return _at_computed(t, step, x, [_items(t, n) for n in (begin, end, strides)], masks)
     starts, stops, steps = (integers_of(n, "an index") for n in (begin, end, strides))
-    if _is_last(a, starts, steps) and x.name in t.memory.last:
+    if _is_last(step.attributes, starts, steps) and x.name in t.memory.last:
         return t.memory.last[x.name]
-    masks = {key: int(a.get(key, 0)) for key in
-             ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")}  # fmt: skip
+    return _sliced(t, step, x, (starts, stops, steps), masks)
+
+
+def _items(t: Translating, vector: Any) -> Sequence[Any]:
+    """Its elements.
+
+    Raises:
+        Unsupported: the model computes them all at once.
+    """
+    if isinstance(vector, Value):
+        if vector.name not in t.memory.packed:
+            raise Unsupported("a slice by indices that the model computes")
+        return t.memory.packed[vector.name]
+    return integers_of(vector, "an index")
+
+
+def _at_computed(t: Translating, step: Step, x: Value, spec: Sequence[Sequence[Any]], masks: dict[str, int]) -> Any:
+    """A slice of which some indices, of one element each, are computed by the model.
+
+    Raises:
+        Unsupported: so is where a slice of more begins or ends.
+    """
+    starts, stops, steps = spec
+    axis = _axes_of(masks, len(x.shape), len(starts))
+    computed = [k for k, n in enumerate(starts) if isinstance(n, Value)]
+    for k in reversed(computed):
+        at = axis[k]
+        if not masks["shrink_axis_mask"] & 1 << k or at is None:
+            raise Unsupported("a slice that begins where the model computes it")
+        x = t.element(step, x, at, starts[k])
+        t.settle()
+    left = [k for k in range(len(starts)) if k not in computed]
+    masks = {key: sum(1 << place for place, k in enumerate(left) if bits & 1 << k) for key, bits in masks.items()}
+    rest = [[one for k in left for one in _whole(part[k])] for part in (starts, stops, steps)]
+    return _sliced(t, step, x, (rest[0], rest[1], rest[2]), masks)
+
+
+def _whole(item: Any) -> list[Axis]:
+    return [item] if isinstance(item, int | Dim) else integers_of(item, "an index")
+
+
+def _sliced(
+    t: Translating, step: Step, x: Value, spec: tuple[list[Axis], list[Axis], list[Axis]], masks: dict[str, int]
+) -> Any:
+    starts, stops, steps = spec
     axis = _axes_of(masks, len(x.shape), len(starts))
     for k, at in enumerate(axis):
         if at is None:

@@ -48,9 +48,11 @@ def stack(t: Translating, step: Step, items: Any, *shape: Any) -> Value:
 
 def get(t: Translating, step: Step, items: Any, index: Any, *shape: Any) -> Value:
     """One element: the last, or one by number."""
-    place = integers_of(index, "an index")[0]
     if not isinstance(items, TensorList):
         raise Unsupported(f"{step.text()} reads no list")
+    if isinstance(index, Value) and items.stacked is not None:
+        return t.element(step, items.stacked, 0, index)
+    place = integers_of(index, "an index")[0]
     if items.only is not None and place == 0:
         return items.only
     if isinstance(place, int) and 0 <= place < len(items.items) and items.items[place] is not None:
@@ -102,6 +104,8 @@ def length(t: Translating, step: Step, handle: Any, flow: Any) -> Any:
 
 def write(t: Translating, step: Step, items: Any, index: Any, value: Any) -> TensorList:
     """The list with one more element, at a place that is known."""
+    if isinstance(items, TensorList) and isinstance(index, Value):
+        return t.put(step, items, index, value)
     place = integers_of(index, "an index")[0]
     if not isinstance(items, TensorList) or items.stacked is not None or not isinstance(place, int):
         raise Unsupported(f"{step.text()} writes to a list where the model computes it")

@@ -79,8 +79,11 @@ def choose(offered: Sequence[str], wanted: str) -> str:
     raise Unsupported("the SavedModel has several signatures and no default", hint=f"choose with --signature: {shown}")
 
 
-def entry_of(meta_graph: Any, wanted: str = "") -> Entry:
+def entry_of(meta_graph: Any, wanted: str = "", order: Sequence[str] = ()) -> Entry:
     """The part of a MetaGraphDef that a signature names.
+
+    Args:
+        order: names of outputs in the model's order, where they are known; it counts if it names all of them.
 
     Raises:
         InvalidModel: the graph is broken. Unsupported: there is no such signature.
@@ -95,6 +98,8 @@ def entry_of(meta_graph: Any, wanted: str = "") -> Entry:
         raise Unsupported(f"the signature {clean(name, 60)} has no outputs")
     body = Body("", steps, {}, tuple(port.ref for port in outputs))
     inputs, outputs = _in_order(library, body, inputs, outputs)
+    if sorted(order) == sorted(port.name for port in outputs):
+        outputs = tuple(sorted(outputs, key=lambda port: order.index(port.name)))
     body = Body("", steps, {}, tuple(port.ref for port in outputs))
     return Entry(name, library, body, inputs, outputs, _objects(meta_graph.object_graph_def, steps))
 

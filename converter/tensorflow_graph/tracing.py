@@ -93,8 +93,8 @@ class Roles:
 
 
 class _Tracing:
-    def __init__(self, library: Library) -> None:
-        self.library, self.read, self.scalars = library, set[int](), set[float]()
+    def __init__(self, library: Library, strict: bool) -> None:
+        self.library, self.strict, self.read, self.scalars = library, strict, set[int](), set[float]()
         self.convolutions: dict[Convolution, None] = {}
 
     def step(self, step: Step, inputs: Sequence[Any], walk: Walk) -> Sequence[Any]:
@@ -136,7 +136,7 @@ class _Tracing:
             if isinstance(items, ListTrace) and isinstance(index, Counter) and not index.offset:
                 self.read.add(items.argument)
                 return Trace(frozenset({items.argument}))
-            raise NotRecurrent("a list that is not read step by step")
+            return self._otherwise("a list that is not read step by step", inputs)
         if step.op in ("TensorListSetItem", "TensorArrayWriteV3"):
             array = step.op == "TensorArrayWriteV3"
             items, index, value = (inputs[3], inputs[1], inputs[2]) if array else inputs
@@ -145,11 +145,17 @@ class _Tracing:
             raise NotRecurrent("a list that is written to twice")
         return None
 
+    def _otherwise(self, why: str, inputs: Sequence[Any]) -> Trace:
+        """What no recurrent layer does, where something else may come of the loop."""
+        if self.strict:
+            raise NotRecurrent(why)
+        return Trace(frozenset[int]().union(*(_reads(x) for x in inputs)))
+
     def _sliced(self, step: Step, whole: Trace, begin: Counter, end: Any) -> Trace:
         """x[counter] of a tensor that does not change: as good as a list."""
         only = isinstance(end, Counter) and (begin.offset, end.offset) == (0, 1) and len(whole.reads) == 1
         if not only or step.attributes.get("shrink_axis_mask") != 1:
-            raise NotRecurrent("a tensor that is not read step by step")
+            return self._otherwise("a tensor that is not read step by step", (whole, begin))
         (argument,) = whole.reads
         self.read.add(argument)
         return Trace(whole.reads)
@@ -162,13 +168,21 @@ def _reads(x: Any) -> frozenset[int]:
 
 
 def roles_of(
-    library: Library, cond: Body, body: Body, lists: Sequence[bool], zeros: Sequence[bool], numbers: Sequence[Any] = ()
+    library: Library,
+    cond: Body,
+    body: Body,
+    lists: Sequence[bool],
+    zeros: Sequence[bool],
+    numbers: Sequence[Any] = (),
+    *,
+    strict: bool = True,
 ) -> Roles:
     """What the variables of a loop are for.
 
     Args:
         lists: which of them are lists. zeros: which are the whole number 0 at first.
         numbers: for each other whole number that it is, or None.
+        strict: as recurrent layers are: lists are read step by step, zeros that change are counters, limits variables.
 
     Raises:
         NotRecurrent: the loop does something else than going along lists step by step.
@@ -178,19 +192,20 @@ def roles_of(
         number = numbers[k] if numbers else None
         plain = Trace(frozenset({k})) if number is None else number
         arguments.append(ListTrace(k) if is_list else Counter(k) if is_zero else plain)
-    tracing = _Tracing(library)
-    (bound,) = Walk(tracing).call(cond, arguments)
+    tracing = _Tracing(library, strict)
+    bound = Walk(tracing).call(cond, arguments)[0] if strict else Bound(())
     if not isinstance(bound, Bound):
         raise NotRecurrent("a loop whose end depends on what it computes")
     results = Walk(tracing).call(body, arguments)
-    counters, states, written = [], [], {}
+    counters, states, written = list[int](), list[int](), {}
     for k, (before, after) in enumerate(zip(arguments, results, strict=True)):
         if after is before:
             continue
         if isinstance(before, Counter):
-            if not isinstance(after, Counter) or (after.argument, after.offset) != (k, 1):
+            counts = isinstance(after, Counter) and (after.argument, after.offset) == (k, 1)
+            if not counts and strict:
                 raise NotRecurrent("a counter that does not count by one")
-            counters.append(k)
+            (counters if counts else states).append(k)
         elif isinstance(before, ListTrace):
             if not isinstance(after, ListTrace) or after.argument != k or after.written is None:
                 raise NotRecurrent("a list that becomes another")

@@ -24,7 +24,7 @@ from converter.tensorflow_graph.kernels import KERNELS, run_kernel
 from converter.tensorflow_graph.running import CALLS, LOOPS, body_of
 from converter.tensorflow_graph.shapes import sizes_after
 from converter.tensorflow_graph.sizes import Axes, Axis, Dim, Dims, OpenSize, dims_or_array
-from converter.tensorflow_graph.values import INERT, LINEAR, REFUSED, Memory, Resource, Stored, path_of
+from converter.tensorflow_graph.values import INERT, LINEAR, REFUSED, Memory, Resource, Stored, TensorList, path_of
 from converter.tensorflow_graph.walking import Walk
 
 BATCH = "batch"
@@ -67,7 +67,7 @@ class Translating:
         if step.op in CALLS:
             return walk.call(body_of(step, self.library), inputs)
         if step.op in LOOPS:
-            return translate_loop(self, step, inputs)
+            return translate_loop(self, step, inputs, walk)
         if any(isinstance(x, Complex) for x in inputs):
             return [on_complex(self, step, inputs, lambda parts: self.step(step, parts, walk))]
         if any(isinstance(x, Spread) for x in inputs):
@@ -78,7 +78,7 @@ class Translating:
         rule: Callable[..., Any] | None = RULES.get(step.op)
         made = self._folded(step, inputs) if rule is None else rule(self, step, *inputs)
         if made is None:
-            made = self._by_row(step, inputs)
+            made = self.by_row(step, inputs)
         self.settle()
         made = made if isinstance(made, list) else [made]
         if step.op in LINEAR and any(isinstance(x, Value) and self.memory.filled.get(x.name) == 0 for x in inputs):
@@ -117,7 +117,7 @@ class Translating:
             return None
         return [dims_or_array(array, dtype) for array in made]
 
-    def _by_row(self, step: Step, inputs: Sequence[Any]) -> list[Any]:
+    def by_row(self, step: Step, inputs: Sequence[Any]) -> list[Any]:
         """The nodes that the row of the operator emits."""
         op = NODE_DEFS.get(step.op)
         if op is None:
@@ -134,6 +134,21 @@ class Translating:
             numbered = {str(k): x for k, x in enumerate(operands)}
             made = run(self.ops(step), op, what, (), {**numbered, **given})
         return [tensor.value for tensor in made]
+
+    # --- elements that the running model picks ------------------------------------------------------------------------
+
+    def element(self, step: Step, x: Value, axis: int, index: Value) -> Value:
+        """x at an index along an axis."""
+        shape = (*x.shape[:axis], *x.shape[axis + 1 :])
+        return self.ops(step).one(layers.Gather(axis), [x, index], shape, x.dtype)
+
+    def put(self, step: Step, items: TensorList, index: Value, value: Any) -> TensorList:
+        """A list with an element at an index.
+
+        Raises:
+            Unsupported: always; inside loops the list may go along with the loop.
+        """
+        raise Unsupported(f"{step.text()} writes to a list where the model computes it")
 
     # --- operands -----------------------------------------------------------------------------------------------------
 

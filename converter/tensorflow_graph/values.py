@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,6 +79,8 @@ class Memory:
         filled: value -> the number that it is everywhere.
         last: sequence, time major -> its last element.
         product: value -> the input and the kernel that it is the product of.
+        packed: vector -> its elements, some of which the model computes.
+        at_least, at_most: number -> an open size that it is not below, not above.
     """
 
     turned: dict[str, tuple[Value, tuple[int, ...]]] = field(default_factory=dict)
@@ -88,6 +90,9 @@ class Memory:
     filled: dict[str, float] = field(default_factory=dict)
     last: dict[str, Value] = field(default_factory=dict)
     product: dict[str, tuple[Value, Stored]] = field(default_factory=dict)
+    packed: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    at_least: dict[str, Axis] = field(default_factory=dict)
+    at_most: dict[str, Axis] = field(default_factory=dict)
 
 
 def path_of(name: str) -> str:
@@ -116,9 +121,12 @@ def as_array(x: Any) -> Array | None:
     return np.asarray(x) if isinstance(x, np.ndarray | np.generic) else None
 
 
-def layer_path(name: str) -> str:
-    """The scope of the layer that a loop belongs to ("bidirectional/forward_lstm" of "bidirectional/.../while")."""
+def layer_path(name: str, own: Collection[str] = ("while", "rnn")) -> str:
+    """The scope of the layer that a loop belongs to ("bidirectional/forward_lstm" of "bidirectional/.../while").
+
+    `own`: scopes that belong to the loop.
+    """
     parts = [part for part in name.split("/") if part]
-    while len(parts) > 1 and parts[-1].rstrip("_0123456789") in ("while", "rnn"):
+    while len(parts) > 1 and parts[-1].rstrip("_0123456789") in own:
         parts.pop()
     return clean("/".join(parts), 200)

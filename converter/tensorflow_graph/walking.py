@@ -60,6 +60,14 @@ class Walk:
         self.active.pop()
         return results
 
+    def inside(self, domain: Domain, body: Body, arguments: Sequence[Any]) -> list[Any]:
+        """The results of a body whose steps mean something else; they count as all others do."""
+        before, self.domain = self.domain, domain
+        try:
+            return self.call(body, arguments)
+        finally:
+            self.domain = before
+
     @staticmethod
     def _value(ref: Ref, body: Body, arguments: Sequence[Any], values: dict[str, Sequence[Any]]) -> Any:
         place = body.arguments.get(ref)

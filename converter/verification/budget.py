@@ -7,7 +7,7 @@ import math
 from converter import limits
 from converter.errors import Unsupported
 from converter.model import Model, Shape
-from converter.model.layers import Recurrent
+from converter.model.layers import Recurrent, Scan, every_node
 
 OPEN = 3  # rows, or steps, that the proof gives to an open axis at least
 _HINT = "--no-verify converts it without a proof"
@@ -22,7 +22,7 @@ def check(model: Model) -> None:
     values = [
         *model.inputs,
         *(state.input for state in model.states),
-        *(v for node in model.nodes for v in node.outputs),
+        *(v for node in every_node(model.nodes) for v in node.outputs),
     ]
     for value in values:
         size = 8 * math.prod(OPEN if n is None else n for n in value.shape)
@@ -34,6 +34,8 @@ def check(model: Model) -> None:
     steps = [
         _steps(node.inputs[0].shape) for node in model.nodes if isinstance(node.layer, Recurrent) and node.inputs[0]
     ]
+    scans = [(node, node.layer.states) for node in model.nodes if isinstance(node.layer, Scan)]
+    steps += [_steps(sequence.shape[:1]) for node, place in scans if (sequence := node.inputs[place]) is not None]
     if max(steps, default=0) > limits.PROOF_STEPS or sum(steps) > limits.PROOF_STEPS_IN_ALL:
         raise Unsupported(f"the proof would take {sum(steps)} steps through recurrent layers", hint=_HINT)
 

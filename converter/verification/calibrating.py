@@ -10,10 +10,10 @@ import numpy as np
 from converter.errors import InvalidModel, Unsupported
 from converter.exporters.tflite import integer
 from converter.exporters.tflite.tensors import Ranges
+from converter.holding import with_values
 from converter.model import Array, Model, Node
 from converter.model.layers import Recurrent
 from converter.verification import natural
-from converter.verification.node_truth import with_values
 from converter.verification.own_data import OwnData
 from converter.verification.recurrence import followed
 from converter.verification.rounding import UNIT

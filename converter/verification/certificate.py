@@ -16,6 +16,7 @@ import onnxruntime
 
 from converter import __version__
 from converter.model import Array, Model, Weight
+from converter.model.layers import every_node
 from converter.verification import natural
 from converter.verification.inputs import cases_of
 from converter.verification.report import Report
@@ -72,7 +73,7 @@ def _described(file: Exported, name: str) -> dict[str, Any]:
 
 def _sources(model: Model) -> dict[str, Weight]:
     """The arrays of the source by name, as they are packed where they are not stored so."""
-    claims = (claim for node in model.nodes for claim in claims_of(node.layer, node))
+    claims = (claim for node in every_node(model.nodes) for claim in claims_of(node.layer, node))
     return {weight.name: weight for claim in claims for weight in claim.sources}
 
 

@@ -53,9 +53,23 @@ def wanted_of(model: Model) -> dict[str, Wanted]:
     found = {value.name: Wanted() for value in _values(model)}
     for node in model.nodes:
         for place, value in enumerate(node.inputs):
-            if value is not None:
+            if value is not None and not isinstance(node.layer, layers.Scan):
                 _note(found[value.name], node, place)
+        if isinstance(node.layer, layers.Scan):
+            _note_body(found, node, node.layer)
     return found
+
+
+def _note_body(found: Mapping[str, Wanted], node: Node, layer: layers.Scan) -> None:
+    """What the nodes inside a Scan make worth trying in what goes into it; its sequences begin with time."""
+    pairs = [(inner.name, outer.name) for inner, outer in zip(layer.inputs, node.inputs, strict=True) if outer]
+    for _, name in pairs[layer.states : layer.states + layer.sequences]:
+        found[name].time = 0
+    outside = dict(pairs)
+    for inner in layer.nodes:
+        for place, value in enumerate(inner.inputs):
+            if value is not None and value.name in outside:
+                _note(found[outside[value.name]], inner, place)
 
 
 def _values(model: Model) -> Iterator[Value]:

@@ -10,8 +10,9 @@ Recurrent operators also show the sequence of their states: LSTM, GRU and RNN th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import onnx
 from onnx import helper
@@ -22,6 +23,7 @@ from converter.model import Value, dtype_of
 NATIVE = {"LSTM": 2, "GRU": 1, "RNN": 1}
 GIVEN = "@in"
 _STATES = "@states"
+NOTHING: Mapping[str, Sequence[Value]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,13 @@ class Operator:
         owner: the name of the model's node that it is a part of, as far as its own name says.
         native: whether `shown` is its one Y, [time, directions, batch, units]; else the states of a Scan.
         shown: the tensors that show its states, h first.
+        inside: of a Scan of the model's own, the tensors that show those of its body after each step, by these.
     """
 
     owner: str
     native: bool
     shown: tuple[str, ...]
+    inside: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,11 @@ def owner_of(name: str) -> str:
     return name.rpartition("/")[0]
 
 
-def cut(model: onnx.ModelProto, tensors: Mapping[str, Iterable[Value]]) -> Cut:
-    """Cuts a graph at these tensors, each with the values of the model that it holds; changes `model`."""
+def cut(model: onnx.ModelProto, tensors: Mapping[str, Iterable[Value]], inside: Mapping[str, Sequence[Value]]) -> Cut:
+    """Cuts a graph at these tensors, each with the values of the model that it holds; changes `model`.
+
+    `inside`: the tensors of the bodies of Scans that are to be shown after each step.
+    """
     graph = model.graph
     makers = {name: owner_of(node.name) for node in graph.node for name in node.output if name}
     inputs = {value.name for value in graph.input}
@@ -84,7 +91,7 @@ def cut(model: onnx.ModelProto, tensors: Mapping[str, Iterable[Value]]) -> Cut:
     for name, new in given.items():
         if new != name:
             graph.input.append(_typed(new, next(iter(tensors[name]))))
-    operators = tuple(_shown(node) for node in graph.node if node.op_type in NATIVE or node.op_type == "Scan")
+    operators = tuple(_shown(node, inside) for node in graph.node if node.op_type in NATIVE or node.op_type == "Scan")
     outputs = [*(name for name in tensors if name in makers), *(name for one in operators for name in one.shown)]
     known = {value.name for value in graph.output}
     graph.output.extend(onnx.ValueInfoProto(name=name) for name in dict.fromkeys(outputs) if name not in known)
@@ -107,8 +114,8 @@ def _typed(name: str, value: Value) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, kind, list(value.shape))
 
 
-def _shown(node: onnx.NodeProto) -> Operator:
-    """The operator, made to show its states."""
+def _shown(node: onnx.NodeProto, inside: Mapping[str, Sequence[Value]]) -> Operator:
+    """The operator, made to show its states, or what is inside."""
     owner = owner_of(node.name)
     if node.op_type in NATIVE:
         if not node.output[0]:
@@ -116,20 +123,26 @@ def _shown(node: onnx.NodeProto) -> Operator:
         return Operator(owner, True, (node.output[0],))
     attributes = {attribute.name: attribute for attribute in node.attribute}
     body = attributes["body"].g
-    states = len(node.input) - attributes["num_scan_inputs"].i
-    names = []
-    for k in range(states):
-        inner = onnx.ValueInfoProto()
-        inner.CopyFrom(body.output[k])
-        inner.name = f"{body.output[k].name}{_STATES}"
-        body.node.append(helper.make_node("Identity", [body.output[k].name], [inner.name], inner.name))
-        body.output.append(inner)
-        names.append(f"{node.name}{_STATES}{k}")
+    there = [*(value.name for value in body.input), *(name for inner in body.node for name in inner.output)]
+    own = {name: _typed(f"{name}{_STATES}", inside[name][0]) for name in there if name in inside}
+    states = {value.name: value for value in body.output[: len(node.input) - attributes["num_scan_inputs"].i]}
+    names = [_show(node, body, name, own.get(name) or states[name]) for name in own or states]
     for name in ("scan_output_axes", "scan_output_directions"):
         if name in attributes:
-            attributes[name].ints.extend([0] * states)
-    node.output.extend(names)
-    return Operator(owner, False, tuple(names))
+            attributes[name].ints.extend([0] * len(names))
+    shown = dict(zip(own, names, strict=True)) if own else {}
+    return Operator(owner, False, tuple(names), shown)
+
+
+def _show(node: onnx.NodeProto, body: onnx.GraphProto, name: str, like: onnx.ValueInfoProto) -> str:
+    """The output of a Scan that is a tensor of its body in each step."""
+    info = onnx.ValueInfoProto()
+    info.CopyFrom(like)
+    info.name = f"{name}{_STATES}"
+    body.node.append(helper.make_node("Identity", [name], [info.name], info.name))
+    body.output.append(info)
+    node.output.append(f"{node.name}{_STATES}{len(node.output)}")
+    return str(node.output[-1])
 
 
 def owners(names: Iterable[str]) -> dict[str, str]:

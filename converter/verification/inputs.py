@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ from converter.model.layers import (
     RemoveCharacters,
     Repeat,
     Reshape,
+    Scan,
     Slice,
     SplitWords,
     Squeeze,
@@ -99,7 +100,7 @@ def traits_of(model: Model) -> dict[str, Traits]:
     carried = {value.name: frozenset((value.name,)) for value in model.inputs}
     constants: dict[str, Array] = {}
     tables: dict[str, Node] = {}  # lookups by their output
-    for node in model.nodes:
+    for node in _with_bodies(model.nodes):
         if isinstance(node.layer, Constant) and node.layer.weight.size == 1:
             constants[node.outputs[0].name] = node.layer.weight.read()
         if isinstance(node.layer, Lookup):
@@ -111,6 +112,17 @@ def traits_of(model: Model) -> dict[str, Traits]:
             origins = [carried.get(value.name, frozenset()) for value in read if value is not None]
             carried[node.outputs[0].name] = frozenset().union(*origins)
     return traits
+
+
+def _with_bodies(nodes: Iterable[Node]) -> Iterator[Node]:
+    """The nodes, those of bodies for Scans, behind nodes by which what is read outside goes on inside."""
+    for node in nodes:
+        if isinstance(node.layer, Scan):
+            pairs = zip(node.layer.inputs, node.inputs, strict=True)
+            yield from (Node(inner.name, ExpandDims(()), (outer,), (inner,), "") for inner, outer in pairs)
+            yield from _with_bodies(node.layer.nodes)
+        else:
+            yield node
 
 
 def _sources(node: Node) -> tuple[Value | None, ...]:

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from converter import interpret
+from converter.holding import with_values
 from converter.model import Array, Model, Node, Value, dtype_of
 from converter.verification.inputs import Case
-from converter.verification.node_truth import with_values
 
 Values = Mapping[str, Array]
 PRECISIONS = ("float64", "float32")

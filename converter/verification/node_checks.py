@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from converter.holding import with_values
 from converter.model import Array, Model, Node
-from converter.model.layers import Constant, Recurrent
+from converter.model.layers import Constant, Recurrent, Scan
 from converter.model.prune import directions_read
 from converter.verification.coverage import Coverage, observing
 from converter.verification.graph_cutting import Operator, owners
-from converter.verification.node_truth import truth_of, with_values
+from converter.verification.node_truth import truth_of
 from converter.verification.recurrence import Worst, recurrent_truth
 from converter.verification.report import ONLY_ZEROS, NodeResult
 from converter.verification.rounding import Near
+from converter.verification.scans import Inside, steps_of, wires
 
 SAID = 0.5  # a bound below this share of the largest value of its kind says something of it
 
@@ -30,6 +32,7 @@ class PartsRun:
         shown: the states that operators went through, by tensor.
         tensors: which tensor holds each value.
         copied: of outputs of the file that should be copies of what was given, whether they are.
+        inside: the values of the bodies of Scans.
     """
 
     given: Mapping[str, Array]
@@ -37,6 +40,7 @@ class PartsRun:
     shown: Mapping[str, Array]
     copied: Mapping[str, bool]
     tensors: Mapping[str, str]
+    inside: Inside = field(default_factory=Inside)
 
 
 def check_nodes(
@@ -67,10 +71,24 @@ def check_nodes(
         if any(value.name in needed for value in node.outputs):
             held = replace(node, layer=with_values(node.layer))
             check = _Check(held, by_owner.get(names.get(node.name, ""), []), coverage, needed)
+            body = (
+                [_Check(inner, [], coverage, needed) for inner in held.layer.nodes]
+                if isinstance(held.layer, Scan)
+                else []
+            )
             for run in runs:
                 check.run(run)
-            found.append(check.result())
+                for step in _steps(held, run) if body else ():
+                    for inner in body:
+                        inner.run(step)
+            found += [one.result() for one in (*body, check)]
     return found
+
+
+def _steps(node: Node, run: PartsRun) -> Iterator[PartsRun]:
+    """Each step of a Scan, as a run of the parts that its body is."""
+    for values in steps_of(node, run.given, run.inside):
+        yield PartsRun(values, values, {}, {}, {name: name for name in values})
 
 
 class _Check:
@@ -85,6 +103,11 @@ class _Check:
     def run(self, run: PartsRun) -> None:
         """Compares what one run made."""
         node = self._node
+        if isinstance(node.layer, Scan):
+            for have, wired in wires(node, run.given, run.made, run.inside):
+                self._compare(have, Near(wired))
+            self._steps += len(run.given[node.inputs[node.layer.states].name])  # type: ignore[union-attr]
+            return
         given = tuple(None if value is None else _exact(run.given[value.name]) for value in node.inputs)
         with observing(self._coverage, node.name), np.errstate(all="ignore"):
             wanted = self._recurrent(given, run) if isinstance(node.layer, Recurrent) else [truth_of(node, given)]

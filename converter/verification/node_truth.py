@@ -13,6 +13,7 @@ import numpy as np
 from msgspec import structs
 
 from converter import interpret
+from converter.holding import optional
 from converter.model import Array, Node, Weight, layers
 from converter.model.activations import LINEAR
 from converter.verification.rounding import KERNELS_OF, TINY, UNIT, Near, activated, product_error, terms
@@ -51,27 +52,6 @@ SINGLE = (
 )
 
 
-def with_values(layer: Any, dtype: str = FLOAT) -> Any:
-    """The layer with its weights read, in `dtype`; an Embedding's table, which may be large, stays where it is."""
-    if isinstance(layer, layers.Embedding | layers.Constant):
-        return layer
-    changed = {name: _read(getattr(layer, name), dtype) for name in layer.__struct_fields__}
-    changed = {name: value for name, value in changed.items() if value is not None}
-    return structs.replace(layer, **changed) if changed else layer
-
-
-def _read(field: Any, dtype: str) -> Any:
-    """The field with its weights read, or None where it holds none."""
-    if isinstance(field, Weight):
-        values = interpret.read(field, dtype)
-        return Weight(field.name, field.shape, interpret.resolved(field.dtype, dtype), lambda: values)
-    if isinstance(field, layers.LSTMCell | layers.GRUCell | layers.SimpleRNNCell | layers.ConvLSTMCell):
-        return with_values(field, dtype)
-    if isinstance(field, tuple) and field and isinstance(field[0], layers.Direction):
-        return tuple(structs.replace(side, cell=with_values(side.cell, dtype)) for side in field)
-    return None
-
-
 @singledispatch
 def near_of(layer: layers.Layer, inputs: Inputs, u: float) -> Near:
     """The output and its bound, for computations with unit roundoff u."""
@@ -90,7 +70,7 @@ def _magnitude(weight: Weight) -> Weight:
 def _(layer: layers.Dense, inputs: Inputs, u: float) -> Near:
     (x,) = inputs
     z = _exact(structs.replace(layer, activation=LINEAR), inputs)
-    kernel, bias = layer.kernel.read(), interpret.optional(layer.bias, FLOAT)
+    kernel, bias = layer.kernel.read(), optional(layer.bias, FLOAT)
     error = product_error(x, kernel, bias, u) + u * (np.abs(z) + (0 if bias is None else np.abs(bias)))
     return activated(layer.activation, Near(z, error), u)
 

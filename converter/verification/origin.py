@@ -11,6 +11,7 @@ import numpy as np
 from converter.errors import InvalidModel
 from converter.interpret import run
 from converter.model import Array, Model
+from converter.model.layers import every_node
 from converter.verification.inputs import cases_of
 
 BOUND, BOUND_LOW_PRECISION = 1e-5, 2e-2
@@ -31,7 +32,7 @@ def check_origin(model: Model) -> None:
     case = max(cases_of(model), key=lambda case: case.batch)
     inputs = dict(case.calls[0])
     exact, single = (run(model, inputs, dtype=dtype) for dtype in ("float64", "float32"))
-    low = any(value.dtype in LOW for node in model.nodes for value in node.outputs)
+    low = any(value.dtype in LOW for node in every_node(model.nodes) for value in node.outputs)
     for value, name, made in zip(model.outputs, model.output_names, model.origin(inputs), strict=True):
         error, own, scale = _difference(exact[value.name], single[value.name], made)
         if not error <= max((BOUND_LOW_PRECISION if low else BOUND) * scale, FACTOR * own):

@@ -10,7 +10,7 @@ import numpy as np
 
 from converter.errors import InvalidModel, listed
 from converter.model import Array, Model, Node, Shape, Value
-from converter.model.layers import Recurrent
+from converter.model.layers import Recurrent, Scan
 from converter.verification import natural
 from converter.verification.calls import own_calls, usable_cases
 from converter.verification.corners import corner_values, wanted_of
@@ -22,6 +22,7 @@ from converter.verification.own_data import MATCHING, NO_DATA, OwnData
 from converter.verification.report import ONLY_ZEROS, NodeResult, OutputError, Report
 from converter.verification.rounding import KERNELS_OF
 from converter.verification.runnable import Parts, Runnable, opened
+from converter.verification.scans import held_inside, inside_of, shown_tensors
 from converter.verification.weight_accounting import Accounts
 
 REFERENCE = "reference_lstm, float64"
@@ -204,9 +205,10 @@ def _nodes(
     for value in natural.all_values(model):
         if value.name in tensors:
             held.setdefault(tensors[value.name], []).append(value)
-    parts = file.parts(held)
+    inner = held_inside(model, needed, file.tensors)
+    parts = file.parts(held, shown_tensors(inner))
     copies = _copies(model, file, tensors)
-    runs = [_run(parts, file, held, copies, values) for values in _draws(model, calls, held)]
+    runs = [_run(parts, file, (held, inner), copies, values) for values in _draws(model, calls, held)]
     operators = parts.operators
     del parts  # one copy of the weights at a time
     found = check_nodes(model, needed, runs, operators, coverage, progress)
@@ -244,7 +246,7 @@ def _draws(model: Model, calls: Sequence[Call], held: Mapping[str, Sequence[Valu
     wanted, fixed = wanted_of(model), constants(model)
     large = sum(weight.nbytes for layer in model.layers for weight in layer.weights) > LARGE
     last = calls[-1].values
-    steps = sum(_steps(node, last) for node in model.nodes if isinstance(node.layer, Recurrent))
+    steps = sum(_steps(node, last) for node in model.nodes if isinstance(node.layer, Recurrent | Scan))
     numbers = sum(array.size for array in last.values())
     rounds = 1 if large else max(1, min(ROUNDS, STEPS // max(1, steps), NUMBERS // max(1, numbers)))
     made = [corner_values(model, wanted, last, fixed, turn) for turn in range(rounds)]
@@ -253,15 +255,23 @@ def _draws(model: Model, calls: Sequence[Call], held: Mapping[str, Sequence[Valu
 
 def _steps(node: Node, values: Values) -> int:
     """How many steps a recurrent node takes, in all its directions."""
+    if isinstance(node.layer, Scan):
+        sequence = node.inputs[node.layer.states]
+        return len(values[sequence.name]) if sequence is not None else 0
     x = node.inputs[0]
     assert isinstance(node.layer, Recurrent) and x is not None
     return int(values[x.name].shape[0 if node.layer.time_major else 1]) * len(node.layer.directions)
 
 
 def _run(
-    parts: Parts, file: Runnable, held: Mapping[str, Sequence[Value]], copies: Mapping[str, str], values: Values
+    parts: Parts,
+    file: Runnable,
+    places: tuple[Mapping[str, Sequence[Value]], Mapping[str, tuple[str, Value]]],
+    copies: Mapping[str, str],
+    values: Values,
 ) -> PartsRun:
     """One run of the parts. Values of the model that one tensor holds are one and the same."""
+    held, inner = places
     by_tensor = {tensor: values[listed[0].name] for tensor, listed in held.items()}
     by_tensor |= {tensor: file.constant(tensor) for tensor in held if tensor in file.initializers}
     made = {**by_tensor, **parts.run(by_tensor)}
@@ -272,7 +282,9 @@ def _run(
         name: any(_same(made[name], side[tensor]) for side in (by_tensor, made)) for name, tensor in copies.items()
     }
     given, results = ({n: side[t] for n, t in names} for side in (by_tensor, made))
-    return PartsRun(given, results, shown, copied, dict(names))
+    inside = {tensor: made[name] for one in parts.operators for tensor, name in one.inside.items()}
+    constants = {n: file.constant(n) for n, _ in inner.values() if n in file.initializers}
+    return PartsRun(given, results, shown, copied, dict(names), inside_of(inner, inside, {**by_tensor, **constants}))
 
 
 def _same(a: Array, b: Array) -> bool:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from converter.formats import tflite
 from converter.model import Array, Model, Shape, Value
-from converter.verification.graph_cutting import Listed, Operator
+from converter.verification.graph_cutting import NOTHING, Listed, Operator
 from converter.verification.rounding import Kernels
 from converter.verification.weight_accounting import Accounts
 
@@ -78,8 +78,11 @@ class Runnable(Protocol):
     def whole(self) -> Session:
         """The file as its users run it."""
 
-    def parts(self, tensors: Mapping[str, Sequence[Value]]) -> Parts:
-        """The file cut at these tensors, each with the values of the model that it holds."""
+    def parts(self, tensors: Mapping[str, Sequence[Value]], inside: Mapping[str, Sequence[Value]] = NOTHING) -> Parts:
+        """The file cut at these tensors, each with the values of the model that it holds.
+
+        `inside`: tensors of the bodies of Scans, to be shown after each step.
+        """
 
     def account(self, model: Model, needed: frozenset[str]) -> Accounts:
         """What each of its weights and constants is."""

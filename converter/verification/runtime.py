@@ -16,7 +16,7 @@ from onnx import numpy_helper
 from converter.errors import InvalidModel
 from converter.formats.onnx_metadata import tensors_of
 from converter.model import Array, Model, Shape, Value
-from converter.verification.graph_cutting import Cut, Listed, Operator, cut, owner_of
+from converter.verification.graph_cutting import NOTHING, Cut, Listed, Operator, cut, owner_of
 from converter.verification.rounding import ONNXRUNTIME
 from converter.verification.skeleton import read_skeleton
 from converter.verification.weight_accounting import Accounts, account, held_by
@@ -78,11 +78,11 @@ class Exported:
         """The file as it is."""
         return Session(self._model, self.folder, optimized)
 
-    def parts(self, tensors: Mapping[str, Sequence[Value]]) -> Parts:
-        """The file cut at these tensors, each with the values of the model that it holds."""
+    def parts(self, tensors: Mapping[str, Sequence[Value]], inside: Mapping[str, Sequence[Value]] = NOTHING) -> Parts:
+        """The file cut at these tensors, each with the values of the model that it holds; those of bodies shown."""
         model = onnx.ModelProto()
         model.CopyFrom(self._model)
-        return Parts(cut(model, tensors), self.folder)
+        return Parts(cut(model, tensors, inside), self.folder)
 
     def account(self, model: Model, needed: frozenset[str]) -> Accounts:
         """What each initializer is."""

@@ -25,7 +25,7 @@ from onnx import helper, numpy_helper
 
 from converter.errors import InvalidModel, clean
 from converter.model import Array, Model, Node, Weight
-from converter.model.layers import Recurrent
+from converter.model.layers import Recurrent, every_node
 from converter.model.prune import directions_read
 from converter.verification.graph_cutting import owner_of
 from converter.verification.report import Arrangement
@@ -81,7 +81,7 @@ def account(
         initializers: of the exported file.
         claims_on: what the initializers of a node may be.
     """
-    nodes = [node for node in model.nodes if any(value.name in needed for value in node.outputs)]
+    nodes = [*every_node(node for node in model.nodes if any(value.name in needed for value in node.outputs))]
     claims = {clean(node.name): [*claims_on(node.layer, node)] for node in nodes}
     found: list[Arrangement] = []
     wrong: list[str] = []

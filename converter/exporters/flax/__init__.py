@@ -51,7 +51,7 @@ def export(model: Model, path: Path) -> None:
     arrays: dict[str, Weight] = {}
     places: dict[str, str] = {}
     seen: set[tuple[int, ...]] = set()
-    for node in model.nodes:
+    for node in layers.every_node(model.nodes):
         owners: list[layers.Layer | layers.Cell] = [cell for _, cell in cells(node)]
         owners = owners or [node.layer]
         key = tuple(id(weight) for owner in owners for _, weight in owned(owner))

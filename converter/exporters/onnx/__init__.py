@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from converter.exporters.onnx import conv, dense, elementwise, recurrent, shapes, text
+from converter.exporters.onnx import conv, dense, elementwise, over_time, recurrent, shapes, text
 from converter.exporters.onnx.build import OPSETS, build
 from converter.exporters.onnx.precision import notes
 from converter.exporters.onnx.runtimes import DEFAULT
@@ -17,7 +17,7 @@ from converter.model import Model
 
 __all__ = ["OPSETS", "RULES", "export", "notes"]
 
-RULES = (conv, dense, elementwise, recurrent, shapes, text)  # imported for the rules they register with `lower`
+RULES = (conv, dense, elementwise, over_time, recurrent, shapes, text)  # for what they register with `lower`
 
 
 def export(

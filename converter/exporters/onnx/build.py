@@ -9,14 +9,14 @@ import onnx
 from onnx import helper
 
 from converter import __version__
-from converter.errors import ConversionError, Unsupported
+from converter.errors import Unsupported
 from converter.exporters.onnx import fold
 from converter.exporters.onnx.graph import DOMAINS, Graph, Initializer, Store, Tensor, computed, value_info
-from converter.exporters.onnx.lower import lower
+from converter.exporters.onnx.lower import lower_node
 from converter.exporters.onnx.runtimes import DEFAULT
 from converter.exporters.onnx.runtimes import runtime as row_of
 from converter.formats.onnx_metadata import values_property
-from converter.model import Model, Node, Value
+from converter.model import Model, Value
 from converter.model.prune import needed_values
 
 OPSETS = range(13, 27)  # 26 is the newest that onnxruntime 1.32 runs
@@ -51,10 +51,10 @@ def build(model: Model, opset: int | None = None, runtime: str = DEFAULT) -> tup
         tensors[value.name] = Tensor(value.name, computed(value.dtype))
     for node in model.nodes:
         if any(value.name in store.needed for value in node.outputs):
-            _lower(graph, node, tensors)
+            lower_node(graph, node, tensors)
     renamed = _name_outputs(graph, outputs, tensors)
     used = _prune(graph.nodes, [name for _, name in outputs])
-    held = {value: renamed.get(t.name, t.name) for value, t in tensors.items() if t is not None}
+    held = {v: renamed.get(t.name, t.name) for v, t in {**store.inside, **tensors}.items() if t is not None}
     proto = helper.make_graph(
         graph.nodes,
         model.name or "model",
@@ -69,6 +69,7 @@ def build(model: Model, opset: int | None = None, runtime: str = DEFAULT) -> tup
         _rename(bare.graph.node, folded)
         proto, held = bare.graph, {value: folded.get(name, name) for value, name in held.items()}
         used = {name for node in proto.node for name in _reads(node)} | {name for _, name in outputs}
+    used |= {name for node in proto.node for name in _made_inside(node)}
     properties = values_property({value: tensor for value, tensor in held.items() if tensor in used})
     return _model(proto, model, opset, properties), initializers
 
@@ -80,16 +81,6 @@ def _input_info(value: Value, inputs: Iterable[Value]) -> onnx.ValueInfoProto:
     if value in timed:
         info.type.tensor_type.shape.dim[1].dim_param = "steps" if len(timed) == 1 else f"{value.name}_steps"
     return info
-
-
-def _lower(graph: Graph, node: Node, tensors: dict[str, Tensor | None]) -> None:
-    graph.store.layer = node.name
-    inputs = tuple(None if value is None else tensors[value.name] for value in node.inputs)
-    try:
-        made = lower(node.layer, graph, node, inputs)
-    except ConversionError as error:
-        raise error.at(node.name) from error
-    tensors.update({value.name: tensor for value, tensor in zip(node.outputs, made, strict=True)})
 
 
 def _name_outputs(
@@ -141,6 +132,15 @@ def _reads(node: onnx.NodeProto) -> Iterator[str]:
     for attribute in node.attribute:
         for inner in attribute.g.node:
             yield from _reads(inner)
+
+
+def _made_inside(node: onnx.NodeProto) -> Iterator[str]:
+    """The tensors that the graphs inside a node get or make."""
+    for attribute in node.attribute:
+        yield from (value.name for value in attribute.g.input)
+        for inner in attribute.g.node:
+            yield from inner.output
+            yield from _made_inside(inner)
 
 
 def _model(graph: onnx.GraphProto, model: Model, opset: int, properties: Mapping[str, str]) -> onnx.ModelProto:

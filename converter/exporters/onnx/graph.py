@@ -93,6 +93,7 @@ class Store:
     counters: dict[str, int] = field(default_factory=dict)
     initializers: dict[str, Initializer] = field(default_factory=dict)
     shared: dict[Hashable, Tensor] = field(default_factory=dict)
+    inside: dict[str, Tensor] = field(default_factory=dict)  # what the values of bodies became
 
     def unique(self, base: str) -> str:
         """`base`, with a number if it is taken."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import singledispatch
 
-from converter.errors import Unsupported
+from converter.errors import ConversionError, Unsupported
 from converter.exporters.onnx.graph import Graph, Tensor, computed
 from converter.model import Node
 
@@ -29,6 +29,25 @@ def lower(layer: object, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
         Unsupported: there is no rule for this layer, or it cannot be exact.
     """
     raise Unsupported(f"{type(layer).__name__} cannot be exported to ONNX")
+
+
+def lower_node(graph: Graph, node: Node, tensors: dict[str, Tensor | None]) -> None:
+    """The ONNX operators of a node, and which tensor each of its outputs is.
+
+    Args:
+        graph: takes the operators.
+        node: the node.
+        tensors: by the names of neutral values; those of the outputs are added.
+
+    Raises:
+        ConversionError: as `lower` raises it, with the node's name.
+    """
+    graph.store.layer = node.name
+    try:
+        made = lower(node.layer, graph, node, tuple(None if v is None else tensors[v.name] for v in node.inputs))
+    except ConversionError as error:
+        raise error.at(node.name) from error
+    tensors.update({value.name: tensor for value, tensor in zip(node.outputs, made, strict=True)})
 
 
 def present(tensor: Tensor | None) -> Tensor:

@@ -110,6 +110,10 @@ class Graph:
         self._names[f"{name}__{count}"] = 1
         return f"{name}__{count}"
 
+    def inside(self) -> Graph:
+        """An empty graph, for a part of this one: what is new in it is new in both."""
+        return Graph(_names=self._names)
+
     def fix_batch(self, batch: int) -> None:
         """Note that the model only runs on a batch of this size.
 

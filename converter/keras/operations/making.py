@@ -167,12 +167,37 @@ def band_part(o: Ops, x: Operand, lower: Any, upper: Any) -> Value:
     return result
 
 
-def diagonal_matrix(o: Ops, x: Operand) -> Value:
-    """tf.linalg.diag: the last axis as the diagonal of a matrix of zeros."""
-    value = tensor(x)
-    places = positions(o, value, -1)
-    main = o.elementwise("equal", o.expand_dims(places, 1), o.expand_dims(places, 0))
-    return o.where(main, o.expand_dims(value, -1), o.constant(0, value.dtype))
+def diagonal_matrix(o: Ops, x: Operand, offset: Any = 0, rows: Any = -1, columns: Any = -1, padding: Any = 0) -> Value:
+    """tf.linalg.diag: the last axis as the main diagonal of a matrix; -1 for as many rows or columns as it is long."""
+    value, sizes = tensor(x), [one_integer(n, "a number of rows or columns") for n in (rows, columns)]
+    _main_alone(offset)
+    size = value.shape[-1]
+    if size is not None and min(n if n >= 0 else size for n in sizes) != size:
+        raise Unsupported(f"a diagonal of {size} in a matrix of {sizes[0]} rows and {sizes[1]} columns")
+    if size is None and max(sizes) >= 0:
+        raise Unsupported("a diagonal of open length in a matrix that is not square")
+    places = [positions(o, value, -1) if n in (-1, size) else o.numbers(0, n) for n in sizes]
+    main = o.elementwise("equal", o.expand_dims(places[0], 1), o.expand_dims(places[1], 0))
+    along = -1 if sizes[0] in (-1, size) else -2
+    return o.where(main, o.expand_dims(value, along), o.constant(array_of(padding), value.dtype))
+
+
+def with_diagonal(o: Ops, x: Operand, diagonal: Operand, offset: Any = 0) -> Value:
+    """tf.linalg.set_diag: matrices with another main diagonal."""
+    value, given = either(o, x), either(o, diagonal)
+    _main_alone(offset)
+    rows, columns = value.shape[-2:]
+    if rows != columns and None in (rows, columns):
+        raise Unsupported("the diagonal of matrices of which one size is open")
+    across, down = positions(o, value, -1), positions(o, value, -2)
+    main = o.elementwise("equal", o.expand_dims(down, 1), o.expand_dims(across, 0))
+    longer = rows is not None and columns is not None and rows > columns
+    return o.where(main, o.expand_dims(given, -2 if longer else -1), value)
+
+
+def _main_alone(offset: Any) -> None:
+    if one_integer(offset, "which diagonal") != 0:
+        raise Unsupported("a diagonal that is not the main one")
 
 
 def sequence_mask(o: Ops, lengths: Operand, longest: Any = None, dtype: Any = "bool") -> Value:

@@ -3,7 +3,8 @@
 Packing of every weight is Keras 3's (gates i, f, c, o; kernels `[input, 4·units]`; convolution kernels
 `[*window, input/groups, filters]`). Axes are counted with the batch as axis 0 and are never negative here.
 `recurrent` and `weighted` hold what has weights, `moving` and `computing` the small operators that composite Keras
-layers (Attention, masks, pooling over a mask, ...) are written in, `text` what works on strings.
+layers (Attention, masks, pooling over a mask, ...) are written in, `text` what works on strings, `scanning` what
+repeats nodes over time.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ from converter.model.layers.recurrent import (
     Recurrent,
     SimpleRNNCell,
 )
+from converter.model.layers.scanning import Scan, every_node
 from converter.model.layers.text import (
     NO_INDEX,
     Lookup,
@@ -71,7 +73,7 @@ from converter.model.layers.weighted import (
 )
 
 Layer = (
-    Recurrent | Dense | Embedding | Conv | ConvTranspose | Pool | BatchNormalization | LayerNormalization
+    Recurrent | Scan | Dense | Embedding | Conv | ConvTranspose | Pool | BatchNormalization | LayerNormalization
     | Activate | Reshape | FoldTime | UnfoldTime | Transpose | Concatenate | ExpandDims | Squeeze | Repeat | Tile
     | Pad | Slice | Gather | Cast | Constant | Elementwise | Unary | Where | Reduce | CumSum | MatMul | Einsum
     | OneHot | TakeAlong | GatherND | ArgSort | Size | Range | Lookup | LowerCase | RemoveCharacters | SplitWords
@@ -118,6 +120,7 @@ __all__ = [
     "RemoveCharacters",
     "Repeat",
     "Reshape",
+    "Scan",
     "SimpleRNNCell",
     "Size",
     "Slice",
@@ -130,4 +133,5 @@ __all__ = [
     "UnaryOp",
     "UnfoldTime",
     "Where",
+    "every_node",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ import numpy as np
 from converter.errors import InvalidModel, Unsupported
 from converter.formats.tflite import PACKAGE, Contents, pack, read
 from converter.model import Array, Model, Shape, Value
-from converter.verification.graph_cutting import GIVEN, Listed, Operator
+from converter.verification.graph_cutting import GIVEN, NOTHING, Listed, Operator
 from converter.verification.rounding import Kernels
 from converter.verification.tflite.claims import held_by, lite_claims_of
 from converter.verification.tflite.cutting import cut
@@ -82,8 +82,8 @@ class LiteFile:
         """The file as it is."""
         return Interpreted(self.contents.data, self.inputs, self.outputs)
 
-    def parts(self, tensors: Mapping[str, Sequence[Value]]) -> Cuts:
-        """The file cut at these tensors."""
+    def parts(self, tensors: Mapping[str, Sequence[Value]], inside: Mapping[str, Sequence[Value]] = NOTHING) -> Cuts:
+        """The file cut at these tensors; it has no Scans."""
         return Cuts(self.contents, tensors)
 
     def account(self, model: Model, needed: frozenset[str]) -> Accounts:
