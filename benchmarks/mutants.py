@@ -232,20 +232,27 @@ def drawn_by_kind(mutants: list[Mutant], sample: int, rng: np.random.Generator) 
     return turns[:sample]
 
 
+def inputs_of(path: Path) -> list[Any]:
+    """in0, in1, ... of a case, or those of its last call: call0_in0, call1_in0, ..."""
+    with np.load(path, allow_pickle=False) as arrays:
+        last = max((name.rpartition("in")[0] for name in arrays.files), default="")
+        names = [name for name in arrays.files if name.rpartition("in")[0] == last]
+        return [arrays[name] for name in sorted(names, key=lambda name: int(name.rpartition("in")[2]))]
+
+
 def examine(file: Path, folder: Path, sample: int, rng: np.random.Generator, score: Counter[tuple[str, str]]) -> None:
     """Some mutants of one model."""
     model, right = api.load(file), folder / "right.onnx"
     export(model, right)
-    with np.load(file.parent / "inputs.npz") as arrays:
-        given = [arrays[name] for name in arrays.files]
+    given = inputs_of(file.parent / "inputs.npz")
     if len(given) != len(model.inputs):
-        return
+        raise ValueError(f"{len(model.inputs)} inputs, {len(given)} arrays")
     feed: dict[str, Any] = {value.name: array for value, array in zip(model.inputs, given, strict=True)}
     batch = len(given[0])
     feed |= {s.input.name: np.zeros([n or batch for n in s.input.shape], np.float32) for s in model.states}
     truth = outputs(right, feed)
     if truth is None:
-        return
+        raise ValueError("the right file does not run on these inputs")
     proto = onnx.load(right)
     for kind, place, change in drawn_by_kind([*weight_mutants(proto), *node_mutants(proto)], sample, rng):
         spoiled, path = onnx.ModelProto(), folder / "mutant.onnx"

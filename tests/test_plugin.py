@@ -136,6 +136,11 @@ SAID = {  # a change of the example -> what the message names: the line, and wha
     ('"BahdanauAttention": ', '"BahdanuAttention": '): r"LAYERS of what is given has .Simple",
     ("ops.weight(w)", "w"): r"line \d+: MatMul of Weight|line \d+: TypeError: MatMul of Weight: .*ops.weight\(w\)",
     ("matmul(x, ops.weight(w))", "matmul(ops.weight(w), x)"): r"line \d+: matrices of shapes .* cannot be multiplied",
+    ("values), [1])", "values), [3])"): r"line \d+: axis 3 of a tensor with 3 axes",
+    ("ops.weight(w)", "ops.weight(w.read())"): r"line \d+: .*Constant.weight of ndarray: .* by Weight\(",
+    ("ops.activate(scores, TANH)", 'ops.activate(scores, "tanh")'): r"line \d+: .*an activation is Activation",
+    ("ops.activate(scores, TANH)", 'ops.cast(scores, "flaot32")'): r"line \d+: .*no type 'flaot32'; there are float32",
+    ("ops.activate(scores, TANH)", "ops.transpose(scores, [0, 1])"): r"line \d+: Transpose has axes .*: each axis once",
     ('need("W")', 'need("V")'): r"line \d+: the array 'V' is missing; the layer has 'W', 'b'",
 }  # fmt: skip
 
@@ -162,7 +167,7 @@ def test_a_shape_that_a_plugin_claims_is_checked(plugins: list[Path], tmp_path: 
     code = EXAMPLE.read_text().replace(right, wrong).replace("    Activation,", "    Activation,\n    layers,", 1)
     (tmp_path / "own.py").write_text(code)
     with pytest.raises(
-        InvalidPlugin, match=r"plugin own.py.*: attention.* made .*shape .*, the model says \(None, 4\)"
+        InvalidModel, match=r"plugin own.py, line \d+: Reduce makes shape \(None, 1, 4\) of .*, not \(None, 4\)"
     ):
         load(FIXTURES / "tfk221_simple" / "model.h5", plugins=[tmp_path / "own.py", plugins[1]])
 

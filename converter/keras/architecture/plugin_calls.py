@@ -9,6 +9,7 @@ from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from msgspec import Struct
 
+from converter.keras.architecture.plugin_shapes import check
 from converter.keras.building.graph import Graph, Tensor
 from converter.keras.layer_type import LayerType
 from converter.keras.spec import Bound, Call, LayerSpec, ModelSpec
@@ -18,6 +19,7 @@ from converter.model.activations import Activation
 WRAPPED = {
     Weight: "a Weight is made a value by ops.weight(w)",
     Tensor: "of a Tensor take its .value",
+    str: 'an activation is Activation("tanh"), with its parameters',
     float: "a number is made a value by ops.constant(0.5, dtype), or use ops.with_scalar",
 }
 OTHER = "an array is made a value by ops.constant(array, dtype)"
@@ -35,7 +37,8 @@ class CheckedGraph:
         """As `Graph.emit`.
 
         Raises:
-            TypeError: an input is no value. ValueError: a field has none of the values that it may have.
+            TypeError, InvalidModel: see `plugin_shapes.check`; an input is no value.
+            ValueError: a field has none of the values that it may have.
         """
         for value in inputs:
             if not isinstance(value, Value | None):
@@ -43,6 +46,7 @@ class CheckedGraph:
         for name, allowed in _choices(type(layer)).items():
             if (said := getattr(layer, name)) not in allowed:
                 raise ValueError(f"{type(layer).__name__} has no {name} {said!r}; there are {', '.join(allowed)}")
+        check(layer, [() if value is None else value.shape for value in inputs], outputs)
         return self.graph.emit(layer, inputs, outputs, path)
 
     def __getattr__(self, name: str) -> Any:
@@ -70,7 +74,7 @@ def explained(error: Exception) -> str:
     """What went wrong in a plugin, and which names would be right."""
     told = f"{type(error).__name__}: {error}"
     if isinstance(error, AttributeError) and error.obj is not None:
-        if isinstance(error.obj, Weight | float | int) and error.name not in ("config",):
+        if isinstance(error.obj, Weight | float | int | str) and error.name not in ("config",):
             return f"{told}; {wrapping(error.obj)}"
         return f"{told}; there are {', '.join(_public(error.obj))}"
     if isinstance(error, TypeError) and "LayerType" in str(error):

@@ -20,6 +20,17 @@ SHARES = frozenset({"softmax", "log_softmax", "sparsemax"})  # of a whole along 
 FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
 
 
+def axis_in(axis: int, rank: int) -> int:
+    """The axis from 0 on; negative ones count from the end.
+
+    Raises:
+        InvalidModel: there is no such axis.
+    """
+    if not -rank <= axis < rank:
+        raise InvalidModel(f"axis {axis} of a tensor with {rank} axes")
+    return axis % rank
+
+
 def broadcast(a: Shape, b: Shape) -> Shape:
     """The shape NumPy gives to two shapes together; None where it is open.
 
@@ -128,7 +139,7 @@ class Ops:
 
     def reduce(self, op: str, x: Value, axes: Sequence[int], keepdims: bool = False) -> Value:
         """Reduction over axes (negative ones count from the end)."""
-        positive = tuple(sorted(a % len(x.shape) for a in axes))
+        positive = tuple(sorted(axis_in(a, len(x.shape)) for a in axes))
         kept = [1 if k in positive else n for k, n in enumerate(x.shape) if keepdims or k not in positive]
         dtype = {"any": "bool", "all": "bool", "argmax": "int64", "argmin": "int64"}.get(op, x.dtype)
         return self.one(layers.Reduce(cast(Any, op), positive, keepdims), [x], tuple(kept), dtype)
@@ -143,7 +154,7 @@ class Ops:
 
     def expand_dims(self, x: Value, axis: int) -> Value:
         """A new axis of size 1 at `axis` of the result (negative counts from its end)."""
-        axis %= len(x.shape) + 1
+        axis = axis_in(axis, len(x.shape) + 1)
         return self.one(layers.ExpandDims((axis,)), [x], (*x.shape[:axis], 1, *x.shape[axis:]), x.dtype)
 
     def one_hot(self, x: Value, depth: int, dtype: str) -> Value:
@@ -158,7 +169,7 @@ class Ops:
 
     def squeeze(self, x: Value, axis: int) -> Value:
         """An axis of size 1 removed."""
-        axis %= len(x.shape)
+        axis = axis_in(axis, len(x.shape))
         return self.one(layers.Squeeze((axis,)), [x], (*x.shape[:axis], *x.shape[axis + 1 :]), x.dtype)
 
     def concatenate(self, inputs: Sequence[Value], axis: int) -> Value:
@@ -179,7 +190,7 @@ class Ops:
 
     def slice(self, x: Value, axis: int, start: int | None, stop: int | None, step: int = 1) -> Value:
         """x[start:stop:step] along one axis."""
-        axis %= len(x.shape)
+        axis = axis_in(axis, len(x.shape))
         size = x.shape[axis]
         if size is not None:
             size = len(range(*slice(start, stop, step).indices(size)))

@@ -11,6 +11,7 @@ import numpy as np
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.building.graph import product
 from converter.keras.building.ops import FLOATS, Ops
+from converter.keras.building.ops import axis_in as counted
 from converter.model import Value
 
 Operand = Any  # a Value, or a constant: a number, nested lists of numbers, a NumPy array
@@ -178,12 +179,9 @@ def axis_in(axis: Any, rank: int) -> int:
     """An axis counted from the front.
 
     Raises:
-        InvalidModel: it lies outside.
+        InvalidModel: it lies outside, or is no whole number.
     """
-    number = one_integer(axis, "axis")
-    if not -rank <= number < rank:
-        raise InvalidModel(f"axis {number} of a tensor with {rank} axes")
-    return number % rank
+    return counted(one_integer(axis, "axis"), rank)
 
 
 def limits(dtype: str) -> tuple[Any, Any]:
