@@ -155,3 +155,62 @@ def test_a_target_shape_with_an_open_size(library: str, tmp_path: Path) -> None:
 def test_masks_of_bfloat16_are_proved(library: str, tmp_path: Path) -> None:
     check(library, chain((4, 2), lambda layers: layers.Masking(0.0, dtype="mixed_bfloat16"),
                          lambda layers: layers.LSTM(2)), tmp_path, allowed=2e-2)  # fmt: skip
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["MaxPooling1D", "AveragePooling1D"])
+def test_less_than_one_window_gives_no_step(library: str, name: str, tmp_path: Path) -> None:
+    import onnxruntime
+
+    model = built(library, chain((None, 2), lambda layers: getattr(layers, name)(4, strides=3)))
+    model.save(tmp_path / "model.keras")
+    converter.convert(tmp_path / "model.keras", tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    for steps in (3, 4, 6, 7, 8):
+        array = np.ones((1, steps, 2), np.float32)
+        (made,) = session.run(None, {session.get_inputs()[0].name: array})
+        np.testing.assert_allclose(made, np.asarray(model(array)), rtol=1e-5, atol=1e-6)
+
+
+@BOTH
+def test_a_softmax_whose_mask_has_fewer_axes_is_refused(library: str, tmp_path: Path) -> None:
+    model = built(library, chain((3, 3), lambda layers: layers.Masking(0.0), lambda layers: layers.Softmax()))
+    model.save(tmp_path / "model.keras")
+    with pytest.raises(Unsupported, match="by accident"):
+        converter.load(tmp_path / "model.keras")
+
+
+WHOLE = ["int8", "uint8", "int32", "int64"]
+
+
+@ONLY_3
+@pytest.mark.parametrize("dtype", WHOLE)
+@pytest.mark.parametrize("marker", [-1.0, 1.5, 0.1, 2.0, -999.9])
+def test_masks_of_whole_numbers_are_compared_as_floats(library: str, dtype: str, marker: float, tmp_path: Path) -> None:
+    import onnxruntime
+
+    def build(keras: Any) -> Any:
+        x = keras.Input((4, 2), dtype=dtype)
+        return keras.Model(x, keras.layers.LSTM(3)(keras.layers.Masking(marker)(x)))
+
+    model = built(library, build)
+    model.save(tmp_path / "model.keras")
+    converter.convert(tmp_path / "model.keras", tmp_path / "model.onnx")
+    array = np.random.default_rng(0).integers(0, 3, (5, 4, 2)).astype(dtype)
+    array[0, 1:], array[1, 2] = int(abs(marker)) % 100, 1
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    (made,) = session.run(None, {session.get_inputs()[0].name: array})
+    np.testing.assert_allclose(made, np.asarray(model(array)), atol=1e-5)
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["LeakyReLU", "Average"])
+def test_functions_without_whole_numbers_are_refused(library: str, name: str, tmp_path: Path) -> None:
+    def build(keras: Any) -> Any:
+        x, layer = keras.Input((4, 2), dtype="int32"), getattr(keras.layers, name)()
+        return keras.Model(x, layer([x, x] if name == "Average" else x))
+
+    model = built(library, build)
+    model.save(tmp_path / "model.keras")
+    with pytest.raises(Unsupported, match="of int32"):
+        converter.load(tmp_path / "model.keras")

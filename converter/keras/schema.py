@@ -48,10 +48,12 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tr
     Attributes:
         inert: further fields that a class writes and that have no effect at inference.
         absent: fields of the struct it extends that a class does not have.
+        modes: the quantisations that its rule computes.
     """
 
     inert: ClassVar[frozenset[str]] = frozenset()
     absent: ClassVar[frozenset[str]] = frozenset()
+    modes: ClassVar[frozenset[str]] = frozenset()
 
     name: str = ""
     trainable: bool = True
@@ -76,6 +78,59 @@ class DenseOutput(Config, frozen=True, kw_only=True):
             raise Unsupported("sparse outputs cannot be converted")
 
 
+class Quantizable(Config, frozen=True, kw_only=True):
+    """Layers that Keras 3 can quantise, of which int8 is computed; see `shared.quantized`.
+
+    Raises:
+        Unsupported: of other floats than float32; another way to quantise inputs than by their largest number.
+    """
+
+    modes = frozenset({"int8"})
+    quantization_config: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.quantized:
+            if self.quantization_config is not None:
+                raise Unsupported("quantization_config in a layer that is not quantised")
+        elif self.compute_dtype != "float32":
+            raise Unsupported(f"the layer is quantised to int8 from {clean(self.compute_dtype)}, not from float32")
+        elif self.quantization_config is not None and not _by_largest(self._of_inputs):
+            raise Unsupported(f"inputs are quantised by {clean(self._of_inputs, 200)}")
+
+    @property
+    def quantized(self) -> bool:
+        """Whether kernels are int8."""
+        return bool(_quantised(self.dtype))
+
+    @property
+    def quantizes_inputs(self) -> bool:
+        """Whether inputs are made int8, too."""
+        return self.quantized and (self.quantization_config is None or self._of_inputs is not None)
+
+    @property
+    def epsilon(self) -> float:
+        """What is added to the largest number of a row."""
+        own = self._of_inputs.get("config", {}) if self.quantization_config is not None else {}
+        return float(own.get("epsilon", 1e-7))
+
+    @property
+    def _of_inputs(self) -> Any:
+        """The quantiser of inputs as Keras 3.13 and later write it; None for none."""
+        own = (self.quantization_config or {}).get("config")
+        return own.get("activation_quantizer", "") if isinstance(own, Mapping) else ""
+
+
+def _by_largest(quantizer: Any) -> bool:
+    """Whether it is Keras' AbsMaxQuantizer to -127 to 127, or none."""
+    if quantizer is None:
+        return True
+    own = quantizer.get("config") if isinstance(quantizer, Mapping) else None
+    if not isinstance(own, Mapping) or quantizer.get("class_name") != "AbsMaxQuantizer":
+        return False
+    known = {"value_range": [-127, 127], "output_dtype": "int8", "epsilon": own.get("epsilon")}
+    return isinstance(own.get("epsilon", 1e-7), float) and all(known.get(key) == value for key, value in own.items())
+
+
 ConfigType = TypeVar("ConfigType", bound=Config)
 
 
@@ -86,12 +141,14 @@ def policy_name(dtype: str | Mapping[str, Any] | None) -> str | None:
         Unsupported: a policy that is not one dtype (maps, quantised ones).
     """
     if dtype is None or isinstance(dtype, str):
-        return dtype
+        return dtype and dtype.rpartition("_from_")[2]
     kind, config = dtype.get("class_name"), dtype.get("config")
     if kind in {"Policy", "PolicyV1", "DTypePolicy", "FloatDTypePolicy"} and isinstance(config, Mapping):
         name = config.get("name")
         if isinstance(name, str):
             return name
+    if kind == "QuantizedDTypePolicy" and isinstance(config, Mapping) and isinstance(config.get("source_name"), str):
+        return str(config["source_name"])
     raise Unsupported(f"dtype policy {clean(kind)} is not supported", hint="save the model with a plain dtype policy")
 
 
@@ -113,7 +170,8 @@ def validate(kind: type[ConfigType], raw: Mapping[str, Any]) -> ConfigType:
     Raises:
         Unsupported: a field nobody knows; a quantised layer. InvalidModel: a field of the wrong type or range.
     """
-    if mode := _quantised(raw.get("dtype")):
+    mode = _quantised(raw.get("dtype"))
+    if mode and mode not in kind.modes:
         raise Unsupported(
             f"the layer is quantised to {mode}: Keras computes it in numbers that it rounds at every call",
             hint="convert the model as it was before quantize()",

@@ -225,9 +225,21 @@ def _values(
         made = rng.integers(0, traits.limit or 10, shape).astype(dtype)
     else:
         made = rng.standard_normal(shape).astype(dtype)
-    if traits.markers and len(shape) > 1 and not (traits.words and traits.words.split):
+    if (
+        traits.markers
+        and len(shape) > 1
+        and not (traits.words and traits.words.split)
+        and _is(dtype, traits.markers[0])
+    ):
         made[~_steps(shape[:2], rng, first_pattern)] = traits.markers[0]
     return made
+
+
+def _is(dtype: np.dtype[Any], marker: Any) -> bool:
+    """Whether a type of whole numbers has a marker; others have all."""
+    if dtype.kind not in "iu":
+        return True
+    return float(marker).is_integer() and np.iinfo(dtype).min <= marker <= np.iinfo(dtype).max
 
 
 def _steps(shape: tuple[int, ...], rng: np.random.Generator, first_pattern: int) -> Array:

@@ -36,7 +36,7 @@ def kernel(graph: Graph, suffix: str, weight: Weight, dtype: str) -> Tensor:
 
 
 def single(dtype: str) -> str:
-    """onnxruntime convolves no float64."""
+    """onnxruntime convolves and averages no float64."""
     return "float32" if dtype == "float64" else dtype
 
 
@@ -99,6 +99,16 @@ def _pad(graph: Graph, x: Tensor, reach: list[int], strides: tuple[int, ...]) ->
     before = graph.op("Div", total, graph.const(2))
     lead = graph.const([0, 0])
     return graph.op("Pad", x, graph.op("Concat", lead, before, lead, graph.op("Sub", total, before), axis=0))
+
+
+def _whole_windows(graph: Graph, y: Tensor, x: Tensor, layer: Pool, lengths: tuple[int | None, ...]) -> Tensor:
+    """y without the window that onnxruntime's pools find in less than one: they divide what is below 0 towards 0."""
+    for axis, (k, s, n) in enumerate(zip(layer.window, layer.strides, lengths, strict=True), 2):
+        if n is None and k > 1 and s > 1:
+            steps = graph.op("Max", graph.op("Sub", graph.size(x, axis), graph.const(k - 1)), graph.const(0))
+            stop = graph.op("Reshape", steps, graph.const([1]))
+            y = graph.op("Slice", y, graph.const([0]), stop, graph.const([axis]))
+    return y
 
 
 def _lengths(node: Node, rank: int, data_format: str) -> tuple[int | None, ...]:
@@ -175,7 +185,8 @@ def _excess(kind: str, window: int, stride: int, output_padding: int | None) -> 
 def pool(layer: Pool, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
     """MaxPool, AveragePool."""
     dtype = result_type(node)
-    x = to_first(graph, graph.cast(present(inputs[0]), single(dtype)), layer.rank, layer.data_format)
+    computed = dtype if layer.kind == "max" else single(dtype)
+    x = to_first(graph, graph.cast(present(inputs[0]), computed), layer.rank, layer.data_format)
     lengths = _lengths(node, layer.rank, layer.data_format)
     x, pads = padded(graph, x, layer.padding, layer.window, layer.strides, (1,) * layer.rank, lengths)
     y = graph.op(
@@ -186,4 +197,6 @@ def pool(layer: Pool, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
         count_include_pad=0 if layer.kind == "average" else None,
         **pads,
     )
+    if layer.padding == "valid":
+        y = _whole_windows(graph, y, x, layer, lengths)
     return (graph.cast(from_first(graph, y, layer.rank, layer.data_format), dtype),)

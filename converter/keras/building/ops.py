@@ -94,15 +94,22 @@ class Ops:
         return self.one(layers.Elementwise(op), inputs, shape, dtype)
 
     def with_scalar(self, op: ElementwiseOp, x: Value, scalar: float) -> Value:
-        """x op scalar, the scalar in x's dtype."""
+        """x op scalar, the scalar in x's dtype.
+
+        Raises:
+            Unsupported: x holds whole numbers, and the scalar is none or divides them.
+        """
+        if x.dtype not in FLOATS and (op == "divide" or not float(scalar).is_integer()):
+            raise Unsupported(f"{op} of {x.dtype} and {scalar}")
         return self.elementwise(op, x, self.constant(scalar, x.dtype))
 
     def against_single(self, op: ElementwiseOp, x: Value, number: float) -> Value:
         """A comparison of x with a number that is made a float32 first, in the wider of the two types.
 
-        Nothing equals a number that x's own type does not have: NaN says so, whatever a runtime rounds.
+        Whole numbers are made floats, as `result_type` of Keras 3 has it. Nothing equals a number that x's own type does not have: NaN says so, whatever a runtime rounds.
         """
         single = float(np.float32(number))
+        x = x if x.dtype in FLOATS else self.cast(x, "float32")
         if x.dtype in ("float16", "bfloat16"):
             if op not in ("equal", "not_equal"):
                 x = self.cast(x, "float32")
@@ -115,9 +122,15 @@ class Ops:
         return self.one(layers.Unary(op), [x], x.shape, "bool" if op in {"not", "isnan"} else x.dtype)
 
     def activate(self, x: Value, activation: Activation) -> Value:
-        """Activation; nothing is emitted for linear. An "axis" of -1 is resolved here."""
+        """Activation; nothing is emitted for linear. An "axis" of -1 is resolved here.
+
+        Raises:
+            Unsupported: of whole numbers, for which functions but relu have no numbers to give.
+        """
         if activation.name == "linear":
             return x
+        if x.dtype not in FLOATS and activation.name != "relu":
+            raise Unsupported(f"{activation.name} of {x.dtype}")
         if "axis" in activation.arguments and activation.parameters[0] < 0:
             activation = Activation(activation.name, (len(x.shape) + activation.parameters[0],))
         if activation.name in SHARES and x.shape[int(activation.parameters[0])] == 1:

@@ -76,6 +76,9 @@ def _softmax_layer(call: Call) -> tuple[Tensor, ...]:
     mask = mask if takes else None
     if mask is not None:
         mask = call.ops.cast(mask, "bool") if mask.dtype != "bool" else mask
+        if len(mask.shape) < len(x.shape):
+            what = f"Softmax of an input of shape {x.shape} with a mask of shape {mask.shape}"
+            raise Unsupported(f"{what}: Keras takes the rows of one for steps of the other, so it runs by accident")
         if len(mask.shape) > len(x.shape):
             raise InvalidModel(f"the mask {mask.shape} of a Softmax has more axes than its input {x.shape}")
     return (Tensor(masked_softmax(call, x, axes, mask)),)

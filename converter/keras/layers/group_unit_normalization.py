@@ -116,6 +116,8 @@ def _spectral(call: Call) -> tuple[Tensor, ...]:
 
     Keras 3 casts back to the input's dtype, so that an Embedding's numbers become whole; its mask is lost in that.
     """
+    if getattr(call.spec.children["layer"].config, "quantized", False):
+        raise Unsupported("SpectralNormalization around a quantised layer")
     outputs = call.wrapped("layer", call.x)
     if not call.era.switch("spectral_casts_back"):
         return outputs

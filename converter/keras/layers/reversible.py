@@ -21,6 +21,7 @@ from converter.model.activations import Activation
 class ReversibleEmbeddingConfig(EmbeddingConfig, frozen=True):
     """https://keras.io/api/layers/core_layers/reversible_embedding/"""
 
+    modes = frozenset()
     tie_weights: bool = True
     reverse_dtype: str | None = None
     logit_soft_cap: float | None = None

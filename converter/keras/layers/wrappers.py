@@ -196,6 +196,8 @@ def _time_distributed(call: Call) -> tuple[Tensor, ...]:
     x, carried = Tensor(call.x.value, call_mask(call)), carried_mask(call)
     if len(x.shape) < 3:
         raise InvalidModel(f"needs an input of shape (batch, time, ...), got {x.shape}")
+    if getattr(inner.config, "quantized", False):
+        raise Unsupported("TimeDistributed around a quantised layer, whose scales Keras leaves out there")
     path = f"{call.path}/{inner.name}"
     if inner.row is not None and inner.row.stepwise and not inner.children:
         y = call.apply(inner, (Tensor(x.value),), {}, bound, path)
