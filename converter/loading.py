@@ -67,12 +67,13 @@ def _check_shapes(model: Model, plugin: str) -> None:
     Raises:
         InvalidPlugin: one has another shape.
     """
-    from converter.verification.calls import usable_cases
+    from converter.verification.calls import NothingFits, usable_cases
 
     try:
         usable_cases(model, 0)
-    except ValueError as error:
-        raise InvalidPlugin(f"{error} (the shape given to emit, or to reshape)", where=f"plugin {plugin}") from error
+    except NothingFits as error:
+        why = f"{error.__cause__} (the shape given to emit, or to reshape)"
+        raise InvalidPlugin(why, where=f"plugin {plugin}") from error
 
 
 @walled

@@ -16,9 +16,10 @@ from test_verify import GOOD, lstm_model, proof, scaled
 from converter import api
 from converter.errors import InvalidModel
 from converter.exporters.onnx import export
-from converter.model import constant, layers
+from converter.model import Model, constant, layers
 from converter.model.activations import LINEAR, Activation
 from converter.verification import verify
+from converter.verification.calls import NothingFits
 
 CHECKER = Path(__file__).parents[1] / "tools/check_certificate.py"
 
@@ -142,3 +143,31 @@ def test_a_file_of_another_kind_is_no_name_of_a_layer(command: str, tmp_path: Pa
     done = subprocess.run([sys.executable, "-m", "converter", *map(str, words)], capture_output=True, text=True,
                           check=False, cwd=Path(__file__).parents[1])  # fmt: skip
     assert done.returncode == 1 and "x.csv is no .npz file" in done.stderr, done.stderr
+
+
+def grouping(steps: int) -> Model:
+    """An LSTM over so many steps of the input at once."""
+    b = Builder()
+    x = b.input("x", (None, None, 2))
+    (grouped,) = b.node("group", layers.Reshape((0, -1, 2 * steps)), [x], (None, None, 2 * steps))
+    rnn = layers.Recurrent((layers.Direction(b.lstm(2 * steps, 2)),))
+    h, *_ = b.node("rnn", rnn, [grouped, None, None, None], (None, 2), (None, 2), (None, 2))
+    return b.model((h,))
+
+
+@pytest.mark.parametrize("steps", [2, 3, 5, 6, 7, 8, 10, 12, 14, 16, 24, 25, 32, 50, 100])
+def test_a_model_that_takes_only_multiples_of_some_length_is_proved(steps: int, tmp_path: Path) -> None:
+    model = grouping(steps)
+    export(model, tmp_path / "m.onnx")
+    assert verify(model, tmp_path / "m.onnx").passed
+
+
+def test_a_model_that_takes_no_length_of_ours_is_proved_on_yours(tmp_path: Path) -> None:
+    model = grouping(7919)
+    export(model, tmp_path / "m.onnx")
+    with pytest.raises(NothingFits, match=r"no sequence of 7 to 7200 steps .* Give inputs that it takes with --inputs"):
+        verify(model, tmp_path / "m.onnx")
+    np.savez(tmp_path / "x.npz", x=np.random.default_rng(0).normal(size=(2, 7919, 2)).astype("float32"))
+    report = api.verify(model, tmp_path / "m.onnx", inputs=tmp_path / "x.npz")
+    assert report.passed
+    assert len(report.cases) == 1

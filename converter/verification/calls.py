@@ -8,7 +8,7 @@ from math import prod
 from converter.errors import ConversionError, InvalidModel
 from converter.model import Model
 from converter.verification import natural
-from converter.verification.inputs import LADDER, SHAPES, Case, cases_of
+from converter.verification.inputs import LENGTHS, SHAPES, Case, cases_of
 from converter.verification.natural import Call
 
 LARGE_ROW = 1 << 18  # numbers that a model makes of one row, from which on
@@ -27,13 +27,21 @@ def own_calls(model: Model, case: Case) -> list[Call]:
         raise InvalidModel(f"the model does not take your inputs: {error}") from error
 
 
+class NothingFits(InvalidModel):
+    """The model takes none of the lengths that are tried."""
+
+
 def usable_cases(model: Model, seed: int) -> tuple[list[Case], list[Call]]:
-    """Cases that the model takes, and its calls; convolutions and pools may need more steps than we begin with."""
-    small, (batch, length) = SHAPES[:-1], SHAPES[-1]
-    for stretch in LADDER:
-        rows = FEW_ROWS if _is_large(model, length * stretch) else batch
-        largest = cases_of(model, seed, [(rows, length * stretch)])
-        made = _calls_of(model, largest, must=stretch == LADDER[-1])
+    """Cases that the model takes, and its calls; convolutions and pools may need more steps than we begin with.
+
+    Raises:
+        NothingFits: it takes none.
+    """
+    small, (batch, first) = SHAPES[:-1], SHAPES[-1]
+    for length in (first, *LENGTHS):
+        rows = FEW_ROWS if _is_large(model, length) else batch
+        largest = cases_of(model, seed, [(rows, length)])
+        made = _calls_of(model, largest, must=length == LENGTHS[-1])
         if made:
             break
     known = {case.label for case in largest}
@@ -53,11 +61,20 @@ def _is_large(model: Model, length: int) -> bool:
 
 
 def _calls_of(model: Model, cases: list[Case], must: bool = False) -> list[Call]:
-    """The calls of some cases; none where the model does not take them, or makes nothing of so short a sequence."""
+    """The calls of some cases; none where the model does not take them, or makes nothing of so short a sequence.
+
+    Raises:
+        NothingFits: the model must take them, and does not.
+    """
     try:
         calls = list(chain.from_iterable(natural.run(model, cases)))
-    except (ValueError, IndexError, ConversionError):
+    except ConversionError:
         if must:
             raise
+        return []
+    except (ValueError, IndexError) as error:
+        if must:
+            raise NothingFits(f"the model takes no sequence of {SHAPES[-1][1]} to {LENGTHS[-1]} steps that was tried: "
+                              f"{error}", hint="give inputs that it takes with --inputs X.npz") from error  # fmt: skip
         return []
     return calls if must or all(array.size for call in calls for array in call.values.values()) else []

@@ -180,9 +180,11 @@ def _note_words(
             traits[origin].markers += masks
 
 
-# Batch and length of each case, and how many rows the last has: every mask in every pattern, and no row like another.
+# Batch and length of each case; the rows of the last have every mask in every pattern, and are no two alike.
 SHAPES = ((1, 1), (2, 2), (8, 7))
-LADDER = (1, 4, 16, 64, 256, 1024)  # by what the lengths are multiplied for a model that needs more steps
+LENGTHS = (29, 60, 113, 449, 480, 1801, 2520, 7177, 7200)
+"""For a model that needs more steps than the last: primes, which leave a rest in every window and stride, and multiples
+of many numbers, for a Reshape that takes no other."""
 
 
 def cases_of(model: Model, seed: int = 0, shapes: Sequence[tuple[int, int]] = SHAPES) -> list[Case]:

@@ -12,7 +12,7 @@ from converter.errors import InvalidModel, listed
 from converter.model import Array, Model, Node, Shape, Value
 from converter.model.layers import Recurrent, Scan
 from converter.verification import natural
-from converter.verification.calls import own_calls, usable_cases
+from converter.verification.calls import NothingFits, own_calls, usable_cases
 from converter.verification.corners import corner_values, wanted_of
 from converter.verification.coverage import Coverage
 from converter.verification.end_to_end import compare_expected, compare_outputs
@@ -88,8 +88,14 @@ def _prove(
         return replace(blank, wrong=(wrong,))
     model = _sized(model, file)
     progress("reference")
-    cases, calls = usable_cases(model, seed)
-    if (given := own.case(model)) is not None:
+    given = own.case(model)
+    try:
+        cases, calls = usable_cases(model, seed)
+    except NothingFits:
+        if given is None:
+            raise
+        cases, calls = [], []
+    if given is not None:
         others = ([], []) if file.calibrated and own.tolerance is not None else (cases, calls)
         cases, calls = [given, *others[0]], [*own_calls(model, given), *others[1]]
     blank = replace(blank, cases=tuple(case.label for case in cases))
