@@ -125,7 +125,8 @@ def run(folder: Path, environments: Path, work: list[dict[str, Any]]) -> None:
             found.unlink(missing_ok=True)
             todo.write_text(json.dumps([{k: item[k] for k in ("number", "runner", "files")} for item in left]))
             command = [str(environments / environment / "bin/python"), str(HERE / "run_exports.py"), todo, found]
-            ended = subprocess.run(command, cwd=ROOT, env=variables, stdout=subprocess.DEVNULL).returncode
+            # In that folder, as onnxruntime's tools leave files where they run.
+            ended = subprocess.run(command, cwd=folder, env=variables, stdout=subprocess.DEVNULL).returncode
             lines = [json.loads(line) for line in found.read_text().splitlines()] if found.exists() else []
             for line in lines:
                 work[line["number"]].update(line)
