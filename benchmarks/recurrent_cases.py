@@ -57,6 +57,9 @@ def cases() -> Iterator[Case]:
         yield from (Case(cell, "bidirectional", masked, True, False, ("time major",)) for cell in CELLS)
         yield from (Case("LSTM", "bidirectional", masked, True, False, (merge,)) for merge in ("sum", "two outputs"))
         yield from (Case("ConvLSTM", direction, masked, True, True) for direction in SIDES)
+        for cell, direction in itertools.product(CELLS, SIDES):
+            yield Case(cell, direction, masked, True, False, ("beside another",))
+        yield from (Case("LSTM", side, masked, True, False, ("beside another", "time major")) for side in SIDES)
         yield Case("ConvLSTM", "backwards", masked, False, False, ("initial states",))
     for rule, direction, sequences in itertools.product(("zero", "state"), SIDES, (True, False)):
         yield Case("LSTM", direction, True, sequences, True, ("initial states", rule))
@@ -82,9 +85,23 @@ def model_of(case: Case, batch: int | None, steps: int | None) -> Model:
     inputs = (x, mask if case.masked else None, *(given if started else [None] * count))
     wanted = (*ys, *states) if case.states else tuple(ys)
     node = Node("rnn", layer, inputs, (*ys, *states), "rnn")
+    nodes = [node]
+    if "beside another" in case.also:
+        nodes.append(_other(case, _cell(case, rng), x, inputs[1]))
+        wanted = (*wanted, nodes[1].outputs[0])
     names = tuple(f"y{k}" for k in range(len(wanted)))
     taken = tuple(value for value in inputs if value is not None)
-    return Model("m", taken, wanted, names, (node,), (), (), SOURCE, ())
+    return Model("m", taken, wanted, names, tuple(nodes), (), (), SOURCE, ())
+
+
+def _other(case: Case, cell: layers.Cell, x: Value, mask: Value | None) -> Node:
+    """Another layer that reads the same x."""
+    time_major = "time major" in case.also
+    batch = x.shape[1 if time_major else 0]
+    shapes = [(*x.shape[:2], UNITS), *[(batch, UNITS)] * cell.states]
+    values = tuple(Value(f"other:{k}", shape, "float32") for k, shape in enumerate(shapes))
+    layer = layers.Recurrent((layers.Direction(cell),), None, return_sequences=True, time_major=time_major)
+    return Node("other", layer, (x, mask, *[None] * cell.states), values, "other")
 
 
 def feed_of(model: Model, batch: int, steps: int) -> dict[str, np.ndarray]:

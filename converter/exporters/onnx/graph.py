@@ -111,7 +111,7 @@ class Graph:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.nodes: list[onnx.NodeProto] = []
-        self._made: dict[Hashable, Tensor] = {}
+        self._made: dict[Hashable, tuple[Tensor | None, ...]] = {}
 
     def body(self) -> Graph:
         """An empty graph with the same names and initializers."""
@@ -135,11 +135,17 @@ class Graph:
             Unsupported: the operator is newer than the chosen opset.
         """
         kind_of_output = dtype or next(x.dtype for x in inputs if x is not None)
-        key = (kind, inputs, kind_of_output, repr(sorted(attributes.items())))
+        made = self.shared_ops(kind, inputs, (kind_of_output,), **attributes)[0]
+        assert made is not None
+        return made
+
+    def shared_ops(
+        self, kind: str, inputs: Sequence[Tensor | None], outputs: Sequence[str | None], **attributes: Any
+    ) -> tuple[Tensor | None, ...]:
+        """As `ops`; the same call twice gives the same tensors."""
+        key = (kind, tuple(inputs), tuple(outputs), repr(sorted(attributes.items())))
         if key not in self._made:
-            made = self.ops(kind, inputs, (kind_of_output,), **attributes)[0]
-            assert made is not None
-            self._made[key] = made
+            self._made[key] = self.ops(kind, inputs, outputs, **attributes)
         return self._made[key]
 
     def ops(

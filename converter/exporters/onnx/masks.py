@@ -5,9 +5,10 @@ a true permutation, and everything that is read of the operator's outputs is rea
 unmasked step; so the result is the same whether a runtime stops at `sequence_lens`, as onnxruntime does, which saves
 the work, or computes on, as OpenVINO (dynamic shapes) and onnx' ReferenceEvaluator do.
 
-All is index arithmetic on [batch, time, 1] integers, in as few operators as we could find: on short sequences they are
-what a mask costs. The index tensors of one mask are shared by all layers that read it, as the graph makes equal
-operators once.
+All is arithmetic on [batch, time] integers, in as few operators as we could find: on short sequences they are what a
+mask costs. Outputs are picked by one Gather over time and batch merged, which saves the Transpose behind the operator.
+(The same for x saves the one before it, but OpenVINO 2026.4 is wrong where two operators read one x with time first.)
+The indices of one mask are shared by all layers that read it, as the graph makes equal operators once.
 """
 
 from __future__ import annotations
@@ -23,84 +24,94 @@ class Compaction:
     """What a mask says to a direction of a layer, as tensors.
 
     Attributes:
-        mask: bool [batch, time, 1], in natural time.
-        ones: the mask as int64.
-        time: how many steps there are, int64 [1].
+        mask: bool [batch, time], in natural time; as the layer has it, [time, batch] if time_major.
+        ones: the mask as int64 [batch, time].
+        batch: how many rows there are, int64 [].
+        time: how many steps, int64 [1].
+        rows: 0, 1, 2, ... for each row, int64 [batch].
         direction: says in which order steps are taken and outputs given.
-        time_major: whether the layer's output is [time, batch, ...].
+        time_major: whether x and the layer's output are [time, batch, ...].
     """
 
     mask: Tensor
     ones: Tensor
+    batch: Tensor
     time: Tensor
+    rows: Tensor
     direction: Direction
     time_major: bool
 
     @classmethod
     def of(cls, graph: Graph, mask: Tensor, sizes: Tensor, direction: Direction, time_major: bool) -> Compaction:
-        """From a mask [batch, time], or [time, batch] if time_major; `sizes` are those of the mask, int64 [2]."""
-        time = graph.op("Gather", sizes, graph.const([0 if time_major else 1]), axis=0)
-        batch_first = graph.transpose(mask, (1, 0)) if time_major else mask
-        column = graph.with_axes("Unsqueeze", batch_first, [2])
-        return cls(column, graph.cast(column, "int64"), time, direction, time_major)
+        """From the mask and its sizes, int64 [2]."""
+        axes = (1, 0) if time_major else (0, 1)
+        batch, time = (graph.op("Gather", sizes, graph.const(axis), axis=0) for axis in (axes[0], [axes[1]]))
+        rows = graph.op("Range", graph.const(0), batch, graph.const(1))
+        ones = graph.cast(graph.transpose(mask, axes), "int64")
+        return cls(mask, ones, batch, time, rows, direction, time_major)
 
     def _counted(self, graph: Graph, backwards: bool) -> Tensor:
-        """Unmasked steps up to and with each one, from the first, or from the last; int64 [batch, time, 1]."""
+        """Unmasked steps up to and with each one, from the first, or from the last; int64 [batch, time]."""
         return graph.op("CumSum", self.ones, graph.const(1), reverse=1 if backwards else None)
 
     def compact(self, graph: Graph, x: Tensor) -> Tensor:
-        """x [batch, time, features] with the unmasked steps of each row first, in the order in which they are taken.
+        """[time, batch, features], the unmasked steps of each row first, in the order in which they are taken.
 
-        The masked ones follow, in any order. TopK puts the first of equals first, as ONNX says, so the mask itself
-        sorts the steps of a layer that goes forward; for one that goes backwards, unmasked steps are numbered.
+        The masked ones follow, in any order: an unmasked step is sorted by how many there are from it on, a masked one
+        by 0. The mask alone would do, as the first of equals comes first, but OpenVINO's TopK does not keep to that.
+        (Where, instead of Mul, would take three times as long on short sequences.)
         """
-        key = self.ones
-        if self.direction.reverse_input:
-            key = graph.op("Mul", self._counted(graph, False), key)
-        order = graph.ops("TopK", (key, self.time), ("int64", "int64"), axis=1, largest=1, sorted=1)[1]
-        return graph.op("GatherND", x, order, batch_dims=1)
+        key = graph.op("Mul", self._counted(graph, not self.direction.reverse_input), self.ones)
+        order = graph.shared_ops("TopK", (key, self.time), ("int64", "int64"), axis=1, largest=1, sorted=1)[1]
+        assert order is not None
+        batch_first = graph.transpose(x, (1, 0, 2)) if self.time_major else x
+        compact = graph.op("GatherND", batch_first, graph.with_axes("Unsqueeze", order, [2]), batch_dims=1)
+        return graph.transpose(compact, (1, 0, 2))
+
+    def _placed(self, graph: Graph, steps: Tensor, rows: Tensor) -> Tensor:
+        """Where the steps of rows stand in what has time first, both axes merged."""
+        return graph.op("Add", graph.op("Mul", steps, self.batch), rows)
 
     def count(self, graph: Graph) -> Tensor:
-        """Unmasked steps of each row, int64 [batch, 1]."""
-        backwards = self.direction.reverse_input  # as `spread` counts; ReduceSum would take longer
-        return graph.op("Gather", self._counted(graph, backwards), graph.const(0 if backwards else -1), axis=1)
+        """Unmasked steps of each row, int64 [batch]."""
+        return graph.op("Gather", self._counted(graph, True), graph.const(0), axis=1)
 
     def lengths(self, graph: Graph) -> Tensor:
         """sequence_lens, int32 [batch]."""
-        return graph.cast(graph.with_axes("Squeeze", self.count(graph), [1]), "int32")
+        return graph.cast(self.count(graph), "int32")
 
     def some(self, graph: Graph) -> Tensor:
         """Whether a row has any unmasked step, bool [batch, 1]."""
-        return graph.op("Greater", self.count(graph), graph.const(0), dtype="bool")
+        return graph.with_axes("Unsqueeze", graph.op("Greater", self.count(graph), graph.const(0), dtype="bool"), [1])
 
     def spread(self, graph: Graph, history: Tensor, rule: MaskedOutput) -> Tensor:
         """The outputs at the steps where they belong: [batch, time, units], or time-major.
 
         Args:
             graph: takes the operators.
-            history: [batch, 1 + time, units]: what stands before the first output, then those of the compact steps.
+            history: [(1 + time)·batch, units]: what stands before the first output, then those of the compact steps.
             rule: masked steps give the previous output ("previous", "state"), or zeros, which then come first.
         """
-        rows = self._counted(graph, self.direction.reverse_input)
+        steps = self._counted(graph, self.direction.reverse_input)
         if rule == "zero":
-            rows = graph.op("Mul", rows, self.ones)
+            steps = graph.op("Mul", steps, self.ones)
         if self.direction.reverse_input != self.direction.reverse_output:
-            rows = graph.flip(rows, 1)
-        y = graph.op("GatherND", history, rows, batch_dims=1)
-        return graph.transpose(y, (1, 0, 2)) if self.time_major else y
+            steps = graph.flip(steps, 1)
+        places = self._placed(graph, steps, graph.with_axes("Unsqueeze", self.rows, [1]))
+        return graph.op("Gather", history, graph.transpose(places, (1, 0) if self.time_major else (0, 1)), axis=0)
 
     def last(self, graph: Graph, history: Tensor, rule: MaskedOutput) -> Tensor:
         """The last output, [batch, units]; `history` as for `spread`. With "state" the final h."""
-        row = self.count(graph)
+        step = self.count(graph)
         if rule == "zero":
             real = last_taken(graph, self.ones, self.direction)
-            row = graph.op("Mul", row, graph.with_axes("Squeeze", real, [1]))
-        return graph.op("GatherND", history, row, batch_dims=1)
+            step = graph.op("Mul", step, graph.with_axes("Squeeze", real, [1]))
+        return graph.op("Gather", history, self._placed(graph, step, self.rows), axis=0)
 
     def behind(self, graph: Graph, value: float, like: Tensor) -> Tensor:
-        """A feature [batch, time, 1] that is 0 at unmasked steps and `value` at masked ones."""
+        """A feature of x, with its axes before: 0 at unmasked steps and `value` at masked ones."""
         zero, one = graph.scalar(0, like), graph.scalar(value, like)
-        return graph.op("Where", self.mask, zero, one, dtype=like.dtype)
+        return graph.with_axes("Unsqueeze", graph.op("Where", self.mask, zero, one, dtype=like.dtype), [2])
 
 
 def last_taken(graph: Graph, mask: Tensor, direction: Direction) -> Tensor:

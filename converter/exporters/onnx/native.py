@@ -113,19 +113,18 @@ def run_masked(graph: Graph, sequence: Sequence, mask: Tensor, place: int) -> Pa
     direction, initial, rule = sequence.directions[place], sequence.initial[place], sequence.masked_output(place)
     guarded, sizes = sequence.guarded(graph, mask), sizes_of(graph, mask)
     compaction = Compaction.of(graph, guarded, sizes, direction, sequence.time_major)
-    x = graph.transpose(sequence.x, (1, 0, 2)) if sequence.time_major else sequence.x
-    keeps_c = _keeps_c(sequence, place)
+    x, keeps_c = sequence.x, _keeps_c(sequence, place)
     if keeps_c:
         x = graph.op("Concat", x, compaction.behind(graph, BEHIND, x), axis=2)
-    x = graph.transpose(compaction.compact(graph, x), (1, 0, 2))
+    x = compaction.compact(graph, x)
     lengths = compaction.lengths(graph) if graph.store.runtime.lengths else None
     y, _, *others = _operator(graph, sequence, [place], x, "forward", lengths, keeps_c)
-    steps = graph.with_axes("Squeeze", y, [1])
-    zeros = graph.op("Pad", steps, graph.const([1, 0, 0, 0, 0, 0]))  # a step of zeros before the first
+    # A step of zeros before the first, or the initial h; then steps and rows merged.
+    zeros = graph.op("Flatten", graph.op("Pad", y, graph.const([1, *[0] * 7])), axis=3)
     started = zeros
     if initial[0] is not None:
-        started = graph.op("Concat", graph.with_axes("Unsqueeze", initial[0], [0]), steps, axis=0)
-    zeros, started = (graph.transpose(history, (1, 0, 2)) for history in (zeros, started))
+        steps = [graph.with_axes("Unsqueeze", initial[0], [0]), graph.with_axes("Squeeze", y, [1])]
+        started = graph.op("Flatten", graph.op("Concat", *steps, axis=0), axis=2)
     history = started if rule == "state" else zeros
     spread = compaction.spread if sequence.layer.return_sequences else compaction.last
     h = compaction.last(graph, started, "state")

@@ -30,14 +30,15 @@ def recurrent(layer: Recurrent, graph: Graph, node: Node, inputs: Inputs) -> Out
 def _passes(graph: Graph, sequence: Sequence) -> tuple[list[Pass], Tensor | None]:
     """What each direction gives, and the merged output if one operator gave that."""
     directions, runtime = sequence.directions, graph.store.runtime
-    together = len(directions) == 2 and native.fit_together(*directions, runtime)
+    fits = runtime.time_major or not sequence.time_major
+    together = fits and len(directions) == 2 and native.fit_together(*directions, runtime)
     if together and sequence.mask is None:
         return _native(graph, sequence, [1, 0] if directions[0].reverse_input else [0, 1])
     passes = []
     for place, direction in enumerate(directions):
         if not sequence.wants(place):
             passes.append(Pass(None, (None,) * direction.cell.states))
-        elif native.is_native(direction.cell, runtime) and (sequence.mask is None or runtime.compaction):
+        elif fits and native.is_native(direction.cell, runtime) and (sequence.mask is None or runtime.compaction):
             passes += _native(graph, sequence, [place])[0]
         else:
             worked = sequence.astype(graph, SCAN_AS.get(sequence.dtype, sequence.dtype))

@@ -26,6 +26,7 @@ class Runtime:
         peepholes: whether the LSTM operator has them.
         bidirectional: whether one operator may have both directions.
         reverse: whether direction="reverse" is right.
+        time_major: whether they may read an x that has time first as it comes.
         lengths: whether sequence_lens may be given, as a hint that saves work.
         compaction: whether a masked layer may be an operator too, see masks.py; else it becomes a Scan.
         named_forward: whether direction="forward", the default, may be said.
@@ -41,6 +42,7 @@ class Runtime:
     peepholes: bool = True
     bidirectional: bool = True
     reverse: bool = True
+    time_major: bool = True
     lengths: bool = True
     compaction: bool = True
     named_forward: bool = True
@@ -54,14 +56,23 @@ DEFAULT = "onnxruntime"
 PLAIN = frozenset({"Sigmoid", "Tanh"})
 RUNTIMES: Mapping[str, Runtime] = {
     DEFAULT: Runtime("onnxruntime"),
-    "openvino": Runtime("OpenVINO", activations=PLAIN | {"Relu"}, peepholes=False),
+    # With direction="reverse" it runs other layers over the same x backwards, too; of two over one x that comes with
+    # time first it gets one wrong where sizes are known.
+    "openvino": Runtime("OpenVINO", activations=PLAIN | {"Relu"}, peepholes=False, reverse=False, time_major=False),
     "reference": Runtime("onnx.reference", frozenset({"LSTM"}), PLAIN, lengths=False, scan_options=False),
     "tract": Runtime(
         "tract", activations=PLAIN, bidirectional=False, reverse=False, lengths=False, compaction=False, static=True
     ),
     "c": Runtime(
-        "C by emx-onnx-cgen", activations=EVERY, bidirectional=False, reverse=False, named_forward=False,
-        each_alpha=True, scan_options=False, negative_steps=False, static=True,
+        "C by emx-onnx-cgen",
+        activations=EVERY,
+        bidirectional=False,
+        reverse=False,
+        named_forward=False,
+        each_alpha=True,
+        scan_options=False,
+        negative_steps=False,
+        static=True,
     ),
 }
 

@@ -7,10 +7,12 @@ from typing import Literal
 
 from converter.model import Value
 
+Dim = int | tuple[str, int]  # a size, or that of an axis of a value
+
 
 @dataclass(frozen=True)
 class Counting:
-    """Unmasked steps, counted: int64 [batch, time, 1] ("count" [batch, 1], "lengths" [batch]).
+    """Unmasked steps, counted: int64 [batch, time] ("count", "lengths" [batch]); older files have one more axis.
 
     Attributes:
         value: the same as a neutral value.
@@ -34,6 +36,29 @@ class Order:
 
     mask: Value
     backwards: bool
+
+
+@dataclass(frozen=True)
+class Rows:
+    """0, 1, 2, ... for each row of a batch, [batch] or, as a column, [batch, 1]."""
+
+    batch: Dim
+    column: bool = False
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where outputs stand once time and batch are merged: a step times the size of the batch, plus the row.
+
+    Attributes:
+        steps: which ones.
+        placed: whether the row was added.
+        turned: whether ONNX sees [time, batch].
+    """
+
+    steps: Counting
+    placed: bool = False
+    turned: bool = False
 
 
 @dataclass(frozen=True)

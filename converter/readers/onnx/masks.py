@@ -15,7 +15,8 @@ from msgspec import structs
 from converter.errors import Unsupported
 from converter.model import Node, Value, layers
 from converter.model.layers import Recurrent
-from converter.readers.onnx.counted import Compact, Counting, History, Order, Steps
+from converter.readers.onnx.counted import Compact, Counting, History, Order, Places, Rows, Steps
+from converter.readers.onnx.places import numbered, placed, scaled
 from converter.readers.onnx.values import Builder, Call, Const, States, Tensor, Val
 
 Rule = Callable[[Builder, Call], list[Tensor]]
@@ -41,15 +42,15 @@ def _also(builder: Builder, call: Call, rule: Rule | None, like: Counting) -> li
 
 def _cast(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
     x = call.tensor(0)
-    if isinstance(x, Counting) and x.what == "lengths":
-        return _also(builder, call, rule, x)
-    if not isinstance(x, Val) or x.swapped or call.integer("to", 0) != _INT64:
+    if isinstance(x, Counting) and x.what in ("count", "lengths"):
+        return _also(builder, call, rule, replace(x, what="lengths"))
+    if not isinstance(x, Val) or call.integer("to", 0) != _INT64:
         return None
+    mask: Value | None = builder.value(x, call.name) if len(x.value.shape) == 2 else x.value
     made = builder.producer(x.value)
-    if made is None or made.layer != layers.ExpandDims((2,)) or made.inputs[0] is None:
-        return None
-    mask = made.inputs[0]
-    if mask.dtype != "bool" or len(mask.shape) != 2:
+    if made is not None and made.layer == layers.ExpandDims((2,)):
+        mask = made.inputs[0]
+    if mask is None or mask.dtype != "bool" or len(mask.shape) != 2:
         return None
     return _also(builder, call, rule, Counting(x.value, mask, "ones"))
 
@@ -63,6 +64,8 @@ def _cumulative(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor]
 
 def _product(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
     x, ones = call.tensor(0), call.tensor(1)
+    if not isinstance(ones, Counting):
+        return scaled(builder, x, ones)
     if not isinstance(x, Counting) or not isinstance(ones, Counting) or x.kept:
         return None
     if x.what == "count" and ones.what in ("first", "last") and x.mask == ones.mask:
@@ -73,13 +76,40 @@ def _product(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | 
 
 
 def _gather(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
-    """Steps counted from one end, at the other: how many there are."""
+    """Steps counted from the end, at the first step: how many there are."""
     x, index = call.tensor(0), call.tensor(1)
+    if isinstance(index, Places) and index.placed:
+        return _picked(builder, call, x, index)
     if not isinstance(x, Counting) or x.kept or x.flipped or not isinstance(index, Const) or index.weight.size != 1:
         return None
-    if call.integer("axis", 0) != 1 or (x.what, index.array.item()) not in (("from end", 0), ("from start", -1)):
+    if call.integer("axis", 0) != 1 or (x.what, index.array.item()) != ("from end", 0):
         return None
     return _also(builder, call, rule, replace(x, what="count"))
+
+
+def _picked(builder: Builder, call: Call, x: Tensor, index: Places) -> list[Tensor] | None:
+    """Outputs where they belong."""
+    if not isinstance(x, History) or index.steps.mask != x.steps.mask:
+        return None
+    found = _spread(builder, x, index.steps)
+    return [replace(found, swapped=not found.swapped) if index.turned else found]
+
+
+def _flatten(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
+    """Time and batch merged, of outputs [1 + time, batch, units], or with an axis of 1 behind the first."""
+    x = call.tensor(0)
+    return [x] if isinstance(x, History) and call.integer("axis", 1) == (2 if x.rule == "state" else 3) else None
+
+
+def _unsqueeze(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
+    x = call.tensor(0)
+    if isinstance(x, Counting) and x.what == "some" and call.integers("axes", 1) == [1]:
+        return _also(builder, call, rule, x)
+    if isinstance(x, Order) and call.integers("axes", 1) == [2]:
+        return [x]
+    if isinstance(x, Rows) and not x.column and call.integers("axes", 1) == [1]:
+        return [replace(x, column=True)]
+    return None
 
 
 def _squeeze(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
@@ -129,9 +159,9 @@ def _flip(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | Non
 
 
 def _top(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
-    """Unmasked steps are sorted by their ones, the first of equals first, or by how many there are from them on."""
+    """Unmasked steps are sorted by how many there are from them on, masked ones by 0."""
     x = call.tensor(0)
-    if not isinstance(x, Counting) or x.flipped or not (x.kept or x.what == "ones"):
+    if not isinstance(x, Counting) or x.flipped or not x.kept:
         return None
     if call.integer("axis", -1) != 1 or not call.integer("largest", 1) or not call.integer("sorted", 1):
         return None
@@ -181,6 +211,9 @@ def _last_or_zero(builder: Builder, node: Node) -> Val:
 
 def _transpose(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
     x = call.tensor(0)
+    if isinstance(x, Places):
+        exchange = "perm" in call.attributes and list(call.attributes["perm"].ints) == [1, 0]
+        return [replace(x, turned=not x.turned)] if exchange else None
     swap = "perm" in call.attributes and list(call.attributes["perm"].ints) == _SWAP
     if isinstance(x, Compact) and swap:
         return [replace(x, time_first=not x.time_first)]
@@ -188,8 +221,8 @@ def _transpose(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] 
 
 
 def _pad(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
-    x = call.tensor(0)
-    fits = isinstance(x, Steps) and call.integers("pads", 1) == [1, 0, 0, 0, 0, 0] and not call.has(2)
+    x, pads = call.tensor(0), call.integers("pads", 1)
+    fits = isinstance(x, Steps) and pads in ([1, 0, 0, 0, 0, 0], [1, *[0] * 7]) and not call.has(2)
     return [History(x, "previous")] if fits and isinstance(x, Steps) else None
 
 
@@ -208,5 +241,5 @@ def _concat(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | N
 _RECOGNISERS: Mapping[str, Recogniser] = {
     "Cast": _cast, "CumSum": _cumulative, "Mul": _product, "Gather": _gather, "Squeeze": _squeeze, "Greater": _greater,
     "Where": _where, "Slice": _flip, "TopK": _top, "GatherND": _gather_nd, "Transpose": _transpose, "Pad": _pad,
-    "Concat": _concat,
+    "Concat": _concat, "Flatten": _flatten, "Unsqueeze": _unsqueeze, "Range": numbered, "Add": placed,
 }  # fmt: skip

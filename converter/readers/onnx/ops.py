@@ -12,6 +12,7 @@ from converter.formats.onnx_tensor import DTYPES, weight
 from converter.model import Shape, constant, layers
 from converter.model.activations import NAMES, Activation
 from converter.readers.onnx.conv import RULES as CONV
+from converter.readers.onnx.counted import Dim
 from converter.readers.onnx.general import RULES as GENERAL
 from converter.readers.onnx.general import matmul
 from converter.readers.onnx.moving import RULES as MOVING
@@ -23,7 +24,6 @@ from converter.readers.onnx.values import (
     Builder,
     Call,
     Const,
-    Dim,
     Dims,
     Filled,
     Tensor,

@@ -12,12 +12,12 @@ from math import prod
 
 from converter.errors import InvalidModel, Unsupported
 from converter.model import Shape, Value, layers
+from converter.readers.onnx.counted import Dim
 from converter.readers.onnx.general import elementwise
 from converter.readers.onnx.values import (
     Builder,
     Call,
     Const,
-    Dim,
     Dims,
     Filled,
     Spread,

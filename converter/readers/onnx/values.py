@@ -16,9 +16,7 @@ import numpy as np
 from converter.errors import Unsupported
 from converter.model import Array, Node, Shape, Value, Weight, layers
 from converter.model.naming import free_name
-from converter.readers.onnx.counted import Compact, Counting, History, Order, Steps
-
-Dim = int | tuple[str, int]  # a size, or that of an axis of a value
+from converter.readers.onnx.counted import Compact, Counting, Dim, History, Order, Places, Rows, Steps
 
 
 @dataclass(frozen=True)
@@ -102,7 +100,10 @@ class States:
     hs: tuple[Value | None, ...]
 
 
-Tensor = Val | Const | Zeros | Dims | Filled | Stack | Spread | States | Counting | Order | Compact | Steps | History
+Tensor = (
+    Val | Const | Zeros | Dims | Filled | Stack | Spread | States
+    | Counting | Order | Rows | Places | Compact | Steps | History
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
