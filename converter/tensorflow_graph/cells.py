@@ -38,6 +38,7 @@ ACTIVATIONS: tuple[Activation, ...] = tuple(dict.fromkeys([
     Activation("gelu", (1.0,)), Activation("leaky_relu", (0.3,)), Activation("leaky_relu", (0.01,)),
     Activation("softmax", (1,)),
 ]))  # fmt: skip
+FEW = 8  # numbers on which every pair of activations is tried, before all are
 TOLERANCES = {"float64": 1e-8, "float32": 3e-5, "float16": 2e-2, "bfloat16": 1e-1}
 
 
@@ -72,10 +73,13 @@ class StepRun:
     dtype: str
     scalars: tuple[float, ...] = ()
 
+    def bound(self, want: Array) -> float:
+        """How far from `want` counts as rounding."""
+        return TOLERANCES.get(self.dtype, 3e-5) * max(1.0, float(np.max(np.abs(want), initial=0.0)))
+
     def equal(self, have: Array, want: Array) -> bool:
         """Whether two arrays are the same but for rounding."""
-        bound = TOLERANCES.get(self.dtype, 3e-5) * max(1.0, float(np.max(np.abs(want), initial=0.0)))
-        return have.shape == want.shape and bool(np.max(np.abs(have - want), initial=0.0) <= bound)
+        return have.shape == want.shape and bool(np.max(np.abs(have - want), initial=0.0) <= self.bound(want))
 
 
 def find_cell(run: StepRun, candidates: Sequence[Candidate]) -> Found | None:
@@ -131,15 +135,23 @@ def lstm_activations(
     (h, c), (z_i, z_f, z_c, z_o) = places, gates
     old_c, new_h, new_c = run.old[c], run.new[h], run.new[c]
     p_i, p_f, p_o = peepholes or (0.0, 0.0, 0.0)
-    outer = [(a, _act(a, z_c)) for a in ACTIVATIONS]
-    for recurrent in ACTIVATIONS:
-        i, f = _act(recurrent, z_i + p_i * old_c), _act(recurrent, z_f + p_f * old_c)
-        for activation, g in outer:
-            if not run.equal(f * old_c + i * g, new_c):
-                continue
-            if run.equal(_act(recurrent, z_o + p_o * new_c) * _act(activation, new_c), new_h):
-                return activation, recurrent
+    i, f, g = (_all(z) for z in (z_i + p_i * old_c, z_f + p_f * old_c, z_c))
+    with np.errstate(all="ignore"):
+        made = f[:, None] * old_c[:1, :FEW] + i[:, None] * g[None]
+        near = np.abs(made - new_c[:1, :FEW]).max(axis=(2, 3), initial=0.0) <= run.bound(new_c)
+    for recurrent, activation in ((ACTIVATIONS[r], ACTIVATIONS[a]) for r, a in np.argwhere(near)):
+        kept, taken = (_act(recurrent, z) * other for z, other in ((z_f + p_f * old_c, old_c),
+                       (z_i + p_i * old_c, _act(activation, z_c))))  # fmt: skip
+        if run.equal(kept + taken, new_c) and run.equal(
+            _act(recurrent, z_o + p_o * new_c) * _act(activation, new_c), new_h
+        ):
+            return activation, recurrent
     return None
+
+
+def _all(z: Array) -> Array:
+    """The first few numbers of the first row by every activation: [activations, 1, few]."""
+    return np.stack([_act(activation, z[:1])[:, :FEW] for activation in ACTIVATIONS])
 
 
 def as_dtype(weight: Weight | None, dtype: str) -> Weight | None:
