@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import onnx
 import pytest
 from layer_samples import drawn, samples
 
@@ -61,3 +70,75 @@ def test_an_error_of_all_versions_is_told_as_it_is() -> None:
 
     with pytest.raises(Unsupported, match=r"^Keras 3.15.1 cannot$"):
         agreed(KERAS_3, broken, lambda made: made)
+
+
+NEWER = {"quantization_config", "input_axes", "output_axes"}  # since 3.13, 3.15 and 3.15
+
+
+def aged(tree: Any, without: Collection[str] = NEWER) -> Any:
+    """The tree without keys that Keras writes only since some version."""
+    if isinstance(tree, dict):
+        return {key: aged(value, without) for key, value in tree.items() if key not in without}
+    return [aged(item, without) for item in tree] if isinstance(tree, list) else tree
+
+
+@pytest.mark.parametrize(
+    ("without", "first", "last"),
+    [
+        (set(), (3, 15), (3, 15)),
+        ({"input_axes", "output_axes"}, (3, 13), (3, 14)),
+        (NEWER, (3, 4), (3, 12)),
+    ],
+)
+def test_keys_that_only_some_versions_write_narrow_them(
+    without: set[str], first: tuple[int, int], last: tuple[int, int]
+) -> None:
+    source = source_of("Dense", "")
+    found = candidates(parse("3.0.0"), aged(source.architecture, without), source.weights, None)
+    assert (min(found, key=lambda one: one.version).version[:2], max(one.version for one in found)[:2]) == (first, last)
+
+
+# --- the option -------------------------------------------------------------------------------------------------------
+
+
+def converted(folder: Path, *options: str) -> tuple[int, str]:
+    """Exit code and stderr."""
+    command = [sys.executable, "-m", "converter", str(folder / "model.weights.h5"), "-o", str(folder / "model.onnx"),
+               "--architecture", str(folder / "model.json"), "--force", *options]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(("version", "message"), [("three", "three"), ("9.0.0", "newer"), ("3.x", "3.x"), ("2.", "2.")])
+def test_a_version_that_none_is_is_one_line(version: str, message: str, tmp_path: Path) -> None:
+    good = Path(__file__).parents[1] / "fixtures/good/k3151_stack"
+    for name in ("model.json", "model.weights.h5"):
+        (tmp_path / name).write_bytes((good / name).read_bytes())
+    code, told = converted(tmp_path, "--keras-version", version)
+    assert code == 1
+    assert len(told.strip().splitlines()) == 1
+    assert message in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.tensorflow
+@pytest.mark.filterwarnings("ignore")
+def test_versions_that_differ_are_named_and_the_option_settles_it(tmp_path: Path) -> None:
+    """A Softmax of masked scores, which 3.10 and 3.13 changed."""
+    keras = pytest.importorskip("keras")
+    x = keras.Input((4, 2))
+    y = keras.layers.LSTM(2, return_sequences=True)(x)
+    model = keras.Model(x, keras.layers.Softmax()(y, mask=keras.ops.greater(x, 0.0)))
+    model.save_weights(tmp_path / "model.weights.h5")
+    (tmp_path / "model.json").write_text(json.dumps(aged(json.loads(model.to_json()))))
+    code, told = converted(tmp_path)
+    assert code == 1
+    assert re.search(r"mean different things by it: Keras 3\.6\.0, .* to 3\.9\.2; Keras 3\.10\.0, .*3\.14\.1\.", told)
+    assert "Say which it was with --keras-version" in told
+    assert not (tmp_path / "model.onnx").exists()
+    made = []
+    for version in ("3.4.1", "3.9.2", "3.12.0"):
+        code, told = converted(tmp_path, "--keras-version", version)
+        assert code == 0, told
+        made.append(onnx.load(tmp_path / "model.onnx").graph.node)
+    assert len(made[0]) == len(made[1]) != len(made[2])

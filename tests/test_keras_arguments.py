@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import onnxruntime
 import pytest
@@ -14,6 +16,7 @@ from keras_compare import library
 
 import converter
 from converter.errors import Unsupported
+from converter.readers import load
 
 pytestmark = [
     pytest.mark.tensorflow,
@@ -154,14 +157,36 @@ def test_cells_called_by_hand(kind: str, library_name: str, tmp_path: Path) -> N
                   *(floats(3, size) for size in sizes))  # fmt: skip
 
 
-def test_what_only_a_loss_needs_is_left_out(tmp_path: Path) -> None:
-    """add_loss of tf.keras leaves operations and an AddLoss layer in the file."""
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.parametrize("what", ["loss", "metric", "both"])
+def test_what_only_a_loss_needs_is_left_out(what: str, suffix: str, tmp_path: Path) -> None:
+    """add_loss and add_metric of tf.keras leave operations and layers in the file, here of no known function."""
     keras, tf = library("tf_keras"), library("tensorflow")
     x = keras.Input((4, 3))
     y = keras.layers.LSTM(2)(x)
     model = keras.Model(x, y)
-    model.add_loss(tf.reduce_mean(tf.math.erfinv(tf.tanh(y))))
-    same_as_keras(model, tmp_path / "m.h5", floats(2, 4, 3))
+    value = tf.reduce_mean(tf.math.erfinv(tf.tanh(y)))
+    if what != "metric":
+        model.add_loss(value)
+    if what != "loss":
+        model.add_metric(value, name="far", aggregation="mean")
+    same_as_keras(model, tmp_path / f"m{suffix}", floats(2, 4, 3))
+
+
+@pytest.mark.parametrize("name", ["AddLoss", "AddMetric"])
+def test_layers_of_losses_that_an_output_needs_are_refused_by_name(name: str, tmp_path: Path) -> None:
+    keras = library("tf_keras")
+    x = keras.Input((4, 3))
+    model = keras.Model(x, keras.layers.Activation("relu", name="it")(keras.layers.LSTM(2)(x)))
+    model.save(tmp_path / "m.h5")
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        tree = json.loads(file.attrs["model_config"])
+        config = {"unconditional": False} if name == "AddLoss" else {"aggregation": "mean", "metric_name": "far"}
+        layer = next(one for one in tree["config"]["layers"] if one["name"] == "it")
+        layer |= {"class_name": name, "config": {"name": "it", "trainable": True, "dtype": "float32", **config}}
+        file.attrs["model_config"] = json.dumps(tree)
+    with pytest.raises(Unsupported, match=name):
+        load(tmp_path / "m.h5")
 
 
 # --- values equal to what they are compared with ----------------------------------------------------------------------

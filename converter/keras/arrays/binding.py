@@ -39,11 +39,13 @@ def bind(model: LayerSpec, weights: Weights, era: Era, reading: Reading) -> list
     layers = [layer for layer in model.children.values() if slots(layer, era)]
     if isinstance(weights, PathWeights):
         found = _attributes(weights, layers, era) if reading.given else []
-        return options(model, layers, found, reading) if found else [_bind_paths(model, weights, era, reading)]
+        if found:
+            return options(model, layers, found, reading, same_model=False)
+        return [_bind_paths(model, weights, era, reading)]
     root = model_of(weights)
     if reading.given and layers and no_order(root):
         found = holders_below(root, objects_below(root), lambda node: fitting(layers, object_binder(node, era)))
-        return options(model, layers, found, reading)
+        return options(model, layers, found, reading, same_model=False)
     return [bind_objects(model, root, era, reading)]
 
 

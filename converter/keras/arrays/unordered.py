@@ -79,8 +79,12 @@ def _as_wide(layer: LayerSpec, bound: Bound) -> bool:
     return all(_as_wide(child, bound.children[key]) for key, child in layer.children.items() if key in bound.children)
 
 
-def options(model: LayerSpec, layers: Sequence[LayerSpec], found: Sequence[Holder], reading: Reading) -> list[Bound]:
+def options(
+    model: LayerSpec, layers: Sequence[LayerSpec], found: Sequence[Holder], reading: Reading, *, same_model: bool
+) -> list[Bound]:
     """The ways to give the arrays to the layers: one where names settle it, else all that the widths allow.
+
+    `same_model`: the architecture's layers are those of the file. Two models may each call their first LSTM "lstm".
 
     Raises:
         InvalidModel: a layer's arrays are not there. Unsupported: too many ways to try.
@@ -90,7 +94,8 @@ def options(model: LayerSpec, layers: Sequence[LayerSpec], found: Sequence[Holde
     if missing:
         places = listed(holder.place for holder in found)
         raise InvalidModel(f"nothing in the file has the arrays of {listed(missing)}; it has those of {places}")
-    for named in (_is_placed, _is_called):
+    automatic = [layer.name for layer in layers if len(fits[layer.name]) > 1 and _is_automatic(layer)]
+    for named in (_is_placed, _is_called) if same_model or not automatic else (_is_placed,):
         picked = {name: [h for h in holders if named(h, name)] for name, holders in fits.items()}
         if all(len(holders) == 1 for holders in picked.values()):
             _surplus(found, len(layers), reading)
@@ -116,6 +121,11 @@ def ambiguous() -> Unsupported:
 
 def _is_placed(holder: Holder, name: str) -> bool:
     return holder.place == name
+
+
+def _is_automatic(layer: LayerSpec) -> bool:
+    """Whether Keras may have made the name: "lstm_1" of an LSTM."""
+    return re.sub(r"_\d+$", "", layer.name).replace("_", "") == layer.written_as.lower()
 
 
 def _is_called(holder: Holder, name: str) -> bool:
@@ -172,7 +182,7 @@ def bind_named(model: LayerSpec, weights: NamedWeights, era: Era, reading: Readi
         groups.setdefault(place, []).append(weight)
     found = [Holder(place, fitting(layers, partial(_by_variable, arrays=arrays, era=era)))
              for place, arrays in groups.items()]  # fmt: skip
-    return options(model, layers, [holder for holder in found if holder.fits], reading)
+    return options(model, layers, [holder for holder in found if holder.fits], reading, same_model=True)
 
 
 def _leaves(model: LayerSpec) -> Iterator[LayerSpec]:

@@ -106,8 +106,8 @@ class Ops:
     def against_single(self, op: ElementwiseOp, x: Value, number: float) -> Value:
         """A comparison of x with a number that is made a float32 first, in the wider of the two types.
 
-        Whole numbers are made floats, as `result_type` of Keras 3 has it. Nothing equals a number that x's own type does
-        not have: NaN says so, whatever a runtime rounds.
+        Whole numbers are made floats, as `result_type` of Keras 3 has it. Nothing equals a number that x's own type
+        does not have: NaN says so, whatever a runtime rounds.
         """
         single = float(np.float32(number))
         x = x if x.dtype in FLOATS else self.cast(x, "float32")
