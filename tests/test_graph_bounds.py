@@ -88,6 +88,33 @@ def test_endless_loops_are_not_run() -> None:
         Walk(Translating(EMPTY, {})).call(graph, [])
 
 
+def counting(name: str, *inner: Step, made: Ref = ("b", 0)) -> tuple[Body, Body]:
+    """A loop of 200 rounds round further steps."""
+    cond = Body(f"{name}/cond", {"n": const("n", np.int32(200)), "c": step("c", "Less", ("x", 0), ("n", 0))},
+                {("x", 0): 0}, (("c", 0),))  # fmt: skip
+    steps = [const("one", np.int32(1)), step("b", "AddV2", ("x", 0), ("one", 0)), *inner]
+    return cond, Body(f"{name}/body", {one.name: one for one in steps}, {("x", 0): 0}, (made,), ("w",))
+
+
+def looping(loop: tuple[Body, Body]) -> Body:
+    return body(const("z", np.int32(0)), step("w", "While", ("z", 0), loop=loop), result="w")
+
+
+def test_loops_in_loops_are_counted_together() -> None:
+    loop = counting("0")
+    for depth in range(1, 6):
+        loop = counting(str(depth), const("z", np.int32(0)), step("w", "While", ("z", 0), loop=loop))
+    with pytest.raises(Unsupported, match="more steps than any model"):
+        Walk(Translating(EMPTY, {}), 5000).call(looping(loop), [])
+
+
+def test_a_loop_that_is_its_own_body() -> None:
+    cond, inner = counting("a", const("z", np.int32(0)))
+    inner.steps["w"] = step("w", "While", ("z", 0), loop=(cond, inner))  # type: ignore[index]
+    with pytest.raises(InvalidModel, match="calls itself"):
+        Walk(Translating(EMPTY, {})).call(looping((cond, inner)), [])
+
+
 def test_signatures_are_listed() -> None:
     assert choose(["a", "serving_default"], "") == "serving_default"
     assert choose(["a"], "") == "a"

@@ -22,7 +22,7 @@ from converter.errors import ConversionError, InvalidModel, Unsupported, formed
 from converter.formats.onnx_tensor import DTYPES, weight
 from converter.formats.protobuf import parse
 from converter.model import LayerInfo, Model, Node, Provenance, State, Value, Weight
-from converter.model.layers import Concatenate, Recurrent
+from converter.model.layers import Concatenate, Recurrent, every_node
 from converter.readers.onnx.masks import recognised
 from converter.readers.onnx.ops import RULES
 from converter.readers.onnx.values import Builder, Call, Tensor, Val
@@ -46,7 +46,7 @@ def load(path: Path) -> Model:
         raise InvalidModel("an ONNX file without a graph")
     if len(proto.graph.node) > limits.ONNX_NODES:
         raise Unsupported(f"an ONNX file of {len(proto.graph.node)} operators; {limits.ONNX_NODES} are read back")
-    builder = Builder(_opset(proto))
+    builder = Builder(_opset(proto), _run)
     for tensor in proto.graph.initializer:
         builder.tensors[tensor.name] = builder.constant(weight(tensor, path.parent))
     inputs = tuple(_input(info, builder) for info in proto.graph.input if info.name not in builder.tensors)
@@ -63,7 +63,7 @@ def load(path: Path) -> Model:
     nodes = _joined(builder.nodes, (*outputs, *(state.output for state in states)))
     title = f"ONNX by {proto.producer_name or 'an unknown program'}"
     source = Provenance(str(path), title, sha256=hashlib.sha256(data).hexdigest())
-    infos = tuple(_info(node) for node in nodes if _weights(node))
+    infos = tuple(_info(node) for node in every_node(nodes) if _weights(node))
     return Model(proto.graph.name or path.stem, inputs, outputs, names, nodes, states, infos, source)
 
 

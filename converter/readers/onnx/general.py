@@ -140,6 +140,22 @@ def _einsum(builder: Builder, call: Call) -> list[Tensor]:
     return [Val(builder.node(call.name, layers.Einsum(equation), values, shape)[0])]
 
 
+def _range(builder: Builder, call: Call) -> list[Tensor]:
+    """0, 1, ... below a number of the model's or a size."""
+    first, by, limit = call.tensor(0), call.tensor(2), call.tensor(1)
+    if not all(isinstance(t, Const) and t.weight.size == 1 for t in (first, by)):
+        raise Unsupported("Range from or by what is computed")
+    if [int(t.array.ravel()[0]) for t in (first, by) if isinstance(t, Const)] != [0, 1]:
+        raise Unsupported("Range that does not count from 0 by 1")
+    if isinstance(limit, Dims):
+        if len(limit.items) != 1:
+            raise Unsupported("Range up to several sizes")
+        count = builder.size(limit.items[0], call.name)
+    else:
+        count = value_of(builder, call, 1)
+    return [Val(builder.node(call.name, layers.Range(), (count,), (None,), dtype="int64")[0])]
+
+
 def _tile(builder: Builder, call: Call) -> list[Tensor]:
     x, times = value_of(builder, call, 0), call.integers("repeats", 1)
     if times is None or len(times) != len(x.shape):
@@ -260,6 +276,6 @@ RULES: Mapping[str, Rule] = {
     **{name: _reduce(op) for name, op in _REDUCE.items()},
     "ArgMax": _arg("argmax"), "ArgMin": _arg("argmin"),
     "Where": _where, "Clip": _clip, "CumSum": _cumulative, "Pad": _pad, "LayerNormalization": _normalise,
-    "BatchNormalization": _batch, "Flatten": _flatten, "Einsum": _einsum, "Tile": _tile, "TopK": _top,
+    "BatchNormalization": _batch, "Flatten": _flatten, "Range": _range, "Einsum": _einsum, "Tile": _tile, "TopK": _top,
     "GatherND": _gather_nd, "GatherElements": _take_along,
 }  # fmt: skip

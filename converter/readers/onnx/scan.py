@@ -17,6 +17,7 @@ from converter.errors import Unsupported
 from converter.model import Array, Value, Weight, constant, layers
 from converter.model.activations import BY_MAJOR, NAMES, Activation
 from converter.model.layers import Direction, MaskedOutput, Recurrent
+from converter.readers.onnx.over_time import over_time
 from converter.readers.onnx.steps import Body, body_of
 from converter.readers.onnx.values import Builder, Call, Const, Tensor, Val, is_zero
 from reference_lstm import activate
@@ -38,6 +39,20 @@ class _Found:
 
 
 def scan(builder: Builder, call: Call) -> list[Tensor]:
+    """A recurrent layer where the body is a step of a known cell, else a Scan.
+
+    Raises:
+        Unsupported: it is neither.
+    """
+    begun = len(builder.nodes)
+    try:
+        return _cell_over_time(builder, call)
+    except Unsupported:
+        del builder.nodes[begun:]
+        return over_time(builder, call)
+
+
+def _cell_over_time(builder: Builder, call: Call) -> list[Tensor]:
     """A recurrent layer of one direction: its final states, its last output where the export carries it, its sequence.
 
     Raises:

@@ -6,7 +6,7 @@ count the batch first. Transposes around them are therefore not written down but
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from converter.errors import Unsupported
-from converter.model import Array, Node, Shape, Value, Weight, layers
+from converter.model import Array, Node, Shape, Value, Weight, constant, layers
 from converter.model.naming import free_name
 from converter.readers.onnx.counted import Compact, Counting, Dim, History, Order, Places, Rows, Steps
 
@@ -157,11 +157,16 @@ class Builder:
     """The neutral nodes made so far, and what stands for each ONNX tensor."""
 
     opset: int
+    run: Callable[[Any, int, Builder, Path], None]  # translates one operator
     nodes: list[Node] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
     _names: set[str] = field(default_factory=set)
     _counts: dict[str, int] = field(default_factory=dict)
     _flat: dict[Val, Value] = field(default_factory=dict)
+
+    def inside(self) -> Builder:
+        """One for the body of an operator, which reads what is here; names that are new there are new here."""
+        return Builder(self.opset, self.run, [], dict(self.tensors), self._names, self._counts)
 
     def constant(self, weight: Weight) -> Tensor:
         """An array of the file; small integer vectors may also be sizes."""
@@ -173,13 +178,24 @@ class Builder:
         self._names.add(free)
         return free
 
-    def node(self, name: str, layer: layers.Layer, inputs: tuple[Value | None, ...], *shapes: Shape, dtype: str = "") -> tuple[Value, ...]:  # fmt: skip  # noqa: E501
+    def node(self, name: str, layer: layers.Layer, inputs: tuple[Value | None, ...], *shapes: Shape, dtype: str = "", dtypes: Sequence[str] = ()) -> tuple[Value, ...]:  # fmt: skip  # noqa: E501
         """Adds a node; returns its outputs."""
         name = self.unique(name)
-        dtype = dtype or next(value.dtype for value in inputs if value is not None)
-        outputs = tuple(Value(f"{name}:{k}", shape, dtype) for k, shape in enumerate(shapes))
+        dtypes = dtypes or [dtype or next(value.dtype for value in inputs if value is not None)] * len(shapes)
+        pairs = zip(shapes, dtypes, strict=True)
+        outputs = tuple(Value(f"{name}:{k}", shape, kind) for k, (shape, kind) in enumerate(pairs))
         self.nodes.append(Node(name, layer, inputs, outputs, name))
         return outputs
+
+    def size(self, item: Dim, name: str) -> Value:
+        """A size as a value, a scalar of int64."""
+        if isinstance(item, int):
+            weight = constant(f"{name}/size", np.int64(item))
+            return self.node(f"{name}/size", layers.Constant(weight), (), (), dtype="int64")[0]
+        known = (t.value for t in self.tensors.values() if isinstance(t, Val))
+        made = (value for node in self.nodes for value in node.outputs)
+        of = next(value for value in (*known, *made) if value.name == item[0])
+        return self.node(f"{name}/size", layers.Size(item[1]), (of,), (), dtype="int64")[0]
 
     def producer(self, value: Value) -> Node | None:
         """The node that makes a value; None for inputs."""

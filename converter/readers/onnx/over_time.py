@@ -1,0 +1,69 @@
+"""Scan of any body as a neutral Scan: the body is translated by the rules of all other operators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from converter.errors import InvalidModel, Unsupported
+from converter.model import Shape, Value
+from converter.model.layers import Scan
+from converter.readers.onnx.values import Builder, Call, Tensor, Val
+
+_MAX_NODES = 2000
+_OPTIONS = ("scan_input_axes", "scan_output_axes", "scan_input_directions", "scan_output_directions")
+
+
+def over_time(builder: Builder, call: Call) -> list[Tensor]:
+    """Final states, then sequences.
+
+    Raises:
+        InvalidModel: the body is broken. Unsupported: it goes along another axis than the first, or backwards, or holds
+            operators that are not read back.
+    """
+    graph, count = _body(call)
+    states, given = (
+        len(call.inputs) - count,
+        [builder.value(call.tensor(k), call.name) for k in range(len(call.inputs))],
+    )
+    inner = builder.inside()
+    inputs = [_input(inner, info, value, place >= states) for place, (info, value) in
+              enumerate(zip(graph.input, given, strict=True))]  # fmt: skip
+    for k, node in enumerate(graph.node):
+        inner.run(node, k, inner, call.folder)
+    outputs = [_made(inner, info.name) for info in graph.output]
+    own = {value.name for value in (*inputs, *(value for node in inner.nodes for value in node.outputs))}
+    read = [value for node in inner.nodes for value in node.inputs if value is not None] + outputs
+    captured = list({value.name: value for value in read if value.name not in own}.values())
+    layer = Scan(states, count, (*inputs, *captured), tuple(inner.nodes), tuple(outputs))
+    time = given[states].shape[0]
+    shapes: list[Shape] = [v.shape if k < states else (time, *v.shape) for k, v in enumerate(outputs)]
+    made = builder.node(call.name, layer, (*given, *captured), *shapes, dtypes=[v.dtype for v in outputs])
+    return [Val(value) for value in made]
+
+
+def _body(call: Call) -> tuple[Any, int]:
+    """The body, and how many inputs are taken step by step."""
+    if "body" not in call.attributes:
+        raise InvalidModel("Scan without a body")
+    graph, count = call.attributes["body"].g, call.integer("num_scan_inputs", 0)
+    if any(any(call.attributes[name].ints) for name in _OPTIONS if name in call.attributes):
+        raise Unsupported("Scan along another axis than the first, or backwards")
+    fits = 1 <= count <= len(call.inputs) == len(graph.input) and len(graph.output) >= len(call.inputs) - count
+    if not fits or len(graph.node) > _MAX_NODES or graph.initializer:
+        raise Unsupported("Scan of this form")
+    return graph, count
+
+
+def _input(inner: Builder, info: Any, outer: Value, scanned: bool) -> Value:
+    shape = outer.shape[1:] if scanned else outer.shape
+    if scanned and not outer.shape:
+        raise InvalidModel("Scan over a number")
+    value = Value(inner.unique(info.name), shape, outer.dtype)
+    inner.tensors[info.name] = Val(value)
+    return value
+
+
+def _made(inner: Builder, name: str) -> Value:
+    if name not in inner.tensors:
+        raise InvalidModel("nothing makes this tensor", where=name)
+    return inner.value(inner.tensors[name], name)
