@@ -48,7 +48,7 @@ def run(
     """
     wanted = {v.name for v in model.outputs} | {state.output.name for state in model.states} | set(keep)
     last_reader = {v.name: index for index, node in enumerate(model.nodes) for v in node.inputs if v is not None}
-    values: dict[str, Array | None] = {state.input.name: None for state in model.states}
+    values: dict[str, Array | None] = {state.input.name: _zeros(state.input, dtype) for state in model.states}
     fed = [(value, inputs) for value in model.inputs]
     fed += [(state.input, states) for state in model.states if states is not None and state.input.name in states]
     for value, source in fed:
@@ -63,6 +63,10 @@ def run(
             if last_reader.get(name, -1) <= index:
                 values.pop(name, None)
     return {name: array for name in sorted(wanted) if (array := values[name]) is not None}
+
+
+def _zeros(value: Value, dtype: str) -> Array | None:  # None where its shape is open: recurrent layers know
+    return None if None in value.shape else np.zeros([n or 0 for n in value.shape], resolved(value.dtype, dtype))
 
 
 def outputs_of(node: Node, inputs: Inputs, dtype: str) -> tuple[Array, ...]:
@@ -156,7 +160,7 @@ def scan(layer: layers.Scan, inputs: Inputs, dtype: str) -> tuple[Array, ...]:
     held = with_values(layer, dtype)
     states, sequences = inputs[: layer.states], inputs[layer.states : layer.states + layer.sequences]
     lengths = {len(x) for x in sequences}
-    if len(lengths) != 1 or lengths == {0}:
+    if len(lengths) != 1 or (lengths == {0} and len(layer.outputs) > layer.states):
         raise ValueError(f"a Scan over sequences of {sorted(lengths)} steps")
     made: list[list[Array]] = []
     for step in zip(*sequences, strict=True):

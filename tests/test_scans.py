@@ -24,17 +24,17 @@ OWN = [GOOD / "k3151_owncells/export", GOOD / "tfk221_owncells/savedmodel", GOOD
 UNITS = 4
 
 
-def values(*names: str, width: int = UNITS) -> tuple[Value, ...]:
-    return tuple(Value(name, (None, width), "float32") for name in names)
-
-
-def scan_model() -> tuple[Model, dict[str, np.ndarray]]:
+def scan_model(dtype: str = "float32") -> tuple[Model, dict[str, np.ndarray]]:
     """h' = tanh(x·W + h·U + k), s' = s + h; y = h'·s': two states, a weight in each Dense, k read by every step."""
+
+    def values(*names: str, width: int = UNITS) -> tuple[Value, ...]:
+        return tuple(Value(name, (None, width), dtype) for name in names)
+
     b = Builder()
-    x, k = b.input("x", (None, None, 3)), b.input("k", (None, UNITS))
+    x, k = b.input("x", (None, None, 3), dtype), b.input("k", (None, UNITS), dtype)
     shapes = {"w": (3, UNITS), "u": (UNITS, UNITS), "b": (UNITS,)}
     arrays = {name: b.random.normal(0, 0.5, shape).astype("f4") for name, shape in shapes.items()}
-    w, u, bias = (constant(name, array) for name, array in arrays.items())
+    w, u, bias = (constant(name, array).astype(dtype) for name, array in arrays.items())
     h, s, k_in, h_new, s_new, y = values("h", "s", "k_in", "h_new", "s_new", "y")
     (x_t,) = values("x_t", width=3)
     a, c, d, e = values("a", "c", "d", "e")
@@ -48,8 +48,9 @@ def scan_model() -> tuple[Model, dict[str, np.ndarray]]:
         Node("body/y", layers.Elementwise("multiply"), (h_new, s_new), (y,), "rnn"),
     )
     layer = Scan(2, 1, (h, s, x_t, k_in), nodes, (h_new, s_new, y))
-    (turned,) = b.node("turn", layers.Transpose((1, 0, 2)), [x], (None, None, 3))
-    made = b.node("rnn", layer, [k, k, turned, k], (None, UNITS), (None, UNITS), (None, None, UNITS))
+    (turned,) = b.node("turn", layers.Transpose((1, 0, 2)), [x], (None, None, 3), dtype=dtype)
+    shapes = (None, UNITS), (None, UNITS), (None, None, UNITS)
+    made = b.node("rnn", layer, [k, k, turned, k], *shapes, dtype=dtype)
     return b.model(list(made)), arrays
 
 
@@ -143,6 +144,25 @@ def test_loops_become_scans_that_are_proved(folder: Path, tmp_path: Path) -> Non
         len(scans)
         == {"k3151_owncells": 2, "tfk221_owncells": 3, "k3151_loops": 4, "tf115_loops": 3}[folder.parent.name]
     )
+
+
+def test_own_files_are_read_back(tmp_path: Path) -> None:
+    model = load(OWN[0])
+    export(model, tmp_path / "m.onnx")
+    again = load(tmp_path / "m.onnx")
+    assert sum(isinstance(node.layer, Scan) for node in again.nodes) == 2
+    x = np.load(OWN[0].parent / "inputs.npz")["in0"]
+    one, other = (interpret.run(m, {m.inputs[0].name: x}) for m in (model, again))
+    for a, b in zip(model.outputs, again.outputs, strict=True):
+        np.testing.assert_allclose(other[b.name], one[a.name], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64", "bfloat16"])
+def test_other_types_are_proved(dtype: str, tmp_path: Path) -> None:
+    model, _ = scan_model(dtype)
+    export(model, tmp_path / "m.onnx")
+    report = verify(model, tmp_path / "m.onnx")
+    assert report.passed, report.failures
 
 
 def test_weights_alone_hold_those_of_bodies(tmp_path: Path) -> None:

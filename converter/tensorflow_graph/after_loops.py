@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from converter.model import Value, layers
+from converter.model import Array, Value, layers
 from converter.tensorflow_graph.definitions import Step
-from converter.tensorflow_graph.sizes import Axis, Dim, Dims
+from converter.tensorflow_graph.sizes import Axis, Dims, dims_or_array
 from converter.tensorflow_graph.tracing import NotRecurrent, Roles
 from converter.tensorflow_graph.translating import Translating
 from converter.tensorflow_graph.values import TensorList
@@ -48,7 +48,7 @@ class Ends:
         for k, value in self.finals.items():
             results[k] = value
         for k in roles.counters:
-            results[k] = self._count(np.asarray(inputs[k]).dtype.name)
+            results[k] = self._count(np.asarray(inputs[k]))
         by_element = dict(zip(dict.fromkeys(value.name for value in written.values()), sequences, strict=True))
         for k, value in written.items():
             same = (self.finals[n] for n, new in self.after.items() if new.name == value.name)
@@ -58,12 +58,12 @@ class Ends:
             results[k] = self._list(sequence, inputs[k].length, final) if every else self._only(sequence, final)
         return results
 
-    def _count(self, dtype: str) -> Any:
+    def _count(self, first: Array) -> Any:
+        """What a counter is after the loop."""
+        dtype = first.dtype.name
         if isinstance(self.length, Value):
             return self.t.ops(self.step).cast(self.length, dtype)
-        return (
-            Dims(np.array(self.length, object), dtype) if isinstance(self.length, Dim) else np.array(self.length, dtype)
-        )
+        return dims_or_array(np.array(self.length + int(first), object), dtype)
 
     def _list(self, sequence: Value, size: Axis, final: Value | None) -> TensorList:
         """A list that was filled as far as the loop went, or that grew with it."""
@@ -76,7 +76,7 @@ class Ends:
     def _filled(self, sequence: Value, size: Axis) -> Value:
         """The sequence, and zeros up to a size: TensorFlow's elements that nobody wrote."""
         t, o = self.t, self.t.ops(self.step)
-        places, count = numbers(t, self.step, size), t.value(self.step, self._count("int64"))
+        places, count = numbers(t, self.step, size), t.value(self.step, self._count(np.zeros((), np.int64)))
         held = o.elementwise("minimum", places, o.elementwise("subtract", count, o.constant(1, "int64")))
         taken = o.one(layers.Gather(0), [sequence, held], (places.shape[0], *sequence.shape[1:]), sequence.dtype)
         inside = o.elementwise("less", places, count)

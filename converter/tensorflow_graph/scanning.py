@@ -49,11 +49,15 @@ class Inside(Translating):
         self.given[value.name] = value
         return self.know(value, axes)
 
-    def counter(self, step: Step, dtype: str) -> Value:
-        """The number of the step."""
-        made = self.ops(step).cast(self.number, dtype)
+    def counter(self, step: Step, first: Any) -> Value:
+        """The number of the step, counted from `first`."""
+        o, array = self.ops(step), np.asarray(first)
+        made = o.cast(self.number, array.dtype.name)
+        if array.any():
+            made = o.elementwise("add", made, o.constant(array, made.dtype))
+        else:
+            self._counters.add(made.name)
         self.settle()
-        self._counters.add(made.name)
         return made
 
     def element(self, step: Step, x: Value, axis: int, index: Value) -> Value:
@@ -97,7 +101,7 @@ def scanned(
     for place, (k, value) in enumerate(initial.items()):
         arguments[k] = inner.argument(f"state{place}", value.shape, value.dtype, t.axes(value))
     for k in roles.counters:
-        arguments[k] = inner.counter(step, np.asarray(inputs[k]).dtype.name)
+        arguments[k] = inner.counter(step, inputs[k])
     for k in roles.written:
         arguments[k] = TensorList(None, inputs[k].length)
     results = walk.inside(inner, body, arguments)

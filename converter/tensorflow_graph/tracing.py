@@ -32,7 +32,7 @@ class Trace:
 
 @dataclass(frozen=True, eq=False)
 class Counter:
-    """A variable that starts at 0, plus a number."""
+    """A variable that counts, plus a number: what it is in the first step."""
 
     argument: int
     offset: int = 0
@@ -197,12 +197,17 @@ def roles_of(
     if not isinstance(bound, Bound):
         raise NotRecurrent("a loop whose end depends on what it computes")
     results = Walk(tracing).call(body, arguments)
+    if not strict:
+        moving = [k for k, x in enumerate(arguments) if isinstance(x, np.ndarray) and results[k] is not x]
+        for k in moving:  # numbers that change may count, too
+            arguments[k] = Counter(k, int(arguments[k]))
+        results = Walk(tracing).call(body, arguments) if moving else results
     counters, states, written = list[int](), list[int](), {}
     for k, (before, after) in enumerate(zip(arguments, results, strict=True)):
         if after is before:
             continue
         if isinstance(before, Counter):
-            counts = isinstance(after, Counter) and (after.argument, after.offset) == (k, 1)
+            counts = isinstance(after, Counter) and (after.argument, after.offset) == (k, before.offset + 1)
             if not counts and strict:
                 raise NotRecurrent("a counter that does not count by one")
             (counters if counts else states).append(k)

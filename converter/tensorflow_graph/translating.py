@@ -162,10 +162,10 @@ class Translating:
             return self.value(step, x)
         if isinstance(x, Dims):
             return self.sizes(step, x)
-        if isinstance(x, np.ndarray | np.generic):
+        if isinstance(x, np.ndarray | np.generic) and np.asarray(x).dtype.kind != "V":  # bfloat16
             return np.asarray(x)
-        if isinstance(x, Value):
-            return x
+        if isinstance(x, Value | np.ndarray | np.generic):
+            return self.value(step, x)
         raise Unsupported(f"{step.text()} reads a {type(x).__name__}")
 
     def value(self, step: Step, x: Any) -> Value:

@@ -31,7 +31,7 @@ class _Condition:
         if step.op == "Identity":
             return inputs
         if step.op == "Less" and isinstance(inputs[0], Counter):
-            return [Bound((inputs[1],))]
+            return [Bound(((inputs[0].offset, inputs[1]),))]
         if step.op == "LogicalAnd" and all(isinstance(x, Bound) for x in inputs):
             return [Bound((*inputs[0].limits, *inputs[1].limits))]
         if any(isinstance(x, Counter | Bound) or x is CHANGES for x in inputs):
@@ -42,6 +42,17 @@ class _Condition:
 CHANGES = object()
 
 
+def _rounds(start: int, limit: Any) -> Axis | Value:
+    """How often a counter goes round until it is at a limit."""
+    if not isinstance(limit, Value):
+        (number,) = integers_of(limit, "how often a loop goes round")
+        rounds: Axis = number if number in ENDLESS else number - start
+        return rounds
+    if start:
+        raise NotRecurrent("a loop that begins at another number than 0 and ends where the model computes it")
+    return limit
+
+
 def length_of(t: Translating, cond: Body, roles: Roles, inputs: Sequence[Any], walk: Walk) -> Axis | Value:
     """How often a loop goes round.
 
@@ -49,10 +60,11 @@ def length_of(t: Translating, cond: Body, roles: Roles, inputs: Sequence[Any], w
         NotRecurrent: nothing says that before it begins, or the first of several numbers ends it.
     """
     changing = {*roles.states, *roles.written}
-    arguments = [Counter(k) if k in roles.counters else CHANGES if k in changing else x for k, x in enumerate(inputs)]
+    counting = {k: Counter(k, int(inputs[k])) for k in roles.counters}
+    arguments = [counting.get(k, CHANGES if k in changing else x) for k, x in enumerate(inputs)]
     try:
         (bound,) = walk.inside(_Condition(t), cond, arguments)
-        limits = [x if isinstance(x, Value) else integers_of(x, "how often a loop goes round")[0] for x in bound.limits]
+        limits = [_rounds(start, limit) for start, limit in bound.limits]
     except (AttributeError, ConversionError) as error:
         raise NotRecurrent("a loop whose end depends on what it computes") from error
     found: list[Axis | Value] = []

@@ -24,7 +24,8 @@ LINEAR = frozenset({
 # Attributes that concern the execution, or say what the inputs already tell.
 INERT = frozenset({
     "element_dtype", "shape_type", "dtype", "out_type", "Tout", "Tin", "explicit_paddings", "Taxis", "Tcomplex",
-    "Treal", "grad_x", "grad_y", "begin_type", "bad_indices_policy", "Tcond", "num_split", "dst_type",
+    "Treal", "incompatible_shape_error",
+    "grad_x", "grad_y", "begin_type", "bad_indices_policy", "Tcond", "num_split", "dst_type",
 })  # fmt: skip
 
 

@@ -62,11 +62,12 @@ class Walk:
 
     def inside(self, domain: Domain, body: Body, arguments: Sequence[Any]) -> list[Any]:
         """The results of a body whose steps mean something else; they count as all others do."""
-        before, self.domain = self.domain, domain
+        before, self.domain, depth = self.domain, domain, len(self.active)
         try:
             return self.call(body, arguments)
         finally:
             self.domain = before
+            del self.active[depth:]
 
     @staticmethod
     def _value(ref: Ref, body: Body, arguments: Sequence[Any], values: dict[str, Sequence[Any]]) -> Any:

@@ -11,7 +11,7 @@ Recurrent operators also show the sequence of their states: LSTM, GRU and RNN th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import onnx
@@ -124,7 +124,7 @@ def _shown(node: onnx.NodeProto, inside: Mapping[str, Sequence[Value]]) -> Opera
     attributes = {attribute.name: attribute for attribute in node.attribute}
     body = attributes["body"].g
     there = [*(value.name for value in body.input), *(name for inner in body.node for name in inner.output)]
-    own = {name: _typed(f"{name}{_STATES}", inside[name][0]) for name in there if name in inside}
+    own = {name: _typed(name, _worked(inside[name][0])) for name in there if name in inside}
     states = {value.name: value for value in body.output[: len(node.input) - attributes["num_scan_inputs"].i]}
     names = [_show(node, body, name, own.get(name) or states[name]) for name in own or states]
     for name in ("scan_output_axes", "scan_output_directions"):
@@ -132,6 +132,11 @@ def _shown(node: onnx.NodeProto, inside: Mapping[str, Sequence[Value]]) -> Opera
             attributes[name].ints.extend([0] * len(names))
     shown = dict(zip(own, names, strict=True)) if own else {}
     return Operator(owner, False, tuple(names), shown)
+
+
+def _worked(value: Value) -> Value:
+    """As a Scan computes it."""
+    return replace(value, dtype="float32") if value.dtype == "float16" else value
 
 
 def _show(node: onnx.NodeProto, body: onnx.GraphProto, name: str, like: onnx.ValueInfoProto) -> str:

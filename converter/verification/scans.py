@@ -113,8 +113,9 @@ def wires(node: Node, given: Values, made: Values, inside: Inside) -> Iterator[t
             wanted = np.concatenate([wanted[None], after[place][: count - 1]])
         yield _seen(inside, value.name, count), wanted
     for place, value in enumerate(node.outputs):
-        if value.name in made:
-            yield made[value.name], after[place][-1] if place < layer.states else after[place]
+        if value.name in made:  # float16 is computed in float32, and rounded at the end
+            have = made[value.name]
+            yield have, (after[place][-1] if place < layer.states else after[place]).astype(have.dtype)
 
 
 def _seen(inside: Inside, name: str, count: int) -> Array:

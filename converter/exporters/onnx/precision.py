@@ -5,7 +5,7 @@ from __future__ import annotations
 from converter.exporters.onnx.graph import COMPUTED_AS
 from converter.exporters.onnx.native import is_native
 from converter.model import Model, Node
-from converter.model.layers import Conv, ConvLSTMCell, ConvTranspose, Recurrent
+from converter.model.layers import Conv, ConvLSTMCell, ConvTranspose, Recurrent, Scan
 
 SHOWN = 4
 
@@ -29,6 +29,8 @@ def _in_float32(node: Node, dtype: str) -> bool:
     layer = node.layer
     if node.outputs[0].dtype != dtype:
         return False
+    if isinstance(layer, Scan):
+        return dtype == "float16"
     if isinstance(layer, Recurrent):
         cells = [direction.cell for direction in layer.directions]
         if dtype == "float16":  # a Scan

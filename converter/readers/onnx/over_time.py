@@ -13,12 +13,16 @@ _MAX_NODES = 2000
 _OPTIONS = ("scan_input_axes", "scan_output_axes", "scan_input_directions", "scan_output_directions")
 
 
+def plain_scan(call: Call) -> bool:
+    """Whether a Scan goes forwards along first axes, as those of our exports do that are no cells."""
+    return not any(any(call.attributes[name].ints) for name in _OPTIONS if name in call.attributes)
+
+
 def over_time(builder: Builder, call: Call) -> list[Tensor]:
-    """Final states, then sequences.
+    """Final states, then sequences, of a plain Scan.
 
     Raises:
-        InvalidModel: the body is broken. Unsupported: it goes along another axis than the first, or backwards, or holds
-            operators that are not read back.
+        InvalidModel: the body is broken. Unsupported: it holds operators that are not read back.
     """
     graph, count = _body(call)
     states, given = (
@@ -46,8 +50,6 @@ def _body(call: Call) -> tuple[Any, int]:
     if "body" not in call.attributes:
         raise InvalidModel("Scan without a body")
     graph, count = call.attributes["body"].g, call.integer("num_scan_inputs", 0)
-    if any(any(call.attributes[name].ints) for name in _OPTIONS if name in call.attributes):
-        raise Unsupported("Scan along another axis than the first, or backwards")
     fits = 1 <= count <= len(call.inputs) == len(graph.input) and len(graph.output) >= len(call.inputs) - count
     if not fits or len(graph.node) > _MAX_NODES or graph.initializer:
         raise Unsupported("Scan of this form")

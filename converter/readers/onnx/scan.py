@@ -17,7 +17,7 @@ from converter.errors import Unsupported
 from converter.model import Array, Value, Weight, constant, layers
 from converter.model.activations import BY_MAJOR, NAMES, Activation
 from converter.model.layers import Direction, MaskedOutput, Recurrent
-from converter.readers.onnx.over_time import over_time
+from converter.readers.onnx.over_time import over_time, plain_scan
 from converter.readers.onnx.steps import Body, body_of
 from converter.readers.onnx.values import Builder, Call, Const, Tensor, Val, is_zero
 from reference_lstm import activate
@@ -47,9 +47,14 @@ def scan(builder: Builder, call: Call) -> list[Tensor]:
     begun = len(builder.nodes)
     try:
         return _cell_over_time(builder, call)
-    except Unsupported:
+    except Unsupported as why:
+        if not plain_scan(call):
+            raise
         del builder.nodes[begun:]
-        return over_time(builder, call)
+        try:
+            return over_time(builder, call)
+        except Unsupported as neither:
+            raise Unsupported(f"{why.what}; nor as it stands: {neither.what}", where=neither.where) from neither
 
 
 def _cell_over_time(builder: Builder, call: Call) -> list[Tensor]:
