@@ -55,7 +55,7 @@ def recover(entry: Entry, variables: Mapping[str, Weight], source: Provenance) -
         origin=lambda inputs: run_graph(entry, variables, inputs, states),
     )
     model = _named_states(_without_idle_states(settled(model, t.pending)))
-    return replace(model, layers=_described(model))
+    return replace(model, layers=_described(model, {id(weight) for weight in variables.values()}))
 
 
 def _translated(
@@ -194,14 +194,16 @@ def _named_states(model: Model) -> Model:
     return renamed(model, names)
 
 
-def _described(model: Model) -> tuple[LayerInfo, ...]:
-    """What `inspect` says of the layers that hold weights."""
+def _described(model: Model, variables: Container[int]) -> tuple[LayerInfo, ...]:
+    """What `inspect` says of the layers that hold weights; of constants, those that are variables by their ids."""
     found: dict[str, LayerInfo] = {}
     for node in layers.every_node(model.nodes):
         weights = weights_of(node.layer)
-        if not weights or isinstance(node.layer, layers.Constant):
+        if not weights or (isinstance(node.layer, layers.Constant) and id(weights[0]) not in variables):
             continue
         known = found.get(node.keras_layer)
+        if known is not None and known.class_name == "Constant":
+            known = replace(known, class_name=class_name(node.layer), output_shapes=(node.outputs[0].shape,))
         name = class_name(node.layer)
         found[node.keras_layer] = LayerInfo(
             node.keras_layer,
