@@ -12,7 +12,7 @@ from converter.errors import InvalidModel
 from converter.interpret import run
 from converter.model import Array, Model
 from converter.model.layers import every_node
-from converter.verification.inputs import LADDER, SHAPES, cases_of
+from converter.verification.inputs import LENGTHS, SHAPES, cases_of
 
 BOUND, BOUND_LOW_PRECISION = 1e-5, 2e-2
 FACTOR = 10
@@ -43,16 +43,15 @@ def check_origin(model: Model) -> None:
 
 def _first_taken(model: Model) -> tuple[dict[str, Array], dict[str, Array]]:
     """Inputs that the model takes, which may need more steps than we begin with, and what it makes of them."""
-    batch, length = SHAPES[-1]
-    for stretch in LADDER:
-        (case,) = cases_of(model, shapes=[(batch, length * stretch)])
+    batch, first = SHAPES[-1]
+    for length in (first, *LENGTHS):
+        (case,) = cases_of(model, shapes=[(batch, length)])
         inputs = dict(case.calls[0])
         try:
             return inputs, run(model, inputs)
-        except (ValueError, IndexError):
-            if stretch == LADDER[-1]:
-                raise
-    raise AssertionError("the ladder has steps")
+        except (ValueError, IndexError) as error:
+            why = error
+    raise InvalidModel(f"the model takes no sequence of {first} to {LENGTHS[-1]} steps that was tried: {why}")
 
 
 def _difference(exact: Array, single: Array, made: Array) -> tuple[float, float, float]:

@@ -40,9 +40,16 @@ class Order:
 
 @dataclass(frozen=True)
 class Rows:
-    """0, 1, 2, ... for each row of a batch, [batch] or, as a column, [batch, 1]."""
+    """0, 1, 2, ... for each row of a batch, [batch] or, as a column, [batch, 1].
+
+    Attributes:
+        batch: how many rows.
+        value: the same as a neutral value.
+        column: whether it is one.
+    """
 
     batch: Dim
+    value: Value
     column: bool = False
 
 

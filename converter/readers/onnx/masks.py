@@ -32,7 +32,7 @@ def recognised(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] 
     return found(builder, call, rule) if found is not None and call.inputs else None
 
 
-def _also(builder: Builder, call: Call, rule: Rule | None, like: Counting) -> list[Tensor]:
+def _also(builder: Builder, call: Call, rule: Rule | None, like: Counting | Rows) -> list[Tensor]:
     """The same, computed as well."""
     if rule is None:
         raise Unsupported(f"operator {call.op} is not read back from ONNX")
@@ -108,7 +108,7 @@ def _unsqueeze(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] 
     if isinstance(x, Order) and call.integers("axes", 1) == [2]:
         return [x]
     if isinstance(x, Rows) and not x.column and call.integers("axes", 1) == [1]:
-        return [replace(x, column=True)]
+        return _also(builder, call, rule, replace(x, column=True))
     return None
 
 

@@ -21,7 +21,10 @@ def numbered(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | 
     """0, 1, 2, ... for each row, from the size of a batch that is not known."""
     first, batch, step = (call.tensor(k) for k in range(3))
     numbers = [t.array.item() if isinstance(t, Const) and t.weight.size == 1 else None for t in (first, step)]
-    return [Rows(batch.items[0])] if isinstance(batch, Dims) and len(batch.items) == 1 and numbers == [0, 1] else None
+    if rule is None or not isinstance(batch, Dims) or len(batch.items) != 1 or numbers != [0, 1]:
+        return None
+    (made,) = rule(builder, call)
+    return [Rows(batch.items[0], builder.value(made, call.name))]
 
 
 def scaled(builder: Builder, x: Tensor, factor: Tensor) -> list[Tensor] | None:

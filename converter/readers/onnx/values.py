@@ -231,7 +231,7 @@ class Builder:
         if isinstance(tensor, Const):
             weight = tensor.weight
             return self.node(f"{name}/constant", layers.Constant(weight), (), weight.shape, dtype=weight.dtype)[0]
-        if isinstance(tensor, Counting):
+        if isinstance(tensor, Counting | Rows):
             return tensor.value
         if isinstance(tensor, Stack | States):
             return self._stacked(tensor, name)
