@@ -140,6 +140,7 @@ def main() -> int:
     parser.add_argument("--environments", required=True, type=Path, help="folder of the environments")
     parser.add_argument("--only", action="append", choices=COLUMNS, help="a column")
     parser.add_argument("--docs", action="store_true", help="write the tables into docs/runtimes.md")
+    parser.add_argument("--quiet", action="store_true", help="no table of all cells")
     given = parser.parse_args()
     columns = given.only or list(COLUMNS)
     with tempfile.TemporaryDirectory() as name:
@@ -148,7 +149,7 @@ def main() -> int:
     for item in work:
         wrong = not item["why"] and item["error"] > COLUMNS[item["column"]].tolerance
         item["verdict"] = "refused" if item["why"] else "WRONG" if wrong else "right"
-    print_cells(work, columns)
+    print_cells(work, columns, given.quiet)
     if given.docs:
         write_docs(work, columns, ROOT / "docs/runtimes.md")
     return int(any(item["verdict"] == "WRONG" for item in work))

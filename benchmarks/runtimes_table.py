@@ -14,18 +14,19 @@ VERDICTS = ("right", "refused", "WRONG")
 BEGIN, END = "<!-- benchmarks/runtimes.py -->", "<!-- end -->"
 
 
-def print_cells(work: Items, columns: Sequence[str]) -> None:
-    """One row a configuration, then counts, then why cells are refused."""
+def print_cells(work: Items, columns: Sequence[str], quiet: bool = False) -> None:
+    """One row a configuration, unless quiet; then counts, and why cells are refused or which are wrong."""
     by_case: dict[str, list[str]] = {}
     for item in work:
         shown = f"WRONG {item['error']:.0e}" if item["verdict"] == "WRONG" else item["verdict"]
         by_case.setdefault(str(item["case"]), []).append(shown)
-    table(["", *columns], [[case, *row] for case, row in by_case.items()])
-    print()
+    if not quiet:
+        table(["", *columns], [[case, *row] for case, row in by_case.items()])
+        print()
     table(HEAD, list(summary(work, columns)))
     for item in work:
-        if item["why"]:
-            print(f"{item['column']}: {item['case']}: {item['why']}")
+        if item["verdict"] != "right":
+            print(f"{item['column']}: {item['case']}: {item['why'] or item['error']}")
 
 
 HEAD = ("", *VERDICTS, "largest error, of the scale")

@@ -121,6 +121,8 @@ def _pads(graph: Graph, pads: Sequence[tuple[int, int]]) -> Tensor:
 @lower.register
 def slice_(layer: Slice, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
     """Slice; an open end is the farthest number, which ONNX clamps."""
+    if (layer.starts, layer.stops, layer.steps) == ((None,), (None,), (-1,)):
+        return (graph.flip(present(inputs[0]), layer.axes[0]),)
     low, high = int(INT64.min) + 1, int(INT64.max)
     starts = [_open(n, low if step > 0 else high) for n, step in zip(layer.starts, layer.steps, strict=True)]
     stops = [_open(n, high if step > 0 else low) for n, step in zip(layer.stops, layer.steps, strict=True)]
