@@ -34,7 +34,7 @@ FILES: Switches = {
     },
     "discretization_summary": {  # whether it keeps a summary of what adapt() saw; Keras 3 writes the boundaries
         "keras": ((ALWAYS, True, "no such layer"),),
-        "tf.keras": ((ALWAYS, True, "discretization.py of tf_keras 2.21"),),
+        "tf.keras": ((ALWAYS, True, "discretization.py of tf_keras 2.21; tfk221_edges"),),
         "keras3": ((ALWAYS, False, "discretization.py of 3.15.1"),),
     },
 }

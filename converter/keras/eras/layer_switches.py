@@ -22,7 +22,7 @@ LAYERS: Switches = {
     },
     "augmentation_casts_integers": {  # None: only some versions do
         "keras": ((ALWAYS, True, "no such layers"),),
-        "tf.keras": ((ALWAYS, True, "image_preprocessing.py of tf_keras 2.21"),),
+        "tf.keras": ((ALWAYS, True, "image_preprocessing.py of tf_keras 2.21; tfk221_edges"),),
         "keras3": ((ALWAYS, None, "keras 3.3.3 and 3.15.1 differ"),),
     },
     "random_crop_resizes": {  # at inference, the largest part of these proportions
@@ -82,7 +82,7 @@ LAYERS: Switches = {
     },
     "conv_takes_more_axes": {  # as part of the batch
         "keras": ((ALWAYS, False, "keras 2.3.1"),),
-        "tf.keras": ((ALWAYS, True, "base_conv.py of tf_keras 2.21"),),
+        "tf.keras": ((ALWAYS, True, "base_conv.py of tf_keras 2.21; tfk221_edges"),),
         "keras3": ((ALWAYS, False, "keras 3.15.1"),),
     },
     "depthwise_kernel": {  # the attribute's name
@@ -122,16 +122,16 @@ LAYERS: Switches = {
     "dot_norm_epsilon": {  # of the squares; keras.ops bounds the length by 1e-7
         "keras": ((ALWAYS, 1e-12, "tf.nn.l2_normalize"),),
         "tf.keras": ((ALWAYS, 1e-12, "tf.nn.l2_normalize"),),
-        "keras3": ((ALWAYS, 1e-14, "dot.py of 3.15.1"),),
+        "keras3": ((ALWAYS, 1e-14, "dot.py of 3.15.1; k3151_edges"),),
     },
     "dot_takes_any_rank": {
         "keras": ((ALWAYS, False, "keras 2.3.1 means something else by it"),),
-        "tf.keras": ((ALWAYS, False, "TF 2.3"), ((2, 4, 0), True, "batch_dot of TF 2.4")),
+        "tf.keras": ((ALWAYS, False, "TF 2.3"), ((2, 4, 0), True, "batch_dot of TF 2.4; tfk221_edges")),
         "keras3": ((ALWAYS, True, "keras 3.0.5"),),
     },
     "lookup_heeds_dtype": {  # int32, where the configuration says so
         "keras": ((ALWAYS, True, "no such layers"),),
-        "tf.keras": ((ALWAYS, True, "index_lookup.py of tf_keras 2.21"),),
+        "tf.keras": ((ALWAYS, True, "index_lookup.py of tf_keras 2.21; tfk221_edges"),),
         "keras3": ((ALWAYS, False, "index_lookup.py of 3.15.1"),),
     },
     "encoded_as_int32": {  # Discretization and the like with output_mode="int"; else in the dtype they say, or int64

@@ -43,7 +43,7 @@ MASKS: Switches = {
     "convlstm_zero_output": {  # whether ConvLSTMs heed zero_output_for_mask, which Bidirectional sets
         "keras": ((ALWAYS, False, "no such argument"),),
         "tf.keras": ((ALWAYS, False, "tf_keras 2.21: ConvRNN does not pass it on"),),
-        "keras3": ((ALWAYS, True, "keras 3.15.1"),),
+        "keras3": ((ALWAYS, True, "keras 3.15.1; k3151_edges"),),
     },
     "mask_value_single": {  # whether Masking compares in float32 at least, its value made a float32 first
         "keras": ((ALWAYS, False, "keras/layers/core.py of 2.2.4: K.not_equal; k122_maskbi"),),
@@ -117,7 +117,10 @@ MASKS: Switches = {
     },
     "conforming_drops_masks": {  # where an input of a nested model is cast to the type of its InputLayer
         "keras": ((ALWAYS, False, "nothing is cast"),),
-        "tf.keras": ((ALWAYS, False, "TF 1.15 casts nothing"), ((2, 4, 0), True, "TF 2.6 and tf_keras 2.21, run")),
+        "tf.keras": (
+            (ALWAYS, False, "TF 1.15 casts nothing"),
+            ((2, 4, 0), True, "TF 2.6 and tf_keras 2.21, run; tfk221_edges"),
+        ),
         "keras3": ((ALWAYS, False, "keras 3.15.1: Functional.call sets the masks after"),),
     },
     "stacked_masked_first": {  # masked steps of RNN([cells]) repeat the first cell's h, not the last's
@@ -154,17 +157,17 @@ MASKS: Switches = {
     "softmax_sets_masked": {  # masked scores are set to -1e9, and not lowered by it
         "keras": ((ALWAYS, False, "keras 2.3.1"),),
         "tf.keras": ((ALWAYS, False, "tf_keras 2.21"),),
-        "keras3": ((ALWAYS, False, "keras 3.10.0"), ((3, 13, 0), True, "softmax.py of 3.13.0")),
+        "keras3": ((ALWAYS, False, "keras 3.10.0"), ((3, 13, 0), True, "softmax.py of 3.13.0; k3151_edges64")),
     },
     "softmax_zeroes_masked": {  # masked positions come out as exact zeros, also in rows masked throughout
         "keras": ((ALWAYS, False, "keras 2.3.1"),),
         "tf.keras": ((ALWAYS, False, "tf_keras 2.21"),),
-        "keras3": ((ALWAYS, False, "keras 3.6.0"), ((3, 10, 0), True, "softmax.py of 3.10.0")),
+        "keras3": ((ALWAYS, False, "keras 3.6.0"), ((3, 10, 0), True, "softmax.py of 3.10.0; k3151_edges")),
     },
     "masked_score_float16": {  # in place of -1e9, which float16 cannot hold
         "keras": ((ALWAYS, -65504.0 / 2, "as tf.keras"),),
         "tf.keras": ((ALWAYS, -65504.0 / 2, "layers/activation/softmax.py of tf_keras 2.21"),),
-        "keras3": ((ALWAYS, -30000.0, "keras/src/layers/activations/softmax.py"),),
+        "keras3": ((ALWAYS, -30000.0, "keras/src/layers/activations/softmax.py; k3151_edges16"),),
     },
     "attention_takes_masks": {  # whether MultiHeadAttention reads the masks that query, value and key carry
         "keras": ((ALWAYS, False, "no such layer"),),
@@ -182,7 +185,7 @@ MASKS: Switches = {
     "masked_steps_left_out": {  # by GlobalAveragePooling1D, not multiplied by zero, which NaN survives
         "keras": ((ALWAYS, False, "keras/layers/pooling.py of 2.3.1"),),
         "tf.keras": ((ALWAYS, False, "global_average_pooling1d.py of tf_keras 2.21"),),
-        "keras3": ((ALWAYS, True, "global_average_pooling1d.py of 3.15.1"),),
+        "keras3": ((ALWAYS, True, "global_average_pooling1d.py of 3.15.1; k3151_edges"),),
     },
     "preprocessing_passes_mask": {  # Rescaling, Normalization, Identity
         "keras": ((ALWAYS, False, "no such layers"),),
@@ -192,7 +195,7 @@ MASKS: Switches = {
     "group_normalization_ignores_mask": {
         "keras": ((ALWAYS, False, "no such layer"),),
         "tf.keras": ((ALWAYS, False, "group_normalization.py of tf_keras 2.21: not computed here"),),
-        "keras3": ((ALWAYS, True, "group_normalization.py of 3.15.1"),),
+        "keras3": ((ALWAYS, True, "group_normalization.py of 3.15.1; k3151_edges"),),
     },
     "none_keeps_mask": {  # of an input of a nested model that is called with mask=[None, ...]
         "keras": ((ALWAYS, False, "keras 2.3.1"),),
@@ -202,6 +205,6 @@ MASKS: Switches = {
     "own_masks_written": {  # whether a nested model's mask= also holds the masks that its inputs carry anyway
         "keras": ((ALWAYS, False, "keras 2.3.1"),),
         "tf.keras": ((ALWAYS, False, "tf_keras 2.21"),),
-        "keras3": ((ALWAYS, True, "keras 3.15.1"),),
+        "keras3": ((ALWAYS, True, "keras 3.15.1; k3151_edges"),),
     },
 }

@@ -42,12 +42,7 @@ RECURRENT: Switches = {
     "one_state_for_all": {  # a constant state of one row is that of every sample, not of a batch of one
         "keras": ((ALWAYS, False, "keras 2.3.1: the batch becomes 1"),),
         "tf.keras": ((ALWAYS, False, "tf_keras 2.21, run"),),
-        "keras3": ((ALWAYS, True, "keras 3.15.1, run"),),
-    },
-    "reverse_state_order_acts": {  # an argument of StackedRNNCells
-        "keras": ((ALWAYS, True, "keras/layers/recurrent.py of 2.2.4"),),
-        "tf.keras": ((ALWAYS, False, "tf.keras accepts it and changes nothing"),),
-        "keras3": ((ALWAYS, False, "no such argument"),),
+        "keras3": ((ALWAYS, True, "keras 3.15.1, run; k3151_edges"),),
     },
     "gates_apart": {  # whether an LSTM or GRU keeps W, U and b of each gate by itself, but for consume_less="gpu"
         "keras": (
@@ -58,7 +53,7 @@ RECURRENT: Switches = {
         "keras3": ((ALWAYS, False, "keras 3.0.5; k305_gru"),),
     },
     "stateful_takes_initial_state": {  # in every call, in place of the states that the layer keeps
-        "keras": ((ALWAYS, True, "keras/layers/recurrent.py of 2.2.4 and 2.3.1"),),
+        "keras": ((ALWAYS, True, "keras/layers/recurrent.py of 2.2.4 and 2.3.1; k224_stategiven"),),
         "tf.keras": (
             (ALWAYS, True, "keras/layers/recurrent.py of TF 1.15"),
             (TF2, False, "recurrent.py of TF 2.1: only while its own states are zeros"),
@@ -68,6 +63,6 @@ RECURRENT: Switches = {
     "integers_become_floats": {  # where a layer computes with numbers, as autocast of Keras 3 or its products do
         "keras": ((ALWAYS, False, "keras 2.3.1: the backend refuses them"),),
         "tf.keras": ((ALWAYS, False, "tf_keras 2.21: autocast leaves integers as they are"),),
-        "keras3": ((ALWAYS, True, "keras 3.15.1, 24 layers run on integers"),),
+        "keras3": ((ALWAYS, True, "keras 3.15.1, 24 layers run on integers; k3151_edges"),),
     },
 }

@@ -187,9 +187,6 @@ def cells_of(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: int 
 
 
 def _stacked_cells(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: int | None) -> tuple[Cell, ...]:
-    config: Any = spec.config
-    if config.reverse_state_order and era.switch("reverse_state_order_acts"):
-        raise Unsupported("StackedRNNCells with reverse_state_order")
     found: tuple[Cell, ...] = ()
     for key, child in spec.children.items():
         found += cells_of(child, bound.children[key], era, dtype, features)
@@ -207,7 +204,6 @@ class StackedConfig(Config, frozen=True):
     """StackedRNNCells."""
 
     cells: list[dict[str, Any]]
-    reverse_state_order: bool = False
 
 
 def _peephole_variables(config: Any, era: Era) -> tuple[Variable, ...]:

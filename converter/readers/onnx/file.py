@@ -28,6 +28,7 @@ from converter.readers.onnx.ops import RULES
 from converter.readers.onnx.values import Builder, Call, Tensor, Val
 
 _DOMAINS = ("", "ai.onnx")
+_ELSEWHERE = {"ai.onnx.ml": "LabelEncoder"}  # operators of other domains
 _STRING = 8  # TensorProto.DataType
 
 
@@ -104,7 +105,8 @@ def _input(info: Any, builder: Builder) -> Value:
 def _run(node: Any, index: int, builder: Builder, folder: Path) -> None:
     """Translates one operator."""
     name = node.name or f"{node.op_type}_{index}"
-    rule = RULES.get(node.op_type) if node.domain in _DOMAINS else None
+    known = node.domain in _DOMAINS or _ELSEWHERE.get(node.domain) == node.op_type
+    rule = RULES.get(node.op_type) if known else None
     call = Call(
         name, node.op_type, [_made(builder, i) if i else None for i in node.input], list(node.output),
         {a.name: a for a in node.attribute}, folder,
