@@ -108,6 +108,9 @@ def options(
     ways = list(islice(_matchings([], list(fits.items())), MAX_OPTIONS + 1))
     if len(ways) > MAX_OPTIONS:
         raise ambiguous()
+    if not ways:
+        places = listed(holder.place for holder in found)
+        raise InvalidModel(f"the arrays of {places} cannot be given out so that each of {listed(fits)} has its own")
     return [_joined(model, dict(way)) for way in ways]
 
 
