@@ -66,9 +66,10 @@ def test_sides_of_different_time_major_are_refused(library: str, tmp_path: Path)
             layers.LSTM(2, time_major=first, return_sequences=True), merge_mode="sum",
             backward_layer=layers.GRU(2, time_major=second, go_backwards=True, return_sequences=True),
         )))  # fmt: skip
-        model.save(tmp_path / "model.h5")
+        file = tmp_path / f"{first}.h5"
+        model.save(file)
         with pytest.raises(Unsupported, match="differ in time_major"):
-            converter.load(tmp_path / "model.h5")
+            converter.load(file)
 
 
 @ONLY_3
