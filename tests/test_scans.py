@@ -159,6 +159,12 @@ def test_own_files_are_read_back(tmp_path: Path) -> None:
         np.testing.assert_allclose(other[b.name], one[a.name], rtol=0, atol=1e-12)
 
 
+def test_arithmetic_with_open_sizes_is_not_read_back(tmp_path: Path) -> None:
+    export(load(OWN[2]), tmp_path / "m.onnx")
+    with pytest.raises(Unsupported, match="on open sizes"):
+        load(tmp_path / "m.onnx")
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float64", "bfloat16"])
 def test_other_types_are_proved(dtype: str, tmp_path: Path) -> None:
     model, _ = scan_model(dtype)

@@ -199,6 +199,9 @@ def _described(model: Model, variables: Container[int]) -> tuple[LayerInfo, ...]
     found: dict[str, LayerInfo] = {}
     for node in layers.every_node(model.nodes):
         weights = weights_of(node.layer)
+        if isinstance(node.layer, layers.Scan) and node.keras_layer in found:  # whose body came before it
+            shapes = (node.outputs[-1].shape,)
+            found[node.keras_layer] = replace(found[node.keras_layer], class_name="Scan", output_shapes=shapes)
         if not weights or (isinstance(node.layer, layers.Constant) and id(weights[0]) not in variables):
             continue
         known = found.get(node.keras_layer)

@@ -161,8 +161,12 @@ def like(number: float) -> Any:
     def rule(t: Translating, step: Step, x: Any) -> Any:
         if not isinstance(x, Value):
             return t.folded(step, [x])
-        function = making.ones_like if number else making.zeros_like
-        made: Value = function(t.ops(step), x)
+        o, axes = t.ops(step), t.axes(x)
+        if all(isinstance(n, int) or t.size(n) is not None for n in axes):  # so that x need not be computed
+            one = o.constant(number, x.dtype)
+            made = t.know(o.where(making.nowhere(o, targets(t, axes)), one, one), axes)
+        else:
+            made = (making.ones_like if number else making.zeros_like)(o, x)
         t.memory.filled[made.name] = number
         return made
 

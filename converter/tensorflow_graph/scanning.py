@@ -7,6 +7,7 @@ the body that no step changes move in front of it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -139,7 +140,8 @@ def _emit(
             kept.insert(0, node)
             needed |= {value.name for value in node.inputs if value is not None}
     changing, nodes = set(inner.given), list[Node]()
-    for node in kept:
+    path = layer_path(step.name, ("while",))
+    for node in (replace(node, keras_layer=path) for node in kept):
         moves = any(value is not None and value.name in changing for value in node.inputs)
         (nodes if moves else t.graph.nodes).append(node)
         changing |= {value.name for value in node.outputs if moves}
@@ -161,7 +163,7 @@ def _emit(
         layer,
         [*initial, *(sequence for sequence, _ in used), *captured],
         [(shape, value.dtype) for shape, value in zip(shapes, outputs, strict=True)],
-        layer_path(step.name, ("while",)),
+        path,
     )
     for value, sizes in zip(made, axes, strict=True):
         t.know(value, sizes)
