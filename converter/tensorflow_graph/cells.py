@@ -138,7 +138,8 @@ def lstm_activations(
     i, f, g = (_all(z) for z in (z_i + p_i * old_c, z_f + p_f * old_c, z_c))
     with np.errstate(all="ignore"):
         made = f[:, None] * old_c[:1, :FEW] + i[:, None] * g[None]
-        near = np.abs(made - new_c[:1, :FEW]).max(axis=(2, 3), initial=0.0) <= run.bound(new_c)
+        off = np.abs(made - new_c[:1, :FEW]).max(axis=tuple(range(2, made.ndim)), initial=0.0)
+        near = off <= run.bound(new_c)
     for recurrent, activation in ((ACTIVATIONS[r], ACTIVATIONS[a]) for r, a in np.argwhere(near)):
         kept, taken = (_act(recurrent, z) * other for z, other in ((z_f + p_f * old_c, old_c),
                        (z_i + p_i * old_c, _act(activation, z_c))))  # fmt: skip
