@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from converter import limits
 from converter.errors import ConversionError, InvalidModel, Unsupported
-from converter.formats import hdf5, pickle_machine, pytorch
+from converter.formats import hdf5, npz, pickle_machine, pytorch
 from converter.formats.text import parse_json, parse_yaml
 from converter.keras.arrays.chains import orders
 
@@ -200,3 +200,22 @@ def test_a_deflated_member_may_not_be_far_larger_than_it_is_stored(tmp_path):
     (tmp_path / "m.zip").write_bytes(stream.getvalue())
     with pytest.raises(InvalidModel, match="inflates from"):
         open_zip(tmp_path / "m.zip").read("a", 1 << 30)
+
+
+@pytest.mark.parametrize("metadata", [np.array(7), np.array(b"{}"), np.array(["{", "}"]), np.array("{")])
+def test_an_archive_whose_metadata_is_no_text_is_refused(metadata, tmp_path):
+    np.savez(tmp_path / "m.npz", metadata=metadata)
+    with pytest.raises(InvalidModel, match="its metadata is no"):
+        npz.read(tmp_path / "m.npz")
+
+
+def test_text_of_an_archive_is_held_to_unicode(tmp_path):
+    """NumPy takes any 32 bits for a character; Python cannot even print such a text (found by fuzzing)."""
+    metadata = np.full((), '{"a": "b"}')
+    np.savez(tmp_path / "good.npz", metadata=metadata)
+    assert npz.read(tmp_path / "good.npz").metadata == {"a": "b"}
+    data = bytearray(metadata.tobytes())
+    data[7 * 4 : 8 * 4] = struct.pack("<I", 0x400006)
+    np.savez(tmp_path / "broken.npz", metadata=np.frombuffer(data, metadata.dtype).reshape(()))
+    with pytest.raises(InvalidModel, match="its metadata is no JSON text"):
+        npz.read(tmp_path / "broken.npz")

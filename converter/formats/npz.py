@@ -39,7 +39,7 @@ def read(path: Path) -> Contents:
     """
     archive = open_zip(path)
     try:
-        metadata = json.loads(str(_array(archive, _METADATA)))
+        metadata = json.loads(_text(_array(archive, _METADATA)))
     except (ValueError, json.JSONDecodeError) as error:
         raise InvalidModel("its metadata is no JSON text", where="metadata") from error
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
@@ -51,6 +51,17 @@ def read(path: Path) -> Contents:
         name = member.removesuffix(".npy")
         tensors[name] = constant(name, _array(archive, member))
     return Contents(tensors, metadata)
+
+
+def _text(array: Array) -> str:
+    """The text that an array holds; NumPy itself takes any number for a character.
+
+    Raises:
+        ValueError: it holds none, or several.
+    """
+    if array.dtype.kind != "U" or array.ndim:
+        raise ValueError("no text")
+    return array.astype(array.dtype.newbyteorder("<")).tobytes().decode("utf-32-le").rstrip("\0")
 
 
 def _array(archive: Zip, member: str) -> Array:
