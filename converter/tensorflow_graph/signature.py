@@ -178,7 +178,8 @@ def _objects(objects: Any, steps: Mapping[str, Step]) -> dict[str, int]:
     bound = {entry.key: list(entry.value.bound_inputs) for entry in objects.concrete_functions}
     found: dict[str, int] = {}
     for step in steps.values() if bound else ():
-        numbers = bound.get(step.attributes.get("f", ""), []) if step.op in CALLS else []
+        name = step.attributes.get("f") if step.op in CALLS else None
+        numbers = bound.get(name, []) if isinstance(name, str) else []
         if any(not 0 <= number < len(objects.nodes) for number in numbers):
             raise InvalidModel(f"function {clean(step.attributes['f'], 80)} is bound to objects that are not there")
         for ref, number in zip(step.inputs[len(step.inputs) - len(numbers) :], numbers, strict=False):
