@@ -149,7 +149,7 @@ def verify(
         expected: an .npz file with the outputs they should give.
         tolerance: how far outputs may be off in a file that was changed on purpose; nothing else is compared then.
         certificate: a JSON file to write: what was checked, with bounds and hashes.
-        progress: told of each step of the work.
+        progress: called with each step of the work.
 
     Raises:
         InvalidModel, Unsupported, OSError: as `load`, and where `exported` cannot be read.

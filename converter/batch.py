@@ -68,7 +68,7 @@ def convert_many(
         options: of the command line, for each of them: `["--to", "keras"]`.
         suffix: of the files written.
         executor: what runs the processes, by default two threads; any of `concurrent.futures`, or a cluster's.
-        done: told of each outcome as it comes.
+        done: called with each outcome as it comes.
 
     Returns:
         One outcome for each model found, in the order of `paths`.

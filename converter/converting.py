@@ -123,7 +123,7 @@ def convert(
         tolerance: see `verify`; `QUANTIZED` where weights are made smaller.
         certificate: see `verify`.
         test_data: write `test_data_set_0` next to the target: inputs and outputs in ONNX' own layout.
-        progress: told of each step of the work.
+        progress: called with each step of the work.
 
     Raises:
         InvalidModel, Unsupported: the model cannot be converted; nothing is written.

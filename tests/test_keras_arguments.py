@@ -114,7 +114,7 @@ def test_layers_cast_integers_to_what_they_compute_in(kind: str, dtype: str, tmp
     same_as_keras(keras.Model(x, INTEGERS[kind](keras.layers)(x)), tmp_path / "m.keras", given)
 
 
-@pytest.mark.parametrize("mode", ["int8", "float8"])
+@pytest.mark.parametrize("mode", ["int4", "float8"])
 def test_quantised_layers_are_refused_by_that_name(mode: str, tmp_path: Path) -> None:
     keras = library("keras")
     model = keras.Sequential([keras.Input((4, 3)), keras.layers.LSTM(2), keras.layers.Dense(2)])

@@ -42,7 +42,7 @@ def fail(arguments: argparse.Namespace, code: int, message: str) -> int:
     return say(arguments.json, code, message if named else f"{arguments.model}: {message}")
 
 
-def told(model: str, error: Exception, commands: Sequence[str]) -> tuple[int, str]:
+def outcome(model: str, error: Exception, commands: Sequence[str]) -> tuple[int, str]:
     """The exit code and the line for an error; readers begin theirs with the file's name, which is printed anyway."""
     if isinstance(error, UsageError):
         return USAGE, str(error)

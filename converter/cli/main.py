@@ -20,7 +20,7 @@ from converter.cli.command import REFUSED, Command
 from converter.cli.comparing import COMPARE, CONVENTIONS
 from converter.cli.converting import CONVERT
 from converter.cli.drafting import DRAFT
-from converter.cli.failing import Parser, fail, told
+from converter.cli.failing import Parser, fail, outcome
 from converter.cli.inspecting import INSPECT
 from converter.cli.reporting import REPORT
 from converter.cli.verifying import VERIFY
@@ -87,7 +87,7 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
     except Exception as error:
         if arguments.debug:
             raise
-        return fail(arguments, *told(arguments.model, error, [*COMMANDS]))
+        return fail(arguments, *outcome(arguments.model, error, [*COMMANDS]))
 
 
 def _stop(number: int, frame: object) -> None:

@@ -46,7 +46,7 @@ def run(work: Callable[[], int], failed: Callable[[str], int], models: Sequence[
 
     Args:
         work: gives the exit code.
-        failed: told what ended the child where something did; gives the exit code.
+        failed: called with what ended the child where something did; gives the exit code.
         models: the files, whose size bounds the child.
     """
     page = mmap(-1, PAGESIZE)

@@ -21,7 +21,7 @@ from converter.comparing.comparison import Comparison, Finding, Pair, Verdict
 from converter.comparing.misreadings import misreadings
 from converter.comparing.part import Part
 from converter.comparing.parts import parts_of
-from converter.comparing.scaled import told, unscaled
+from converter.comparing.scaled import scale_note, unscaled
 from converter.errors import ConversionError, InvalidModel
 from converter.gates import Cell
 from converter.model import Array
@@ -97,7 +97,7 @@ def _exchanged(pairs: list[Pair], a: Mapping[str, Part], b: Mapping[str, Part]) 
 
 
 def _pair(a: Part, b: Part) -> Pair:
-    return replace(_compared(a, b), scaled=told(a, b, GATES))
+    return replace(_compared(a, b), scaled=scale_note(a, b, GATES))
 
 
 def _compared(a: Part, b: Part) -> Pair:

@@ -39,7 +39,7 @@ def _divided(array: Array, part: Part) -> Array:
     return np.asarray(apart.reshape(array.shape).astype(array.dtype))
 
 
-def told(a: Part, b: Part, orders: Mapping[str, str]) -> str:
+def scale_note(a: Part, b: Part, orders: Mapping[str, str]) -> str:
     """What two files say of their factors, in words; "" where neither says anything.
 
     Args:

@@ -75,8 +75,8 @@ def _built(
     reading = Reading(source.given, source.by_name)
     ways = bind(root, source.weights, era, reading)
     model = _first_that_fits(root, ways, era, source.provenance, reading, sizes, picks)
-    told = notes(root, ways[0], plugins or {})
-    return replace(model, warnings=(*source.warnings, *reading.notes, *told, *model.warnings))
+    plugin_notes = notes(root, ways[0], plugins or {})
+    return replace(model, warnings=(*source.warnings, *reading.notes, *plugin_notes, *model.warnings))
 
 
 def parsed(

@@ -39,7 +39,7 @@ def overview(source: Source, plugins: Mapping[str, LayerType] | None = None) -> 
         first = root.children[problem.layers[0]]
         problems[problem.layers] = (first, problem)
         root = _without(root, first, problem)
-    told = [_line(path, spec, problem) for path, (spec, problem) in problems.items()]
+    problem_lines = [_line(path, spec, problem) for path, (spec, problem) in problems.items()]
     hint = f"the part that does without them can be converted: --outputs {','.join(names)}" if part and names else ""
     return Model(
         name=root.name,
@@ -50,7 +50,7 @@ def overview(source: Source, plugins: Mapping[str, LayerType] | None = None) -> 
         states=(),
         layers=tuple(_layers(root, bound, part, {path[0]: problem for path, (_, problem) in problems.items()})),
         source=part.source if part else source.provenance,
-        warnings=(*source.warnings, *reading.notes, *told, *([hint] if hint else [])),
+        warnings=(*source.warnings, *reading.notes, *problem_lines, *([hint] if hint else [])),
     )
 
 

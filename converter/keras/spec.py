@@ -37,7 +37,7 @@ class LayerSpec:
         children: wrapped layers by attribute name ("layer", "forward_layer", "backward_layer", "cell", "cells/0").
         trainable: as the file says; it decides where the arrays stand in old nested models.
         row: how the class is understood; None for models and where it is not.
-        told: the configuration as the file writes it, in today's names, with what only training uses.
+        full_config: the configuration as the file writes it, in today's names, with what only training uses.
     """
 
     name: str
@@ -47,7 +47,7 @@ class LayerSpec:
     children: Mapping[str, LayerSpec] = field(default_factory=dict)
     trainable: bool = True
     row: LayerType | None = None
-    told: Mapping[str, Any] = field(default_factory=dict)
+    full_config: Mapping[str, Any] = field(default_factory=dict)
 
 
 ALL = -1

@@ -39,12 +39,12 @@ def to_json(model: Model, key_of: Callable[[Weight], str]) -> str:
         }
         for node in model.nodes
     ]  # fmt: skip
-    told = {
+    document = {
         "version": VERSION, "name": model.name, "inputs": [_value(value) for value in model.inputs],
         "outputs": [value.name for value in model.outputs], "output_names": list(model.output_names), "nodes": nodes,
         "states": [[_value(state.input), state.output.name] for state in model.states],
     }  # fmt: skip
-    return json.dumps(told, separators=(",", ":"))
+    return json.dumps(document, separators=(",", ":"))
 
 
 def _value(value: Value) -> list[Any]:
@@ -81,24 +81,24 @@ def from_json(text: str, arrays: Mapping[str, Weight], source: Provenance) -> Mo
         InvalidModel: the text is not what `to_json` writes, or names other arrays than there are.
     """
     with formed("the graph in the metadata"):
-        told = json.loads(text)
-        if told["version"] != VERSION:
-            raise InvalidModel(f"a graph of version {clean(told['version'], 20)}; {VERSION} is read")
-        inputs = tuple(_read_value(entry) for entry in told["inputs"])
-        carried = [(_read_value(entry), str(name)) for entry, name in told["states"]]
+        document = json.loads(text)
+        if document["version"] != VERSION:
+            raise InvalidModel(f"a graph of version {clean(document['version'], 20)}; {VERSION} is read")
+        inputs = tuple(_read_value(entry) for entry in document["inputs"])
+        carried = [(_read_value(entry), str(name)) for entry, name in document["states"]]
         values = {value.name: value for value in (*inputs, *(value for value, _ in carried))}
         nodes = []
-        for entry in told["nodes"]:
+        for entry in document["nodes"]:
             layer = _decoded(entry["layer"], layers.Layer, arrays)
             given = tuple(None if name is None else values[name] for name in entry["inputs"])
             made = tuple(_read_value(value) for value in entry["outputs"])
             values |= {value.name: value for value in made}
             nodes.append(Node(str(entry["name"]), layer, given, made, str(entry["keras_layer"])))
-        outputs, names = tuple(values[name] for name in told["outputs"]), tuple(map(str, told["output_names"]))
+        outputs, names = tuple(values[name] for name in document["outputs"]), tuple(map(str, document["output_names"]))
         states = tuple(State(value, values[name]) for value, name in carried)
         if len(names) != len(outputs):
             raise InvalidModel(f"{len(names)} names for {len(outputs)} outputs")
-        return Model(str(told["name"]), inputs, outputs, names, tuple(nodes), states, (), source)
+        return Model(str(document["name"]), inputs, outputs, names, tuple(nodes), states, (), source)
 
 
 def _read_value(entry: Any) -> Value:

@@ -114,8 +114,8 @@ def _given(path: Path) -> Mapping[str, Any]:
         raise Unsupported("holds weights only, no architecture", where=path.name) from None
     except ConversionError as error:
         raise error.at(path.name) from error
-    told = {"keras_version": source.provenance.keras_version, "backend": source.provenance.backend}
-    return {**{key: value for key, value in told.items() if value}, **source.architecture}
+    versions_known = {"keras_version": source.provenance.keras_version, "backend": source.provenance.backend}
+    return {**{key: value for key, value in versions_known.items() if value}, **source.architecture}
 
 
 def read_weights(path: Path) -> FlatWeights | PathWeights | ObjectWeights:

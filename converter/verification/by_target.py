@@ -39,7 +39,7 @@ def prove(
         home: the framework to run the file in, a key of `at_home.HOMES`; "" for none.
         seed: of the inputs.
         own: data of the user's.
-        progress: told of each step of the work.
+        progress: called with each step of the work.
 
     Raises:
         Unsupported: files of this target are not run, so there is nothing to do with `engine` or `own`.

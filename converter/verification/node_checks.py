@@ -58,8 +58,8 @@ def check_nodes(
         needed: names of the values that an output depends on.
         runs: of the exported graph's parts.
         operators: recurrent ones in that graph.
-        coverage: told of every choice.
-        progress: told of each node.
+        coverage: notes every choice.
+        progress: called with each node.
     """
     by_owner: dict[str, list[Operator]] = {}
     for operator in operators:

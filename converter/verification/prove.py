@@ -60,7 +60,7 @@ def verify(
         model: the neutral model.
         exported: the file, of a kind that `runnable.opened` knows.
         seed: of the inputs.
-        progress: told of each step of the work.
+        progress: called with each step of the work.
         truth: another engine, to compare the outputs with instead of the float64 reference's.
         own: inputs, outputs and a tolerance of the user's.
 

@@ -41,18 +41,18 @@ def _ends(model: Model, scaled: bool) -> list[Hashable]:
     given = [*model.inputs, *(state.input for state in model.states)]
     for k, value in enumerate(given):
         made[value.name] = number(("input", k))
-    told: list[Hashable] = []
+    keyed: list[Hashable] = []
     for node in model.nodes:
         inputs = tuple(None if value is None else made[value.name] for value in node.inputs)
         layer = node.layer
         rule = _rule(layer, inputs) if isinstance(layer, Recurrent) else ""
         key = (_told(layer, scaled, values=isinstance(layer, Constant)), inputs, rule)
-        told.append(key)
+        keyed.append(key)
         for k, value in enumerate(node.outputs):
             made[value.name] = number((key, k, value.shape, value.dtype))
     ends = [made[value.name] for value in model.outputs] + [made[state.output.name] for state in model.states]
     keys = list(numbers)
-    return [*(keys[end] for end in ends), *told]
+    return [*(keys[end] for end in ends), *keyed]
 
 
 def _rule(layer: Recurrent, inputs: tuple[int | None, ...]) -> str:

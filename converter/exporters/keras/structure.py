@@ -157,8 +157,9 @@ def _layer(spec: LayerSpec, nodes: Sequence[Node]) -> _Made:
     """
     if spec.class_name not in ARGUMENTS:
         _refuse(spec.name)
-    config: dict[str, Any] = {name: spec.told[name] for name in ARGUMENTS[spec.class_name] if name in spec.told}
-    config |= kept(spec.told)
+    full = spec.full_config
+    config: dict[str, Any] = {name: full[name] for name in ARGUMENTS[spec.class_name] if name in full}
+    config |= kept(spec.full_config)
     directions = [d for n in nodes if isinstance(n.layer, Recurrent) for d in n.layer.directions]
     if spec.class_name == "TimeDistributed":
         (child,) = spec.children.values()
@@ -178,12 +179,12 @@ def _below(path: str, inner: _Made) -> dict[str, Weight]:
 
 def _recurrent(spec: LayerSpec, config: dict[str, Any], directions: Sequence[Direction], node: Node) -> _Made:
     (direction,) = directions if len(directions) == 1 else _refuse(spec.name)
-    name, told, arrays = keras_cell(direction.cell, spec.name)
+    name, made_config, arrays = keras_cell(direction.cell, spec.name)
     dtype, arrays = policy(node, arrays)
     if node.outputs[0].dtype in ("float16", "bfloat16"):  # some backends have no random matrix of these
-        told["recurrent_initializer"] = "zeros"
+        made_config["recurrent_initializer"] = "zeros"
     by = factors(direction.cell, last_axis(direction.cell))
-    return _Made(name, {**told, **config, **dtype}, arrays, {"": by})
+    return _Made(name, {**made_config, **config, **dtype}, arrays, {"": by})
 
 
 def _pair(spec: LayerSpec, config: dict[str, Any], directions: Sequence[Direction], node: Node) -> _Made:
@@ -201,15 +202,16 @@ def _pair(spec: LayerSpec, config: dict[str, Any], directions: Sequence[Directio
 
 
 def _side(spec: LayerSpec) -> dict[str, Any]:
-    told = {name: spec.told[name] for name in ARGUMENTS.get(spec.class_name, ()) if name in spec.told}
-    return told | kept(spec.told)
+    full = spec.full_config
+    made_config = {name: full[name] for name in ARGUMENTS.get(spec.class_name, ()) if name in full}
+    return made_config | kept(spec.full_config)
 
 
 def _plain(spec: LayerSpec, config: dict[str, Any], nodes: Sequence[Node]) -> _Made:
     """A layer that is not recurrent; the weights before a scaled activation are scaled."""
     weights, factor = dict(_weights(spec, nodes)), 1.0
     acts = [(n.layer.activation, len(n.outputs[0].shape)) for n in nodes if isinstance(n.layer, layers.Activate)]
-    if spec.told.get("activation") not in (None, "linear"):
+    if spec.full_config.get("activation") not in (None, "linear"):
         ((activation, rank),) = acts if len(acts) == 1 else _refuse(spec.name)
         found = argument_of(activation, rank - 1) if weights else (name_of(activation, rank - 1), 1.0)
         config["activation"], factor = found if found is not None and found[0] else _refuse(spec.name)

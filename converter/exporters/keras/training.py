@@ -31,20 +31,20 @@ ACTING = frozenset({
 """Layers that do nothing else."""
 
 
-def kept(told: Mapping[str, Any]) -> dict[str, Any]:
+def kept(full_config: Mapping[str, Any]) -> dict[str, Any]:
     """The regularizers and constraints of a layer that Keras 3 has, and whether it is trained at all."""
-    out: dict[str, Any] = {"trainable": bool(told.get("trainable", True))}
-    for key, role in _given(told):
-        found = _serialised(told[key], role)
+    out: dict[str, Any] = {"trainable": bool(full_config.get("trainable", True))}
+    for key, role in _given(full_config):
+        found = _serialised(full_config[key], role)
         if found is not None:
             out[key] = found
     return out
 
 
-def _given(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for key in sorted(told):
+def _given(full_config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key in sorted(full_config):
         role = key.rpartition("_")[2]
-        if role in _ROLES and told[key] is not None:
+        if role in _ROLES and full_config[key] is not None:
             yield key, role
 
 
@@ -92,12 +92,12 @@ def _layers(spec: LayerSpec) -> Iterator[LayerSpec]:
 
 
 def _facts(spec: LayerSpec, structure_kept: bool) -> Iterator[str]:
-    for key, role in _given(spec.told):
-        if not structure_kept or _serialised(spec.told[key], role) is None:
+    for key, role in _given(spec.full_config):
+        if not structure_kept or _serialised(spec.full_config[key], role) is None:
             yield f"{key} of {spec.name}"
     if structure_kept:
         return
-    yield from (f"{name} of {spec.name}" for name in RATES if spec.told.get(name))
+    yield from (f"{name} of {spec.name}" for name in RATES if spec.full_config.get(name))
     if spec.class_name in ACTING:
         yield f"{spec.class_name} {spec.name}"
     if not spec.trainable:

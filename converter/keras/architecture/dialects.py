@@ -69,12 +69,12 @@ def is_foreign(raw: Raw) -> bool:
 
 def custom(raw: Raw, reason: str = "") -> Unsupported:
     """The refusal of a class that is not Keras' own, or a Lambda; `reason`: how that shows where the name is Keras'."""
-    name, told = raw.get("class_name"), raw.get("registered_name") or raw.get("module")
+    name, origin = raw.get("class_name"), raw.get("registered_name") or raw.get("module")
     if name == "Lambda":
         own = raw["config"].get("name") if isinstance(raw.get("config"), Mapping) else None
         hint = f'{SUPPLY} that says "Lambda:{clean(own or raw.get("name"), 60)}"'
         return Unsupported("a Lambda holds Python code, which is never run", hint=hint)
-    of = f" of {clean(told)}" if is_foreign(raw) and told and told != name else ""
+    of = f" of {clean(origin)}" if is_foreign(raw) and origin and origin != name else ""
     why = f": {reason}" if reason else ", and its code is not in the file"
     return Unsupported(f"the class {clean(name)}{of} is not Keras' own{why}", hint=SUPPLY)
 

@@ -60,9 +60,9 @@ def _parse_leaf(raw: Mapping[str, Any], context: Context, name: str, own: str, d
     row = LAYERS.get(name)
     if row is None:
         raise refused(name) if name in REFUSED else dialects.custom(raw)
-    told = context.activated(dialects.config(name, row, raw["config"], context.era, context.ordering))
-    config = validate(row.config, told | {"name": own})
-    return replace(_leaf(row, config, context, name, str(raw["class_name"]), depth), told=told)
+    written = context.activated(dialects.config(name, row, raw["config"], context.era, context.ordering))
+    config = validate(row.config, written | {"name": own})
+    return replace(_leaf(row, config, context, name, str(raw["class_name"]), depth), full_config=written)
 
 
 def refused(name: str) -> Unsupported:
@@ -74,11 +74,11 @@ def refused(name: str) -> Unsupported:
 def _parse_plugged(raw: Mapping[str, Any], context: Context, key: str, own: str, depth: int) -> LayerSpec:
     """A layer that a plugin explains; of a Lambda, what is code is left out."""
     row, written_as = context.plugins[key], str(raw["class_name"]).rpartition(">")[2]
-    told = context.activated(dialects.shaped(raw["config"]))
+    written = context.activated(dialects.shaped(raw["config"]))
     if written_as == "Lambda":
-        told = {k: v for k, v in told.items() if k not in LAMBDA_CODE and (k != "arguments" or v)}
+        written = {k: v for k, v in written.items() if k not in LAMBDA_CODE and (k != "arguments" or v)}
     try:
-        config = validate(row.config, told | {"name": own})
+        config = validate(row.config, written | {"name": own})
     except ConversionError as problem:
         problem.hint = problem.hint or f"{row.config.__name__} of the plugin has no such field, nor lists it as inert"
         raise

@@ -1,4 +1,4 @@
-"""What a plugin does, checked where it does it: every mistake is told with the names that would be right."""
+"""What a plugin does, checked where it does it: every mistake is named with the names that would be right."""
 
 from __future__ import annotations
 
@@ -72,14 +72,14 @@ def checked(call: Call) -> Call:
 
 def explained(error: Exception) -> str:
     """What went wrong in a plugin, and which names would be right."""
-    told = f"{type(error).__name__}: {error}"
+    message = f"{type(error).__name__}: {error}"
     if isinstance(error, AttributeError) and error.obj is not None:
         if isinstance(error.obj, Weight | float | int | str) and error.name not in ("config",):
-            return f"{told}; {wrapping(error.obj)}"
-        return f"{told}; there are {', '.join(_public(error.obj))}"
+            return f"{message}; {wrapping(error.obj)}"
+        return f"{message}; there are {', '.join(_public(error.obj))}"
     if isinstance(error, TypeError) and "LayerType" in str(error):
-        return f"{told}; there are {', '.join(LayerType.__dataclass_fields__)}"
-    return told
+        return f"{message}; there are {', '.join(LayerType.__dataclass_fields__)}"
+    return message
 
 
 def _public(thing: Any) -> Iterable[str]:
@@ -135,5 +135,5 @@ def _crossed(spec: LayerSpec, arrays: Mapping[str, Weight]) -> str:
     if all(own == name or own not in arrays for name, own in stored.items()):
         return ""
     pairs = ", ".join(f"{name!r} is {own!r}" for name, own in stored.items())
-    told = f"layer {spec.name!r}: arrays are taken in their order, against the names in the file ({pairs})"
-    return f"{told}; if that is wrong, list the variables in the order of add_weight"
+    message = f"layer {spec.name!r}: arrays are taken in their order, against the names in the file ({pairs})"
+    return f"{message}; if that is wrong, list the variables in the order of add_weight"

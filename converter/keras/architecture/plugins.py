@@ -91,8 +91,8 @@ def _guarded(function: Callable[..., Any], path: Path) -> Callable[..., Any]:
             line = _line(error, path)
             raise error.at(_where(path, line)) if line else error from None
         except Exception as error:
-            told = f"SyntaxError: {error.msg}" if isinstance(error, SyntaxError) else explained(error)
-            raise InvalidPlugin(told, where=_where(path, _line(error, path))) from error
+            message = f"SyntaxError: {error.msg}" if isinstance(error, SyntaxError) else explained(error)
+            raise InvalidPlugin(message, where=_where(path, _line(error, path))) from error
 
     return guarded
 

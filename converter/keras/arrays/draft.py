@@ -62,8 +62,8 @@ def draft(source: Source) -> dict[str, Any]:
     chained = found.chained and all(guess.class_name not in _MERGES for guess in found.layers)
     layers = [_layer(guess, found.layers[k + 1 :]) for k, guess in enumerate(found.layers)]
     version = source.provenance.keras_version
-    told = _version_hint(source.weights)
-    comment: dict[str, Any] = {} if version else {"keras_version": told}
+    version_hint = _version_hint(source.weights)
+    comment: dict[str, Any] = {} if version else {"keras_version": version_hint}
     tree: dict[str, Any] = {"class_name": "Sequential", "config": {"name": "model", "layers": layers}}
     tree["keras_version"] = version or OPEN
     if not chained:

@@ -57,9 +57,9 @@ def agreed(eras: Sequence[Era], make: Callable[[Era], Made], mark: Callable[[Mad
             key = str(problem).replace(str(run[-1]), "")
         found.setdefault(key, []).append(run)
     if len(found) > 1:
-        told = "; ".join(", ".join(_range(run) for run in same) for same in found.values())
+        meanings = "; ".join(", ".join(_range(run) for run in same) for same in found.values())
         raise Unsupported(
-            f"the file does not say which Keras wrote it, and these mean different things by it: {told}",
+            f"the file does not say which Keras wrote it, and these mean different things by it: {meanings}",
             hint="say which it was with --keras-version",
         )
     if isinstance(last, ConversionError):
