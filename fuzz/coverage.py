@@ -21,13 +21,14 @@ with atheris.instrument_imports(include=["converter"]):
     import converter.readers.state_dict  # noqa: F401
     from converter.errors import ConversionError
 
+import seed_files  # noqa: E402
 import targets  # noqa: E402
 
 
 def main() -> None:
     kind, corpus = sys.argv[1], Path(sys.argv[2])
     target, scratch = targets.TARGETS[kind], tempfile.TemporaryDirectory()
-    targets.SCRATCH[0] = scratch.name
+    seed_files.SCRATCH[0] = scratch.name
     seeds = target.seeds()
     corpus.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds):

@@ -28,7 +28,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
-import targets  # noqa: E402
+import seed_files  # noqa: E402
 from targets import TARGETS, Seed  # noqa: E402
 
 BATCH = 5000
@@ -146,7 +146,7 @@ def main() -> int:
 
     fast = "/dev/shm" if Path("/dev/shm").is_dir() else None
     folder = Path(tempfile.mkdtemp(dir=fast))
-    targets.SCRATCH[0] = str(folder)
+    seed_files.SCRATCH[0] = str(folder)
     (folder / "found").mkdir()
     start, total, finds = time.monotonic(), 0, 0
     for name in options.only:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import strategies as st
-from layer_spaces import ANY, BOOL, KERAS3, QUERIES, SEQUENCE, Space, images, shape
+from layer_arguments import ANY, BOOL, KERAS3, QUERIES, SEQUENCE, Space, images, shape
 
 ONLY_3 = frozenset({KERAS3})
 RATE = {"rate": st.sampled_from([0.0, 0.3, 0.9])}

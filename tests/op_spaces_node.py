@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import strategies as st
-from op_spaces import (
+from op_spaces_tf import BOOL, DEEPLY, FLOATING
+from op_values import (
     BATCH,
     BOOLS,
     DEEP,
@@ -25,7 +26,6 @@ from op_spaces import (
     unary,
     x,
 )
-from op_spaces_tf import BOOL, DEEPLY, FLOATING
 
 INNER = st.sampled_from([1, 2, -1])
 AXES = st.sampled_from([[1], [1, 2], 1, -1])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
-from op_spaces import (
+from op_values import (
     BATCH,
     BOOLS,
     DEEP,

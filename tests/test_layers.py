@@ -18,8 +18,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, reject, seed, settings
 from hypothesis import strategies as st
 from keras_compare import library
+from layer_arguments import TF_KERAS, Space
 from layer_spaces import SPACES as PLAIN
-from layer_spaces import TF_KERAS, Space
 from layer_spaces_more import SPACES as MORE
 
 from converter import interpret

@@ -16,7 +16,7 @@ from converter.errors import ConversionError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fuzz"))
 
-import targets
+import seed_files
 from targets import TARGETS
 
 SLOW = {"function_graph": 6, "saved_model": 20, "h5": 25, "weights_h5": 25, "keras": 25}
@@ -25,7 +25,7 @@ SECONDS = 30
 
 @pytest.fixture(autouse=True)
 def scratch(tmp_path, monkeypatch):
-    monkeypatch.setattr(targets, "SCRATCH", [str(tmp_path)])
+    monkeypatch.setattr(seed_files, "SCRATCH", [str(tmp_path)])
 
 
 @pytest.fixture(autouse=True)

@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, reject, seed, settings
 from hypothesis import strategies as st
-from op_spaces import SPACES, Case, In, values
+from op_spaces import SPACES
 from op_spaces_node import NODES
 from op_spaces_tf import FUNCTIONS
+from op_values import Case, In, values
 from test_layers import SUFFIX, converted, library, pytestmark
 
 from converter.keras.operations.keras3 import KERAS3

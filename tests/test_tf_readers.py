@@ -1,74 +1,18 @@
-"""SavedModels, checkpoints and tfjs models: the architecture found, arrays by object, the rest refused by name."""
+"""SavedModels and checkpoints: the architecture found, arrays by object, the rest refused by name."""
 
 from __future__ import annotations
 
 import json
-import resource
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from bundle_files import Tensor, field, masked, numbers, object_graph, shape_proto, strings, table, write
+from bundle_files import Tensor, field, masked, numbers, object_graph, strings, table, write
+from tf_files import ARCHITECTURE, KERNEL, VALUE, given_architecture, kernel_of, root_metadata, saved, tensors
 
 from converter.errors import ConversionError, InvalidModel, Unsupported
 from converter.keras.source import NamedWeights
-from converter.readers import checkpoint, find, read_source, read_weights, saved_model, tfjs
-
-SHARED = Path(__file__).parents[2] / "shared"
-CORPUS, EVIL = SHARED / "corpus", SHARED / "evil"
-KERNEL = np.arange(24, dtype="f4").reshape(2, 12)
-LAYERS = [{"class_name": "LSTM", "config": {"name": "lstm", "units": 3, "batch_input_shape": [None, 7, 2]}}]
-ARCHITECTURE = {"class_name": "Sequential", "config": {"name": "s", "layers": LAYERS}}
-VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
-
-
-def tensors(**more: Tensor) -> dict[str | bytes, Tensor]:
-    """One LSTM's kernel under a key that says nothing, and an object graph with a cycle that leads to it."""
-    nodes = [
-        ({"layer_with_weights-0": 1, "optimizer": 3}, "", ""),
-        ({"cell": 2, "parent": 0}, "", ""),
-        ({"kernel": 4}, "", ""),
-        ({}, "", ""),
-        ({}, "lstm/lstm_cell/kernel", "variables/0" + VALUE),
-    ]
-    slot = numbers(np.zeros(3, "f4"))
-    graph = {"_CHECKPOINTABLE_OBJECT_GRAPH": object_graph(nodes), "variables/0" + VALUE: numbers(KERNEL)}
-    return {**graph, "optimizer/iter" + VALUE: slot, "variables/0/.OPTIMIZER_SLOT/optimizer/m" + VALUE: slot, **more}
-
-
-def saved(
-    folder: Path,
-    version: str = "2.4.1",
-    identifier: str = "_tf_keras_sequential",
-    metadata: str = "",
-    beside: str = "",
-    stored: dict[str | bytes, Tensor] | None = None,
-) -> Path:
-    """A SavedModel whose root says `metadata`, with `beside` as the root's entry in keras_metadata.pb."""
-    write(folder / "variables" / "variables", tensors() if stored is None else stored)
-    root = field(1, field(1, 1) + field(2, "layer_with_weights-0")) + field(
-        4, field(1, identifier) + field(3, metadata)
-    )
-    tensor = field(1, "x:0") + field(2, 1) + field(3, shape_proto([-1, 7, 2]))
-    signature = field(1, "serving_default") + field(2, field(1, field(1, "x") + field(2, tensor)))
-    meta = (
-        field(1, field(4, "serve") + field(5, version)) + field(5, signature) + field(7, field(1, root) + field(1, b""))
-    )
-    (folder / "saved_model.pb").write_bytes(field(1, 1) + field(2, meta))
-    if beside:
-        node = field(2, 0) + field(3, "root") + field(4, "_tf_keras_sequential") + field(5, beside)
-        (folder / "keras_metadata.pb").write_bytes(field(1, node))
-    return folder
-
-
-def root_metadata(architecture: dict = ARCHITECTURE, **more: object) -> str:
-    return json.dumps({"class_name": architecture["class_name"], "model_config": architecture, **more})
-
-
-def kernel_of(source) -> np.ndarray:
-    return source.weights.child("layer_with_weights-0", "cell", "kernel").variable().read()
-
+from converter.readers import find, read_source, read_weights, saved_model
 
 # --- SavedModel -------------------------------------------------------------------------------------------------------
 
@@ -190,11 +134,6 @@ def test_states_of_stateful_layers_are_warned_of(tmp_path: Path) -> None:
 # --- checkpoints ------------------------------------------------------------------------------------------------------
 
 
-def given_architecture(folder: Path) -> Path:
-    (folder / "model.json").write_text(json.dumps({**ARCHITECTURE, "keras_version": "2.6.0", "backend": "tensorflow"}))
-    return folder / "model.json"
-
-
 @pytest.mark.parametrize("name", ["w", "w.index", "w.data-00000-of-00001", "."])
 def test_checkpoint(tmp_path: Path, name: str) -> None:
     write(tmp_path / "c" / "w", tensors())
@@ -278,187 +217,3 @@ def test_long_chains_of_objects(tmp_path: Path) -> None:
     stored = {"_CHECKPOINTABLE_OBJECT_GRAPH": object_graph(nodes), "k" + VALUE: numbers(KERNEL)}
     weights = read_source(write(tmp_path / "w", stored), given_architecture(tmp_path)).weights
     assert weights.child("layer_with_weights-0", "layer_with_weights-0") is not None
-
-
-# --- tfjs -------------------------------------------------------------------------------------------------------------
-
-
-def tfjs_model(
-    folder: Path, weights: list[dict], pieces: list[bytes], architecture: dict = ARCHITECTURE, **more
-) -> Path:
-    folder.mkdir(exist_ok=True)
-    names = [f"group1-shard{i}.bin" for i in range(len(pieces))]
-    for name, piece in zip(names, pieces, strict=True):
-        (folder / name).write_bytes(piece)
-    topology = {"keras_version": "2.15.0", "backend": "tensorflow", "model_config": architecture}
-    tree = {
-        "format": "layers-model",
-        "modelTopology": topology,
-        "weightsManifest": [{"paths": names, "weights": weights}],
-    }
-    (folder / "model.json").write_text(json.dumps({**tree, **more}))
-    return folder / "model.json"
-
-
-def entry(name: str, shape: list, dtype: str = "float32", quantization: dict | None = None) -> dict:
-    return {"name": name, "shape": shape, "dtype": dtype, **({"quantization": quantization} if quantization else {})}
-
-
-def test_tfjs_weights_span_files(tmp_path: Path) -> None:
-    data = KERNEL.tobytes() + np.float32(5).tobytes()
-    path = tfjs_model(
-        tmp_path, [entry("lstm/lstm_cell/kernel", [2, 12]), entry("lstm/x", [])], [data[:33], b"", data[33:]]
-    )
-    assert find(path) == "tfjs" == find(tmp_path)
-    source = read_source(path)
-    kernel, scalar = source.weights.layers["lstm"]
-    assert (kernel.read() == KERNEL).all()
-    assert (np.concatenate(list(kernel.rows(50))) == KERNEL).all()
-    assert scalar.read() == 5
-    assert source.provenance.keras_version == "2.15.0"
-
-
-@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-def test_tfjs_quantised(tmp_path: Path, dtype: str) -> None:
-    stored = np.array([0, 1, 7, 255], dtype)
-    scale, low = 0.0123456789, -1.5
-    weights = [
-        entry("lstm/a", [4], dtype=d, quantization={"dtype": dtype, "scale": scale, "min": low})
-        for d in ("float32", "int32")
-    ]
-    weights[1]["name"] = "lstm/b"
-    a, b = read_source(tfjs_model(tmp_path, weights, [stored.tobytes() * 2])).weights.layers["lstm"]
-    assert a.dtype == "float32"
-    assert (a.read() == np.array([v * scale + low for v in stored.tolist()], "f4")).all()
-    assert b.read().tolist() == [-1, -1, -1, 2]  # -1.5, -1.49, -1.41 and 1.65, rounded as JavaScript does
-
-
-def test_tfjs_float16(tmp_path: Path) -> None:
-    half = np.array([0.1, -3, 65504], "f2")
-    path = tfjs_model(tmp_path, [entry("lstm/a", [3], quantization={"dtype": "float16"})], [half.tobytes()])
-    (weight,) = read_source(path).weights.layers["lstm"]
-    assert weight.read().dtype == "f4"
-    assert (weight.read() == half).all()
-
-
-def test_tfjs_names_lead_to_layers(tmp_path: Path) -> None:
-    lstm = {"class_name": "LSTM", "config": {"name": "lstm_3"}}
-    inner = {
-        "class_name": "Sequential",
-        "config": {"name": "inner", "layers": [{"class_name": "Dense", "config": {"name": "d"}}]},
-    }
-    wrapped = {"class_name": "Bidirectional", "config": {"name": "bi", "layer": lstm}}
-    architecture = {"class_name": "Sequential", "config": {"name": "seq", "layers": [wrapped, inner, *LAYERS]}}
-    names = ["bi/forward_lstm_3/kernel", "forward_lstm_3/lstm_cell/kernel", "d/kernel", "seq/lstm/lstm_cell/kernel"]
-    layers = read_source(tfjs_model(tmp_path, [entry(n, []) for n in names], [bytes(16)], architecture)).weights.layers
-    assert {k: [w.name for w in ws] for k, ws in layers.items()} == {
-        "bi": names[:2],
-        "inner": names[2:3],
-        "lstm": names[3:],
-    }
-    twice = {
-        "class_name": "Sequential",
-        "config": {"layers": [inner, {**inner, "config": {**inner["config"], "name": "b"}}]},
-    }
-    with pytest.raises(InvalidModel, match="more than one layer"):
-        read_source(tfjs_model(tmp_path, [entry("d/kernel", [])], [bytes(4)], twice))
-    with pytest.raises(InvalidModel, match="no layer"):
-        read_source(tfjs_model(tmp_path, [entry("ghost/kernel", [])], [bytes(4)]))
-
-
-@pytest.mark.parametrize(
-    "weights",
-    [
-        [entry("lstm/a", [1 << 20, 1 << 20])],
-        [entry("lstm/a", [-1])],
-        [entry("lstm/a", [1 << 40, 1 << 40, 0])],
-        [entry("lstm/a", [2.0])],
-        [entry("lstm/a", [True])],
-        [entry("lstm/a", [2])],
-        [entry("lstm/a", [2]), entry("lstm/a", [2])],
-        [entry("lstm/a", [4], dtype="string")],
-        [entry("lstm/a", [4], quantization={"dtype": "int4"})],
-        [entry("lstm/a", [16], quantization={"dtype": "uint8", "scale": "1"})],
-        [{"name": "lstm/a"}],
-        ["x"],
-    ],
-)
-def test_tfjs_broken_weights(tmp_path: Path, weights: list) -> None:
-    with pytest.raises(ConversionError, match=r"model\.json"):
-        read_source(tfjs_model(tmp_path, weights, [bytes(16)]))
-
-
-@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/b", "..", "", "C:x", "a\\b", "missing.bin", 3])
-def test_tfjs_paths(tmp_path: Path, name: object) -> None:
-    (tmp_path / "secret").write_bytes(bytes(16))
-    manifest = [{"paths": [name], "weights": [entry("lstm/a", [4])]}]
-    with pytest.raises(InvalidModel):
-        read_source(tfjs_model(tmp_path / "m", [], [], weightsManifest=manifest))
-
-
-def test_tfjs_of_other_kinds(tmp_path: Path) -> None:
-    with pytest.raises(Unsupported, match="graph model"):
-        read_source(tfjs_model(tmp_path, [], [], format="graph-model"))
-    with pytest.raises(Unsupported, match=r"TensorFlow\.js itself \(tfjs-layers 4\.1\)"):
-        read_source(tfjs_model(tmp_path, [], [], modelTopology={**ARCHITECTURE, "keras_version": "tfjs-layers 4.1"}))
-
-
-# --- genuine files ----------------------------------------------------------------------------------------------------
-
-
-def arrays_of(path: Path) -> set[tuple]:
-    return {(w.shape, w.read().tobytes()) for ws in read_weights(path).layers.values() for w in ws}
-
-
-KINDS = ("savedmodel", "savedmodel_notraces", "export_v1", "ckpt", "tfsm")
-GENUINE = [path for kind in KINDS for path in sorted(CORPUS.glob(f"eras/*/*/{kind}"))]
-
-
-@pytest.mark.corpus
-@pytest.mark.skipif(not GENUINE, reason="no corpus")
-@pytest.mark.parametrize("kind", KINDS)
-def test_arrays_of_the_corpus(kind: str) -> None:
-    for path in (p for p in GENUINE if p.name == kind):
-        with np.load(path.parent / "weights.npz") as stored:
-            expected = {(stored[k].shape, stored[k].tobytes()) for k in stored.files}
-        assert expected <= arrays_of(path), path
-        if kind == "tfsm" or (path.parent.name == "x_subclass" and kind != "ckpt"):
-            with pytest.raises(Unsupported):
-                read_source(path)
-        else:
-            architecture = path.parent / "model.json" if kind == "ckpt" else None
-            if architecture is None or architecture.exists():
-                assert isinstance(read_source(path, architecture).architecture["config"], dict), path
-
-
-HOSTILE = [*sorted(EVIL.glob("ckpt/*.index")), *sorted(EVIL.glob("sm/*")), *sorted(EVIL.glob("tfjs/*"))]
-
-
-@pytest.mark.corpus
-@pytest.mark.skipif(not HOSTILE, reason="no hostile files")
-def test_hostile_files(tmp_path: Path) -> None:
-    started, architecture = time.process_time(), given_architecture(tmp_path)
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for path in HOSTILE:
-        with pytest.raises(ConversionError):
-            for ws in read_weights(path).layers.values():
-                for weight in ws:
-                    weight.read()
-            source = read_source(path, None if path.suffix != ".index" else architecture)
-            if isinstance(source.weights, NamedWeights):
-                raise Unsupported("variables of TensorFlow 1 are matched further on")
-            if path.name == "metadata_lambda":
-                raise Unsupported("a Lambda layer is refused further on")
-    assert time.process_time() - started < 10
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < most + 500_000
-
-
-def test_every_reader_says_no_to_the_others(tmp_path: Path) -> None:
-    paths = {
-        saved_model: saved(tmp_path / "sm"),
-        checkpoint: write(tmp_path / "c" / "w", tensors()),
-        tfjs: tfjs_model(tmp_path / "js", [], []),
-    }
-    for reader, path in paths.items():
-        assert [other for other in paths if other.sniff(path)] == [reader]
-        assert not reader.sniff(tmp_path / "nothing")
