@@ -159,7 +159,7 @@ def _layer(spec: LayerSpec, nodes: Sequence[Node]) -> _Made:
         _refuse(spec.name)
     full = spec.full_config
     config: dict[str, Any] = {name: full[name] for name in ARGUMENTS[spec.class_name] if name in full}
-    config |= kept(spec.full_config)
+    config |= kept(full)
     directions = [d for n in nodes if isinstance(n.layer, Recurrent) for d in n.layer.directions]
     if spec.class_name == "TimeDistributed":
         (child,) = spec.children.values()
@@ -203,8 +203,7 @@ def _pair(spec: LayerSpec, config: dict[str, Any], directions: Sequence[Directio
 
 def _side(spec: LayerSpec) -> dict[str, Any]:
     full = spec.full_config
-    made_config = {name: full[name] for name in ARGUMENTS.get(spec.class_name, ()) if name in full}
-    return made_config | kept(spec.full_config)
+    return {name: full[name] for name in ARGUMENTS.get(spec.class_name, ()) if name in full} | kept(full)
 
 
 def _plain(spec: LayerSpec, config: dict[str, Any], nodes: Sequence[Node]) -> _Made:

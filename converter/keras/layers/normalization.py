@@ -8,7 +8,7 @@ import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
 from converter.keras.building.graph import Tensor
-from converter.keras.building.ops import FLOATS
+from converter.keras.building.ops import FLOATS, axis_in
 from converter.keras.eras.switches import Era
 from converter.keras.layer_type import LayerType, Variable, always
 from converter.keras.schema import Config, Ints
@@ -51,9 +51,10 @@ def axis_of(axis: int, rank: int) -> int:
     Raises:
         InvalidModel: it lies outside, or is the batch.
     """
-    if not -rank <= axis < rank or axis % rank == 0:
-        raise InvalidModel(f"axis {axis} of an input with {rank} axes")
-    return axis % rank
+    place = axis_in(axis, rank)
+    if place == 0:
+        raise InvalidModel(f"axis {axis} of an input with {rank} axes is the batch")
+    return place
 
 
 class BatchNormalizationConfig(Config, frozen=True):
