@@ -42,6 +42,12 @@ def test_connections_go_through_nested_models() -> None:
     assert reads["head"] == ("tail/tail_lstm",)
 
 
+@pytest.mark.parametrize("name", ["k224_nested", "tf215_nested", "k3151_nested"])
+def test_layers_of_a_nested_model_stand_where_it_does(name: str) -> None:
+    layers = [layer.path for layer in inspect(next((GOOD / name).glob("model.[hk]*"))).layers]
+    assert layers == ["inner/inner_lstm", "inner/inner_bn", "inner/inner_dense", "tail/tail_lstm", "head"]
+
+
 def test_the_packing_is_that_of_the_file() -> None:
     by_gate, whole = [layer for layer in inspect(GOOD / "k108_stack/model.h5").layers if layer.gates]
     assert by_gate.gates.startswith("an array for each gate, i, c, f, o")
@@ -79,8 +85,8 @@ def test_a_diagram(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     first, *lines = done.stdout.splitlines()
     assert first == "flowchart TD"
-    assert '  n2["inner/inner_lstm<br/>LSTM [?, 5, 4]"]:::recurrent' in lines
-    assert "  n0 --> n2" in lines
+    assert '  n1["inner/inner_lstm<br/>LSTM [?, 5, 4]"]:::recurrent' in lines
+    assert "  n0 --> n1" in lines
 
 
 def test_names_mean_nothing_to_mermaid() -> None:

@@ -27,7 +27,7 @@ from converter.keras.graph.traits import check_size
 from converter.keras.layer_type import LayerType
 from converter.keras.source import Source
 from converter.keras.spec import Bound, LayerSpec, ModelSpec, Part
-from converter.model import Model, Provenance, Value
+from converter.model import LayerInfo, Model, Provenance, Value
 from converter.model.likeness import mark
 from converter.model.naming import free_name
 from converter.model.renaming import beginning_at, renamed
@@ -160,7 +160,6 @@ def assemble(
     if picks.outputs:
         made = [pick.of(topology.wanted) for pick in picks.outputs]
         names = tuple(pick.name for pick in picks.outputs)
-    infos = {layer.name: graph.layers.get(layer.name) for layer in spec.layers}
     model = Model(
         name=spec.name,
         inputs=tuple(with_batch(inputs[ref.layer].value, graph.batch) for ref in spec.inputs),
@@ -168,7 +167,7 @@ def assemble(
         output_names=_unique_names(names, made, inputs),
         nodes=tuple(graph.nodes),
         states=tuple(graph.states),
-        layers=tuple(dict.fromkeys([*(i for i in infos.values() if i is not None), *graph.layers.values()])),
+        layers=_in_order([layer.name for layer in spec.layers], graph.layers),
         source=_described(provenance, era),
         warnings=tuple(graph.warnings),
         written=None if picks.outputs or picks.stateful or sizes != OPEN else root,
@@ -176,6 +175,15 @@ def assemble(
     if picks.inputs:
         model = beginning_at(model, picks.begin(inputs, topology.wanted))
     return renamed(model, _names_of_states(model))
+
+
+def _in_order(names: Sequence[str], infos: Mapping[str, LayerInfo]) -> tuple[LayerInfo, ...]:
+    """What is known of the layers: in the model's order, those of a nested model where it stands."""
+    inside: dict[str, list[LayerInfo]] = {}
+    for path, info in infos.items():
+        inside.setdefault(path.partition("/")[0], []).append(info)
+    found = [info for name in names for info in ([infos[name]] if name in infos else []) + inside.get(name, [])]
+    return tuple(dict.fromkeys([*found, *infos.values()]))
 
 
 def _names_of_states(model: Model) -> dict[str, str]:
