@@ -4,7 +4,7 @@
 
 A random cell is packed by `converter.gates.pack`, given to the framework's own layer, and the sequence it computes is
 compared with `reference_lstm` in float64 on the unpacked cell. Frameworks that are not installed are listed as such, so
-run it in as many environments as you have; the results stand in the rows' `proof`.
+run it in as many environments as you have; the results are in the rows' `proof`.
 
 The second number is the smallest error over all wrong gate orders: it shows that the comparison could have failed.
 """

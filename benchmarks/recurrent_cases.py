@@ -58,8 +58,8 @@ def cases() -> Iterator[Case]:
         yield from (Case("LSTM", "bidirectional", masked, True, False, (merge,)) for merge in ("sum", "two outputs"))
         yield from (Case("ConvLSTM", direction, masked, True, True) for direction in SIDES)
         for cell, direction in itertools.product(CELLS, SIDES):
-            yield Case(cell, direction, masked, True, False, ("beside another",))
-        yield from (Case("LSTM", side, masked, True, False, ("beside another", "time major")) for side in SIDES)
+            yield Case(cell, direction, masked, True, False, ("next to another",))
+        yield from (Case("LSTM", side, masked, True, False, ("next to another", "time major")) for side in SIDES)
         yield Case("ConvLSTM", "backwards", masked, False, False, ("initial states",))
     for rule, direction, sequences in itertools.product(("zero", "state"), SIDES, (True, False)):
         yield Case("LSTM", direction, True, sequences, True, ("initial states", rule))
@@ -86,7 +86,7 @@ def model_of(case: Case, batch: int | None, steps: int | None) -> Model:
     wanted = (*ys, *states) if case.states else tuple(ys)
     node = Node("rnn", layer, inputs, (*ys, *states), "rnn")
     nodes = [node]
-    if "beside another" in case.also:
+    if "next to another" in case.also:
         nodes.append(_other(case, _cell(case, rng), x, inputs[1]))
         wanted = (*wanted, nodes[1].outputs[0])
     names = tuple(f"y{k}" for k in range(len(wanted)))

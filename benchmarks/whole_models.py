@@ -31,7 +31,7 @@ Feed = dict[str, np.ndarray]
 
 
 def models(folders: list[Path]) -> Iterator[tuple[Path, Path]]:
-    """Files and the arrays beside them."""
+    """Files and the arrays next to them."""
     for case in sorted(case for folder in folders for case in folder.iterdir()):
         for path in sorted(path for name in NAMES for path in case.glob(name)):
             if (case / "inputs.npz").exists():

@@ -12,14 +12,14 @@ from converter.lines import Shown
 from converter.model import LayerInfo, Model, Node, Shape
 from converter.model.layers import Activate, Cell, ConvLSTMCell, GRUCell, LSTMCell, Recurrent, SimpleRNNCell, every_node
 
-# How the gates of each cell stand in the neutral model, whatever the file has.
+# The gate order of each cell in the neutral model, whatever the file has.
 GATES: dict[type, str] = {
     LSTMCell: "gates i, f, c, o; kernel [input, 4·units]",
     GRUCell: "gates z, r, h; kernel [input, 3·units]",
     SimpleRNNCell: "kernel [input, units]",
     ConvLSTMCell: "gates i, f, c, o; kernel [*window, input, 4·filters]",
 }
-# How they stand in files of others, by the beginning of what such a file is called; their layers have two biases.
+# The gate order in files of others, by how the format's name begins; their layers have two biases.
 FOREIGN: dict[str, dict[type, str]] = {
     "ONNX": {
         LSTMCell: "gates i, o, f, c; W [directions, 4·units, input], R [directions, 4·units, units], B of two biases",

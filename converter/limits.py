@@ -1,4 +1,4 @@
-"""How much a file may ask for, in one place. Each limit stands with its reason, and far above the largest honest model.
+"""How much a file may ask for, in one place. Each limit comes with its reason, far above the largest honest model.
 
 Three kinds: what a format may declare (checked before anything is allocated), how much work a reader may do (bytes and
 nodes by format, seconds by reader), and what a model may make the export and the proof hold. Whoever meets one raises

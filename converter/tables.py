@@ -26,7 +26,7 @@ WIDE = 100_000  # columns where nothing has to fit
 BECOMES = {"REFUSED": "red", "behind": "yellow", "native": "green", "Scan": "yellow"}  # by how it begins
 VERDICTS = {"proved": "green", "converted": "yellow", "refused": "red", "not proved": "red"}
 RIGHT = ("parameters", "trainable", "size", "error", "seconds")
-FIRST = ("layer", "class", "output", "parameters", "becomes")  # columns that stand together where not all fit
+FIRST = ("layer", "class", "output", "parameters", "becomes")  # columns that come together where not all fit
 
 
 def plain(made: RenderableType) -> list[str]:

@@ -33,7 +33,7 @@ def main() -> None:
     corpus.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(seeds):
         (corpus / f"seed{number}").write_bytes(seed.data)
-    first = next(seed for seed in seeds if seed.beside == seeds[0].beside)
+    first = next(seed for seed in seeds if seed.companions == seeds[0].companions)
     file, path, architecture = first.place(Path(scratch.name) / "read")
 
     def read(data: bytes) -> None:

@@ -29,21 +29,21 @@ class Seed:
     Attributes:
         data: its bytes.
         name: the file's name in its folder; what is read is `main` there, by default the file itself.
-        beside: a folder whose other files it needs, or None.
+        companions: a folder whose other files it needs, or None.
         main: what is given to the reader.
-        architecture: a file beside it, for weights alone.
+        architecture: a file next to it, for weights alone.
     """
 
     data: bytes
     name: str
-    beside: Path | None = None
+    companions: Path | None = None
     main: str = ""
     architecture: str = ""
 
     def place(self, folder: Path) -> tuple[Path, Path, Path | None]:
         """Puts everything but the file itself in a folder; the file, what is read, and its architecture."""
-        if self.beside is not None:
-            shutil.copytree(self.beside, folder, dirs_exist_ok=True)
+        if self.companions is not None:
+            shutil.copytree(self.companions, folder, dirs_exist_ok=True)
         file = folder / self.name
         file.parent.mkdir(parents=True, exist_ok=True)
         given = folder / self.architecture if self.architecture else None
@@ -163,8 +163,8 @@ def checkpoints() -> list[Seed]:
     for index in _files("*/ckpt/*.index", most=20_000):
         architecture = index.parents[1] / "model.json"
         if architecture.exists():
-            beside = _copy(architecture, *index.parent.glob(f"{index.stem}.data*"))
-            seeds.append(Seed(index.read_bytes(), index.name, beside, index.stem, architecture.name))
+            companions = _copy(architecture, *index.parent.glob(f"{index.stem}.data*"))
+            seeds.append(Seed(index.read_bytes(), index.name, companions, index.stem, architecture.name))
     return seeds
 
 
@@ -217,7 +217,7 @@ def tfjs() -> list[Seed]:
 
 
 def frozen() -> list[Seed]:
-    """The graph of a Dense layer with what usually stands round it."""
+    """The graph of a Dense layer with what usually surrounds it."""
     from converter.formats.protobuf import parse
 
     proto = parse("GraphDef", b"")

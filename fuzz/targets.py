@@ -35,8 +35,8 @@ class Target:
 
     Attributes:
         seeds: made from the fixtures.
-        change: a mutation that keeps the structure; bytes alone are changed beside it.
-        read: reads what stands at a path, with an architecture or without.
+        change: a mutation that keeps the structure; bytes alone are changed next to it.
+        read: reads what is at a path, with an architecture or without.
         parse: reads the bytes themselves; there is no file then.
     """
 
@@ -46,7 +46,7 @@ class Target:
     parse: Callable[[bytes], object] | None = None
 
     def run(self, path: Path, architecture: Path | None) -> object:
-        """Reads what stands at a path."""
+        """Reads what is at a path."""
         return self.read(path, architecture) if self.parse is None else self.parse(path.read_bytes())
 
     def mutated(self, seed: Seed, rng: random.Random) -> bytes:

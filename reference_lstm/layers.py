@@ -1,4 +1,4 @@
-"""Layers with weights that stand around recurrent ones, on arrays with the batch as axis 0.
+"""Layers with weights around recurrent ones, on arrays with the batch as axis 0.
 
 Convolutions and poolings are in `reference_lstm.conv`.
 """

@@ -190,7 +190,7 @@ def gather_nd(x: Array, indices: Array, batch_axes: int = 0) -> Array:
 
 def argsort(x: Array, axis: int, descending: bool = False, count: int | None = None) -> Array:
     """Where the first elements in order stand along the axis; equal ones keep their order."""
-    if descending:  # sorted backwards and reversed, equal elements stand in their order again
+    if descending:  # sorted backwards and reversed, equal elements have their order again
         back = np.flip(np.argsort(np.flip(x, axis), axis=axis, kind="stable"), axis)
         order = x.shape[axis] - 1 - back
     else:

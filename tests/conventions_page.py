@@ -31,7 +31,7 @@ How to put the arrays there: {pages}.
 
 
 def head() -> str:
-    """What stands above the tables."""
+    """What comes above the tables."""
     links = [f"[{loading_pages.LOADING[name][0]}](conventions/{name}.md)" for name in loading_pages.frameworks()
              if name in loading_pages.LOADING]  # fmt: skip
     return HEAD.replace("{pages}", ", ".join(links))

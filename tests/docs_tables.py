@@ -76,7 +76,7 @@ def layer_table() -> str:
 
 
 def operation_table() -> str:
-    """Operations that stand in models as layers, as each vocabulary calls them."""
+    """Operations that models list as layers, as each vocabulary calls them."""
     vocabularies = {
         "Keras 3 (`keras.ops`)": KERAS3,
         "tf.keras since 2.4 (TFOpLambda and SlicingOpLambda, by the function's last name)": TF_FUNCTIONS,

@@ -148,11 +148,11 @@ def again(draw: Any, d: Draft) -> None:
     d.call(number, on, **more)
 
 
-# --- what stands around them ------------------------------------------------------------------------------------------
+# --- what surrounds them ------------------------------------------------------------------------------------------
 
 DENSE = {"class_name": "Dense", "units": 2, "activation": "tanh"}
 STEPS = {"class_name": "Sequential", "layers": [DENSE, {"class_name": "Dropout", "rate": 0.2}, DENSE]}
-# Layers of a sequence [time, features] -> shape; those of a fixed time stand below.
+# Layers of a sequence [time, features] -> shape; those of a fixed time are below.
 SEQUENCES: tuple[tuple[Layer, Callable[[int, int], Shape]], ...] = (
     ({"class_name": "Dropout", "rate": 0.5}, lambda t, f: (t, f)),
     ({"class_name": "SpatialDropout1D", "rate": 0.5}, lambda t, f: (t, f)),

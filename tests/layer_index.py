@@ -58,7 +58,7 @@ def page() -> str:
     names = [line for module, types in found.items() for line in entry(module, types)]
     aliases = [f'    "{a}": "{name}",' for types in found.values() for name, row in types.items() for a in row.aliases]
     parts = [
-        "# Module -> the classes whose rows stand in it.",
+        "# Module -> the classes whose rows are in it.",
         *("MODULES: Mapping[str, str] = {", *names, "}"),
         "# Other names of classes, and the names of their rows.",
         *("ALIASES: Mapping[str, str] = {", *aliases, "}"),

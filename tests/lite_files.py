@@ -30,7 +30,7 @@ def run(made: Any, *given: Array) -> list[Array]:
 
 
 def operators(path: Path) -> Counter[str]:
-    """How often each operator stands in the main graph."""
+    """How often each operator occurs in the main graph."""
     contents = read(path)
     return Counter(contents.kind(op) for op in contents.graph.operators)
 

@@ -1,4 +1,4 @@
-"""What each TensorFlow function that stands in a model can be asked for, by the name that tf.keras writes."""
+"""What each TensorFlow function in a model can be asked for, by the name that tf.keras writes."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ def test_every_order_of_gates_is_named(order: tuple[str, ...]) -> None:
     whole = replace(a, kernel=moved(a.kernel), recurrent_kernel=moved(a.recurrent_kernel), bias=moved(a.bias))
     assert verdict(a, whole)[0] == "permuted"
     kind, why = verdict(a, replace(a, kernel=moved(a.kernel)))
-    assert (kind, why) == ("permuted", f"the gates i, f, c, o of kernel alone stand as {', '.join(order)}")
+    assert (kind, why) == ("permuted", f"the gates i, f, c, o of kernel alone are in the order {', '.join(order)}")
 
 
 def test_the_scale_of_hard_sigmoid_is_named() -> None:

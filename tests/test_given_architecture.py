@@ -59,7 +59,7 @@ def layer(keras: Any, kind: str, name: str) -> Any:
 
 
 def build(keras: Any, kinds: list[str], names: list[str], branches: bool) -> Any:
-    """A chain of layers; with `branches` every other one stands next to the one before, and both are added."""
+    """A chain of layers; with `branches` every other one is next to the one before, and both are added."""
     x = start = keras.layers.Input((5, WIDTH), name="x")
     before = x
     for k, (kind, name) in enumerate(zip(kinds, names, strict=True)):
@@ -199,7 +199,7 @@ def test_missing_layers_are_refused(library_name: str, container: str, tmp_path:
 @pytest.mark.parametrize("container", ["w.weights.h5", "ck"])
 @pytest.mark.parametrize("equal_layers", [False, True])
 def test_sub_classed_models(container: str, equal_layers: bool, tmp_path: Path) -> None:
-    """Attributes stand in no order: shapes settle which layer is which, or names, of which .weights.h5 keeps some."""
+    """Attributes have no order: shapes settle which layer is which, or names, of which .weights.h5 keeps some."""
     keras = library(TF_KERAS)
     width = WIDTH if equal_layers else 3
 

@@ -126,7 +126,7 @@ def test_five_thousand_layers_stay_inside_the_limits_of_texts():
 
 def test_the_key_that_stands_twice_is_found_in_one_pass():
     keys = ",".join(f'"{k}":0' for k in range(20_000))
-    with pytest.raises(InvalidModel, match="'19999' stands twice"):
+    with pytest.raises(InvalidModel, match="'19999' occurs twice"):
         parse_json("{" + keys + ',"19999":0}', "")
 
 

@@ -119,6 +119,6 @@ def test_a_new_layer_class_needs_its_row_and_the_index_alone(tmp_path: Path) -> 
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """A file, and the folder it stands in."""
+    """A file, and the folder it is in."""
     target.parent.mkdir(exist_ok=True)
     shutil.copy(source, target)

@@ -35,7 +35,7 @@ def chain(path: Path, *layers: tuple[str, str, dict[str, Any]]) -> Path:
 
 
 def test_every_layer_and_every_problem(tmp_path: Path) -> None:
-    """Refused when it is parsed (a class of the author's), when it is built (a mode), and what stands behind them."""
+    """Refused when it is parsed (a class of the author's), when it is built (a mode), and what is behind them."""
     path = chain(
         tmp_path / "m.h5", ("Dense", "one", DENSE), ("Dense", "two", DENSE), ("Mine", "own", {}),
         ("Dense", "after", DENSE), ("Other", "last", {}),

@@ -83,7 +83,7 @@ def deep_inside(k: Any) -> Any:
 
 
 def two_deep(k: Any) -> Any:
-    """Functional models in one another; what is asked for stands before and behind the output of the inner one."""
+    """Functional models in one another; what is asked for comes before and behind the output of the inner one."""
     a = k.Input((5, 3))
     inner = k.Model(a, k.layers.Dense(3)(k.layers.LSTM(4, return_sequences=True, name="lstm")(a)), name="inner")
     b = k.Input((5, 3))

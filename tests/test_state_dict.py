@@ -92,7 +92,7 @@ def test_embeddings_and_norms_are_read_in_the_only_order_there_is(tmp_path: Path
 
 def test_no_activation_is_invented(tmp_path: Path) -> None:
     state = {**lstm(3, 5), **arrays(**{"a.weight": (6, 5), "b.weight": (2, 6)})}
-    with pytest.raises(Unsupported, match="which activation stands between a and b"):
+    with pytest.raises(Unsupported, match="which activation comes between a and b"):
         api.load(written(tmp_path / "m.safetensors", state))
 
 

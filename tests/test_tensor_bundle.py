@@ -278,7 +278,7 @@ def test_changed_indices_never_escape(tmp_path: Path) -> None:
         if rng.random() < 0.3:
             del changed[rng.randrange(len(changed)) :]
         if changed[:-48] == good[:-48] and len(changed) == len(good):
-            continue  # the footer has no checksum: another valid handle may stand there
+            continue  # the footer has no checksum: another valid handle is possible
         index.write_bytes(changed)
         with pytest.raises(ConversionError):
             open_bundle(prefix)

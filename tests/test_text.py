@@ -102,7 +102,7 @@ def test_learnt_in_archives(name: str, kind: str) -> None:
 @pytest.mark.parametrize("sequential", [False, True])
 @pytest.mark.parametrize("kind", [*LEARNT, *(f"given {kind}" for kind in GIVEN)])
 def test_saved_models(kind: str, sequential: bool) -> None:
-    """tf_keras alone writes them with a configuration; words stand in tables of the graph."""
+    """tf_keras alone writes them with a configuration; words are in tables of the graph."""
     keras = library("tf_keras")
     made = GIVEN[kind.removeprefix("given ")] if kind.startswith("given") else LEARNT[kind]
     model, array = made(keras, keras.layers)

@@ -87,7 +87,7 @@ BROKEN: dict[str, tuple[bytes | None, dict[str, Any], str]] = {
     "missing": (None, {}, "its vocabulary was learnt and is not in the file"),
     "empty": (b"", {}, "1 words in the file, 5 are expected"),
     "only special": (b"\n[UNK]", {"vocabulary_size": 2}, "an empty vocabulary"),
-    "twice": (b"\n[UNK]\na\nb\na", {}, "the word 'a' stands twice"),
+    "twice": (b"\n[UNK]\na\nb\na", {}, "the word 'a' occurs twice"),
     "too few": (b"\n[UNK]\na\nb", {}, "4 words in the file, 5 are expected"),
     "line end in a word": (b"\n[UNK]\na\nb\nc\nd", {}, "a word may hold the end of a line"),
     "not UTF-8": (b"\n[UNK]\na\nb\n\xff\xfe", {}, "not UTF-8 text"),
@@ -97,7 +97,7 @@ BROKEN: dict[str, tuple[bytes | None, dict[str, Any], str]] = {
     "no number": (b"0\n-1\n1.5\n2\n3", {"kind": "IntegerLookup"}, "'1.5' is no int64"),
     "number too large": (b"0\n-1\n9223372036854775808\n2\n3", {"kind": "IntegerLookup"}, "is no int64"),
     "other digits": ("0\n-1\n\u0663\n2\n3".encode(), {"kind": "IntegerLookup"}, "is no int64"),
-    "terminal escape": (b"\n[UNK]\n\x1b[31m\n\x1b[31m\nb", {}, r"\x1b[31m' stands twice"),
+    "terminal escape": (b"\n[UNK]\n\x1b[31m\n\x1b[31m\nb", {}, r"\x1b[31m' occurs twice"),
     "a path": (WORDS, {"vocabulary": "/etc/passwd"}, "a vocabulary in the file /etc/passwd, outside of the model"),
     "other encoding": (WORDS, {"encoding": "latin-1"}, "encoding latin-1: ONNX has UTF-8 only"),
     "no weights": (WORDS[1:], {"output_mode": "tf_idf", "vocabulary_size": 4}, "the weights of tf_idf were learnt"),
@@ -129,7 +129,7 @@ BROKEN: dict[str, tuple[bytes | None, dict[str, Any], str]] = {
     ),
     "several texts to split": (WORDS, {"kind": "TextVectorization"}, "text of shape (None, 3) to be split"),
     "mask out of range": (NUMBERS, {"kind": "IntegerLookup", "mask_token": 2**63}, "bad configuration"),
-    "given words twice": (None, {"vocabulary": ["a", "b", "a"]}, "the word 'a' stands twice"),
+    "given words twice": (None, {"vocabulary": ["a", "b", "a"]}, "the word 'a' occurs twice"),
     "nothing for no word": (b"\nNone\na\nb\nc", {"invert": True, "oov_token": None}, "invert without an oov_token"),
 }
 

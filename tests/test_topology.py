@@ -170,7 +170,7 @@ def part_of_a_model(k: Any) -> Any:
 
 
 def shared_across(k: Any) -> Any:
-    """A layer and a model that stand in a nested model and outside of it, with the same weights."""
+    """A layer and a model, both in a nested model and outside of it, with the same weights."""
     dense = k.layers.Dense(3, name="dense")
     a = k.Input((5, 3))
     small = k.Model(a, k.layers.LSTM(3, return_sequences=True)(a), name="small")

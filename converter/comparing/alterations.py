@@ -55,7 +55,7 @@ def _permuted(pairs: Pairs, order: str) -> tuple[str, str] | None:
         return None
     gates = next(iter(moved.values()))
     what = "" if len(moved) == len(found) else f" of {' and '.join(moved)} alone"
-    return "permuted", f"the gates {', '.join(order)}{what} stand as {', '.join(gates)}"
+    return "permuted", f"the gates {', '.join(order)}{what} are in the order {', '.join(gates)}"
 
 
 def _scaled(pairs: Pairs, order: str) -> tuple[str, str] | None:

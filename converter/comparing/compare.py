@@ -83,7 +83,7 @@ def _plain(name: str) -> str:
 
 
 def _exchanged(pairs: list[Pair], a: Mapping[str, Part], b: Mapping[str, Part]) -> list[Pair]:
-    """Two layers, or two directions, that stand in each other's place."""
+    """Two layers, or two directions, that have exchanged places."""
     bad = [k for k, pair in enumerate(pairs) if pair.verdict == "different"]
     for k, later in pairwise(bad):
         one, two = pairs[k], pairs[later]

@@ -40,7 +40,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two layers that stand in the same place.
+    """Two layers that are in the same place.
 
     Attributes:
         a, b: their names in the two files.

@@ -27,7 +27,7 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 def is_hdf5(path: Path) -> bool:
-    """Whether the signature stands at byte 0, 512, 1024, 2048, ... (behind a user block)."""
+    """Whether the signature is at byte 0, 512, 1024, 2048, ... (behind a user block)."""
     size = path.stat().st_size
     with path.open("rb") as file:
         for offset in (0, *(512 << k for k in range(20))):

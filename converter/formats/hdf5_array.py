@@ -44,7 +44,7 @@ def guarded(place: str, size: int = 0) -> Iterator[None]:
 
 
 def describe(dataset: Any, file_size: int, place: str, name: str) -> Weight:
-    """The lazy weight `name` of a dataset that stands at `place` in a file of `file_size` bytes.
+    """The lazy weight `name` of a dataset that is at `place` in a file of `file_size` bytes.
 
     Args:
         dataset: its identifier (h5py.h5d.DatasetID), which costs a fifth of what an h5py.Dataset does.

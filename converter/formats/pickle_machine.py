@@ -2,7 +2,7 @@
 
 A pickle is a program for a stack machine (its opcodes: Lib/pickletools.py). Python's own machines call what the program
 names, follow a memo index to any size, and hash keys as deep as the C stack goes. This one has rules of its own: names
-are looked up in the caller's table and called only if they stand there, keys are texts or numbers, and steps, texts
+are looked up in the caller's table and called only if they are there, keys are texts or numbers, and steps, texts
 and numbers are bounded. What it makes is at most one small object for each step.
 """
 

@@ -45,7 +45,7 @@ def parse_json(text: str, place: str) -> Any:
     """The tree of a JSON text: dict, list, str, int, float, bool, None.
 
     Raises:
-        InvalidModel: not JSON, too deep, a number out of range, a key that stands twice.
+        InvalidModel: not JSON, too deep, a number out of range, a key that occurs twice.
     """
     nodes = sum(map(text.count, "[{,"))
     if nodes > limits.TEXT_NODES:
@@ -85,7 +85,7 @@ def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     tree = dict(pairs)
     if len(tree) != len(pairs):
         twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
-        raise InvalidModel(f"the key {clean(twice)!r} stands twice")
+        raise InvalidModel(f"the key {clean(twice)!r} occurs twice")
     return tree
 
 

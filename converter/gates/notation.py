@@ -203,7 +203,7 @@ def measure(patterns: Mapping[str, str], arrays: Mapping[str, Array], units: int
                 raise InvalidModel(f"{shape[axis]} is not a multiple of {len(piece.gates)} gates", where=name)
             known.setdefault("u", shape[axis] // len(piece.gates))
     if "u" not in known:
-        raise InvalidModel("the number of units cannot be told from the shapes", hint="give units")
+        raise InvalidModel("the shapes do not settle the number of units", hint="give units")
     for layout, shape, _ in layouts:
         if layout.join == "" and len(shape) == len(layout.pieces[0].axes):
             for axis_name, size in zip(layout.pieces[0].axes, shape, strict=True):

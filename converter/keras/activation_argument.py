@@ -82,7 +82,7 @@ FUNCTIONS: Mapping[str, tuple[type[Config], Callable[[Any], Activation]]] = {
 
 
 def layer_activation(class_name: str, config: Mapping[str, Any], era: Era) -> Activation:
-    """The function of an activation layer that stands as another layer's activation argument.
+    """The function of an activation layer given as another layer's activation argument.
 
     Raises:
         Unsupported: it is no activation layer, or keeps weights. InvalidModel: its configuration is broken.

@@ -178,7 +178,7 @@ def assemble(
 
 
 def _in_order(names: Sequence[str], infos: Mapping[str, LayerInfo]) -> tuple[LayerInfo, ...]:
-    """What is known of the layers: in the model's order, those of a nested model where it stands."""
+    """What is known of the layers: in the model's order, those of a nested model in its place."""
     inside: dict[str, list[LayerInfo]] = {}
     for path, info in infos.items():
         inside.setdefault(path.partition("/")[0], []).append(info)

@@ -1,6 +1,6 @@
 """The row of a layer class: everything the program knows of it but in which versions of Keras it exists.
 
-The rows stand in `TYPES` of the modules of `converter.keras.layers`. What has to be known before a module is imported
+The rows are in `TYPES` of the modules of `converter.keras.layers`. What has to be known before a module is imported
 (which module explains a class, under which other names it is written) is in `layers/index.py`, made from the rows.
 """
 

@@ -35,7 +35,7 @@ class LayerSpec:
         class_name: Keras 3's spelling ("LSTM"); `written_as` is the file's ("CuDNNLSTM" stays itself).
         config: the validated configuration; for models a `ModelSpec`; `Opaque` where it is not understood.
         children: wrapped layers by attribute name ("layer", "forward_layer", "backward_layer", "cell", "cells/0").
-        trainable: as the file says; it decides where the arrays stand in old nested models.
+        trainable: as the file says; it decides where the arrays are in old nested models.
         row: how the class is understood; None for models and where it is not.
         full_config: the configuration as the file writes it, in today's names, with what only training uses.
     """

@@ -23,7 +23,7 @@ def free_name(base: str, taken: Container[str], counts: dict[str, int], first: i
 
 
 def first_repeated(names: Sequence[str]) -> str | None:
-    """The first name that stands twice, or None."""
+    """The first name that occurs twice, or None."""
     seen: set[str] = set()
     for name in names:
         if name in seen:

@@ -57,7 +57,7 @@ def load(path: Path, outputs: Sequence[str] = (), inputs: Sequence[str] = ()) ->
 
 
 def _node(name: str, steps: Mapping[str, Step]) -> str:
-    """The name of a node that is there; ":0", its first output, may stand behind it."""
+    """The name of a node that is there; ":0", its first output, may be behind it."""
     node = name.removesuffix(":0") if name.removesuffix(":0") in steps else name.partition(":")[0]
     if node not in steps:
         raise InvalidModel(f"the graph has no node {clean(name, 60)}")

@@ -11,7 +11,7 @@ from converter.model import Weight
 
 
 def by_first_name(weights: Iterable[Weight]) -> FlatWeights:
-    """Grouped by what stands before the first "/" of their names, for files without an architecture."""
+    """Grouped by what is before the first "/" of their names, for files without an architecture."""
     grouped: dict[str, tuple[Weight, ...]] = {}
     for weight in weights:
         first, slash, _ = weight.name.partition("/")

@@ -80,7 +80,7 @@ class StoredPaths:
         """The lines of the file of words, or None.
 
         Raises:
-            InvalidModel, Unsupported: it is not text, or its lines cannot be told apart.
+            InvalidModel, Unsupported: it is not text, or its lines cannot be distinguished.
         """
         names = (*self.path, VOCABULARY)
         data = self.asset(names)

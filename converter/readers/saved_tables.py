@@ -1,7 +1,7 @@
 """The words of lookup layers in a SavedModel: constants of its graph that the table's initializer captures.
 
 layer -> `lookup_table` -> `_initialize`, a function whose bound inputs are the table, its keys and its values. Nothing
-is run: the two constants are read where they stand in the graph. Source, in tensorflow/tensorflow:
+is run: the two constants are read where they are in the graph. Source, in tensorflow/tensorflow:
 `python/ops/lookup_ops.py` (KeyValueTensorInitializer), `core/protobuf/saved_object_graph.proto`,
 `core/framework/tensor.proto`.
 """

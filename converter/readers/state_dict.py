@@ -45,7 +45,7 @@ def load(path: Path) -> Model:
 
     Raises:
         InvalidModel: the file is broken, or arrays of a layer do not fit each other.
-        Unsupported: arrays of other layers, layers whose order cannot be told, or activations that the file omits.
+        Unsupported: arrays of other layers, layers of undetermined order, or activations that the file omits.
     """
     if safetensors.sniff(path):
         contents = safetensors.read(path)
@@ -188,9 +188,7 @@ def _model(path: Path, title: str, chain: list[Block]) -> Model:
             warnings.append(f"{block.name}: taken for eps=1e-05; a state_dict does not say")
     for block, after in pairwise(chain):
         if block.kind == "Linear":
-            raise Unsupported(
-                f"no array says which activation stands between {block.name} and {after.name}", hint=_HINT
-            )
+            raise Unsupported(f"no array says which activation comes between {block.name} and {after.name}", hint=_HINT)
     named = {node.name: node for node in nodes}
     infos = tuple(_info(block, named[block.name]) for block in chain)
     source = Provenance(str(path), title, sha256=_digest(path))

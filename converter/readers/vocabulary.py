@@ -20,7 +20,7 @@ def words_of(data: bytes, place: str) -> Weight:
 
     Raises:
         InvalidModel: too large, or not UTF-8.
-        Unsupported: a word holds a carriage return, so that words cannot be told from line ends.
+        Unsupported: a word holds a carriage return, so that words cannot be distinguished from line ends.
     """
     if len(data) > TEXT_BYTES:
         raise InvalidModel(f"{len(data)} bytes of words", where=place)

@@ -50,7 +50,7 @@ def _whole(axis: Any) -> None:
 
 
 def _svg(figure: Any) -> str:
-    """The figure as an element to stand in a page, with the page's text colour and fonts."""
+    """The figure as an element of a page, with the page's text colour and fonts."""
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = out.getvalue()
@@ -136,7 +136,7 @@ def _grey(axis: Any, used: Array | None) -> None:
 
 
 def _runs(used: Array | None) -> list[tuple[int, int]]:
-    """The first and the last of masked steps that stand side by side."""
+    """The first and the last of adjacent masked steps."""
     if used is None:
         return []
     masked = np.flatnonzero(~used)

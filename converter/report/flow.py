@@ -1,4 +1,4 @@
-"""A graph as boxes on levels, for drawing: what stands on a level depends on nothing below it."""
+"""A graph as boxes on levels, for drawing: what is on a level depends on nothing below it."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def drawn(boxes: Sequence[Box]) -> Drawing:
 
 
 def _levels(boxes: Sequence[Box]) -> dict[str, int]:
-    """By name how many boxes stand above at most; what is read of a box further down (a loop) does not count."""
+    """By name how many boxes lie above at most; what is read of a box further down (a loop) does not count."""
     by_name = {box.name: box for box in boxes}
     levels: dict[str, int] = {}
     waiting: list[tuple[str, tuple[str, ...]]] = [(box.name, ()) for box in boxes]

@@ -141,7 +141,7 @@ def _notes(trace: Trace, drawn: Sequence[Grid]) -> Iterator[str]:
     if trace.exported is None:
         yield "The exported file does not show what this layer makes at each step, so its own curve is missing."
     if not drawn:
-        yield "Its weights stand in the picture of a layer that shares them."
+        yield "Its weights are in the picture of a layer that shares them."
     yield from (f"{grid.name}: {grid.said}" for grid in drawn if grid.said)
 
 

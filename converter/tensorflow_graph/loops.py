@@ -1,6 +1,6 @@
 """A While over lists becomes recurrent layers: what its body computes is recognised, whatever it is called.
 
-What stands round the loop (transposes, reversals, initial states, assignments) are ordinary operators; several cells
+The surroundings of the loop (transposes, reversals, initial states, assignments) are ordinary operators; several cells
 in one body become several layers, one on the other's sequence.
 """
 

@@ -1,7 +1,7 @@
 """Dilated convolutions as TensorFlow writes them: every d-th step is laid in a batch of its own, and convolved plainly.
 
 SpaceToBatchND pads, cuts and spreads, BatchToSpaceND gathers and crops (tensorflow/core/ops/array_ops.cc;
-`with_space_to_batch` in tensorflow/python/ops/nn_ops.py). What stands between them is done on the tensor as it was,
+`with_space_to_batch` in tensorflow/python/ops/nn_ops.py). What is between them is done on the tensor as it was,
 the convolution with a dilation of d. How far that is padded is paddings less crops, which must be the same for every
 length: what is left makes the length a multiple of d, and is cropped again.
 """
@@ -97,7 +97,7 @@ def on_spread(t: Any, step: Step, inputs: Sequence[Any], stepping: Stepping) -> 
     """What a step makes of a spread tensor: noted down, and done once BatchToSpaceND has told the crops.
 
     Raises:
-        Unsupported: anything but a convolution and what stands round one.
+        Unsupported: anything but a convolution and what surrounds one.
     """
     x, *others = inputs
     if not isinstance(x, Spread) or any(isinstance(other, Spread) for other in others):

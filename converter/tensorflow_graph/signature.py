@@ -1,6 +1,6 @@
 """Which part of a SavedModel's graph a signature names, and which stored tensor each of its variables is.
 
-Inputs and outputs stand in the order in which the innermost function that takes (or makes) all of them has them: the
+Inputs and outputs are in the order in which the innermost function that takes (or makes) all of them has them: the
 model's own; where there is none, in the order of their names.
 """
 

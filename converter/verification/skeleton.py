@@ -2,7 +2,7 @@
 
 onnxruntime maps what is referred to instead of parsing and copying it, so a model of any size is opened in the memory
 that its graph needs. The walk follows onnx.proto: ModelProto.graph = 7, GraphProto.initializer = 5,
-TensorProto.raw_data = 9; all else is copied as it stands.
+TensorProto.raw_data = 9; all else is copied as it is.
 """
 
 from __future__ import annotations

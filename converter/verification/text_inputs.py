@@ -11,7 +11,7 @@ import numpy as np
 from converter.model import Array
 from converter.model.layers import Lookup, SplitWords
 
-_AT_ENDS = 4  # words taken from either end of a vocabulary: what is special stands first
+_AT_ENDS = 4  # words taken from either end of a vocabulary: the special ones come first
 _STRANGE: dict[type, tuple[Any, ...]] = {
     str: ("", "[UNK]", "no such word", "\u00c9t\u00e9", "\U0001f600 "), int: (-7, 2**40, 0)
 }  # fmt: skip

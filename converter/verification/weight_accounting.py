@@ -1,7 +1,7 @@
 """Every byte of every initializer of an exported file, held to the arrays of the source.
 
 An initializer is an array of the source under an arrangement in `weight_claims`, bit for bit, or else a small constant
-named `<layer>/constant`, by which operators are told axes, sizes and parameters. Which array and which arrangement need
+named `<layer>/constant`, which gives operators axes, sizes and parameters. Which array and which arrangement need
 not be known: the bytes decide. Values of large arrays are read in blocks on both sides.
 """
 

@@ -6,7 +6,7 @@ Next to it `<name>_flax.py`, a module that takes them (module.py, rules.py), unl
 
 A recurrent layer is what `linen.RNN(linen.LSTMCell(units))` (GRUCell, SimpleCell) owns; a pair of directions is
 `forward_rnn` and `backward_rnn`, as in linen.Bidirectional. Arrays say nothing of activations and directions: those
-stand in the metadata, entry "graph".
+are in the metadata, entry "graph".
 """
 
 from __future__ import annotations

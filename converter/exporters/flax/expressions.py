@@ -1,4 +1,4 @@
-"""Layers without arrays as expressions of JAX: text that stands in a linen module's `__call__`."""
+"""Layers without arrays as expressions of JAX: text for a linen module's `__call__`."""
 
 from __future__ import annotations
 

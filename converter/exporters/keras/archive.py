@@ -19,7 +19,7 @@ from converter.formats.keras_metadata import SCALED
 from converter.model import Weight, dtype_of
 
 KERAS_VERSION = "3.15.1"  # whose format this is
-MAX_CONSTANT = 100_000  # values: constants stand in the configuration as text
+MAX_CONSTANT = 100_000  # values: constants go into the configuration as text
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same model gives the same bytes
 
 

@@ -143,7 +143,7 @@ def activate(layer: layers.Activate, graph: Graph, node: Node) -> None:
 
 @rule.register
 def constant(layer: layers.Constant, graph: Graph, node: Node) -> None:
-    """An array that stands in the call of whatever reads it."""
+    """An array written into the call of whatever reads it."""
     graph.values[node.outputs[0].name] = layer.weight
 
 

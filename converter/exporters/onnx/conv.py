@@ -1,4 +1,4 @@
-"""Convolutions and pooling; ONNX knows channels first only, so channels_last layers stand between two Transposes."""
+"""Convolutions and pooling; ONNX knows channels first only, so channels_last layers are between two Transposes."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def padded(
 
 
 def _cut(graph: Graph, x: Tensor, reach: list[int], strides: tuple[int, ...]) -> Tensor:
-    """x [batch, channels, *spatial] without what stands behind the last window, where windows leave gaps."""
+    """x [batch, channels, *spatial] without what is behind the last window, where windows leave gaps."""
     for axis, (k, s) in enumerate(zip(reach, strides, strict=True), 2):
         if k < s:
             steps = graph.op("Sub", graph.size(x, axis), graph.const(1))

@@ -69,7 +69,7 @@ class Compaction:
         return graph.transpose(compact, (1, 0, 2))
 
     def _placed(self, graph: Graph, steps: Tensor, rows: Tensor) -> Tensor:
-        """Where the steps of rows stand in what has time first, both axes merged."""
+        """Indices of the rows' steps where time comes first and both axes are merged."""
         return graph.op("Add", graph.op("Mul", steps, self.batch), rows)
 
     def count(self, graph: Graph) -> Tensor:
@@ -89,7 +89,7 @@ class Compaction:
 
         Args:
             graph: takes the operators.
-            history: [(1 + time)·batch, units]: what stands before the first output, then those of the compact steps.
+            history: [(1 + time)·batch, units]: what is before the first output, then those of the compact steps.
             rule: masked steps give the previous output ("previous", "state"), or zeros, which then come first.
         """
         steps = self._counted(graph, self.direction.reverse_input)

@@ -1,6 +1,6 @@
 """Writes an ONNX file piece by piece: the graph first, then each initializer straight from where it is read.
 
-A ModelProto is never held with its weights. Protobuf lets the fields of a message stand in any order and lets a
+A ModelProto is never held with its weights. Protobuf takes the fields of a message in any order and lets a
 message be written as length and bytes, so the file is: model header, graph header, then every large initializer
 (onnx.proto: ModelProto.graph = 7, GraphProto.initializer = 5, TensorProto.raw_data = 9), and last what only then is
 known, the SHA-256 of all values.

@@ -1,6 +1,6 @@
 """LSTM in integers, as LiteRT's and TFLite Micro's kernels have it: weights and h in int8, c in int16, biases in int32.
 
-One scale per tensor; weights lie around zero, that of c is a power of two. QUANTIZE and DEQUANTIZE stand around the
+One scale per tensor; weights lie around zero, that of c is a power of two. QUANTIZE and DEQUANTIZE surround the
 operator, so the layers next to it stay in float32. Sources: EvalInteger8x8_16 in tensorflow/lite/kernels/lstm_eval.cc,
 tools/optimize/operator_property.cc there, and tensorflow/lite/micro/kernels/lstm_eval_common.cc.
 """

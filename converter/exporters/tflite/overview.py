@@ -35,7 +35,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Used:
-    """An operator: how often it stands in all graphs, and since which runtime it is there ("" where not known)."""
+    """An operator: how often all graphs have it, and since which runtime it exists ("" where not known)."""
 
     kind: str
     version: int

@@ -11,7 +11,7 @@ from converter.model import Node, constant, layers
 
 @rule.register
 def lookup(layer: layers.Lookup, writer: Writer, nodes: tuple[Node, ...]) -> None:
-    """The values stand in the order of their keys."""
+    """The values are in the order of their keys."""
     (node,) = nodes
     if isinstance(layer.keys[0], str) or isinstance(layer.values[0], str):
         raise Unsupported("a lookup of text: PyTorch has no strings", where=node.name, hint=HINT)

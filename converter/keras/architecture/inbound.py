@@ -106,7 +106,7 @@ def _is_entry(item: Any) -> bool:
 
 
 def _kwargs(node: list[Any], known: Collection[str]) -> dict[str, Any]:
-    """Keyword arguments stand in the fourth place of the first tensor."""
+    """Keyword arguments are in the fourth place of the first tensor."""
     first: Any = node
     while isinstance(first, list) and first and not _is_entry(first):
         first = first[0]

@@ -89,7 +89,7 @@ def _bind_paths(spec: LayerSpec, group: PathWeights, era: Era, reading: Reading)
         found = container.group(name) if container is not None and name else None
         if found is None and has_weights:
             where = f"layer {clean(layer.name)!r} ({layer.class_name})"
-            hint = "Keras stores a layer that stands in several models once, but not where; .h5 files hold it each time"
+            hint = "Keras stores a layer that is in several models once, but not where; .h5 files hold it each time"
             raise InvalidModel(f"no weights under {name or layer.name!r}", where=where, hint=hint)
         children[layer.name] = _located(layer, found, era, inner) if found is not None else assemble(layer, {})
         if has_weights and found is not None:
@@ -136,7 +136,7 @@ _NO_LAYERS = frozenset({"optimizer", "layers", "_layer_checkpoint_dependencies",
 def _attributes(root: PathWeights, layers: Sequence[LayerSpec], era: Era) -> list[Holder]:
     """What has the arrays of layers in the file of a sub-classed model; nothing if it is of another one.
 
-    Such a model's layers stand under its attributes. Those that come after "layers" in the alphabet stand in there.
+    Such a model's layers are under its attributes. Those that come after "layers" in the alphabet are within it.
     """
 
     def below(group: PathWeights) -> Iterator[tuple[str, PathWeights]]:

@@ -1,7 +1,7 @@
 """Weights without an architecture: a draft of one, with what the arrays settle, and "?" for what they do not.
 
 Weights alone are no model: an activation or `return_sequences` leaves no trace in them. What is possible in place of
-each "?" stands in a "comment" next to it. `unfilled` finds those that are left.
+each "?" is in a "comment" next to it. `unfilled` finds those that are left.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def _branches_joined(model: LayerSpec, groups: Groups) -> Groups:
 
 
 def _as_one_layer(model: LayerSpec, groups: Groups, era: Era) -> tuple[Weight, ...] | None:
-    """All arrays of the file, if they stand in one group although they are of several layers.
+    """All arrays of the file, if they are in one group although they are of several layers.
 
     `multi_gpu_model` makes a model whose only layer with weights is the model itself.
     """

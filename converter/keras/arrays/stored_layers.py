@@ -31,7 +31,7 @@ class StoredLayers:
         ordered: whether the file says the order, or only one is possible.
         chained: whether each layer's input can be what the layer with arrays before it puts out.
         silent: whether the file leaves out layers without arrays.
-        unplaced: layers without arrays that the file names, but not where they stand.
+        unplaced: layers without arrays that the file names, but not where they are.
     """
 
     layers: tuple[Guess, ...]

@@ -1,4 +1,4 @@
-"""Arrays that stand in no order: those of a sub-classed model by its attributes, those of TensorFlow 1 by their names.
+"""Arrays without an order: those of a sub-classed model by its attributes, those of TensorFlow 1 by their names.
 
 Such a file is no model of Keras that any `load_weights` would take for the architecture. A layer gets the arrays that
 are called like it; failing that, the arrays say themselves where they belong, if only one way fits.
@@ -22,7 +22,7 @@ from converter.model import Weight
 
 MAX_OPTIONS = 24  # ways to give out the arrays that are tried on the graph
 MAX_DEPTH = 8  # of attributes below the model's own
-# Kernels and biases of a recurrent layer stand side by side for all gates; any other has one column per unit.
+# Kernels and biases of a recurrent layer are side by side for all gates; any other has one column per unit.
 _GATES = {"LSTM": 4, "CuDNNLSTM": 4, "LSTMCell": 4, "GRU": 3, "CuDNNGRU": 3, "GRUCell": 3}
 
 Node = TypeVar("Node")

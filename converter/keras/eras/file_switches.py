@@ -10,7 +10,7 @@ FILES: Switches = {
         "tf.keras": ((ALWAYS, False, "TF 1.12; tf113_maskbilast"),),
         "keras3": ((ALWAYS, False, "keras 3.0.5; k305_embed"),),
     },
-    "operations_are_layers": {  # keras.ops stand in functional models under their own names
+    "operations_are_layers": {  # functional models list keras.ops under their own names
         "keras": ((ALWAYS, False, "keras 2.3.1; k108_conv"),),
         "tf.keras": ((ALWAYS, False, "TFOpLambda; tf113_maskbilast"),),
         "keras3": ((ALWAYS, True, "keras 3.0.5; k305_embed"),),

@@ -15,7 +15,7 @@ Key = tuple[str, int]  # layer name, number of the call
 def execution_order(model: ModelSpec, done: Collection[Key]) -> list[Key]:
     """The calls needed for what a model gives as Keras runs them: by depth, the farthest from the outputs first.
 
-    A layer's call is at least as deep as its calls nearer to the outputs. Calls of one depth stand in the reverse of
+    A layer's call is at least as deep as its calls nearer to the outputs. Calls of one depth are in the reverse of
     the order in which a search from the outputs leaves them (`map_graph` in keras/src/ops/function.py,
     `_map_graph_network` in tf_keras).
 
@@ -79,7 +79,7 @@ def in_keras_order(spec: LayerSpec) -> LayerSpec:
     place = {} if spec.class_name == "Sequential" else _places(model)
     layers = [children.get(layer.name, layer) for layer in model.layers]  # an implied input is no child
     called = iter(sorted((one for one in layers if one.name in place), key=lambda one: place[one.name]))
-    ordered = tuple(next(called) if one.name in place else one for one in layers)  # inputs stay where they stand
+    ordered = tuple(next(called) if one.name in place else one for one in layers)  # inputs stay where they are
     children = {layer.name: layer for layer in ordered if layer.name in children}
     return replace(spec, children=children, config=replace(model, layers=ordered))
 

@@ -1,4 +1,4 @@
-"""What can be told of a layer or model before it is called."""
+"""What can be known of a layer or model before it is called."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ _MODULE_OF = {name: module for module, names in MODULES.items() for name in name
 
 
 class _Layers(Mapping[str, LayerType]):
-    """The rows of all modules, looked up where they stand."""
+    """The rows of all modules, looked up where they are."""
 
     def __getitem__(self, name: str) -> LayerType:
         module = _OPERATIONS if name.startswith(PREFIX) else _MODULE_OF[name]

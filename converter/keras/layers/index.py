@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-# Module -> the classes whose rows stand in it.
+# Module -> the classes whose rows are in it.
 MODULES: Mapping[str, str] = {
     "converter.keras.layers.activations": "Activation LeakyReLU ELU ThresholdedReLU ReLU Softmax PReLU",
     "converter.keras.layers.adaptive_pooling": (

@@ -51,7 +51,7 @@ class Windows:
     out: tuple[int, ...]
     window: tuple[int, ...]
     strides: tuple[int, ...]
-    before: tuple[int, ...]  # how far the first window stands out
+    before: tuple[int, ...]  # how far the first window reaches beyond the input
     channels: int
     filters: int
     first: bool  # stored as channels_first
@@ -140,7 +140,7 @@ def _windows(call: Call, x: Value, rank: int) -> Windows:
 
 
 def _taps(ops: Ops, x: Value, w: Windows) -> Value:
-    """x [batch, *sizes, channel] -> [batch, place, tap·channel], with zeros where a window stands out."""
+    """x [batch, *sizes, channel] -> [batch, place, tap·channel], with zeros where a window reaches beyond the input."""
     reach = [(n - 1) * s + size for n, s, size in zip(w.out, w.strides, w.window, strict=True)]
     after = [max(r - b - n, 0) for r, b, n in zip(reach, w.before, w.sizes, strict=True)]
     if any(w.before) or any(after):
@@ -180,7 +180,7 @@ def _locally_connected(call: Call) -> tuple[Tensor, ...]:
 
 
 def _bias(bias: Weight, w: Windows) -> Weight:
-    """[*out, filter] as it stands; for channels_first Keras takes its numbers, in their order, as [filter, *out]."""
+    """[*out, filter] as it is; for channels_first Keras takes its numbers, in their order, as [filter, *out]."""
     if not w.first:
         return bias
     shape = (w.filters, *w.out)

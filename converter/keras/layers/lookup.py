@@ -93,7 +93,7 @@ def words_of(call: Call, config: AnyLookup) -> tuple[Word, ...]:
 
     Raises:
         Unsupported: they lie outside of the file.
-        InvalidModel: there are none, one stands twice or is the mask, or they are not as the configuration says.
+        InvalidModel: there are none, one occurs twice or is the mask, or they are not as the configuration says.
     """
     if isinstance(config.vocabulary, str):
         what = f"a vocabulary in the file {clean(config.vocabulary, 60)}, outside of the model"
@@ -103,7 +103,7 @@ def words_of(call: Call, config: AnyLookup) -> tuple[Word, ...]:
         raise InvalidModel("an empty vocabulary")
     twice = next((word for word, count in Counter(words).items() if count > 1), None)
     if twice is not None:
-        raise InvalidModel(f"the word {clean(twice, 60)!r} stands twice in the vocabulary")
+        raise InvalidModel(f"the word {clean(twice, 60)!r} occurs twice in the vocabulary")
     if config.mask_token is not None and config.mask_token in words:
         raise InvalidModel(f"the mask token {clean(config.mask_token, 60)!r} stands among the words")
     return tuple(words)
@@ -143,7 +143,7 @@ def looked_up(call: Call, config: AnyLookup, x: Value) -> Value:
     """The output of a lookup layer called on x.
 
     Raises:
-        Unsupported: unknown words told apart by a hash, an encoding ONNX cannot say, or too many words to encode.
+        Unsupported: unknown words numbered by a hash, an encoding ONNX cannot say, or too many words to encode.
     """
     if isinstance(config, StringLookupConfig) and config.encoding.lower().replace("_", "-") not in ("utf-8", "utf8"):
         raise Unsupported(f"encoding {clean(config.encoding, 40)}: ONNX has UTF-8 only")
@@ -171,7 +171,7 @@ def _index(call: Call, config: AnyLookup, x: Value, words: tuple[Word, ...], dep
     by_hash = isinstance(config, StringLookupConfig) or config.oov_method == "farmhash"
     if count > 1 and by_hash:
         raise Unsupported(
-            f"num_oov_indices={count}: unknown words are told apart by FarmHash64, which ONNX does not have",
+            f"num_oov_indices={count}: unknown words are numbered by FarmHash64, which ONNX does not have",
             hint="rebuild the model with num_oov_indices=1",
         )
     table: dict[Word, int] = {}

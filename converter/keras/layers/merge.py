@@ -1,4 +1,4 @@
-"""Concatenate, Add, Subtract, Multiply, Average, Maximum, Minimum; Dot stands in `dot`.
+"""Concatenate, Add, Subtract, Multiply, Average, Maximum, Minimum; Dot is in `dot`.
 
 What masks do to a merge depends on the release. In Keras 1 and 2 the masks of the inputs are joined by `and`. Keras 3
 before 3.4 does not see masks in a list of inputs, so they end there. Since 3.4.0 (keras-team/keras#19685) they are

@@ -101,7 +101,7 @@ def given_states(call: Call, given: Any, x: Tensor) -> list[Value]:
 
 
 def depth(given: Any) -> int:
-    """How many lists stand around a number; -1 if it is none."""
+    """How deep in lists a number is; -1 if it is none."""
     if isinstance(given, list):
         below = depth(given[0]) if given else -1
         return below + 1 if below >= 0 else -1

@@ -224,7 +224,7 @@ def one_hot(o: Ops, x: Operand, classes: Any, axis: Any = -1, dtype: Any = None)
 
 
 def multi_hot(o: Ops, x: Operand, classes: Any, axis: Any = -1, dtype: Any = None) -> Value:
-    """Which integers stand in each row."""
+    """Which integers occur in each row."""
     value = tensor(x)
     found = one_hot(o, value, classes, axis, "bool")
     at = 1 if len(value.shape) > 1 else 0

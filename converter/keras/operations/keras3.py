@@ -1,6 +1,6 @@
 """Keras 3's operations: classes of keras.src.ops and the functions they mean.
 
-Constructor arguments stand in the configuration, call arguments in the node.
+Constructor arguments are in the configuration, call arguments in the node.
 """
 
 from __future__ import annotations

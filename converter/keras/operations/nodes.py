@@ -1,4 +1,4 @@
-"""Operations that stand in a model as layers: keras.ops of Keras 3, TensorFlow's own functions in tf.keras.
+"""Operations that models list as layers: keras.ops of Keras 3, TensorFlow's own functions in tf.keras.
 
 Keras 3 writes a node per operation of its class; tf.keras 2.4 and later a TFOpLambda or SlicingOpLambda that names the
 function; TF 1.15 to 2.3 a TensorFlowOpLayer that holds a NodeDef. None of them carries a mask on.

@@ -182,7 +182,7 @@ def move_axes(o: Ops, x: Operand, source: Any, destination: Any) -> Value:
 
 
 def flip(o: Ops, x: Operand, axis: Any = None) -> Value:
-    """Turned round along axes."""
+    """Reversed along axes."""
     value = tensor(x)
     given = list(range(len(value.shape))) if axis is None else integers(axis, "axis")
     for a in given:

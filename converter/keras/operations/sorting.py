@@ -1,6 +1,6 @@
 """Operations that order values: sorting, the greatest, quantiles, places in a sorted list.
 
-Equal elements keep the order they stand in, as TensorFlow's TopK and ONNX's have it.
+Equal elements keep the order they are in, as TensorFlow's TopK and ONNX's have it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from converter.model import Value, layers
 
 
 def order(o: Ops, x: Value, axis: int, descending: bool, count: int | None = None) -> Value:
-    """Where the elements stand in order along an axis, int64."""
+    """The indices that sort along an axis, int64."""
     size = x.shape[axis]
     if count is not None and (count < 1 or (size is not None and count > size)):
         raise InvalidModel(f"the first {count} of {size} elements")
@@ -142,7 +142,7 @@ def digitize(o: Ops, x: Operand, bins: Operand) -> Value:
 
 
 def search_sorted(o: Ops, ordered: Operand, values: Operand, side: Any = "left") -> Value:
-    """Where each value would stand in an ascending vector."""
+    """Where each value would be in an ascending vector."""
     sequence, value = together(o, ordered, values)
     if len(sequence.shape) != 1:
         raise Unsupported("searchsorted in more than a vector")

@@ -15,7 +15,7 @@ KEY = "activation"  # the attribute that Keras tracks the layer as
 
 
 def activation_layer(config: Any, era: Era) -> Mapping[str, Mapping[str, Any]]:
-    """The layer that stands as the argument `activation`, where it is more than a function: a wrapped layer."""
+    """The layer given as the argument `activation`, where it is more than a function: a wrapped layer."""
     raw = config.activation
     layer = isinstance(raw, Mapping) and isinstance(raw.get("config"), Mapping)
     return {KEY: raw} if layer and raw.get("class_name") not in {*FUNCTIONS, "Activation"} else {}

@@ -1,7 +1,7 @@
 """int8 as Keras 3 computes it: inputs made whole numbers row by row, products of those, and the scales divided out.
 
 3.3 to 3.15 do the same in float32 (`abs_max_quantize` of keras/src/quantizers/quantizers.py, `_int8_call` of the
-layers). Whole numbers stand in float32, which holds their products as they are: 127·127·n up to 2^24.
+layers). Whole numbers are kept in float32, which holds their products as they are: 127·127·n up to 2^24.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class GatherND(Struct, frozen=True):
 
 
 class ArgSort(Struct, frozen=True):
-    """Where the elements stand that come first in order along `axis`, int64; equal ones in the order they stand in.
+    """The indices of the first elements in order along `axis`, int64; equal ones in the order they are in.
 
     `count`: how many of them, None for all.
     """

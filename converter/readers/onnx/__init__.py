@@ -1,1 +1,1 @@
-"""ONNX files as neutral models: recurrent nodes and what stands around them."""
+"""ONNX files as neutral models: recurrent nodes and what surrounds them."""

@@ -55,7 +55,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Places:
-    """Where outputs stand once time and batch are merged: a step times the size of the batch, plus the row.
+    """The indices of outputs once time and batch are merged: a step times the size of the batch, plus the row.
 
     Attributes:
         steps: which ones.
@@ -89,7 +89,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class History:
-    """Those outputs after what stands before the first: zeros, or the initial h."""
+    """Those outputs after what is before the first: zeros, or the initial h."""
 
     steps: Steps
     rule: Literal["previous", "state"]

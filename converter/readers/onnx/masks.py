@@ -2,7 +2,7 @@
 
 Unmasked steps are moved to the front, the operator runs over them, its outputs are spread back by index. Here each part
 of that is recognised, from the counting of steps to the spreading, and becomes the mask that it stands for. What is
-recognised is also computed as it stands, so that any other use of it keeps its meaning; `prune` drops what is not used.
+recognised is also computed as it is, so that any other use of it keeps its meaning; `prune` drops what is not used.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SWAP = [1, 0, 2]
 
 
 def recognised(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
-    """What an operator makes as a part of a mask; None where it is none. `rule` computes it as it stands."""
+    """What an operator makes as a part of a mask; None where it is none. `rule` computes it as it is."""
     found = _RECOGNISERS.get(call.op)
     return found(builder, call, rule) if found is not None and call.inputs else None
 

@@ -224,7 +224,7 @@ def _reverse(builder: Builder, call: Call) -> list[Tensor]:
 
 @singledispatch
 def picked(tensor: Tensor, index: int, axis: int, builder: Builder, call: Call) -> Tensor:
-    """What stands at one place of an axis, which is gone then: of any neutral value."""
+    """What is at one place of an axis, which is gone then: of any neutral value."""
     made = cut(tensor, _one(index, axis), builder, call)
     assert isinstance(made, Val)
     at = made.axis(axis)

@@ -54,7 +54,7 @@ def scan(builder: Builder, call: Call) -> list[Tensor]:
         try:
             return over_time(builder, call)
         except Unsupported as neither:
-            raise Unsupported(f"{why.what}; nor as it stands: {neither.what}", where=neither.where) from neither
+            raise Unsupported(f"{why.what}; nor as it is: {neither.what}", where=neither.where) from neither
 
 
 def _cell_over_time(builder: Builder, call: Call) -> list[Tensor]:

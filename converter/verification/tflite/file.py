@@ -23,7 +23,7 @@ from converter.verification.tflite.cutting import cut
 from converter.verification.weight_accounting import Accounts, account
 
 THREADS = 1
-# XNNPACK's, which LiteRT uses unless told otherwise; of 2 million numbers each, LiteRT 2.3: exp is off by 63 u at 79,
+# XNNPACK's, which LiteRT uses by default; of 2 million numbers each, LiteRT 2.3: exp is off by 63 u at 79,
 # log by 2 u near 1, sqrt by 3.2 u of itself, tanh by 4.7, the logistic function by 1.5 u, sin and cos by 5.3 u.
 KERNELS = Kernels(
     bias_first=True,
