@@ -15,6 +15,7 @@ from converter import api
 from converter.errors import ConversionError, InvalidModel, Unsupported
 from converter.interpret import run
 from converter.keras.arrays.draft import unfilled
+from converter.keras.arrays.recognise import BY_NAME
 from converter.readers import load
 
 GOOD = Path(__file__).parent.parent / "fixtures" / "good"
@@ -132,6 +133,27 @@ def test_what_arrays_and_names_settle(tmp_path: Path) -> None:
     assert found["masking_1"][1]["mask_value"] == "?" and found["dropout_1"][1] == {"name": "dropout_1"}
     assert found["bidirectional_1"][1]["layer"]["config"]["return_sequences"] == "?"
     assert (tree["class_name"], tree["keras_version"]) == ("Sequential", "2.2.4")
+
+
+def test_two_directions_of_different_layers(tmp_path: Path) -> None:
+    gru = [("backward_gru/kernel", (3, 15)), ("backward_gru/recurrent_kernel", (5, 15)), ("backward_gru/bias", (2, 15))]
+    path = write(tmp_path / "w.h5", {"bidirectional": [*((f"forward_lstm/{name}", s) for name, s in LSTM), *gru]})
+    assert {("bidirectional", key) for key in ("layer", "backward_layer", "merge_mode")} <= set(
+        unfilled(api.draft(path))
+    )
+    with pytest.raises(Unsupported, match="bidirectional Bidirectional; not known: layer, backward_layer, merge_mode"):
+        load(path)
+
+
+@pytest.mark.parametrize("shapes", [[], [(2, 3, 2, 3, 2)], [(2,), (3, 2)]], ids=str)
+@pytest.mark.parametrize("name", sorted(BY_NAME))
+def test_every_class_with_any_arrays(name: str, shapes: list[tuple[int, ...]], tmp_path: Path) -> None:
+    """Names promise a class; its arrays may be anything."""
+    arrays = [(f"w{k}", shape) for k, shape in enumerate(shapes)]
+    path = write(tmp_path / "w.h5", {f"{name}_7": arrays, "lstm_8": LSTM})
+    assert [layer["config"]["name"] for layer in layers_of(api.draft(path))] == [f"{name}_7", "lstm_8"]
+    with pytest.raises(Unsupported, match="weights without an architecture"):
+        load(path)
 
 
 def test_layers_that_do_not_follow_each_other_are_asked_for(tmp_path: Path) -> None:

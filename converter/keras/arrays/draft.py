@@ -107,7 +107,12 @@ def _layer(guess: Guess, following: Sequence[Guess]) -> dict[str, Any]:
         note = f"its class; it keeps arrays of shapes {shapes}" if shapes else "its class; it keeps no arrays"
         return {"class_name": OPEN, "config": settled, COMMENT: {"class_name": note, "config": "and its arguments"}}
     comment: dict[str, Any] = {}
-    if guess.class_name == "Bidirectional":
+    if guess.class_name == "Bidirectional" and "layer" not in settled:  # not twice the same layer
+        shapes = [list(w.shape) for w in guess.arrays]
+        settled |= {"layer": OPEN, "backward_layer": OPEN}
+        comment["layer"] = f"the layer forwards, serialized; the arrays of both have the shapes {shapes}"
+        comment["backward_layer"] = "the layer backwards, serialized, with go_backwards: true"
+    elif guess.class_name == "Bidirectional":
         inner = settled["layer"]
         settled["layer"] = _layer(Guess(inner["config"]["name"], inner["class_name"], inner["config"]), ())
         after = next((one.features for one in following if one.arrays), None)
@@ -161,7 +166,8 @@ def summary(tree: Mapping[str, Any]) -> str:
 
 def _shown(layer: Mapping[str, Any]) -> str:
     config = layer["config"]
-    inner = config.get("layer", {}).get("config", {}) if layer["class_name"] == "Bidirectional" else config
+    inner = config["layer"] if layer["class_name"] == "Bidirectional" else layer
+    inner = inner["config"] if isinstance(inner, dict) else {}
     width = next((inner[key] for key in ("units", "filters", "output_dim") if isinstance(inner.get(key), int)), None)
     return f"{clean(config['name'], 60)} {layer['class_name']}{f'({width})' if width is not None else ''}"
 
