@@ -24,8 +24,9 @@ import onnxruntime
 from onnx import helper, numpy_helper
 
 from converter import api
-from converter.errors import ConversionError
+from converter.errors import ConversionError, Unsupported
 from converter.exporters.onnx import export
+from converter.model import Model
 from converter.verification import verify
 
 ROUNDING = 1e-6  # of the largest value
@@ -213,14 +214,26 @@ def differ(right: list[Any], other: list[Any]) -> bool:
 
 
 def cases(folders: list[Path]) -> list[Path]:
-    """The model files that can be read whole."""
+    """One file of each case: a whole model where there is one, else weights."""
     found = []
     for folder in folders:
         for case in sorted(folder.iterdir()):
             files = [file for file in sorted(case.glob("*")) if file.suffix in (".h5", ".keras") or file.is_dir()]
+            files.sort(key=lambda file: "weights" in file.name or file.name == "ckpt")
             if (case / "inputs.npz").exists() and files:
                 found.append(files[0])
     return found
+
+
+def opened(file: Path) -> Model:
+    """The model of a file, with the architecture next to it where it holds weights alone."""
+    architecture = file.parent / "model.json"
+    try:
+        return api.load(file)
+    except Unsupported:
+        if not architecture.exists():
+            raise
+        return api.load(file, architecture=architecture)
 
 
 def drawn_by_kind(mutants: list[Mutant], sample: int, rng: np.random.Generator) -> list[Mutant]:
@@ -242,7 +255,7 @@ def inputs_of(path: Path) -> list[Any]:
 
 def examine(file: Path, folder: Path, sample: int, rng: np.random.Generator, score: Counter[tuple[str, str]]) -> None:
     """Some mutants of one model."""
-    model, right = api.load(file), folder / "right.onnx"
+    model, right = opened(file), folder / "right.onnx"
     export(model, right)
     given = inputs_of(file.parent / "inputs.npz")
     if len(given) != len(model.inputs):
