@@ -145,6 +145,17 @@ def test_two_directions_of_different_layers(tmp_path: Path) -> None:
         load(path)
 
 
+def test_scales_of_a_quantised_layer_are_no_bias() -> None:
+    """Keras writes the kernel in int8, the bias if there is one, and a scale per unit."""
+    found = layers_of(api.draft(GOOD / "k3151_int8" / "model.weights.h5"))
+    classes = {
+        layer["config"]["name"]: (layer["class_name"], layer["comment"].get("class_name", "")) for layer in found
+    }
+    assert classes["lstm"][0] == "LSTM"
+    for name in ("dense", "dense_1", "einsum_dense", "embedding"):
+        assert classes[name][0] == "?" and "in int8: quantised" in classes[name][1]
+
+
 @pytest.mark.parametrize("shapes", [[], [(2, 3, 2, 3, 2)], [(2,), (3, 2)]], ids=str)
 @pytest.mark.parametrize("name", sorted(BY_NAME))
 def test_every_class_with_any_arrays(name: str, shapes: list[tuple[int, ...]], tmp_path: Path) -> None:
