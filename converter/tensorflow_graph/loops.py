@@ -14,14 +14,15 @@ import numpy as np
 from converter.errors import Unsupported, clean
 from converter.model import Shape, Value, layers
 from converter.model.layers import MaskedOutput
+from converter.tensorflow_graph import after_loops
 from converter.tensorflow_graph.cells import Found
 from converter.tensorflow_graph.definitions import Body, Step
 from converter.tensorflow_graph.probing import Prober
 from converter.tensorflow_graph.recognising import Recognised, recognise
-from converter.tensorflow_graph.rules_shapes import squeeze, turned
+from converter.tensorflow_graph.rules_shapes import flipped, rows_reversed, squeeze, turned
 from converter.tensorflow_graph.running import loop_of
 from converter.tensorflow_graph.scanning import scanned
-from converter.tensorflow_graph.sizes import Axes, Dim, Dims
+from converter.tensorflow_graph.sizes import Axes, Axis, Dim, Dims
 from converter.tensorflow_graph.tracing import NotRecurrent, Roles, roles_of
 from converter.tensorflow_graph.translating import Translating
 from converter.tensorflow_graph.turns import length_of
@@ -48,11 +49,18 @@ def translate_loop(t: Translating, step: Step, inputs: Sequence[Any], walk: Walk
     try:
         roles = _roles(t, bodies, inputs, strict=True)
         given = [_as_list(t, x) if k in roles.read else x for k, x in enumerate(inputs)]
-        _check_length(t, roles, given)
+        most = _check_length(t, roles, given)
         found = recognise(Prober(t, roles, bodies[1], given), roles, given)
+        if most is not None and (found.lengths is None or t.memory.reaches[most.name] != given[found.lengths]):
+            raise NotRecurrent("a loop that ends before its list does")
     except NotRecurrent as why:
         return _no_cell(t, step, bodies, inputs, walk, why)
-    return _emit(t, step, roles, found, given)
+    results = _emit(t, step, roles, found, given)
+    if most is not None:
+        for k in roles.counters:
+            results[k] = t.ops(step).cast(most, np.asarray(inputs[k]).dtype.name)
+    t.settle()
+    return results
 
 
 def _roles(t: Translating, bodies: tuple[Body, Body], inputs: Sequence[Any], strict: bool) -> Roles:
@@ -116,8 +124,12 @@ def _as_list(t: Translating, x: Any) -> Any:
     return TensorList(x, t.axes(x)[0]) if isinstance(x, Value) else x
 
 
-def _check_length(t: Translating, roles: Roles, inputs: Sequence[Any]) -> None:
-    """Every list that is read ends where the loop does."""
+def _check_length(t: Translating, roles: Roles, inputs: Sequence[Any]) -> Value | None:
+    """Every list that is read ends where the loop does, or the loop may end before, at a number that reaches lengths.
+
+    Returns:
+        That number.
+    """
     limits = []
     for limit in roles.limits:
         value = inputs[limit[0]] if isinstance(limit, tuple) else limit
@@ -126,8 +138,16 @@ def _check_length(t: Translating, roles: Roles, inputs: Sequence[Any]) -> None:
     if len(lengths) != 1 or not limits:
         raise NotRecurrent("a loop along no list, or along lists of several lengths")
     (length,) = lengths
-    if any(limit != length for limit in limits if limit not in (-1, 2**31 - 1)) or length not in limits:
+    early = [x for x in limits if isinstance(x, Value) and x.name in t.memory.reaches]
+    early = [x for x in early if t.memory.at_most.get(x.name) == length]
+    limits = [x for x in limits if x not in early] + [length] * len(early)
+    if (
+        len(early) > 1
+        or any(limit != length for limit in limits if limit not in (-1, 2**31 - 1))
+        or length not in limits
+    ):
         raise NotRecurrent("a loop that ends before its list does, or where the model computes it")
+    return early[0] if early else None
 
 
 def _whole(value: Any) -> bool:
@@ -143,11 +163,14 @@ def _emit(t: Translating, step: Step, roles: Roles, found: Recognised, inputs: S
     mask = None if found.mask is None else _batch_first(t, step, inputs[found.mask])
     if mask is not None and len(mask.shape) == 3:
         mask = squeeze(t, _squeezing(step), mask)
+    counts = None if found.lengths is None else inputs[found.lengths]
+    if counts is not None:
+        mask = _before(t, step, counts, inputs[found.x].length)
     if found.previous is not None and not _is_zeros(t, inputs[found.previous]):
         raise Unsupported("a masked loop whose output does not start from zeros", where=clean(step.name, 120))
     backwards = False
     if len(found.cells) == 1:
-        x, mask, backwards = _forwards(t, x, mask)
+        x, mask, backwards = _forwards(t, x, mask, counts)
     results: list[Any] = list(inputs)
     last = x
     for cell, numbers in found.cells:
@@ -163,10 +186,12 @@ def _emit(t: Translating, step: Step, roles: Roles, found: Recognised, inputs: S
         results[found.previous] = last
     for k, (every, _) in roles.written.items():
         if every:
-            stacked = turned(t, step, x, (1, 0, *range(2, len(x.shape))))
+            y = rows_reversed(t, step, flipped(t, step, x, 1), counts) if backwards and counts is not None else x
+            stacked = turned(t, step, y, (1, 0, *range(2, len(y.shape))))
             t.settle()
-            t.memory.last[stacked.name] = last
-            results[k] = TensorList(stacked, length, last=last)
+            if y is x:
+                t.memory.last[stacked.name] = last
+            results[k] = TensorList(stacked, length, last=last if y is x else None)
         else:
             results[k] = TensorList(None, 1, only=last)
     return results
@@ -184,8 +209,20 @@ def _batch_first(t: Translating, step: Step, items: TensorList) -> Value:
     return made
 
 
-def _forwards(t: Translating, x: Value, mask: Value | None) -> tuple[Value, Value | None, bool]:
-    """What both were before they were reversed in time, if they were."""
+def _before(t: Translating, step: Step, counts: Value, time: Axis) -> Value:
+    """The mask [batch, time] whose rows are True as often as `counts` [batch] says."""
+    o = t.ops(step)
+    places = o.expand_dims(after_loops.numbers(t, step, time), 0)
+    made = o.elementwise("less", places, o.expand_dims(o.cast(counts, "int64"), 1))
+    t.settle()
+    return t.know(made, (t.axes(counts)[0], time))
+
+
+def _forwards(t: Translating, x: Value, mask: Value | None, counts: Value | None) -> tuple[Value, Value | None, bool]:
+    """What both were before they were reversed in time, if they were; a mask by counts stays with reversed rows."""
+    if counts is not None:
+        whole, by = t.memory.rows_reversed.get(x.name, (x, None))
+        return (whole, mask, True) if by == counts else (x, mask, False)
     before = t.memory.reversed.get(x.name)
     if before is None or before[1] != 1:
         return x, mask, False

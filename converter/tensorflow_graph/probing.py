@@ -33,7 +33,7 @@ class Probed:
     Attributes:
         x: read from each list, by the number of the list.
         old: states before, by number.
-        new: what became of every variable; of a list, its one element.
+        new: what became of every variable; of a list, its last element.
         candidates: weights that the step can read.
     """
 
@@ -125,6 +125,15 @@ class Prober:
         self.candidates.append(Candidate(sample.astype(np.float64), weight))
         return sample
 
+    def at(self, time: int, lengths: Mapping[int, Array]) -> dict[int, Any]:
+        """The arguments of a step of this number, with these lengths; lists hold the same element at each step."""
+        written = {k for k, (every, _) in self.roles.written.items() if every}
+        changed: dict[int, Any] = {k: np.asarray(time, self.arguments[k].dtype) for k in self.roles.counters}
+        for k in {*self.roles.read, *written}:
+            items = self.arguments[k]
+            changed[k] = items * (time + 1) if isinstance(items, tuple) else np.repeat(items, time + 1, 0)
+        return {**changed, **lengths}
+
     def run(self, changed: Mapping[int, Any] | None = None) -> Probed:
         """One step, with some arguments replaced.
 
@@ -136,7 +145,7 @@ class Prober:
             made = Walk(Running(self.t.library), MAX_STEPS).call(self.body, arguments)
         except (Unsupported, InvalidModel) as error:
             raise NotRecurrent(f"a step that cannot be run: {error}") from error
-        new = [x[0] if isinstance(x, tuple) and x else x for x in made]
+        new = [x[-1] if isinstance(x, tuple) and x else x for x in made]
         x = {k: np.asarray(arguments[k][0]) for k in self.roles.read}
         old = {k: np.asarray(arguments[k]) for k in self.roles.states}
         return Probed(x, old, new, tuple(self.candidates))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from converter.tensorflow_graph.probing import Probed, Prober
 from converter.tensorflow_graph.tracing import NotRecurrent, Roles
 from converter.tensorflow_graph.values import TensorList
 
+OFFSETS = (0, 1, -1, 7)  # lengths less the number of the step: from where on a row is masked
+
 
 @dataclass(frozen=True, eq=False)
 class Recognised:
@@ -24,6 +27,7 @@ class Recognised:
     Attributes:
         cells: one on the other's output, each with the numbers of its states.
         x, mask: numbers of the lists; no mask is None.
+        lengths: number of the vector that says how many steps of each row are not masked, or None.
         previous: number of the state that keeps the last output, or None.
         masked_output: what a masked step puts out.
     """
@@ -33,6 +37,7 @@ class Recognised:
     mask: int | None
     previous: int | None
     masked_output: MaskedOutput
+    lengths: int | None = None
 
 
 def recognise(prober: Prober, roles: Roles, inputs: Sequence[Any]) -> Recognised:
@@ -43,9 +48,10 @@ def recognise(prober: Prober, roles: Roles, inputs: Sequence[Any]) -> Recognised
     """
     floats = [k for k in roles.read if not _is_bool(inputs[k])]
     masks = [k for k in roles.read if _is_bool(inputs[k])]
-    if len(floats) != 1 or len(masks) > 1 or len(roles.written) > 1:
+    if len(floats) != 1 or len(masks) + len(roles.lengths) > 1 or len(roles.written) > 1:
         raise NotRecurrent("a step with several inputs or outputs")
-    run = prober.run()
+    lengths = next(iter(roles.lengths), None)
+    run = prober.run(None if lengths is None else prober.at(0, {lengths: np.ones_like(prober.arguments[lengths])}))
     output = next((np.asarray(run.new[k]) for k in roles.written), None)
     states, previous = list(roles.states), None
     if masks and output is not None and len(states) > 1 and _same(run.new[states[0]], output):
@@ -60,6 +66,9 @@ def recognise(prober: Prober, roles: Roles, inputs: Sequence[Any]) -> Recognised
         x = np.asarray(run.new[numbers[0]]).astype(np.float64)
     if not cells or (output is not None and not _same(run.new[cells[-1][1][0]], output)):
         raise NotRecurrent("a step whose output is not the state of its last cell")
+    if lengths is not None:
+        _check_lengths(prober, lengths, roles, run)
+        return Recognised(tuple(cells), floats[0], None, None, "zero", lengths)
     rule = _masked(prober, masks[0], roles, run, previous) if masks else "previous"
     return Recognised(tuple(cells), floats[0], masks[0] if masks else None, previous, rule)
 
@@ -80,6 +89,24 @@ def _cell(run: Probed, x: Array, states: Sequence[int], dtype: str, roles: Roles
     if found is None:
         raise NotRecurrent("a step that no cell's equations give")
     return found
+
+
+def _check_lengths(prober: Prober, lengths: int, roles: Roles, run: Probed) -> None:
+    """Refuse what is no masking by lengths: rows are masked from their length on, which puts out zeros.
+
+    Raises:
+        NotRecurrent: another step, or another length, gives something else.
+    """
+    rows, dtype = prober.arguments[lengths].shape, prober.arguments[lengths].dtype
+    for time, first in product((0, 1, 4), range(4)):
+        counts = (np.resize(np.roll(OFFSETS, first), rows) + time).astype(dtype)
+        made, on = prober.run(prober.at(time, {lengths: counts})), counts > time
+        for k in (*roles.states, *roles.written):
+            new = np.asarray(run.new[k])
+            off = np.asarray(run.old[k]) if k in roles.states else np.zeros_like(new)
+            rule = on.reshape(-1, *[1] * (new.ndim - 1))
+            if new.shape[:1] != rows or not _same(made.new[k], np.where(rule, new, off)):
+                raise NotRecurrent("a step that does something else past the lengths than to keep the states")
 
 
 def _masked(prober: Prober, mask: int, roles: Roles, run: Probed, previous: int | None) -> MaskedOutput:

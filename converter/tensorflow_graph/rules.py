@@ -19,7 +19,7 @@ from converter.tensorflow_graph.definitions import FOLD_BYTES, Step
 from converter.tensorflow_graph.kernels_nn import channels, window
 from converter.tensorflow_graph.rules_spread import spread
 from converter.tensorflow_graph.running import NOTHING
-from converter.tensorflow_graph.sizes import Dims
+from converter.tensorflow_graph.sizes import Axis, Dims
 from converter.tensorflow_graph.translating import Translating
 from converter.tensorflow_graph.values import Resource, Stored
 
@@ -204,23 +204,43 @@ def extreme(bounds: str) -> Any:
     """The larger or the smaller of two, which is noted as not below, or not above, a size that it is made of."""
 
     def rule(t: Translating, step: Step, x: Any, y: Any) -> Any:
-        for size, other in ((x, y), (y, x)):  # min(n, max(n, 1)), as dynamic_rnn of TensorFlow 1 has it
-            known = isinstance(size, Dims) and isinstance(other, Value) and not size.array.ndim
-            if known and bounds == "at_most" and t.memory.at_least.get(other.name) == size.axes()[0]:
-                return size
         made = t.folded(step, [x, y])
-        if made is None:
-            (made,) = t.by_row(step, [x, y])
-            for one in (x, y):
-                if isinstance(one, Dims) and not one.array.ndim:
-                    getattr(t.memory, bounds)[made.name] = one.axes()[0]
+        if made is not None:
+            return made
+        sizes = [(one, other, size) for one, other in ((x, y), (y, x)) if (size := _size(one)) is not None]
+        for one, other, size in sizes:  # min(n, max(n, 1)), as dynamic_rnn of TensorFlow 1 has it
+            if bounds == "at_most" and isinstance(other, Value) and t.memory.at_least.get(other.name) == size:
+                return one
+        (made,) = t.by_row(step, [x, y])
+        for _, other, size in sorted(sizes, key=lambda found: isinstance(found[0], Dims)):
+            getattr(t.memory, bounds)[made.name] = size  # an open one rather than a number
+            if isinstance(other, Value) and other.name in t.memory.reaches and other.name not in t.memory.at_most:
+                t.memory.reaches[made.name] = t.memory.reaches[other.name]
         return made
 
     return rule
 
 
+def _size(x: Any) -> Axis | None:
+    """A single size, or whole number."""
+    if isinstance(x, Dims):
+        return None if x.array.ndim else x.axes()[0]
+    whole = isinstance(x, np.ndarray | np.generic) and not np.ndim(x) and x.dtype.kind == "i"
+    return int(x) if whole else None
+
+
+def largest(t: Translating, step: Step, x: Any, axes: Any) -> Any:
+    """tf.reduce_max; that of a vector reaches all of its elements."""
+    if not isinstance(x, Value):
+        return t.folded(step, [x, axes])
+    (made,) = t.by_row(step, [x, axes])
+    if len(x.shape) == 1 and not made.shape:
+        t.memory.reaches[made.name] = x
+    return made
+
+
 RULES: Mapping[str, Callable[..., Any]] = {
-    "Maximum": extreme("at_least"), "Minimum": extreme("at_most"), "Pack": pack, "Erfc": erfc,
+    "Maximum": extreme("at_least"), "Minimum": extreme("at_most"), "Max": largest, "Pack": pack, "Erfc": erfc,
     "Const": const, "Placeholder": placeholder, "PlaceholderWithDefault": placeholder,
     **dict.fromkeys(("VarHandleOp", "VariableV2", "Variable"), variable),
     **dict.fromkeys(("Identity", "StopGradient", "PreventGradient", "Snapshot", "EnsureShape", "CheckNumerics"),
@@ -237,7 +257,8 @@ RULES: Mapping[str, Callable[..., Any]] = {
     **dict.fromkeys(("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"), batch_norm), "Select": select,
     "Shape": shapes.shape, "Size": shapes.size, "Rank": shapes.rank,
     "ShapeN": lambda t, step, *xs: [shapes.shape(t, step, x) for x in xs], "Reshape": shapes.reshape,
-    "Transpose": shapes.transpose, "ReverseV2": shapes.reverse, "StridedSlice": filling.strided_slice,
+    "Transpose": shapes.transpose, "ReverseV2": shapes.reverse,
+    "ReverseSequence": shapes.reverse_sequence, "StridedSlice": filling.strided_slice,
     "ExpandDims": shapes.expand_dims, "Squeeze": shapes.squeeze, "Fill": filling.fill, "ZerosLike": filling.like(0.0),
     "OnesLike": filling.like(1.0), "Tile": filling.tile, "BroadcastTo": filling.broadcast_to, "Range": filling.numbers,
     "Cast": filling.cast, **lists.RULES, **spectra.RULES,

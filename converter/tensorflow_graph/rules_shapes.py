@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
+from converter.keras.operations import indexing
 from converter.model import Value, layers
 from converter.tensorflow_graph.definitions import Step
 from converter.tensorflow_graph.sizes import Axis, Dim, Dims, OpenSize, dims_or_array, product
@@ -145,6 +146,26 @@ def flipped(t: Translating, step: Step, x: Value, axis: int) -> Value:
         return before
     made = t.ops(step).reverse(x, axis)
     t.memory.reversed[made.name] = (x, axis)
+    return made
+
+
+def reverse_sequence(t: Translating, step: Step, x: Any, lengths: Any) -> Any:
+    """tf.reverse_sequence; twice by the same lengths is nothing."""
+    if not isinstance(x, Value):
+        return t.folded(step, [x, lengths])
+    if not isinstance(lengths, Value) or step.attributes.get("seq_dim") != 1 or step.attributes.get("batch_dim", 0):
+        return t.by_row(step, [x, lengths])
+    return rows_reversed(t, step, x, lengths)
+
+
+def rows_reversed(t: Translating, step: Step, x: Value, lengths: Value) -> Value:
+    """x [batch, time, ...] with the first steps of each row reversed, as many as its length."""
+    before, by = t.memory.rows_reversed.get(x.name, (x, None))
+    if by == lengths:
+        return before
+    made: Value = indexing.reverse_sequence(t.ops(step), x, lengths, 1, 0)
+    t.know(made, t.axes(x))
+    t.memory.rows_reversed[made.name] = (x, lengths)
     return made
 
 

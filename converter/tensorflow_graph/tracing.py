@@ -81,6 +81,7 @@ class Roles:
         states: change from step to step.
         scalars: floating constants in the body.
         convolutions: the attributes of each way the body convolves.
+        lengths: what the counter is compared with in the body, by their numbers.
     """
 
     counters: tuple[int, ...]
@@ -90,12 +91,14 @@ class Roles:
     states: tuple[int, ...]
     scalars: tuple[float, ...]
     convolutions: tuple[Convolution, ...]
+    lengths: tuple[int, ...] = ()
 
 
 class _Tracing:
     def __init__(self, library: Library, strict: bool) -> None:
         self.library, self.strict, self.read, self.scalars = library, strict, set[int](), set[float]()
         self.convolutions: dict[Convolution, None] = {}
+        self.lengths: set[int] = set()
 
     def step(self, step: Step, inputs: Sequence[Any], walk: Walk) -> Sequence[Any]:
         if step.op in CALLS:
@@ -113,6 +116,8 @@ class _Tracing:
             a, rank = step.attributes, int(step.op[4])
             one = Convolution(rank, window(a, "strides", rank), padding(a), window(a, "dilations", rank), channels(a))
             self.convolutions[one] = None
+        if step.op == "GreaterEqual" and isinstance(inputs[0], Counter):
+            self.lengths |= _reads(inputs[1])
         special = self._special(step, inputs)
         if special is not None:
             return [special]
@@ -226,6 +231,7 @@ def roles_of(
         tuple(states),
         tuple(tracing.scalars),
         tuple(tracing.convolutions),
+        tuple(sorted(tracing.lengths)),
     )
 
 

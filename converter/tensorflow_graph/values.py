@@ -81,7 +81,9 @@ class Memory:
         last: sequence, time major -> its last element.
         product: value -> the input and the kernel that it is the product of.
         packed: vector -> its elements, some of which the model computes.
-        at_least, at_most: number -> an open size that it is not below, not above.
+        at_least, at_most: number -> a size that it is not below, not above.
+        reaches: number -> a vector none of whose elements is above it, but for those above its `at_most`.
+        rows_reversed: value -> what it is with the first steps of each row reversed, and how many of each.
     """
 
     turned: dict[str, tuple[Value, tuple[int, ...]]] = field(default_factory=dict)
@@ -94,6 +96,8 @@ class Memory:
     packed: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     at_least: dict[str, Axis] = field(default_factory=dict)
     at_most: dict[str, Axis] = field(default_factory=dict)
+    reaches: dict[str, Value] = field(default_factory=dict)
+    rows_reversed: dict[str, tuple[Value, Value]] = field(default_factory=dict)
 
 
 def path_of(name: str) -> str:
