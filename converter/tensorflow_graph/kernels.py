@@ -14,6 +14,7 @@ import numpy as np
 
 from converter.errors import InvalidModel, Unsupported, clean
 from converter.model import Array, dtype_of
+from converter.tensorflow_graph.kernels_images import IMAGES
 from converter.tensorflow_graph.kernels_matrices import MATRICES, bounded
 from converter.tensorflow_graph.kernels_nn import NN
 from reference_lstm.activations import FUNCTIONS
@@ -242,7 +243,7 @@ KERNELS: Mapping[str, Kernel] = {
     "GatherV2": _gather, "ResourceGather": _gather, "Gather": _gather,
     "GatherNd": lambda a, x, index: x[tuple(np.moveaxis(index, -1, 0))],
     "BroadcastArgs": lambda a, x, y: np.array(np.broadcast_shapes(tuple(x), tuple(y)), x.dtype),
-    **NN,
+    **NN, **IMAGES,
     **MATRICES,
 }  # fmt: skip
 

@@ -13,6 +13,7 @@ from converter.keras.operations import shapes as moving
 from converter.model import Value, Weight, constant, layers
 from converter.tensorflow_graph import rules_complex as spectra
 from converter.tensorflow_graph import rules_filling as filling
+from converter.tensorflow_graph import rules_images as images
 from converter.tensorflow_graph import rules_lists as lists
 from converter.tensorflow_graph import rules_shapes as shapes
 from converter.tensorflow_graph.definitions import FOLD_BYTES, Step
@@ -261,5 +262,5 @@ RULES: Mapping[str, Callable[..., Any]] = {
     "ReverseSequence": shapes.reverse_sequence, "StridedSlice": filling.strided_slice,
     "ExpandDims": shapes.expand_dims, "Squeeze": shapes.squeeze, "Fill": filling.fill, "ZerosLike": filling.like(0.0),
     "OnesLike": filling.like(1.0), "Tile": filling.tile, "BroadcastTo": filling.broadcast_to, "Range": filling.numbers,
-    "Cast": filling.cast, **lists.RULES, **spectra.RULES,
+    "Cast": filling.cast, **lists.RULES, **spectra.RULES, **images.RULES,
 }  # fmt: skip

@@ -116,7 +116,7 @@ def on_spread(t: Any, step: Step, inputs: Sequence[Any], stepping: Stepping) -> 
             raise Unsupported(f"{step.text()} of axes that SpaceToBatchND spread")
         rank -= len(gone)
         axes = tuple(k - sum(n < k for n in gone) for k in x.axes)
-    elif step.op in ("Conv2D", "Conv3D"):
+    elif step.op in ("Conv2D", "Conv3D", "DepthwiseConv2dNative"):
         step, axes = _dilated(step, x), x.axes
     elif step.op in ("Identity", "BiasAdd"):
         axes = x.axes
@@ -131,7 +131,7 @@ def _dilated(step: Step, x: Spread) -> Step:
     Raises:
         Unsupported: it pads, strides or dilates itself.
     """
-    a, last = step.attributes, int(step.op[4]) + 1
+    a, last = step.attributes, 4 if step.op == "Conv3D" else 3
     plain = all(n == 1 for key in ("strides", "dilations") for n in a.get(key, ()))
     if padding(a) != "valid" or channels(a) != "channels_last" or not plain or max(x.axes) > last - 1:
         raise Unsupported(f"{step.text()} between SpaceToBatchND and BatchToSpaceND has options of its own")

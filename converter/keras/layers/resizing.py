@@ -76,7 +76,7 @@ def known_sizes(x: Value, axes: range) -> Sizes:
 
 def _along(ops: Ops, x: Value, axis: int, weights: np.ndarray[Any, Any]) -> Value:
     """The matrix [output, input] times one axis; a Gather where it only picks, nothing where it is unity."""
-    if np.array_equal(weights, np.eye(*weights.shape)):
+    if np.array_equal(weights, np.eye(weights.shape[1])):
         return x
     if ((weights == 0) | (weights == 1)).all():
         places = ops.constant(weights.argmax(1), "int64")
