@@ -9,7 +9,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from test_cli import MODEL, OTHER, run
+from command_line import run
+from test_cli import MODEL, OTHER
 
 from converter.batch import Outcome, convert_many, found, junit, placed
 from converter.cli.progress import COUNTED
@@ -40,7 +41,7 @@ def test_models_are_found_and_placed_without_collisions(tmp_path: Path) -> None:
 
 def test_one_that_fails_stops_nothing(tmp_path: Path) -> None:
     root = collection(tmp_path)
-    done = run(root, "-o", "out", "--junit", "out.xml", "--json", folder=tmp_path)
+    done = run(root, "-o", "out", "--junit", "out.xml", "--json", folder=tmp_path, fresh=True)
     assert done.returncode == 1, done.stderr
     said = json.loads(done.stdout)
     assert said["exit_code"] == 1

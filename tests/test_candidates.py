@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import onnx
 import pytest
+from command_line import run
 from layer_samples import drawn, samples
 
 from converter.errors import Unsupported
@@ -103,9 +102,8 @@ def test_keys_that_only_some_versions_write_narrow_them(
 
 def converted(folder: Path, *options: str) -> tuple[int, str]:
     """Exit code and stderr."""
-    command = [sys.executable, "-m", "converter", str(folder / "model.weights.h5"), "-o", str(folder / "model.onnx"),
-               "--architecture", str(folder / "model.json"), "--force", *options]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    given = ("-o", folder / "model.onnx", "--architecture", folder / "model.json", "--force", *options)
+    done = run(folder / "model.weights.h5", *given)
     return done.returncode, done.stderr
 
 

@@ -14,17 +14,10 @@ import h5py
 import numpy as np
 import onnx
 import pytest
+from command_line import ROOT, run
 
-ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "fixtures/good/tf215_stack/model.h5"
 OTHER = ROOT / "fixtures/good/k122_stack/model.h5"
-
-
-def run(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "converter", *map(str, words)]
-    return subprocess.run(
-        command, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
-    )
 
 
 def refused(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
@@ -58,7 +51,7 @@ def poison(file: h5py.File) -> None:
 
 
 def test_convert_prints_the_proof_and_writes_one_file(tmp_path: Path) -> None:
-    done = run(MODEL, "-o", "out.onnx", folder=tmp_path)
+    done = run(MODEL, "-o", "out.onnx", folder=tmp_path, fresh=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert "proved against reference_lstm" in done.stdout
@@ -117,7 +110,7 @@ def test_truncated_file(tmp_path: Path, size: int) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    refused(run("nothing.h5", folder=tmp_path), 1, "nothing.h5")
+    refused(run("nothing.h5", folder=tmp_path, fresh=True), 1, "nothing.h5")
 
 
 def test_a_wrong_shape_names_the_layer_and_leaves_nothing(tmp_path: Path) -> None:

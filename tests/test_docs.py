@@ -5,11 +5,10 @@ from __future__ import annotations
 import doctest
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import run
 from docs_tables import PAGE, filled
 
 from converter import Unsupported, api, converting
@@ -38,8 +37,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_first_command_converts_a_file_that_is_there(tmp_path: Path) -> None:
     words = re.search(r"\.venv/bin/keras-lstm-convert (.*)", README)[1].split()
-    command = [sys.executable, "-m", "converter", *(str(tmp_path / w) if w == "model.onnx" else w for w in words)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = run(*(tmp_path / w if w == "model.onnx" else w for w in words))
     assert done.returncode == 0, done.stderr
     promised = re.search(r"```\n(wrote model.onnx.*?)```", README, re.DOTALL)[1]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import CLEAN
 
 EVIL = Path(__file__).parents[2] / "shared/evil"
 CASES = json.loads((EVIL / "cases.json").read_text()) if EVIL.exists() else []
@@ -21,20 +21,16 @@ pytestmark = [
 ]
 
 
-# Forked from a process that has loaded what every child needs and nothing else: pytest's own may hold TensorFlow.
-CLEAN = multiprocessing.get_context("forkserver")
-CLEAN.set_forkserver_preload(["onnx", "onnxruntime", "converter.api", "converter.verification"])
-
-
 def child(path: Path, options: list[str], goal: Path, told: Any) -> None:
     import resource
     from mmap import PAGESIZE, mmap
 
-    from converter import api, watchdog
+    from converter import api, limits, watchdog
     from converter.errors import ConversionError
 
     resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    limits.HDF5_SECONDS = 2  # a hang is one after two seconds, too
     watchdog.enable(mmap(-1, PAGESIZE))
     given = {"architecture": EVIL / options[1]} if options[:1] == ["--architecture"] else {}
     try:

@@ -29,6 +29,11 @@ GOOD = Path(__file__).parents[1] / "fixtures" / "good"
 BROKEN = {Path(name).parts[-2:] for name in json.loads((GOOD.parent / "index.json").read_text())["broken"]}
 CANDIDATES = sorted(path for case in GOOD.iterdir() for path in (case / "model.h5", case / "model.keras"))
 FILES = [path for path in CANDIDATES if path.exists() and path.parts[-2:] not in BROKEN]
+UNWRITTEN = {
+    "k224_statemask.h5", "k3151_int8.h5", "k3151_int8.keras", "k3151_words.keras", "k360_int8.h5", "k360_int8.keras",
+    "tf115_peephole.h5", "tf213_words.keras", "tf26_peephole.h5",
+}  # fmt: skip
+"""What no layer of Keras 3 computes: every other one of the more than 200 is written."""
 OLD_HARD_SIGMOID = Activation("hard_sigmoid", (0.2, 0.5))
 
 
@@ -60,25 +65,15 @@ def test_keras_archives_mean_what_the_old_file_meant(path: Path, tmp_path: Path)
     try:
         keras.export(model, tmp_path / "new.keras")
     except Unsupported as error:
-        assert str(error)
+        assert str(error) and name_of(path) in UNWRITTEN
         return
+    assert name_of(path) not in UNWRITTEN
     again = prune(load(tmp_path / "new.keras"))
     low = any(value.dtype in ("float16", "bfloat16") for node in model.nodes for value in node.outputs)
     if not model.states:
         given = np.load(path.parent / "inputs.npz")
         arrays = {v.name: given[f"in{k}"] for k, v in enumerate(model.inputs) if f"in{k}" in given.files}
         assert_same(model, again, 1e-2 if low else 2e-6, arrays)
-
-
-def test_most_fixtures_can_be_revived(tmp_path: Path) -> None:
-    refused = []
-    for path in FILES:
-        try:
-            keras.export(load(path), tmp_path / "new.keras")
-        except Unsupported:
-            refused.append(name_of(path))
-    assert len(FILES) - len(refused) > 100
-    assert len(refused) < len(FILES) // 10, refused
 
 
 def test_the_old_hard_sigmoid_is_scaled(tmp_path: Path) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import command_line
 import numpy as np
 import onnxruntime as ort
 import pytest
@@ -123,10 +122,8 @@ def test_broken_files_are_refused_by_name(name):
 @pytest.mark.parametrize("name", PROCESSES)
 def test_the_command_line_refuses_in_one_line_and_writes_nothing(tmp_path, name):
     fixture = BROKEN[name]
-    command = [sys.executable, "-m", "converter", str(path_of(name)), "-o", str(tmp_path / "out.onnx")]
-    if "architecture" in fixture:
-        command += ["--architecture", str(path_of(fixture["architecture"]))]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT.parent)
+    given = ["--architecture", path_of(fixture["architecture"])] if "architecture" in fixture else []
+    done = command_line.run(path_of(name), "-o", tmp_path / "out.onnx", *given)
     assert done.returncode == fixture["exit_code"]
     assert fixture["error"] in done.stderr and len(done.stderr.splitlines()) == 1
     assert not list(tmp_path.iterdir())

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_cli import MODEL, ROOT, run
+from command_line import ROOT, run
+from test_cli import MODEL
 
 from converter.cli.goal import BY_SUFFIX, UsageError, target_of
 from converter.exporters import EXPORTERS

@@ -8,8 +8,9 @@ import os
 from pathlib import Path
 
 import pytest
+from command_line import run
 from rich.console import Console
-from test_cli import MODEL, run
+from test_cli import MODEL
 from test_streams import shell
 
 from converter import inspect

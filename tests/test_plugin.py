@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pydoc
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import get_args, get_type_hints
 
+import command_line
 import numpy as np
 import onnxruntime as ort
 import pytest
@@ -242,19 +241,14 @@ def test_a_class_that_extends_lstm(library: str, tmp_path: Path) -> None:
 def test_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_text("x = (")
     model = FIXTURES / "tfk221_bahdanau" / "model.h5"
-
-    def convert_(*words: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "converter", *map(str, words)]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-
-    done = convert_(model, "-o", tmp_path / "out.onnx", "--plugin", tmp_path / "bad.py")
+    done = command_line.run(model, "-o", tmp_path / "out.onnx", "--plugin", tmp_path / "bad.py")
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
     assert "plugin bad.py, line 1" in done.stderr
-    done = convert_("inspect", model, "--plugin", EXAMPLE)
+    done = command_line.run("inspect", model, "--plugin", EXAMPLE)
     assert done.returncode == 0 and "BahdanauAttention" in done.stdout
-    done = convert_(model, "-o", tmp_path / "out.onnx", "--plugin", EXAMPLE)
+    done = command_line.run(model, "-o", tmp_path / "out.onnx", "--plugin", EXAMPLE)
     assert done.returncode == 0, done.stderr
-    assert convert_("verify", model, tmp_path / "out.onnx", "--plugin", EXAMPLE).returncode == 0
+    assert command_line.run("verify", model, tmp_path / "out.onnx", "--plugin", EXAMPLE).returncode == 0
 
 
 def test_two_plugins_for_one_layer_are_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import command_line
 import numpy as np
 import onnx
 import onnxruntime
@@ -140,8 +141,7 @@ def test_a_file_of_another_kind_is_no_name_of_a_layer(command: str, tmp_path: Pa
     model = Path(__file__).parents[1] / "fixtures" / "good" / "k224_stack" / "model.h5"
     given = [model, tmp_path / "m.onnx"] if command == "verify" else [model, "-o", tmp_path / "m.onnx"]
     words = [*([command] if command == "verify" else []), *given, "--inputs", tmp_path / "x.csv"]
-    done = subprocess.run([sys.executable, "-m", "converter", *map(str, words)], capture_output=True, text=True,
-                          check=False, cwd=Path(__file__).parents[1])  # fmt: skip
+    done = command_line.run(*words)
     assert done.returncode == 1 and "x.csv is no .npz file" in done.stderr, done.stderr
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import onnx
 import pytest
 from chromium import chromium, needed
+from command_line import run
 from matplotlib.image import imread
-from test_cli import MODEL, run
+from test_cli import MODEL
 
 from converter import Unsupported, convert, interpret, load, verify
 from converter.model.layers import Recurrent

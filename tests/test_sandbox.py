@@ -20,6 +20,7 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the san
 # The program, with reading replaced by what a broken file makes a library do.
 PROGRAM = """
 import os, signal, sys, time
+import numpy
 from converter import readers, watchdog
 from converter.cli.main import main
 def nested(*_):
@@ -31,7 +32,7 @@ def spin(*_):
     with watchdog.watched("reading /a with HDF5", 0.2):
         while True: pass
 def hungry(*_):
-    return [bytearray(1 << 26) for _ in range(200)]
+    return [numpy.empty(1 << 26, numpy.uint8) for _ in range(1000)]  # asked for alone, and never touched
 def wait(*_):
     print("reading", flush=True)
     time.sleep(30)

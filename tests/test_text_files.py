@@ -11,7 +11,8 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from test_cli import refused, run
+from command_line import run
+from test_cli import refused
 
 from converter import interpret
 from converter.errors import ConversionError

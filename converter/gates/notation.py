@@ -15,6 +15,7 @@ A leading minus, as in "-z", marks a gate stored with the opposite sign.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -167,7 +168,7 @@ def split(array: Array, layout: Layout, sizes: Mapping[str, int], name: str) -> 
     shapes = [piece.shape(sizes) for piece in layout.pieces]
     axis = {"": 0, "~": 0, "/": 0, "|": -1}[layout.join]
     if layout.join == "~":
-        lengths = [int(np.prod(shape)) for shape in shapes]
+        lengths = [math.prod(shape) for shape in shapes]
         expected: tuple[int, ...] = (sum(lengths),)
     else:
         lengths = [shape[axis] for shape in shapes]
@@ -176,6 +177,8 @@ def split(array: Array, layout: Layout, sizes: Mapping[str, int], name: str) -> 
         expected = tuple(whole)
     if array.shape != expected:
         raise InvalidModel(f"shape {array.shape}, not {expected}", where=name)
+    if len(shapes) == 1:
+        return [array]
     parts = np.split(array, np.cumsum(lengths)[:-1], axis=axis)
     return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
