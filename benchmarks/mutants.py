@@ -141,9 +141,26 @@ def emptied(places: tuple[int, ...]) -> Callable[[onnx.NodeProto], None]:
     return change
 
 
+def all_true(place: int) -> Change:
+    """The mask that a node casts and counts lets every step through."""
+
+    def change(model: onnx.ModelProto, _: np.random.Generator) -> None:
+        node = model.graph.node[place]
+        everywhere = helper.make_node(
+            "Equal", [node.input[0]] * 2, [f"{node.name}/everywhere"], f"{node.name}/everywhere"
+        )
+        node.input[0] = everywhere.output[0]
+        model.graph.node.insert(place, everywhere)
+
+    return change
+
+
 def node_mutants(model: onnx.ModelProto) -> Iterator[Mutant]:
+    counted = {node.input[0] for node in model.graph.node if node.op_type == "CumSum"}
     for place, node in enumerate(model.graph.node):
         where = f"{node.op_type} {node.name}"
+        if node.op_type == "Cast" and node.output[0] in counted:
+            yield "mask removed", where, all_true(place)
         if node.op_type in OTHERS:
             yield "operator", where, on_node(place, rename(OTHERS[node.op_type]))
         inputs = [k for k, name in enumerate(node.input) if name]
@@ -152,9 +169,7 @@ def node_mutants(model: onnx.ModelProto) -> Iterator[Mutant]:
         elif len(inputs) == 2 and node.op_type not in SYMMETRIC:
             yield "operands", where, on_node(place, exchanged(0, 1))
         if node.op_type in RECURRENT:
-            lens, states = (4,), tuple(k for k in (5, 6) if k in inputs)
-            if 4 in inputs:
-                yield "mask removed", where, on_node(place, emptied(lens))
+            states = tuple(k for k in (5, 6) if k in inputs)
             if states:
                 yield "states removed", where, on_node(place, emptied(states))
             for direction in ("reverse", "forward"):
