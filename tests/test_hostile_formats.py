@@ -209,6 +209,21 @@ def test_an_archive_whose_metadata_is_no_text_is_refused(metadata, tmp_path):
         npz.read(tmp_path / "m.npz")
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [(b"()", b"(("), (b"'shape'", b"\n'shape'"), (b"<U2", b"|O8"), (b"<U2", b"<U3"), (b"NUMPY", b"NUMPI")]
+)
+def test_a_header_of_an_array_that_numpy_cannot_read_is_refused(old, new, tmp_path):
+    """A bracket that stays open is no ValueError but tokenize's own (found by fuzzing)."""
+    array = io.BytesIO()
+    np.save(array, np.array("{}"))
+    data = array.getvalue()
+    assert old in data
+    with zipfile.ZipFile(tmp_path / "m.npz", "w") as archive:
+        archive.writestr("metadata.npy", data.replace(old, new, 1))
+    with pytest.raises(InvalidModel, match="metadata.npy: no NumPy array"):
+        npz.read(tmp_path / "m.npz")
+
+
 def test_text_of_an_archive_is_held_to_unicode(tmp_path):
     """NumPy takes any 32 bits for a character; Python cannot even print such a text (found by fuzzing)."""
     metadata = np.full((), '{"a": "b"}')
