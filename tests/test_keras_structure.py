@@ -52,6 +52,16 @@ def test_a_sequential_stays_one(tmp_path: Path) -> None:
     assert classes(config) == ["InputLayer", "TimeDistributed", "LSTM", "TimeDistributed"]
 
 
+def test_keras_3_3_finds_the_group_of_the_model_itself(tmp_path: Path) -> None:
+    """Without it, 3.3 opens no archive ("object 'vars' doesn't exist"); later ones do not ask."""
+    import h5py
+
+    exported("k224_td/model.h5", tmp_path)
+    with zipfile.ZipFile(tmp_path / "m.keras") as archive, h5py.File(archive.open("model.weights.h5"), "r") as store:
+        assert isinstance(store["vars"], h5py.Group)
+        assert not len(store["vars"])
+
+
 def test_masks_stay_with_their_layers(tmp_path: Path) -> None:
     assert classes(exported("tf215_maskbi/model.h5", tmp_path)) == ["InputLayer", "Masking", "Bidirectional", "LSTM"]
 

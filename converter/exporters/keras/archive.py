@@ -125,6 +125,7 @@ def _weights(file: BinaryIO, ops: list[Op]) -> None:
 
     counts: Counter[str] = Counter()
     with h5py.File(file, "w") as store:
+        store.create_group("vars")  # Keras 3.3 looks for the model's own
         for op in (op for op in ops if op.module == "keras.layers"):
             stem = _snake(op.class_name)
             group = store.create_group(f"layers/{stem}" + (f"_{counts[stem]}" if counts[stem] else ""))
