@@ -6,6 +6,8 @@ structure, and half libFuzzer's own. What raises anything but a ConversionError 
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import random
 import sys
 import tempfile
@@ -17,9 +19,14 @@ import atheris
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
 with atheris.instrument_imports(include=["converter"]):
+    import converter.formats
     import converter.keras
-    import converter.readers.state_dict  # noqa: F401
+    import converter.readers
     from converter.errors import ConversionError
+
+    for package in (converter.formats, converter.readers):  # what readers import late would not be instrumented
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
 
 import seed_files  # noqa: E402
 import targets  # noqa: E402

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import layer_index
@@ -21,24 +22,26 @@ def relative(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def imports(path: Path) -> set[str]:
-    """Top-level packages that a file imports, anywhere in it."""
-    found = set()
+@cache
+def named(path: Path) -> tuple[frozenset[str], frozenset[str]]:
+    """Top-level packages that a file imports, anywhere in it; and names that it calls."""
+    imported, called = set[str](), set[str]()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
+            imported |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module.split(".")[0])
-    return found
+            imported.add(node.module.split(".")[0])
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            called.add(node.func.id)
+    return frozenset(imported), frozenset(called)
 
 
-def calls(path: Path) -> set[str]:
-    """Names that a file calls."""
-    return {
-        node.func.id
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    }
+def imports(path: Path) -> frozenset[str]:
+    return named(path)[0]
+
+
+def calls(path: Path) -> frozenset[str]:
+    return named(path)[1]
 
 
 def test_files_are_short() -> None:
@@ -49,8 +52,8 @@ def test_files_are_short() -> None:
 def test_no_framework_is_imported() -> None:
     """Not even inside a function; the comparison with TensorFlow names it only as text, for import_module."""
     assert [relative(path) for path in CODE if imports(path) & FRAMEWORKS] == []
-    named = [relative(path) for path in CODE if 'import_module("tensorflow")' in path.read_text(encoding="utf-8")]
-    assert named == ["converter/against_tensorflow/__init__.py"]
+    as_text = [relative(path) for path in CODE if 'import_module("tensorflow")' in path.read_text(encoding="utf-8")]
+    assert as_text == ["converter/against_tensorflow/__init__.py"]
 
 
 def test_onnx_stays_where_it_belongs() -> None:
