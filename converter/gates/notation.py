@@ -178,7 +178,7 @@ def split(array: Array, layout: Layout, sizes: Mapping[str, int], name: str) -> 
     if array.shape != expected:
         raise InvalidModel(f"shape {array.shape}, not {expected}", where=name)
     if len(shapes) == 1:
-        return [array]
+        return [array.reshape(shapes[0])]
     parts = np.split(array, np.cumsum(lengths)[:-1], axis=axis)
     return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
