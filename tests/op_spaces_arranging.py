@@ -15,6 +15,7 @@ from op_values import (
     DEEP,
     DEEPLY,
     INNER,
+    KEYS,
     NUMBERS,
     SORTABLE,
     In,
@@ -71,17 +72,10 @@ ARRANGING: dict[str, Any] = {
         In((4, 3)),
         st.sampled_from(
             [
-                0,
+                *KEYS,
                 -1,
-                (slice(None), -1),
-                (slice(None), slice(None, None, -1)),
-                (Ellipsis, None),
-                (Ellipsis, 0),
-                (slice(None), None),
-                (slice(None), slice(1, 3), 0),
                 (slice(None), 1, Ellipsis),
                 slice(0, 2),
-                (slice(None), slice(None, -1)),
                 (slice(None), slice(-1, None, -2), slice(None, None, 2)),
                 None,
             ]

@@ -15,6 +15,7 @@ from op_values import (
     HALF,
     I32,
     INNER,
+    KEYS,
     POSITIVE,
     SORTABLE,
     Case,
@@ -199,18 +200,7 @@ FUNCTIONS: dict[str, Function] = {
         lambda tf, v, key: v[key],
         case(
             In((4, 3)),
-            st.sampled_from(
-                [
-                    0,
-                    (slice(None), -1),
-                    (slice(None), slice(None, None, -1)),
-                    (Ellipsis, None),
-                    (Ellipsis, 0),
-                    (slice(None), None),
-                    (slice(None), slice(1, 3), 0),
-                    (slice(None), slice(None, -1)),
-                ]
-            ),
+            st.sampled_from(KEYS),
         ),
     ),
     "slice": Function("slice", case(In((4, 3)), [0, 1, 0], st.sampled_from([[-1, 2, 2], [2, 3, 1]]), opening=False)),

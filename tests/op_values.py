@@ -121,6 +121,10 @@ def tensors(*inputs: Any) -> Any:
 
 
 DEEP = st.sampled_from([(4, 3), (2, 3, 2)])
+KEYS = [  # what x[...] takes in either library
+    0, (slice(None), -1), (slice(None), slice(None, None, -1)), (Ellipsis, None), (Ellipsis, 0), (slice(None), None),
+    (slice(None), slice(1, 3), 0), (slice(None), slice(None, -1)),
+]  # fmt: skip
 AXIS = st.sampled_from([None, 1, 2, -1, -2, 0])
 AXES = st.one_of(AXIS, st.sampled_from([(1, 2), (2, 1), (0, 1), (-1, 1), (1,)]))
 INNER = st.sampled_from([1, 2, -1, -2])
