@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from converter.errors import Unsupported, clean
+from converter.errors import InvalidModel, Unsupported, clean
 from converter.model import Array
 from reference_lstm import conv
 
 Attributes = Mapping[str, Any]
+MAX_PAD = 1 << 20
 
 
 def window(a: Attributes, key: str, rank: int, default: int = 1) -> tuple[int, ...]:
@@ -38,21 +39,73 @@ def padding(a: Attributes) -> str:
     return name
 
 
+def convolution_padding(a: Attributes) -> str:
+    """ "valid", "same" or "explicit"."""
+    return "explicit" if str(a.get("padding")) == "EXPLICIT" else padding(a)
+
+
+def explicit_pads(a: Attributes, rank: int) -> Array:
+    """Before and after each axis, [rank, 2]: those of a convolution, which are zeros unless its padding is explicit.
+
+    Raises:
+        InvalidModel: they are not two for each axis.
+    """
+    given = list(a.get("explicit_paddings") or ()) if convolution_padding(a) == "explicit" else [0] * (2 * rank)
+    if len(given) != 2 * rank or min(given) < 0 or max(given) > MAX_PAD:
+        raise InvalidModel(f"paddings {given[:20]} of {rank} axes")
+    return np.array(given, np.int32).reshape(rank, 2)
+
+
+def _padded(a: Attributes, x: Array) -> tuple[Array, str]:
+    """What a convolution goes over, and how it pads that itself."""
+    if convolution_padding(a) != "explicit":
+        return x, padding(a)
+    return np.pad(x, explicit_pads(a, x.ndim)), "valid"
+
+
 def _conv(rank: int) -> Callable[..., Array]:
     def kernel(a: Attributes, x: Array, weights: Array) -> Array:
         depth = x.shape[1 if channels(a) == "channels_first" else -1]
+        x, kind = _padded(a, x)
         return conv.convolve(
-            x, weights, strides=window(a, "strides", rank), padding=padding(a),
+            x, weights, strides=window(a, "strides", rank), padding=kind,
             dilation=window(a, "dilations", rank), groups=depth // weights.shape[-2], data_format=channels(a),
         )  # fmt: skip
 
     return kernel
 
 
+def _conv_transposed(rank: int) -> Callable[..., Array]:
+    """The gradient of a convolution by its input: uncropped, then what the convolution's padding leaves."""
+
+    def kernel(a: Attributes, sizes: Array, weights: Array, x: Array) -> Array:
+        x, strides = conv.channels_last(x, channels(a)), window(a, "strides", rank)
+        extent = conv.extents(weights.shape[:-2], window(a, "dilations", rank))
+        first = 2 if channels(a) == "channels_first" else 1
+        wanted = tuple(sizes.tolist() if len(sizes) == rank else sizes.tolist()[first : first + rank])
+        pads = [tuple(pair) for pair in explicit_pads(a, rank + 2)[first : first + rank].tolist()]
+        if convolution_padding(a) != "explicit":
+            pads = conv.paddings(wanted, extent, strides, padding(a))
+        whole = [(n - 1) * s + k for n, s, k in zip(x.shape[1:-1], strides, extent, strict=True)]
+        room = [(0, max(n + p - have, 0)) for n, (p, _), have in zip(wanted, pads, whole, strict=True)]
+        if any(more >= s for (_, more), s in zip(room, strides, strict=True)):
+            raise InvalidModel(f"a transposed convolution to {list(wanted)} by strides of {list(strides)}")
+        y = conv.transpose_convolve(
+            x, weights, strides=strides, padding="valid", output_padding=(0,) * rank,
+            dilation=window(a, "dilations", rank),
+        )  # fmt: skip
+        y = np.pad(y, [(0, 0), *room, (0, 0)])
+        kept = (slice(None), *(slice(p, p + n) for n, (p, _) in zip(wanted, pads, strict=True)))
+        return conv.restore(y[kept], channels(a))
+
+    return kernel
+
+
 def _depthwise(a: Attributes, x: Array, weights: Array) -> Array:
     shape = (*weights.shape[:2], 1, weights.shape[2] * weights.shape[3])
+    x, kind = _padded(a, x)
     return conv.convolve(
-        x, weights.reshape(shape), strides=window(a, "strides", 2), padding=padding(a),
+        x, weights.reshape(shape), strides=window(a, "strides", 2), padding=kind,
         dilation=window(a, "dilations", 2), groups=weights.shape[2], data_format=channels(a),
     )  # fmt: skip
 
@@ -111,6 +164,7 @@ def _real(x: Array) -> type:
 
 NN: Mapping[str, Callable[..., Any]] = {
     "Conv2D": _conv(2), "Conv3D": _conv(3), "DepthwiseConv2dNative": _depthwise,
+    "Conv2DBackpropInput": _conv_transposed(2), "Conv3DBackpropInputV2": _conv_transposed(3),
     "MaxPool": _pool("max", 2), "AvgPool": _pool("average", 2), "MaxPool3D": _pool("max", 3),
     "AvgPool3D": _pool("average", 3),
     **dict.fromkeys(("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"), _batch_norm),

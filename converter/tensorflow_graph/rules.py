@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 
 from converter.errors import InvalidModel, Unsupported, clean
-from converter.keras.operations import functions, nn
+from converter.keras.operations import functions
 from converter.keras.operations import shapes as moving
 from converter.model import Value, Weight, constant, layers
 from converter.tensorflow_graph import rules_complex as spectra
+from converter.tensorflow_graph import rules_conv as convolutions
 from converter.tensorflow_graph import rules_filling as filling
 from converter.tensorflow_graph import rules_images as images
 from converter.tensorflow_graph import rules_lists as lists
 from converter.tensorflow_graph import rules_shapes as shapes
 from converter.tensorflow_graph.definitions import FOLD_BYTES, Step
-from converter.tensorflow_graph.kernels_nn import channels, window
+from converter.tensorflow_graph.kernels_nn import channels
 from converter.tensorflow_graph.rules_spread import spread
 from converter.tensorflow_graph.running import NOTHING
 from converter.tensorflow_graph.sizes import Axis, Dims
@@ -141,20 +142,6 @@ def gather(t: Translating, step: Step, x: Any, indices: Any, axis: Any = None) -
     return t.folded(step, [x, indices, axis])
 
 
-def conv(function: Callable[..., Any]) -> Any:
-    """A convolution by a stored kernel."""
-
-    def rule(t: Translating, step: Step, x: Any, kernel: Any) -> Any:
-        a = step.attributes
-        value = t.value(step, x)
-        weight = kernel.weight if isinstance(kernel, Stored) else kernel
-        rank = len(value.shape) - 2
-        strides, dilation = window(a, "strides", rank), window(a, "dilations", rank)
-        return function(t.ops(step), value, weight, list(strides), a.get("padding"), channels(a), list(dilation))
-
-    return rule
-
-
 def batch_norm(t: Translating, step: Step, x: Any, *weights: Any) -> list[Any]:
     """FusedBatchNorm as it infers; only y is read then.
 
@@ -254,7 +241,6 @@ RULES: Mapping[str, Callable[..., Any]] = {
     **dict.fromkeys(("BiasAdd", "AddV2", "Add"), add),
     **dict.fromkeys(("GatherV2", "Gather", "ResourceGather"), gather),
     "SpaceToBatchND": lambda t, step, *given: spread(step, *given),
-    **dict.fromkeys(("Conv2D", "Conv3D"), conv(nn.conv)), "DepthwiseConv2dNative": conv(nn.depthwise_conv),
     **dict.fromkeys(("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"), batch_norm), "Select": select,
     "Shape": shapes.shape, "Size": shapes.size, "Rank": shapes.rank,
     "ShapeN": lambda t, step, *xs: [shapes.shape(t, step, x) for x in xs], "Reshape": shapes.reshape,
@@ -262,5 +248,5 @@ RULES: Mapping[str, Callable[..., Any]] = {
     "ReverseSequence": shapes.reverse_sequence, "StridedSlice": filling.strided_slice,
     "ExpandDims": shapes.expand_dims, "Squeeze": shapes.squeeze, "Fill": filling.fill, "ZerosLike": filling.like(0.0),
     "OnesLike": filling.like(1.0), "Tile": filling.tile, "BroadcastTo": filling.broadcast_to, "Range": filling.numbers,
-    "Cast": filling.cast, **lists.RULES, **spectra.RULES, **images.RULES,
+    "Cast": filling.cast, **convolutions.RULES, **lists.RULES, **spectra.RULES, **images.RULES,
 }  # fmt: skip

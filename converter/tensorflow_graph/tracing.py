@@ -112,7 +112,7 @@ class _Tracing:
             return [value]
         if step.op in ("Identity", "EnsureShape"):
             return inputs
-        if step.op in ("Conv2D", "Conv3D"):
+        if step.op in ("Conv2D", "Conv3D") and step.attributes.get("padding") != "EXPLICIT":
             a, rank = step.attributes, int(step.op[4])
             one = Convolution(rank, window(a, "strides", rank), padding(a), window(a, "dilations", rank), channels(a))
             self.convolutions[one] = None
