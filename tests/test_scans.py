@@ -144,20 +144,21 @@ def test_loops_become_scans_that_are_proved(folder: Path, tmp_path: Path) -> Non
     assert len(scans) == counts[folder.parent.name]
 
 
-def test_own_files_are_read_back(tmp_path: Path) -> None:
-    model = load(OWN[0])
+@pytest.mark.parametrize(("folder", "count"), [(OWN[0], 2), (OWN[2], 4)], ids=["owncells", "loops"])
+def test_own_files_are_read_back(folder: Path, count: int, tmp_path: Path) -> None:
+    model = load(folder)
     export(model, tmp_path / "m.onnx")
     again = load(tmp_path / "m.onnx")
-    assert sum(isinstance(node.layer, Scan) for node in again.nodes) == 2
-    x = np.load(OWN[0].parent / "inputs.npz")["in0"]
+    assert sum(isinstance(node.layer, Scan) for node in again.nodes) == count
+    x = np.load(folder.parent / "inputs.npz")["in0"]
     one, other = (interpret.run(m, {m.inputs[0].name: x}) for m in (model, again))
     for a, b in zip(model.outputs, again.outputs, strict=True):
         np.testing.assert_allclose(other[b.name], one[a.name], rtol=0, atol=1e-12)
 
 
 def test_arithmetic_with_open_sizes_is_not_read_back(tmp_path: Path) -> None:
-    export(load(OWN[2]), tmp_path / "m.onnx")
-    with pytest.raises(Unsupported, match="on open sizes"):
+    export(load(OWN[3]), tmp_path / "m.onnx")
+    with pytest.raises(Unsupported, match="Min on shapes"):
         load(tmp_path / "m.onnx")
 
 

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from converter.model import Array, Value, layers
+from converter.model import Value, layers
 from converter.tensorflow_graph.definitions import Step
+from converter.tensorflow_graph.rules_shapes import flipped
 from converter.tensorflow_graph.sizes import Axis, Dims, dims_or_array
 from converter.tensorflow_graph.tracing import NotRecurrent, Roles
 from converter.tensorflow_graph.translating import Translating
-from converter.tensorflow_graph.values import TensorList
+from converter.tensorflow_graph.turns import first_of
+from converter.tensorflow_graph.values import Place, TensorList
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,45 +35,77 @@ class Ends:
     after: Mapping[int, Value]
 
     def of(
-        self, roles: Roles, inputs: Sequence[Any], written: Mapping[int, Value], sequences: Sequence[Value]
+        self,
+        roles: Roles,
+        inputs: Sequence[Any],
+        written: tuple[Mapping[int, Value], Mapping[int, Place | None]],
+        sequences: Sequence[Value],
     ) -> list[Any]:
         """All variables.
 
         Args:
-            written: what the body puts into lists, by their numbers.
+            written: what the body puts into lists, by their numbers, and where.
             sequences: of what is written, each once, in order.
 
         Raises:
-            NotRecurrent: an element is written again and again where the list has several.
+            NotRecurrent: the loop fills a part of a list, of which nothing says what the rest is.
         """
         results: list[Any] = list(inputs)
         for k, value in self.finals.items():
             results[k] = value
-        for k in roles.counters:
-            results[k] = self._count(np.asarray(inputs[k]))
-        by_element = dict(zip(dict.fromkeys(value.name for value in written.values()), sequences, strict=True))
-        for k, value in written.items():
+        for k, by in roles.counters.items():
+            results[k] = self._count(inputs[k], by)
+        elements, places = written
+        by_element = dict(zip(dict.fromkeys(value.name for value in elements.values()), sequences, strict=True))
+        for k, value in elements.items():
             same = (self.finals[n] for n, new in self.after.items() if new.name == value.name)
-            final, sequence, (every, _) = next(same, None), by_element[value.name], roles.written[k]
-            if not every and inputs[k].length not in (0, 1):
+            final, sequence, place = next(same, None), by_element[value.name], places[k]
+            if place is None and inputs[k].length not in (0, 1):
                 raise NotRecurrent("a loop that writes one element of a list again and again")
-            results[k] = self._list(sequence, inputs[k].length, final) if every else self._only(sequence, final)
+            results[k] = self._only(sequence, final) if place is None else self._list(sequence, inputs[k], place, final)
         return results
 
-    def _count(self, first: Array) -> Any:
+    def _count(self, first: Any, by: int = 1) -> Any:
         """What a counter is after the loop."""
-        dtype = first.dtype.name
+        dtype = first.dtype if isinstance(first, Dims) else np.asarray(first).dtype.name
         if isinstance(self.length, Value):
-            return self.t.ops(self.step).cast(self.length, dtype)
-        return dims_or_array(np.array(self.length + int(first), object), dtype)
+            o = self.t.ops(self.step)
+            went = o.elementwise("multiply", o.cast(self.length, dtype), o.constant(by, dtype))
+            return o.elementwise("add", went, self.t.value(self.step, first))
+        return dims_or_array(np.array(self.length * by + first_of(first), object), dtype)
 
-    def _list(self, sequence: Value, size: Axis, final: Value | None) -> TensorList:
-        """A list that was filled as far as the loop went, or that grew with it."""
-        if size not in (self.length, 0):
-            return TensorList(self._filled(sequence, size), size)
-        if final is not None:
-            self.t.memory.last[sequence.name] = final
-        return TensorList(sequence, self.t.axes(sequence)[0], last=final)
+    def _list(self, sequence: Value, before: TensorList, place: Place, final: Value | None) -> TensorList:
+        """A list that was filled as far as the loop went, or that grew with it.
+
+        Raises:
+            NotRecurrent: the loop leaves gaps, or writes over what is there.
+        """
+        size, (first, by) = before.length, place
+        if place == (0, 1) and not before.items and not before.tail:
+            if size not in (self.length, 0):
+                return TensorList(self._filled(sequence, size), size)
+            if final is not None:
+                self.t.memory.last[sequence.name] = final
+            return TensorList(sequence, self.t.axes(sequence)[0], last=final)
+        if abs(by) != 1 or isinstance(self.length, Value):
+            raise NotRecurrent("a list that is not written step by step")
+        begin = first if by == 1 else first - self.length + 1
+        end = begin + self.length + len(before.tail)
+        if begin != len(before.items) or None in before.items or size not in (end, 0 if not before.tail else end):
+            raise NotRecurrent("a list of which a loop fills a part")
+        parts = [*before.items, sequence, *before.tail]
+        return TensorList(self._joined(parts, len(before.items), by), end)
+
+    def _joined(self, parts: Sequence[Any], at: int, by: int) -> Value:
+        """Elements, and among them at a place the sequence, in the order of the list."""
+        t, o, made = self.t, self.t.ops(self.step), list[Value]()
+        for k, part in enumerate(parts):
+            value = t.value(self.step, part)
+            turned = flipped(t, self.step, value, 0) if k == at and by < 0 else value
+            made.append(turned if k == at else o.expand_dims(value, 0))
+        joined = o.concatenate(made, 0) if len(made) > 1 else made[0]
+        t.settle()
+        return joined
 
     def _filled(self, sequence: Value, size: Axis) -> Value:
         """The sequence, and zeros up to a size: TensorFlow's elements that nobody wrote."""

@@ -12,21 +12,19 @@ from typing import Any
 import numpy as np
 
 from converter.errors import Unsupported, clean
-from converter.model import Shape, Value, layers
-from converter.model.layers import MaskedOutput
-from converter.tensorflow_graph import after_loops
-from converter.tensorflow_graph.cells import Found
+from converter.model import Value
 from converter.tensorflow_graph.definitions import Body, Step
+from converter.tensorflow_graph.loop_layers import layers_of
 from converter.tensorflow_graph.probing import Prober
-from converter.tensorflow_graph.recognising import Recognised, recognise
-from converter.tensorflow_graph.rules_shapes import flipped, rows_reversed, squeeze, turned
+from converter.tensorflow_graph.recognising import recognise
+from converter.tensorflow_graph.rules_shapes import flipped
 from converter.tensorflow_graph.running import loop_of
 from converter.tensorflow_graph.scanning import scanned
-from converter.tensorflow_graph.sizes import Axes, Axis, Dim, Dims
+from converter.tensorflow_graph.sizes import Dims, dims_or_array
 from converter.tensorflow_graph.tracing import NotRecurrent, Roles, roles_of
 from converter.tensorflow_graph.translating import Translating
-from converter.tensorflow_graph.turns import length_of
-from converter.tensorflow_graph.values import TensorList, as_array, layer_path
+from converter.tensorflow_graph.turns import first_of, length_of
+from converter.tensorflow_graph.values import TensorList
 from converter.tensorflow_graph.walking import Walk
 
 MAX_UNROLLED = 256  # steps of an unknown loop
@@ -49,16 +47,66 @@ def translate_loop(t: Translating, step: Step, inputs: Sequence[Any], walk: Walk
     try:
         roles = _roles(t, bodies, inputs, strict=True)
         given = [_as_list(t, x) if k in roles.read else x for k, x in enumerate(inputs)]
+        if backwards(roles, given):
+            return _backwards(t, step, bodies, roles, given, walk)
         most = _check_length(t, roles, given)
         found = recognise(Prober(t, roles, bodies[1], given), roles, given)
         if most is not None and (found.lengths is None or t.memory.reaches[most.name] != given[found.lengths]):
             raise NotRecurrent("a loop that ends before its list does")
     except NotRecurrent as why:
         return _no_cell(t, step, bodies, inputs, walk, why)
-    results = _emit(t, step, roles, found, given)
+    results = layers_of(t, step, roles, found, given)
     if most is not None:
         for k in roles.counters:
             results[k] = t.ops(step).cast(most, np.asarray(inputs[k]).dtype.name)
+    t.settle()
+    return results
+
+
+def backwards(roles: Roles, inputs: Sequence[Any]) -> bool:
+    """Whether a loop goes along its lists from their ends, and not from their beginnings.
+
+    Raises:
+        NotRecurrent: neither, or along some so and along others otherwise.
+    """
+    ways = set()
+    for k in {*roles.read, *(k for k, (every, _) in roles.written.items() if every)}:
+        place = roles.places[k]
+        by, length = roles.counters.get(place.argument), getattr(inputs[k], "length", None)
+        first = first_of(inputs[place.argument]) + place.offset
+        if by is None or length is None or (first, by) not in ((0, 1), (length - 1, -1)):
+            raise NotRecurrent("a list that is not read or written step by step")
+        ways.add(by)
+    plain = all(_is_zero(inputs[place.argument]) and not place.offset for place in roles.places.values())
+    if len(ways) > 1 or (1 in ways and not plain):
+        raise NotRecurrent("lists that are read in several directions")
+    return ways == {-1}
+
+
+def _backwards(
+    t: Translating, step: Step, bodies: tuple[Body, Body], roles: Roles, inputs: list[Any], walk: Walk
+) -> list[Any]:
+    """What a loop from the ends of its lists ends with: that of the reversed lists, its own reversed again.
+
+    Raises:
+        NotRecurrent: it is no recurrent layer.
+    """
+    length = length_of(t, step, bodies[0], roles, inputs, walk)
+    if roles.lengths or any(inputs[k].length != length for k in roles.read):
+        raise NotRecurrent("a loop from the end of its list that does not reach the beginning")
+    found = recognise(Prober(t, roles, bodies[1], inputs), roles, inputs)
+    turned_round = list(inputs)
+    for k in roles.read:
+        turned_round[k] = TensorList(flipped(t, step, inputs[k].stacked, 0), length)
+        t.settle()
+    results = layers_of(t, step, roles, found, turned_round)
+    for k, (every, _) in roles.written.items():
+        if every:
+            results[k] = TensorList(flipped(t, step, results[k].stacked, 0), length)
+    assert not isinstance(length, Value)
+    for k, by in roles.counters.items():
+        last = np.array(length * by + first_of(inputs[k]), object)
+        results[k] = dims_or_array(last, inputs[k].dtype.name if isinstance(inputs[k], np.ndarray) else inputs[k].dtype)
     t.settle()
     return results
 
@@ -80,7 +128,7 @@ def _no_cell(
     reason = ""
     try:
         roles = _roles(t, bodies, inputs, strict=False)
-        length = length_of(t, bodies[0], roles, inputs, walk)
+        length = length_of(t, step, bodies[0], roles, inputs, walk)
     except NotRecurrent as other:
         length, reason = 0, other.what
     try:
@@ -115,7 +163,9 @@ def _is_zero(x: Any) -> bool:
 
 
 def _number(x: Any) -> Any:
-    """A whole number that is known, else None."""
+    """A whole number, or a size, else None."""
+    if isinstance(x, Dims):
+        return x if x.array.size == 1 else None
     return x if isinstance(x, np.ndarray) and x.size == 1 and x.dtype.kind == "i" else None
 
 
@@ -152,128 +202,3 @@ def _check_length(t: Translating, roles: Roles, inputs: Sequence[Any]) -> Value 
 
 def _whole(value: Any) -> bool:
     return isinstance(value, int | np.ndarray | np.generic) and np.size(value) == 1
-
-
-# --- nodes ------------------------------------------------------------------------------------------------------------
-
-
-def _emit(t: Translating, step: Step, roles: Roles, found: Recognised, inputs: Sequence[Any]) -> list[Any]:
-    """The layers, and what each variable of the loop ends as."""
-    x = _batch_first(t, step, inputs[found.x])
-    mask = None if found.mask is None else _batch_first(t, step, inputs[found.mask])
-    if mask is not None and len(mask.shape) == 3:
-        mask = squeeze(t, _squeezing(step), mask)
-    counts = None if found.lengths is None else inputs[found.lengths]
-    if counts is not None:
-        mask = _before(t, step, counts, inputs[found.x].length)
-    if found.previous is not None and not _is_zeros(t, inputs[found.previous]):
-        raise Unsupported("a masked loop whose output does not start from zeros", where=clean(step.name, 120))
-    backwards = False
-    if len(found.cells) == 1:
-        x, mask, backwards = _forwards(t, x, mask, counts)
-    results: list[Any] = list(inputs)
-    last = x
-    for cell, numbers in found.cells:
-        initial = [None if _is_zeros(t, inputs[k]) else t.value(step, inputs[k]) for k in numbers]
-        axes = _axes_of(t, inputs[numbers[0]])
-        x, last, finals = _layer(t, step, cell, (x, mask, initial), (found.masked_output, backwards), axes)
-        for k, final in zip(numbers, finals, strict=True):
-            results[k] = final
-    length = inputs[found.x].length
-    for k in roles.counters:
-        results[k] = Dims(np.array(length, object), "int32") if isinstance(length, Dim) else np.int32(length)
-    if found.previous is not None:
-        results[found.previous] = last
-    for k, (every, _) in roles.written.items():
-        if every:
-            y = rows_reversed(t, step, flipped(t, step, x, 1), counts) if backwards and counts is not None else x
-            stacked = turned(t, step, y, (1, 0, *range(2, len(y.shape))))
-            t.settle()
-            if y is x:
-                t.memory.last[stacked.name] = last
-            results[k] = TensorList(stacked, length, last=last if y is x else None)
-        else:
-            results[k] = TensorList(None, 1, only=last)
-    return results
-
-
-def _squeezing(step: Step) -> Step:
-    """A step of the same name without attributes."""
-    return Step(step.name, "Squeeze", (), ())
-
-
-def _batch_first(t: Translating, step: Step, items: TensorList) -> Value:
-    assert items.stacked is not None
-    made = turned(t, step, items.stacked, (1, 0, *range(2, len(items.stacked.shape))))
-    t.settle()
-    return made
-
-
-def _before(t: Translating, step: Step, counts: Value, time: Axis) -> Value:
-    """The mask [batch, time] whose rows are True as often as `counts` [batch] says."""
-    o = t.ops(step)
-    places = o.expand_dims(after_loops.numbers(t, step, time), 0)
-    made = o.elementwise("less", places, o.expand_dims(o.cast(counts, "int64"), 1))
-    t.settle()
-    return t.know(made, (t.axes(counts)[0], time))
-
-
-def _forwards(t: Translating, x: Value, mask: Value | None, counts: Value | None) -> tuple[Value, Value | None, bool]:
-    """What both were before they were reversed in time, if they were; a mask by counts stays with reversed rows."""
-    if counts is not None:
-        whole, by = t.memory.rows_reversed.get(x.name, (x, None))
-        return (whole, mask, True) if by == counts else (x, mask, False)
-    before = t.memory.reversed.get(x.name)
-    if before is None or before[1] != 1:
-        return x, mask, False
-    if mask is None:
-        return before[0], None, True
-    mask_before = t.memory.reversed.get(mask.name)
-    if mask_before is None or mask_before[1] != 1:
-        return x, mask, False
-    return before[0], mask_before[0], True
-
-
-def _is_zeros(t: Translating, x: Any) -> bool:
-    if isinstance(x, Value):
-        return t.memory.filled.get(x.name) == 0
-    array = as_array(x)
-    return array is not None and not np.any(array)
-
-
-def _axes_of(t: Translating, state: Any) -> Axes:
-    """The sizes of a state."""
-    return t.axes(state) if isinstance(state, Value) else np.asarray(as_array(state)).shape
-
-
-def _layer(
-    t: Translating,
-    step: Step,
-    found: Found,
-    given: tuple[Value, Value | None, list[Value | None]],
-    options: tuple[MaskedOutput, bool],
-    axes: Axes,
-) -> tuple[Value, Value, tuple[Value, ...]]:
-    """The sequence, the last output and the final states of one recurrent layer; `axes` are those of a state."""
-    x, mask, initial = given
-    masked, backwards = options
-    direction = layers.Direction(found.cell, reverse_input=backwards)
-    layer = layers.Recurrent((direction,), return_sequences=True, masked_output=masked)
-    state = (t.axes(x)[0], *axes[1:])
-    sequence = (state[0], t.axes(x)[1], *state[1:])
-    path = layer_path(step.name)
-    y, *finals = t.graph.emit(
-        layer, [x, mask, *initial], [(known(sequence), x.dtype), *[(known(state), x.dtype)] * len(initial)], path
-    )
-    t.know(y, sequence)
-    for final in finals:
-        t.know(final, state)
-    last = Value(t.graph.unique(f"{path}:last"), known(state), x.dtype)
-    t.know(last, state)
-    t.pending[last.name] = (last, y, finals[0] if mask is None else None)
-    return y, last, tuple(finals)
-
-
-def known(axes: Axes) -> Shape:
-    """Sizes as a neutral shape."""
-    return tuple(n if isinstance(n, int) else None for n in axes)

@@ -74,7 +74,8 @@ class Prober:
     def _argument(self, k: int, x: Any) -> Any:
         roles = self.roles
         if k in roles.counters:
-            return np.asarray(0, np.asarray(x).dtype)
+            first = next((-place.offset for place in roles.places.values() if place.argument == k), 0)
+            return np.asarray(first, x.dtype)
         if isinstance(x, TensorList):
             return self._sample(self._axes_of(k), x.stacked.dtype)[None] if x.stacked is not None else (None,)
         if isinstance(x, Resource):

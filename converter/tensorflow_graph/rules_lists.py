@@ -7,6 +7,7 @@ a TensorArray stands for its list.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ def stack(t: Translating, step: Step, items: Any, *shape: Any) -> Value:
     """The elements along axis 0, of a list that a loop has filled."""
     if isinstance(items, TensorList) and items.stacked is not None:
         return items.stacked
-    if isinstance(items, TensorList) and items.items and None not in items.items:
+    if isinstance(items, TensorList) and items.items and None not in items.items and isinstance(items.length, int):
         wide = [t.ops(step).expand_dims(t.value(step, item), 0) for item in items.items]
         return t.ops(step).concatenate(wide, 0) if len(wide) > 1 else wide[0]
     if isinstance(items, TensorList) and items.only is not None:
@@ -107,6 +108,8 @@ def write(t: Translating, step: Step, items: Any, index: Any, value: Any) -> Ten
     if isinstance(items, TensorList) and isinstance(index, Value):
         return t.put(step, items, index, value)
     place = integers_of(index, "an index")[0]
+    if isinstance(items, TensorList) and items.stacked is None and place == items.length - 1 and isinstance(place, Dim):
+        return replace(items, tail=(value,))
     if not isinstance(items, TensorList) or items.stacked is not None or not isinstance(place, int):
         raise Unsupported(f"{step.text()} writes to a list where the model computes it")
     if not 0 <= place < MAX_ITEMS:
@@ -114,7 +117,7 @@ def write(t: Translating, step: Step, items: Any, index: Any, value: Any) -> Ten
     length = max(place + 1, items.length if isinstance(items.length, int) else 0)
     grown = [*items.items, *[None] * (min(length, MAX_ITEMS) - len(items.items))]
     grown[place] = value
-    return TensorList(None, len(grown), items=tuple(grown))
+    return replace(items, length=len(grown) if isinstance(items.length, int) else items.length, items=tuple(grown))
 
 
 RULES: Mapping[str, Callable[..., Any]] = {

@@ -1,7 +1,7 @@
 """Loops over time that are no cell as Scans: their body is translated once, by the rules of everything else.
 
-What the loop counts becomes a sequence of numbers, and what it reads at its counter the element of a sequence; nodes of
-the body that no step changes move in front of it.
+What the loop counts becomes a sequence of numbers, and what it reads at its counter the element of a sequence, which is
+reversed where the loop counts down; nodes of the body that no step changes move in front of it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import numpy as np
 from converter.model import Node, Shape, Value, layers
 from converter.tensorflow_graph.after_loops import Ends, numbers
 from converter.tensorflow_graph.definitions import Body, Step
-from converter.tensorflow_graph.rules_shapes import turned
-from converter.tensorflow_graph.sizes import Axis, Dim
+from converter.tensorflow_graph.rules_shapes import flipped, turned
+from converter.tensorflow_graph.sizes import Axis, Dim, Dims
 from converter.tensorflow_graph.tracing import NotRecurrent, Roles
 from converter.tensorflow_graph.translating import Translating
-from converter.tensorflow_graph.values import TensorList, layer_path
+from converter.tensorflow_graph.turns import first_of
+from converter.tensorflow_graph.values import Place, TensorList, layer_path
 from converter.tensorflow_graph.walking import Walk
 
 
@@ -42,7 +43,7 @@ class Inside(Translating):
         self.taken: dict[str, tuple[Value, Value]] = {}
         self._path = path
         self.number = self.argument("step", (), "int64", ())
-        self._counters = {self.number.name}
+        self._places: dict[str, Place] = {self.number.name: (0, 1)}
 
     def argument(self, name: str, shape: Shape, dtype: str, axes: Sequence[Axis]) -> Value:
         """A value that each step gets."""
@@ -50,25 +51,50 @@ class Inside(Translating):
         self.given[value.name] = value
         return self.know(value, axes)
 
-    def counter(self, step: Step, first: Any) -> Value:
-        """The number of the step, counted from `first`."""
-        o, array = self.ops(step), np.asarray(first)
-        made = o.cast(self.number, array.dtype.name)
-        if array.any():
-            made = o.elementwise("add", made, o.constant(array, made.dtype))
-        else:
-            self._counters.add(made.name)
+    def step(self, step: Step, inputs: Sequence[Any], walk: Walk) -> Sequence[Any]:
+        """The outputs of one step; what is added to a counter is noted."""
+        made = super().step(step, inputs, walk)
+        if step.op in ("Add", "AddV2", "Sub") and isinstance(made[0], Value) and not made[0].shape:
+            places = [self._place(x) for x in inputs]
+            if None not in places:
+                (a, m), (b, n) = (place for place in places if place is not None)
+                self._places[made[0].name] = (a - b, m - n) if step.op == "Sub" else (a + b, m + n)
+        return made
+
+    def _place(self, x: Any) -> Place | None:
+        if isinstance(x, Value):
+            return self._places.get(x.name)
+        whole = isinstance(x, Dims) or (isinstance(x, np.ndarray | np.generic) and x.dtype.kind == "i")
+        return (first_of(x), 0) if whole and not np.ndim(x.array if isinstance(x, Dims) else x) else None
+
+    def counter(self, step: Step, first: Any, by: int) -> Value:
+        """The number of the step times `by`, counted from `first`."""
+        o, dtype, begin = (
+            self.ops(step),
+            first.dtype if isinstance(first, Dims) else np.asarray(first).dtype.name,
+            first,
+        )
+        made = o.cast(self.number, dtype)
+        if by != 1:
+            made = o.elementwise("multiply", made, o.constant(by, dtype))
+        if isinstance(begin, Dims) or np.any(begin):
+            made = o.elementwise("add", made, self.value(step, begin))
         self.settle()
+        self._places[made.name] = (first_of(first), by)
         return made
 
     def element(self, step: Step, x: Value, axis: int, index: Value) -> Value:
-        """x at an index: of what goes along with the loop, the element of this step."""
+        """x at an index: of what goes along with the loop, from either end, the element of this step."""
         own = self.given.keys() | {v.name for node in self.graph.nodes for v in node.outputs}
-        if index.name not in self._counters or x.name in own or self.axes(x)[axis] != self.length:
+        size, place = self.axes(x)[axis], self._places.get(index.name)
+        if place not in ((0, 1), (size - 1, -1)) or x.name in own or size != self.length:
             return super().element(step, x, axis, index)
         order = (axis, *(k for k in range(len(x.shape)) if k != axis))
         sequence = turned(self.outer, step, x, order)
         self.outer.settle()
+        if place != (0, 1):
+            sequence = flipped(self.outer, step, sequence, 0)
+            self.outer.settle()
         if sequence.name not in self.taken:
             shape, axes = sequence.shape[1:], self.axes(sequence)[1:]
             made = self.argument(f"x{len(self.taken)}", shape, x.dtype, axes)
@@ -77,9 +103,9 @@ class Inside(Translating):
 
     def put(self, step: Step, items: TensorList, index: Value, value: Any) -> TensorList:
         """A list with the element of this step."""
-        if index.name not in self._counters:
+        if index.name not in self._places:
             return super().put(step, items, index, value)
-        return TensorList(None, items.length, items=(value,))
+        return TensorList(None, items.length, items=(value,), place=self._places[index.name])
 
 
 def scanned(
@@ -102,7 +128,7 @@ def scanned(
     for place, (k, value) in enumerate(initial.items()):
         arguments[k] = inner.argument(f"state{place}", value.shape, value.dtype, t.axes(value))
     for k in roles.counters:
-        arguments[k] = inner.counter(step, inputs[k])
+        arguments[k] = inner.counter(step, inputs[k], roles.counters[k])
     for k in roles.written:
         arguments[k] = TensorList(None, inputs[k].length)
     results = walk.inside(inner, body, arguments)
@@ -110,10 +136,11 @@ def scanned(
         raise NotRecurrent("a loop that writes to variables, or has layers inside")
     after = [_state(inner.value(step, results[k]), value) for k, value in initial.items()]
     made = {k: inner.value(step, results[k].items[0]) for k in roles.written}
+    places = {k: results[k].place for k in roles.written}
     elements = list({value.name: value for value in made.values()}.values())
     outcome = _emit(t, inner, step, list(initial.values()), [*after, *elements])
     ends = Ends(t, step, length, dict(zip(initial, outcome, strict=False)), dict(zip(initial, after, strict=True)))
-    return ends.of(roles, inputs, made, outcome[len(initial) :])
+    return ends.of(roles, inputs, (made, places), outcome[len(initial) :])
 
 
 def _state(after: Value, before: Value) -> Value:

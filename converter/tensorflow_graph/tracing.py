@@ -1,13 +1,13 @@
 """What a loop does with its variables, found by following them through its bodies; nothing is computed.
 
-Counters count up by one, lists are read at the counter or written, what is given back as it came is invariant, and
+Counters count up or down, lists are read at a counter or written, what is given back as it came is invariant, and
 what is left are the states.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ class Trace:
 
 @dataclass(frozen=True, eq=False)
 class Counter:
-    """A variable that counts, plus a number: what it is in the first step."""
+    """A variable that counts, plus a number."""
 
     argument: int
     offset: int = 0
@@ -74,7 +74,7 @@ class Roles:
     """What the variables of a loop are for, by their numbers.
 
     Attributes:
-        counters: count steps.
+        counters: count steps, up or down -> by how much.
         limits: the loop goes on while the counter is below each: numbers of invariant variables, or ints.
         read: lists read at the counter.
         written: list -> whether it is written at the counter (else always at 0), and what the element is made from.
@@ -82,9 +82,10 @@ class Roles:
         scalars: floating constants in the body.
         convolutions: the attributes of each way the body convolves.
         lengths: what the counter is compared with in the body, by their numbers.
+        places: list that is read or written -> the counter at which, plus a number.
     """
 
-    counters: tuple[int, ...]
+    counters: Mapping[int, int]
     limits: tuple[Any, ...]
     read: tuple[int, ...]
     written: Mapping[int, tuple[bool, Trace]]
@@ -92,6 +93,7 @@ class Roles:
     scalars: tuple[float, ...]
     convolutions: tuple[Convolution, ...]
     lengths: tuple[int, ...] = ()
+    places: Mapping[int, Counter] = field(default_factory=dict)
 
 
 class _Tracing:
@@ -99,6 +101,7 @@ class _Tracing:
         self.library, self.strict, self.read, self.scalars = library, strict, set[int](), set[float]()
         self.convolutions: dict[Convolution, None] = {}
         self.lengths: set[int] = set()
+        self.places: dict[int, Counter] = {}
 
     def step(self, step: Step, inputs: Sequence[Any], walk: Walk) -> Sequence[Any]:
         if step.op in CALLS:
@@ -126,8 +129,9 @@ class _Tracing:
 
     def _special(self, step: Step, inputs: Sequence[Any]) -> Any:
         first = inputs[0] if inputs else None
-        if isinstance(first, Counter) and step.op in ("Add", "AddV2") and isinstance(inputs[1], np.ndarray):
-            return Counter(first.argument, first.offset + int(inputs[1]))
+        moved = counted(step, inputs)
+        if moved is not None:
+            return moved
         if isinstance(first, Counter) and step.op == "Pack":
             return first  # of one element, as indices are
         if step.op == "StridedSlice" and isinstance(first, Trace) and isinstance(inputs[1], Counter):
@@ -138,9 +142,8 @@ class _Tracing:
             return Bound((*inputs[0].limits, *inputs[1].limits))
         if step.op in ("TensorListGetItem", "TensorArrayReadV3"):
             items, index = (inputs[0], inputs[1]) if step.op == "TensorListGetItem" else (inputs[2], inputs[1])
-            if isinstance(items, ListTrace) and isinstance(index, Counter) and not index.offset:
-                self.read.add(items.argument)
-                return Trace(frozenset({items.argument}))
+            if isinstance(items, ListTrace) and isinstance(index, Counter):
+                return self._element(items.argument, index)
             return self._otherwise("a list that is not read step by step", inputs)
         if step.op in ("TensorListSetItem", "TensorArrayWriteV3"):
             array = step.op == "TensorArrayWriteV3"
@@ -150,6 +153,14 @@ class _Tracing:
             raise NotRecurrent("a list that is written to twice")
         return None
 
+    def _element(self, argument: int, index: Counter) -> Trace:
+        """The element of a list at a counter, always the same one."""
+        place = self.places.setdefault(argument, index)
+        if (place.argument, place.offset) != (index.argument, index.offset):
+            return self._otherwise("a list that is read at several places", (ListTrace(argument), index))
+        self.read.add(argument)
+        return Trace(frozenset({argument}))
+
     def _otherwise(self, why: str, inputs: Sequence[Any]) -> Trace:
         """What no recurrent layer does, where something else may come of the loop."""
         if self.strict:
@@ -158,12 +169,21 @@ class _Tracing:
 
     def _sliced(self, step: Step, whole: Trace, begin: Counter, end: Any) -> Trace:
         """x[counter] of a tensor that does not change: as good as a list."""
-        only = isinstance(end, Counter) and (begin.offset, end.offset) == (0, 1) and len(whole.reads) == 1
-        if not only or step.attributes.get("shrink_axis_mask") != 1:
+        only = isinstance(end, Counter) and end.argument == begin.argument and end.offset == begin.offset + 1
+        if not only or len(whole.reads) != 1 or step.attributes.get("shrink_axis_mask") != 1:
             return self._otherwise("a tensor that is not read step by step", (whole, begin))
         (argument,) = whole.reads
-        self.read.add(argument)
-        return Trace(whole.reads)
+        return self._element(argument, begin)
+
+
+def counted(step: Step, inputs: Sequence[Any]) -> Counter | None:
+    """What adding a number to a counter, or subtracting one from it, makes; None of other steps."""
+    if step.op not in ("Add", "AddV2", "Sub") or len(inputs) != 2:
+        return None
+    one, other = inputs if isinstance(inputs[0], Counter) or step.op == "Sub" else reversed(inputs)
+    if not isinstance(one, Counter) or not isinstance(other, np.ndarray) or other.size != 1:
+        return None
+    return Counter(one.argument, one.offset + int(other) * (-1 if step.op == "Sub" else 1))
 
 
 def _reads(x: Any) -> frozenset[int]:
@@ -186,8 +206,8 @@ def roles_of(
 
     Args:
         lists: which of them are lists. zeros: which are the whole number 0 at first.
-        numbers: for each other whole number that it is, or None.
-        strict: as recurrent layers are: lists are read step by step, zeros that change are counters, limits variables.
+        numbers: for each single whole number that it is, an array or sizes, else None.
+        strict: as recurrent layers are: lists are read step by step, numbers that change count, limits are variables.
 
     Raises:
         NotRecurrent: the loop does something else than going along lists step by step.
@@ -195,36 +215,35 @@ def roles_of(
     arguments: list[Any] = []
     for k, (is_list, is_zero) in enumerate(zip(lists, zeros, strict=True)):
         number = numbers[k] if numbers else None
-        plain = Trace(frozenset({k})) if number is None else number
+        plain = number if isinstance(number, np.ndarray) else Trace(frozenset({k}))
         arguments.append(ListTrace(k) if is_list else Counter(k) if is_zero else plain)
+    results = Walk(_Tracing(library, strict=False)).call(body, arguments)
+    for k, (before, after) in enumerate(zip(arguments, results, strict=True)):
+        if numbers and numbers[k] is not None and after is not before:  # numbers that change may count, too
+            arguments[k] = Counter(k)
     tracing = _Tracing(library, strict)
-    bound = Walk(tracing).call(cond, arguments)[0] if strict else Bound(())
-    if not isinstance(bound, Bound):
-        raise NotRecurrent("a loop whose end depends on what it computes")
     results = Walk(tracing).call(body, arguments)
-    if not strict:
-        moving = [k for k, x in enumerate(arguments) if isinstance(x, np.ndarray) and results[k] is not x]
-        for k in moving:  # numbers that change may count, too
-            arguments[k] = Counter(k, int(arguments[k]))
-        results = Walk(tracing).call(body, arguments) if moving else results
-    counters, states, written = list[int](), list[int](), {}
+    counters, states, written = dict[int, int](), list[int](), {}
     for k, (before, after) in enumerate(zip(arguments, results, strict=True)):
         if after is before:
             continue
         if isinstance(before, Counter):
-            counts = isinstance(after, Counter) and (after.argument, after.offset) == (k, before.offset + 1)
-            if not counts and strict:
+            by = after.offset if isinstance(after, Counter) and after.argument == k else 0
+            if abs(by) != 1 and strict:
                 raise NotRecurrent("a counter that does not count by one")
-            (counters if counts else states).append(k)
+            counters |= {k: by} if by else {}
+            states += [] if by else [k]
         elif isinstance(before, ListTrace):
             if not isinstance(after, ListTrace) or after.argument != k or after.written is None:
                 raise NotRecurrent("a list that becomes another")
-            written[k] = (_at_counter(after.index), after.written)
+            written[k] = (_at_counter(after.index, strict), after.written)
+            if isinstance(after.index, Counter):
+                tracing.places[k] = after.index
         else:
             states.append(k)
-    limits = tuple(_limit(limit, arguments) for limit in bound.limits)
+    limits = _limits(tracing, cond, arguments) if strict and all(by > 0 for by in counters.values()) else ()
     return Roles(
-        tuple(counters),
+        counters,
         limits,
         tuple(sorted(tracing.read)),
         written,
@@ -232,14 +251,25 @@ def roles_of(
         tuple(tracing.scalars),
         tuple(tracing.convolutions),
         tuple(sorted(tracing.lengths)),
+        tracing.places,
     )
 
 
-def _at_counter(index: Any) -> bool:
-    if isinstance(index, Counter) and not index.offset:
+def _limits(tracing: _Tracing, cond: Body, arguments: Sequence[Any]) -> tuple[Any, ...]:
+    """What the loop's condition compares a counter with."""
+    bound = Walk(tracing).call(cond, arguments)[0]
+    if not isinstance(bound, Bound):
+        raise NotRecurrent("a loop whose end depends on what it computes")
+    return tuple(_limit(limit, arguments) for limit in bound.limits)
+
+
+def _at_counter(index: Any, strict: bool) -> bool:
+    if isinstance(index, Counter):
         return True
     if isinstance(index, np.ndarray) and index.size == 1 and int(index) == 0:
         return False
+    if not strict:
+        return True
     raise NotRecurrent("a list that is not written step by step")
 
 

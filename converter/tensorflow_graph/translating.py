@@ -72,7 +72,9 @@ class Translating:
             return [on_complex(self, step, inputs, lambda parts: self.step(step, parts, walk))]
         if any(isinstance(x, Spread) for x in inputs):
             return [on_spread(self, step, inputs, lambda one, given: self.step(one, given, walk))]
-        remainder = step.op == "FloorMod" and any(isinstance(x, Dims) for x in inputs)
+        remainder = step.op == "FloorMod" and isinstance(inputs[0], Dims)
+        if remainder and isinstance(inputs[1], np.ndarray) and not np.any(np.abs(inputs[1]) != 1):
+            return [np.zeros(np.broadcast_shapes(inputs[0].array.shape, inputs[1].shape), inputs[0].dtype)]
         if (remainder or any(isinstance(x, Computed) for x in inputs)) and step.op != "SpaceToBatchND":
             return [computed(step, inputs)]
         rule: Callable[..., Any] | None = RULES.get(step.op)

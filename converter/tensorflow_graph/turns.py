@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from converter.errors import ConversionError
 from converter.model import Value
 from converter.tensorflow_graph.definitions import Body, Step
 from converter.tensorflow_graph.running import CALLS, body_of
-from converter.tensorflow_graph.sizes import Axis
-from converter.tensorflow_graph.tracing import Bound, Counter, NotRecurrent, Roles
+from converter.tensorflow_graph.sizes import Axis, Dim, Dims
+from converter.tensorflow_graph.tracing import Bound, Counter, NotRecurrent, Roles, counted
 from converter.tensorflow_graph.translating import Translating
 from converter.tensorflow_graph.values import integers_of
 from converter.tensorflow_graph.walking import Walk
 
 ENDLESS = (-1, 2**31 - 1)  # limits that are none
+MIRRORED = {"Less": "Greater", "LessEqual": "GreaterEqual", "Greater": "Less", "GreaterEqual": "LessEqual"}
 
 
 class _Condition:
@@ -30,8 +33,13 @@ class _Condition:
             return walk.call(body_of(step, self.t.library), inputs)
         if step.op == "Identity":
             return inputs
-        if step.op == "Less" and isinstance(inputs[0], Counter):
-            return [Bound(((inputs[0].offset, inputs[1]),))]
+        moved = counted(step, inputs)
+        if moved is not None:
+            return [moved]
+        if step.op in MIRRORED and isinstance(inputs[0], Counter) != isinstance(inputs[1], Counter):
+            first = isinstance(inputs[0], Counter)
+            counter, limit = inputs if first else reversed(inputs)
+            return [Bound(((counter, step.op if first else MIRRORED[step.op], limit),))]
         if step.op == "LogicalAnd" and all(isinstance(x, Bound) for x in inputs):
             return [Bound((*inputs[0].limits, *inputs[1].limits))]
         if any(isinstance(x, Counter | Bound) or x is CHANGES for x in inputs):
@@ -42,29 +50,50 @@ class _Condition:
 CHANGES = object()
 
 
-def _rounds(start: int, limit: Any) -> Axis | Value:
-    """How often a counter goes round until it is at a limit."""
-    if not isinstance(limit, Value):
-        (number,) = integers_of(limit, "how often a loop goes round")
-        rounds: Axis = number if number in ENDLESS else number - start
+def _rounds(t: Translating, step: Step, first: Axis, by: int, bound: tuple[Counter, str, Any]) -> Axis | Value:
+    """How often a counter goes round from its first number, by so much in each step, while it is within a bound."""
+    counter, op, limit = bound
+    if (by > 0) != op.startswith("Less"):
+        raise NotRecurrent("a loop that moves away from its end")
+    first = first + counter.offset
+    if isinstance(limit, Value):
+        if (first, by, op) != (0, 1, "Less"):
+            raise NotRecurrent("a loop that begins at another number than 0 and ends where the model computes it")
+        return limit
+    (number,) = integers_of(limit, "how often a loop goes round")
+    if op == "Less" and number in ENDLESS:
+        return number
+    inside = (number - first if by > 0 else first - number) + op.endswith("Equal")
+    if abs(by) == 1 or isinstance(inside, int):
+        rounds: Axis = inside if abs(by) == 1 else -(-inside // abs(by))
         return rounds
-    if start:
-        raise NotRecurrent("a loop that begins at another number than 0 and ends where the model computes it")
-    return limit
+    o = t.ops(step)
+    more = t.sizes(step, Dims(np.array(inside + (abs(by) - 1), object), "int64"))
+    return o.elementwise("floor_divide", more, o.constant(abs(by), "int64"))
 
 
-def length_of(t: Translating, cond: Body, roles: Roles, inputs: Sequence[Any], walk: Walk) -> Axis | Value:
+def first_of(x: Any) -> Axis:
+    """The number that a counter begins with."""
+    (first,) = integers_of(x, "a number that counts")
+    return first
+
+
+def length_of(t: Translating, step: Step, cond: Body, roles: Roles, inputs: Sequence[Any], walk: Walk) -> Axis | Value:
     """How often a loop goes round.
 
     Raises:
         NotRecurrent: nothing says that before it begins, or the first of several numbers ends it.
     """
     changing = {*roles.states, *roles.written}
-    counting = {k: Counter(k, int(inputs[k])) for k in roles.counters}
-    arguments = [counting.get(k, CHANGES if k in changing else x) for k, x in enumerate(inputs)]
+    arguments = [Counter(k) if k in roles.counters else CHANGES if k in changing else x for k, x in enumerate(inputs)]
     try:
         (bound,) = walk.inside(_Condition(t), cond, arguments)
-        limits = [_rounds(start, limit) for start, limit in bound.limits]
+        limits = [
+            _rounds(t, step, first_of(inputs[one[0].argument]), roles.counters[one[0].argument], one)
+            for one in bound.limits
+        ]
+    except NotRecurrent:
+        raise
     except (AttributeError, ConversionError) as error:
         raise NotRecurrent("a loop whose end depends on what it computes") from error
     found: list[Axis | Value] = []
@@ -72,7 +101,23 @@ def length_of(t: Translating, cond: Body, roles: Roles, inputs: Sequence[Any], w
         if one not in ENDLESS and one not in found:
             found.append(one)
     above = [t.memory.at_most[one.name] for one in found if isinstance(one, Value) and one.name in t.memory.at_most]
-    found = [one for one in found if one not in above]
+    found = [one for one in found if one not in above and not _above_another(t, one, found)]
+    found = [one for one in found if not any(_below(other, one) for other in found)]
     if len(found) != 1:
         raise NotRecurrent("a loop that ends at the least of several numbers, or at none")
-    return found[0]
+    (rounds,) = found
+    if isinstance(rounds, Dim) and rounds.at(dict.fromkeys(t.symbols, 1)) < 0:  # which may be none
+        o = t.ops(step)
+        return o.elementwise("maximum", t.sizes(step, Dims(np.array(rounds, object), "int64")), o.constant(0, "int64"))
+    return max(rounds, 0) if isinstance(rounds, int) else rounds
+
+
+def _below(one: Axis | Value, other: Axis | Value) -> bool:
+    """Whether one number is less than another, whatever open sizes are."""
+    less = 0 if isinstance(one, Value) or isinstance(other, Value) else one - other
+    return isinstance(less, int) and less < 0
+
+
+def _above_another(t: Translating, one: Axis | Value, found: Sequence[Axis | Value]) -> bool:
+    """Whether it is not below another of them, as max(n, 0) is not below n."""
+    return isinstance(one, Value) and t.memory.at_least.get(one.name) in found

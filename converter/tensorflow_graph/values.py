@@ -29,6 +29,9 @@ INERT = frozenset({
 })  # fmt: skip
 
 
+Place = tuple[Axis, int]  # an index in the first step of a loop, and by how much it grows with each
+
+
 @dataclass(frozen=True, eq=False)
 class Stored:
     """A tensor of the file, unread."""
@@ -58,7 +61,9 @@ class TensorList:
         length: how many elements, int or Dim.
         last: the last element, where that is a value of its own.
         only: where one element alone is there.
-        items: elements put in one by one, where a loop was unrolled.
+        items: elements put in one by one, from the first on.
+        tail: those at its end, where its length is open.
+        place: in a loop, where each step puts its element.
     """
 
     stacked: Value | None
@@ -66,6 +71,8 @@ class TensorList:
     last: Value | None = None
     only: Value | None = None
     items: tuple[Any, ...] = ()
+    tail: tuple[Any, ...] = ()
+    place: Place | None = None
 
 
 @dataclass
