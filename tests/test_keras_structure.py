@@ -15,9 +15,11 @@ import pytest
 from neutral_models import Builder, lstm_model
 
 from converter import api
-from converter.errors import ConversionError
+from converter.errors import ConversionError, Unsupported
 from converter.exporters import keras
 from converter.exporters.keras.structure import structured
+from converter.model import State, Value
+from converter.model.layers import Direction, Recurrent
 
 GOOD = Path(__file__).parents[1] / "fixtures" / "good"
 BROKEN = {Path(name).parts[-2:] for name in json.loads((GOOD.parent / "index.json").read_text())["broken"]}
@@ -73,8 +75,52 @@ def test_what_keras_3_reads_otherwise_is_written_as_what_it_computes(tmp_path: P
 
 
 def test_most_fixtures_keep_their_layers() -> None:
-    kept = sum(structured(api.load(path)) is not None for path in FILES if "words" not in path.parent.name)
-    assert kept > 120
+    some = [path for path in FILES if "words" not in path.parent.name][::3]
+    assert sum(structured(api.load(path)) is not None for path in some) > 0.7 * len(some)
+
+
+@pytest.mark.parametrize("name", ["k224_share/model.h5", "k3151_share/model.keras"])
+def test_a_shared_layer_stays_one(name: str, tmp_path: Path) -> None:
+    config = exported(name, tmp_path)
+    assert max(len(layer["inbound_nodes"]) for layer in config["config"]["layers"]) > 1
+    assert len(classes(config)) == len(api.load(GOOD / name).written.config.layers)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", ["k122_nested/model.h5", "k224_nested/model.h5", "k3151_nested/model.keras"])
+def test_nested_models_stay(name: str, tmp_path: Path) -> None:
+    config = exported(name, tmp_path)
+    inner = [layer for layer in config["config"]["layers"] if layer["class_name"] in ("Functional", "Sequential")]
+    assert inner and all(layer["config"]["layers"] for layer in inner)
+    assert any(len(layer["inbound_nodes"]) > 1 for layer in inner)
+
+
+def test_rnn_keeps_its_cells(tmp_path: Path) -> None:
+    layers = exported("k3151_cells/model.keras", tmp_path)["config"]["layers"]
+    cells = [layer["config"]["cell"]["class_name"] for layer in layers if layer["class_name"] == "RNN"]
+    assert "StackedRNNCells" in cells
+    with zipfile.ZipFile(tmp_path / "m.keras") as archive, zipfile.ZipFile(GOOD / "k3151_cells/model.keras") as old:
+        assert groups(archive) == groups(old)
+
+
+def test_states_that_two_calls_share_are_refused(tmp_path: Path) -> None:
+    """Keras 2.2 lets both begin with what the call before left; a layer of Keras 3 hands them from one to the other."""
+    b = Builder()
+    x, (h, c) = b.input("x", (2, None, 3)), (Value(name, (2, 4), "float32") for name in ("h", "c"))
+    layer = Recurrent((Direction(b.lstm(3, 4)),))
+    first, second = (b.node(name, layer, [x, None, h, c], (2, 4), (2, 4), (2, 4)) for name in ("one", "two"))
+    model = b.model([first[0], second[0]], states=(State(h, second[1]), State(c, second[2])))
+    with pytest.raises(Unsupported, match="states that several calls share"):
+        keras.export(model, tmp_path / "m.keras")
+
+
+def groups(archive: zipfile.ZipFile) -> set[str]:
+    """The arrays of an archive by their places."""
+    import h5py
+
+    with h5py.File(archive.open("model.weights.h5"), "r") as store:
+        found: set[str] = set()
+        store.visititems(lambda name, item: found.add(name) if isinstance(item, h5py.Dataset) else None)
+    return {name for name in found if not name.startswith("optimizer/")}
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +138,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         layers.TimeDistributed(layers.Dense(4, kernel_constraint=constraints.MaxNorm(2.0)), name="td"),
         layers.Bidirectional(layers.GRU(3, recurrent_regularizer=regularizers.L1L2(0.1, 0.2)), name="both"),
         layers.GaussianNoise(0.1, name="noise"),
+        layers.Activation("linear", name="same"),
         layers.Dense(2, "softmax", activity_regularizer=regularizers.L1(0.01), trainable=False, name="out"),
     ])  # fmt: skip
     path = tmp_path_factory.mktemp("trained") / "m.keras"
@@ -122,12 +169,12 @@ class TestTraining(Genuine):
         from keras import Model, layers
 
         x = layers.Input((4, 3))
-        shared = layers.LSTM(3, dropout=0.25, name="shared")
-        model = Model(x, layers.Add()([shared(x), shared(layers.Dropout(0.5, name="drop")(x))]))
+        y = layers.LSTM(3, dropout=0.25, name="lstm")(layers.Dropout(0.5, name="drop")(x))
+        model = Model(x, layers.PReLU()(y))  # not among the layers that are kept
         model.save(tmp_path / "m.keras")
         done = api.convert(tmp_path / "m.keras", tmp_path / "again.keras", to="keras")
         (said,) = done.warnings
-        assert "left out" in said and "dropout of shared" in said and "Dropout drop" in said
+        assert "left out" in said and "dropout of lstm" in said and "Dropout drop" in said
 
 
 class TestAgainst(Genuine):

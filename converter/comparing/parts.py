@@ -29,17 +29,22 @@ def parts_of(path: Path) -> list[Part]:
     if files is not None and hasattr(files, "parts"):
         parts: list[Part] = files.parts(path)
         return parts
+    return parts_read(readers.load(path), path)
+
+
+def parts_read(model: Model, path: Path, every_call: bool = False) -> list[Part]:
+    """The parts of the model that was read from a file, with what the file says that they were multiplied by."""
     factors = scaled_weights(path)
-    return [replace(part, factors=factors.get(part.name, ())) for part in parts_of_model(readers.load(path))]
+    return [replace(part, factors=factors.get(part.name, ())) for part in parts_of_model(model, every_call)]
 
 
-def parts_of_model(model: Model) -> list[Part]:
-    """The layers with weights of a model, in order; shared ones once."""
+def parts_of_model(model: Model, every_call: bool = False) -> list[Part]:
+    """The layers with weights of a model, in order; shared ones once, or as often as they are called."""
     parts: list[Part] = []
     seen: set[int] = set()
     for node in every_node(model.nodes):
         for side, cell in cells(node):
-            if id(cell.kernel) not in seen:  # a shared layer is called again
+            if every_call or id(cell.kernel) not in seen:  # a shared layer is called again
                 seen.add(id(cell.kernel))
                 name = " ".join(part for part in (node.name, side) if part)
                 kind = _KINDS.get(type(cell))
@@ -48,7 +53,8 @@ def parts_of_model(model: Model) -> list[Part]:
                 else:
                     parts.append(Part(name, kind, cell.kernel.shape, partial(gate_cell, cell, name)))
         weights = dict(owned(node.layer))
-        if weights and not isinstance(node.layer, Constant) and not seen & {id(w) for w in weights.values()}:
+        again = not every_call and bool(seen & {id(weight) for weight in weights.values()})
+        if weights and not isinstance(node.layer, Constant) and not again:
             seen |= {id(weight) for weight in weights.values()}
             parts.append(plain(node.name, type(node.layer).__name__, weights))
     return parts

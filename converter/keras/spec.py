@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from converter.errors import ConversionError, InvalidModel, Unsupported
 from converter.keras.building.graph import Graph, Tensor
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from converter.keras.layer_type import LayerType
     from converter.keras.schema import Config
 
+T = TypeVar("T")
 PREFIX = "ops."  # before the class of a Keras 3 operation, since layers have the same names (Add, Concatenate, Softmax)
 
 
@@ -113,6 +114,14 @@ class Bound:
 
     variables: Mapping[str, Weight]
     children: Mapping[str, Bound]
+    _made: dict[Hashable, Any] = field(default_factory=dict)
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, made once: the calls of a shared layer have the same weights, derived ones too."""
+        if key not in self._made:
+            self._made[key] = make()
+        made: T = self._made[key]
+        return made
 
     def all(self) -> tuple[Weight, ...]:
         """Own arrays first, then the wrapped layers'."""
@@ -179,7 +188,8 @@ class Call:
     def weight(self, name: str) -> Weight | None:
         """An array by attribute name, in the compute dtype; None where the layer has none of that name."""
         found = self.bound.variables.get(name)
-        return None if found is None else found.astype(self.dtype)
+        dtype = self.dtype
+        return None if found is None else self.bound.once((name, dtype), lambda: found.astype(dtype))
 
     def need(self, name: str) -> Weight:
         """An array that must be there."""

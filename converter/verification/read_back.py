@@ -13,7 +13,8 @@ import numpy as np
 from converter import interpret, readers
 from converter.comparing.compare import compare_parts
 from converter.comparing.comparison import Pair
-from converter.comparing.parts import parts_of, parts_of_model
+from converter.comparing.part import Part
+from converter.comparing.parts import parts_of, parts_of_model, parts_read
 from converter.formats.keras_metadata import scaled_weights
 from converter.model import Array, Model
 from converter.verification.inputs import Case, cases_of
@@ -40,7 +41,9 @@ def read_back(model: Model, exported: Path, seed: int = 0) -> Report:
     outputs = _outputs(model, again, cases, scaled)
     failures = tuple(f"{one.name}: {one.note or f'off by {one.error:.1e}'}" for one in outputs if not one.passed)
     if scaled:  # the outputs tell less, so the weights are compared one by one, too
-        failures += arrays(model, exported).wrong
+        failures += _compared(
+            parts_of_model(model, every_call=True), parts_read(again, exported, every_call=True)
+        ).wrong
     return Report("the original", runtime, tuple(case.label for case in cases), outputs=tuple(outputs), wrong=failures)
 
 
@@ -86,7 +89,11 @@ def arrays(model: Model, exported: Path) -> Report:
     Raises:
         InvalidModel, Unsupported, OSError: the file cannot be read.
     """
-    compared = compare_parts(parts_of_model(model), parts_of(exported))
+    return _compared(parts_of_model(model), parts_of(exported))
+
+
+def _compared(ours: list[Part], theirs: list[Part]) -> Report:
+    compared = compare_parts(ours, theirs)
     outputs = tuple(_pair(pair) for pair in compared.pairs)
     failures = [f"{one.name}: {one.note}" for one in outputs if not one.passed]
     failures += [f"{name}: its weights are missing" for name in compared.only_a]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import tempfile
 import zipfile
-from collections import Counter
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,6 +13,7 @@ import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
 from converter.exporters.keras.graph import HINT, Graph, Op, Ref
+from converter.exporters.keras.stored import Group, group_of
 from converter.formats.keras_metadata import SCALED
 from converter.model import Weight, dtype_of
 
@@ -30,14 +29,17 @@ def write(path: Path, graph: Graph, outputs: list[Ref]) -> None:
         InvalidModel: a weight's values do not fit its shape.
         Unsupported: a constant too large for the configuration.
     """
-    ops, whole = graph.ordered(outputs), config_of(graph, outputs)
+    whole, stored = config_of(graph, outputs), group_of(graph.ordered(outputs))
     metadata: dict[str, Any] = {"keras_version": KERAS_VERSION, "date_saved": "1980-01-01@00:00:00"}
     if graph.scaled:
         metadata[SCALED] = graph.scaled
     with tempfile.TemporaryFile(dir=path.parent) as weights, zipfile.ZipFile(path, "w") as archive:
-        _weights(weights, ops)
-        for name, text in (("metadata.json", metadata), ("config.json", whole)):
-            archive.writestr(zipfile.ZipInfo(name, _EPOCH), json.dumps(text, allow_nan=False))
+        _weights(weights, stored)
+        for name, text in (
+            ("metadata.json", metadata),
+            ("config.json", whole),
+        ):  # NaN and Infinity as Keras writes them
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), json.dumps(text))
         size = weights.seek(0, 2)
         weights.seek(0)
         info = zipfile.ZipInfo("model.weights.h5", _EPOCH)
@@ -45,26 +47,21 @@ def write(path: Path, graph: Graph, outputs: list[Ref]) -> None:
             shutil.copyfileobj(weights, member, 1 << 20)
 
 
-def config_of(graph: Graph, outputs: list[Ref]) -> dict[str, Any]:
-    """The content of config.json: a Sequential where the graph is one, else a functional model."""
+def config_of(graph: Graph, outputs: list[Ref], name: str = "") -> dict[str, Any]:
+    """The content of config.json: a Sequential where the graph is one, else a functional model; `name` if nested."""
     ops = graph.ordered(outputs)
-    name = graph.unique(graph.model.name or "model")
+    config: dict[str, Any] = {"name": name or graph.unique(graph.model.name or "model"), "trainable": True}
     if graph.sequential:
         rows = [{key: value for key, value in _entry(op).items() if key not in ("name", "inbound_nodes")} for op in ops]
-        config = {"name": name, "trainable": True, "layers": rows, "build_input_shape": list(graph.inputs[0].shape)}
+        config |= {"layers": rows, "build_input_shape": list(graph.inputs[0].shape)}
         return {"module": "keras", "class_name": "Sequential", "config": config, "registered_name": None}
-    config = {
-        "name": name,
-        "trainable": True,
-        "layers": [_entry(op) for op in ops],
-        "input_layers": _keys(graph.inputs),
-        "output_layers": _keys(outputs),
-    }
+    config["layers"] = [_entry(op) for op in ops]
+    config |= {"input_layers": _keys(graph.inputs), "output_layers": _keys(outputs)}
     return {"module": "keras.src.models.functional", "class_name": "Functional", "config": config}
 
 
 def _key(ref: Ref) -> list[Any]:
-    return [ref.op, 0, ref.index]
+    return [ref.op, ref.call, ref.index]
 
 
 def _keys(refs: list[Ref]) -> list[Any]:
@@ -73,8 +70,13 @@ def _keys(refs: list[Ref]) -> list[Any]:
 
 
 def _entry(op: Op) -> dict[str, Any]:
-    """One operation as keras.Functional.get_config writes it."""
-    calls = [{"args": _encode(list(op.args), op), "kwargs": _encode(dict(sorted(op.kwargs.items())), op)}]
+    """One layer, nested model or operation as keras.Functional.get_config writes it."""
+    calls = [
+        {"args": _encode(list(call.args), op), "kwargs": _encode(dict(sorted(call.kwargs.items())), op)}
+        for call in op.calls
+    ]
+    if op.inside is not None:
+        return {**config_of(*op.inside, op.name), "config": op.config, "name": op.name, "inbound_nodes": calls}
     layer = op.module == "keras.layers"
     return {
         "module": op.module,
@@ -82,7 +84,7 @@ def _entry(op: Op) -> dict[str, Any]:
         "config": {"name": op.name, **op.config},
         "registered_name": None if layer else op.class_name,
         "name": op.name,
-        "inbound_nodes": [] if op.class_name == "InputLayer" else calls,
+        "inbound_nodes": calls,
     }
 
 
@@ -113,31 +115,29 @@ def _constant(weight: Weight, op: Op) -> Any:
     return {"class_name": "__numpy__", "config": {"value": values.tolist(), "dtype": weight.dtype}}
 
 
-def _snake(name: str) -> str:
-    """As keras.src.utils.naming.to_snake_case."""
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
-
-
-def _weights(file: BinaryIO, ops: list[Op]) -> None:
+def _weights(file: BinaryIO, stored: Group) -> None:
     """model.weights.h5: one group per layer, named after its class and counted in the order of the operations."""
     import h5py
 
-    counts: Counter[str] = Counter()
     with h5py.File(file, "w") as store:
         store.create_group("vars")  # Keras 3.3 looks for the model's own
-        for op in (op for op in ops if op.module == "keras.layers"):
-            stem = _snake(op.class_name)
-            group = store.create_group(f"layers/{stem}" + (f"_{counts[stem]}" if counts[stem] else ""))
-            counts[stem] += 1
-            group.create_group("vars").attrs["name"] = op.name
-            for place, weight in op.weights.items():
-                _dataset(group, place, weight)
+        _group(store, stored)
 
 
-def _dataset(group: Any, place: str, weight: Weight) -> None:
+def _group(place: Any, stored: Group) -> None:
+    if stored.layer or stored.arrays:
+        held = place.create_group("vars")
+        if stored.layer:
+            held.attrs["name"] = stored.layer
+        for number, weight in stored.arrays.items():
+            _dataset(held, number, weight)
+    for name, below in stored.groups.items():
+        _group(place.create_group(name), below)
+
+
+def _dataset(group: Any, name: str, weight: Weight) -> None:
     dtype = dtype_of("float32" if weight.dtype == "bfloat16" else weight.dtype)
-    dataset = group.create_dataset(place, weight.shape, dtype)
+    dataset = group.create_dataset(name, weight.shape, dtype)
     done = 0
     for block in weight.rows():
         if not weight.shape or done + len(block) > weight.shape[0]:

@@ -19,38 +19,48 @@ HINT = "--to onnx can, or --to npz writes the weights alone"
 
 @dataclass(frozen=True)
 class Ref:
-    """A tensor: output `index` of an operation."""
+    """A tensor: output `index` of call `call` of an operation."""
 
     op: str
     index: int
     shape: Shape
     dtype: str
+    call: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class OpCall:
+    """What a layer or an operation is called with: nested lists of `Ref`, `Weight` (a constant) and plain values."""
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def parents(self) -> list[Ref]:
+        """The tensors read, in Keras' order: positional ones first, then keywords by name."""
+        return list(_refs([self.args, [self.kwargs[key] for key in sorted(self.kwargs)]]))
 
 
 @dataclass(frozen=True, eq=False)
 class Op:
-    """A layer or an operation, called once.
+    """A layer, a nested model or an operation.
 
     Attributes:
         name: unique in the model.
         module, class_name: where Keras finds it.
         config: its arguments, without the name.
-        args, kwargs: of the call: nested lists of `Ref`, `Weight` (a constant), slices and plain values.
+        calls: how it is called, a shared layer more than once; none of an InputLayer.
         weights: the arrays of a layer, by path below it ("cell/vars/0").
+        inside: the layers of a nested model, and its outputs.
     """
 
     name: str
     module: str
     class_name: str
     config: Mapping[str, Any]
-    args: tuple[Any, ...] = ()
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    calls: tuple[OpCall, ...] = ()
     weights: Mapping[str, Weight] = field(default_factory=dict)
-
-    @property
-    def parents(self) -> list[Ref]:
-        """The tensors read, in Keras' order: positional ones first, then keywords by name."""
-        return list(_refs([self.args, [self.kwargs[key] for key in sorted(self.kwargs)]]))
+    inside: tuple[Graph, list[Ref]] | None = None
 
 
 def _refs(tree: Any) -> Iterator[Ref]:
@@ -73,7 +83,8 @@ class Graph:
         sequential: whether it is written as a Sequential.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, inputs: Sequence[Value] | None = None) -> None:
+        """`inputs`: of a nested model; by default the model's own."""
         self.model = model
         self.ops: dict[str, Op] = {}
         self.scaled: dict[str, Sequence[float]] = {}
@@ -82,7 +93,7 @@ class Graph:
         self.sequential = False
         self._counts: dict[str, int] = {}
         self.values: dict[str, Ref | Weight] = {}
-        self.inputs = [self._input(value) for value in model.inputs]
+        self.inputs = [self._input(value) for value in (model.inputs if inputs is None else inputs)]
 
     def _input(self, value: Value) -> Ref:
         name = self.unique(value.name)
@@ -111,7 +122,7 @@ class Graph:
             raise Unsupported(f"{class_name} of constants alone", hint=HINT)
         module = MODULES.get(class_name, "keras.src.ops.numpy")
         name = self.unique(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", class_name).lower())
-        self.ops[name] = Op(name, module, class_name, config, args)
+        self.ops[name] = Op(name, module, class_name, config, (OpCall(args),))
         return Ref(name, 0, like.shape, like.dtype)
 
     def layer(
@@ -122,7 +133,7 @@ class Graph:
         if not any(True for _ in _refs([args])):
             raise Unsupported("a layer of a constant", where=name, hint=HINT)
         free = self.unique(name)
-        self.ops[free] = Op(free, "keras.layers", class_name, config, args, kwargs or {}, weights)
+        self.ops[free] = Op(free, "keras.layers", class_name, config, (OpCall(args, kwargs or {}),), weights)
         return free
 
     def note_scaled(self, name: str, factors: Sequence[float]) -> None:
@@ -136,28 +147,40 @@ class Graph:
         It matters: the archive's weights are found by counting the layers of each class (keras/src/ops/function.py,
         map_graph).
         """
-        visited: dict[str, int] = {}
-        done: list[str] = []
-
-        def visit(name: str) -> None:
-            if name in visited:
-                return
-            visited[name] = len(visited)
-            for parent in self.ops[name].parents:
-                visit(parent.op)
-            done.append(name)
-
-        for output in outputs:
-            visit(output.op)
-        depth: dict[str, int] = {}
-        for name in reversed(done):
-            depth.setdefault(name, 0)
-            for parent in self.ops[name].parents:
-                depth[parent.op] = max(depth.get(parent.op, 0), depth[name] + 1)
+        places, left = self._visited(outputs)
+        depths: dict[tuple[str, int], int] = {}
+        of_ops: dict[str, int] = {}
+        for key in reversed(left):
+            depths[key] = of_ops[key[0]] = max(depths.get(key, 0), of_ops.get(key[0], 0))
+            for parent in self._parents(key):
+                below = (parent.op, parent.call)
+                depths[below] = max(depths.get(below, 0), depths[key] + 1)
         for ref in self.inputs:
-            if ref.op not in depth:
-                depth[ref.op], visited[ref.op] = 0, -1
-        return [self.ops[name] for name in sorted(depth, key=lambda n: (-depth[n], visited[n]))]
+            if ref.op not in of_ops:
+                of_ops[ref.op], places[ref.op] = 0, -1
+        return [self.ops[name] for name in sorted(of_ops, key=lambda n: (-of_ops[n], places[n]))]
+
+    def _parents(self, key: tuple[str, int]) -> list[Ref]:
+        calls = self.ops[key[0]].calls
+        return calls[key[1]].parents if calls else []
+
+    def _visited(self, outputs: list[Ref]) -> tuple[dict[str, int], list[tuple[str, int]]]:
+        """When a search from the outputs first meets each operation, and its calls as it leaves them."""
+        places: dict[str, int] = {}
+        opened: set[tuple[str, int]] = set()
+        left: dict[tuple[str, int], None] = {}
+        for output in outputs:
+            stack = [(output.op, output.call)]
+            while stack:
+                key = stack[-1]
+                if key in opened:
+                    left[key] = None
+                    stack.pop()
+                    continue
+                opened.add(key)
+                places.setdefault(key[0], len(places))
+                stack += [below for ref in reversed(self._parents(key)) if (below := (ref.op, ref.call)) not in opened]
+        return places, list(left)
 
 
 # Operations that do not live in keras.src.ops.numpy.

@@ -1,4 +1,4 @@
-"""The layers of a Keras file as they are: a Sequential stays one, TimeDistributed, Masking and Dropout stay.
+"""The layers of a Keras file as they are: nested models, shared layers, wrappers, cells, Masking and Dropout stay.
 
 Keras 3 reads some old layers as something else (masks, states, activations). So what is written is parsed again as
 Keras 3 means it, and kept only where that is the same graph; else the model is written as what its layers compute.
@@ -6,229 +6,230 @@ Keras 3 means it, and kept only where that is the same graph; else the model is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from converter.errors import ConversionError, Unsupported
-from converter.exporters.keras.activations import argument_of, factors, name_of, scale
+from converter.errors import ConversionError
+from converter.exporters.keras.activations import factors
 from converter.exporters.keras.archive import KERAS_VERSION, config_of
-from converter.exporters.keras.graph import Graph, Ref, policy
-from converter.exporters.keras.recurrent import keras_cell, last_axis
+from converter.exporters.keras.arguments import MERGES, OPERATIONS
+from converter.exporters.keras.graph import MODULES, Graph, Op, OpCall, Ref
+from converter.exporters.keras.recurrent import last_axis
 from converter.exporters.keras.same import same
-from converter.exporters.keras.training import RATES, kept
-from converter.exporters.weights import DIRECTIONS, owned
+from converter.exporters.keras.stored import group_of
+from converter.exporters.keras.structure_layers import FIELDS, made
+from converter.exporters.keras.structure_recurrent import refuse
+from converter.exporters.weights import cells
 from converter.keras.build import build
-from converter.keras.building.ops import FLOATS
-from converter.keras.schema import Config, policy_name
-from converter.keras.source import FlatWeights, Source
-from converter.keras.spec import CallSpec, LayerSpec, ModelSpec
+from converter.keras.graph.ordering import execution_order
+from converter.keras.source import Source
+from converter.keras.spec import ALL, PREFIX, CallSpec, LayerSpec, ModelSpec
 from converter.keras.spec import Ref as History
-from converter.model import Model, Node, Provenance, Weight, layers
-from converter.model.layers import Direction, Recurrent
+from converter.model import LayerInfo, Model, Node, Provenance, Value
 
-_WINDOW = ("strides", "padding", "data_format")
-_CONV = ("filters", "kernel_size", "dilation_rate", "groups", "use_bias", *_WINDOW)
-_SEQUENCE = ("return_sequences", "return_state", "go_backwards", "stateful", "zero_output_for_mask", *RATES)
-_MERGES = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")
-# Arguments that mean today what they meant, by class; other classes are written as what they compute.
-ARGUMENTS: Mapping[str, tuple[str, ...]] = {
-    "Dense": ("units", "use_bias"), "Embedding": ("input_dim", "output_dim", "mask_zero"), "Masking": ("mask_value",),
-    **{f"Conv{k}D": _CONV for k in (1, 2, 3)},
-    **{f"{kind}Pooling{k}D": ("pool_size", *_WINDOW) for kind in ("Max", "Average") for k in (1, 2, 3)},
-    **{f"Global{kind}Pooling{k}D": ("data_format", "keepdims") for kind in ("Max", "Average") for k in (1, 2, 3)},
-    **dict.fromkeys(("LSTM", "GRU", "SimpleRNN", "CuDNNLSTM", "CuDNNGRU"), _SEQUENCE),
-    **dict.fromkeys(("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"), _SEQUENCE),
-    "Bidirectional": ("merge_mode",), "TimeDistributed": (),
-    "BatchNormalization": ("axis", "momentum", "epsilon", "center", "scale"),
-    "LayerNormalization": ("axis", "epsilon", "center", "scale"),
-    "Dropout": ("rate", "noise_shape", "seed"), "SpatialDropout1D": ("rate", "seed"),
-    "SpatialDropout2D": ("rate", "data_format", "seed"), "SpatialDropout3D": ("rate", "data_format", "seed"),
-    "GaussianNoise": ("stddev", "seed"), "GaussianDropout": ("rate", "seed"),
-    "AlphaDropout": ("rate", "noise_shape", "seed"), "ActivityRegularization": ("l1", "l2"),
-    "Flatten": ("data_format",), "Reshape": ("target_shape",), "Permute": ("dims",), "RepeatVector": ("n",),
-    "Activation": (), "LeakyReLU": ("negative_slope",), "ELU": ("alpha",), "Softmax": ("axis",),
-    "ReLU": ("max_value", "negative_slope", "threshold"),
-    **{name: () for name in _MERGES}, "Concatenate": ("axis",), "Dot": ("axes", "normalize"),
-    "ZeroPadding1D": ("padding",), "Cropping1D": ("cropping",), "UpSampling1D": ("size",),
-}  # fmt: skip
-_FIELDS: Mapping[type, tuple[str, ...]] = {
-    layers.Dense: ("kernel", "bias"),
-    layers.Conv: ("kernel", "bias"),
-    layers.Embedding: ("table",),
-    layers.BatchNormalization: ("gamma", "beta", "mean", "variance"),
-    layers.LayerNormalization: ("gamma", "beta"),
-}
-"""Neutral fields in the order in which Keras keeps them."""
-
-
-@dataclass(frozen=True)
-class _Made:
-    """A layer as Keras 3 has it: its class, arguments, arrays, and what their gates were multiplied by, by side."""
-
-    class_name: str
-    config: dict[str, Any]
-    weights: dict[str, Weight] = field(default_factory=dict)
-    scaled: dict[str, Sequence[float]] = field(default_factory=dict)
-
-    def entry(self, name: str) -> dict[str, Any]:
-        """It inside another layer's arguments."""
-        config = {"name": name, **self.config}
-        return {"module": "keras.layers", "class_name": self.class_name, "config": config, "registered_name": None}
+_LISTS = (*MERGES, "Concatenate", "Dot")  # layers that are called on a list of tensors
+_KEYWORDS = frozenset({"initial_state", "mask", "training"})
+Tensors = dict[tuple[str, int], list[Ref]]  # layer and number of the call in the file -> what it gives
 
 
 def structured(model: Model) -> tuple[Graph, list[Ref]] | None:
-    """The layers of the file, as operations of a Keras 3 model, and its outputs; None where Keras 3 would differ."""
+    """The layers of the file, as a Keras 3 model, and its outputs; None where Keras 3 would differ."""
     if model.written is None or not isinstance(model.written.config, ModelSpec):
         return None
     try:
-        graph, outputs = _written(model, model.written)
-        config = config_of(graph, outputs)
-        arrays = {op.name: tuple(op.weights.values()) for op in graph.ops.values() if op.weights}
-        source = Source(config, FlatWeights(arrays), Provenance("", "", keras_version=KERAS_VERSION))
+        facts = _Facts.of(model, model.written.config)
+        graph, outputs = _model(facts, model.written, model.inputs, "")
+        graph.scaled |= facts.scaled
+        stored = group_of(graph.ordered(outputs))
+        source = Source(config_of(graph, outputs), stored, Provenance("", "", keras_version=KERAS_VERSION))
         return (graph, outputs) if same(model, build(source), bool(graph.scaled)) else None
     except ConversionError:
         return None
 
 
-def _written(model: Model, root: LayerSpec) -> tuple[Graph, list[Ref]]:
-    assert isinstance(root.config, ModelSpec)
-    graph, spec = Graph(model), root.config
-    graph.sequential = root.class_name == "Sequential" and len(model.inputs) == 1
-    made = {(ref.layer, 0): graph.inputs[k] for k, ref in enumerate(spec.inputs)}
-    shapes = {info.path: info.output_shapes for info in model.layers}
-    for layer in spec.layers:
-        if layer.class_name == "InputLayer":
-            continue
-        (call,) = spec.calls[layer.name].values() if len(spec.calls.get(layer.name, ())) == 1 else _refuse(layer.name)
-        args, kwargs = _arguments(call, made, layer)
-        nodes = [n for n in model.nodes if n.keras_layer == layer.name or n.keras_layer.startswith(f"{layer.name}/")]
-        one = _layer(layer, nodes)
-        name = graph.layer(layer.name, one.class_name, one.config, args, one.weights, kwargs)
-        if name != layer.name:
-            _refuse(layer.name)
-        for side, by in one.scaled.items():
-            graph.note_scaled(f"{name} {side}".strip(), by)
-        dtype = nodes[-1].outputs[0].dtype if nodes else _first(args).dtype
-        for k, shape in enumerate(shapes.get(layer.name, ())):
-            made[layer.name, k] = Ref(name, k, shape, dtype)
-    return graph, [made[ref.layer, ref.tensor] for ref in spec.outputs]
+@dataclass(frozen=True, eq=False)
+class _Facts:
+    """What is known of the layers, by their paths.
+
+    Attributes:
+        model: the neutral model.
+        nodes: what the calls of each layer made.
+        infos: what the file says of each; shapes are those of its first call.
+        scaled: see `Graph.scaled`; gathered on the way.
+    """
+
+    model: Model
+    nodes: Mapping[str, list[Node]]
+    infos: Mapping[str, LayerInfo]
+    scaled: dict[str, Sequence[float]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: Model, spec: ModelSpec) -> _Facts:
+        """Raises Unsupported where names do not tell the layers apart."""
+        paths = list(_paths(spec))
+        nodes: dict[str, list[Node]] = {path: [] for path in paths}
+        if len(nodes) != len(paths):
+            refuse(model.name)
+        for path in paths:
+            if next(_owners(path.rpartition("/")[0], nodes), ""):
+                refuse(path)
+        for node in model.nodes:
+            for owner in _owners(node.keras_layer, nodes):
+                nodes[owner].append(node)
+        return cls(model, nodes, {info.path: info for info in model.layers})
+
+    def one_call(self, path: str, calls: int) -> list[Node]:
+        """What one of the calls of a layer made; all must have made the same."""
+        nodes = self.nodes[path]
+        count = len(nodes) // calls
+        kinds = [type(node.layer) for node in nodes]
+        if kinds != kinds[:count] * calls:
+            refuse(path)
+        return nodes[:count]
+
+    def note_scaled(self, node: Node, factor: float) -> None:
+        """Notes what the weights of a node are multiplied by: those of a cell by gate, others by `factor`."""
+        for side, cell in cells(node):
+            self._note(" ".join(part for part in (node.name, side) if part), factors(cell, last_axis(cell)))
+        if type(node.layer) in FIELDS:
+            self._note(node.name, [factor])
+
+    def _note(self, name: str, by: Sequence[float]) -> None:
+        if any(factor != 1 for factor in by):
+            self.scaled[name] = list(by)
 
 
-def _refuse(name: str) -> Any:
-    raise Unsupported("written as what it computes", where=name)
+def _paths(model: ModelSpec, path: str = "") -> Iterator[str]:
+    for layer in model.layers:
+        if isinstance(layer.config, ModelSpec):
+            yield from _paths(layer.config, f"{path}{layer.name}/")
+        else:
+            yield f"{path}{layer.name}"
 
 
-def _first(args: Any) -> Ref:
-    while isinstance(args, list | tuple):
-        args = args[0]
-    assert isinstance(args, Ref)
-    return args
+def _owners(path: str, layers: Container[str]) -> Iterator[str]:
+    """The layer among `layers` that a path is of or below."""
+    while path:
+        if path in layers:
+            yield path
+        path = path.rpartition("/")[0]
 
 
-def _arguments(
-    call: CallSpec, made: Mapping[tuple[str, int], Ref], layer: LayerSpec
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _model(
+    facts: _Facts, root: LayerSpec, inputs: Sequence[Value], path: str, times: int = 1
+) -> tuple[Graph, list[Ref]]:
+    """A model, and those inside it.
+
+    Args:
+        facts: of the layers.
+        root: the model.
+        inputs: what it is built on.
+        path: what the names of its layers begin with.
+        times: how often it is called.
+    """
+    spec = root.config
+    assert isinstance(spec, ModelSpec)
+    graph = Graph(facts.model, inputs)
+    graph.sequential = root.class_name == "Sequential" and len(inputs) == 1
+    tensors: Tensors = {(ref.layer, 0): [graph.inputs[k]] for k, ref in enumerate(spec.inputs)}
+    order = execution_order(spec, tensors)
+    numbers: dict[str, list[int]] = {}  # of the calls of each layer, as the file counts them
+    for name, number in sorted(order):
+        numbers.setdefault(name, []).append(number)
+    layers = {layer.name: layer for layer in spec.layers}
+    gives = {name: _written(facts, graph, layers[name], path, len(known) * times) for name, known in numbers.items()}
+    calls: dict[str, dict[int, OpCall]] = {name: {} for name in numbers}
+    for name, number in order:
+        place = numbers[name].index(number)
+        call = calls[name][place] = _call(layers[name], spec.calls[name][number], tensors)
+        tensors[name, number] = [replace(r, call=place, dtype=r.dtype or call.parents[0].dtype) for r in gives[name]]
+    for name, own in calls.items():
+        graph.ops[name] = replace(graph.ops[name], calls=tuple(own[place] for place in sorted(own)))
+    return graph, [tensor for ref in spec.outputs for tensor in _picked(tensors, ref)]
+
+
+def _picked(tensors: Tensors, ref: History) -> list[Ref]:
+    found = tensors[ref.layer, ref.node]
+    if ref.tensor == ALL:
+        return found
+    return [found[ref.tensor]] if ref.tensor < len(found) else refuse(ref.layer)
+
+
+def _written(facts: _Facts, graph: Graph, layer: LayerSpec, path: str, calls: int) -> list[Ref]:
+    """Adds a layer, nested model or operation, still without its calls; what its first call gives.
+
+    The dtype is "" where it is that of what it is given. Keras does not ask for the shapes of later calls.
+    """
+    name = graph.unique(layer.name)
+    if name != layer.name:
+        refuse(name)
+    path += name
+    if isinstance(layer.config, ModelSpec):
+        inside = _model(facts, layer, _inputs(layer.config), f"{path}/", calls)
+        whole = config_of(*inside, name)
+        config = {**whole["config"], "trainable": layer.trainable}
+        graph.ops[name] = Op(name, whole["module"], whole["class_name"], config, inside=inside)
+        return [Ref(name, k, ref.shape, ref.dtype) for k, ref in enumerate(inside[1])]
+    nodes = facts.one_call(path, calls)
+    if layer.class_name.startswith(PREFIX):
+        graph.ops[name] = _operation(layer)
+    else:
+        one = made(layer, nodes)
+        if one.weights and not facts.infos[path].weights:  # such as the matrix of a resize
+            refuse(path)
+        graph.ops[name] = Op(name, "keras.layers", one.class_name, one.config, weights=one.weights)
+        for node in facts.nodes[path]:
+            facts.note_scaled(node, one.factor)
+    dtype = nodes[-1].outputs[0].dtype if nodes else ""
+    return [Ref(name, k, shape, dtype) for k, shape in enumerate(facts.infos[path].output_shapes)]
+
+
+def _inputs(spec: ModelSpec) -> list[Value]:
+    """The inputs of a nested model, of the shapes it was built with."""
+    layers = {layer.name: layer for layer in spec.layers}
+    configs: list[Any] = [layers[ref.layer].config for ref in spec.inputs]
+    return [
+        Value(ref.layer, tuple(config.batch_input_shape or refuse(ref.layer)), config.compute_dtype or "float32")
+        for ref, config in zip(spec.inputs, configs, strict=True)
+    ]
+
+
+def _operation(layer: LayerSpec) -> Op:
+    kind = layer.class_name.removeprefix(PREFIX)
+    if kind not in OPERATIONS:
+        refuse(layer.name)
+    config = {key: value for key, value in layer.full_config.items() if key != "name"}
+    return Op(layer.name, MODULES.get(kind, "keras.src.ops.numpy"), kind, config)
+
+
+def _call(layer: LayerSpec, call: CallSpec, tensors: Tensors) -> OpCall:
     """What a layer is called with: tensors, and for recurrent ones the initial states by keyword."""
-
-    def tensors(tree: Any) -> Any:
-        if isinstance(tree, History):
-            return made.get((tree.layer, tree.tensor)) or _refuse(tree.layer)
-        return [tensors(item) for item in tree] if isinstance(tree, list | tuple) else _refuse(layer.name)
-
     kwargs = {key: value for key, value in call.kwargs.items() if value is not None}
-    if set(kwargs) - {"initial_state", "training"} or len(call.args) != 1:
-        _refuse(layer.name)
-    given = tensors(call.args[0])
-    out = {"training": kwargs["training"]} if isinstance(kwargs.get("training"), bool) else {}
-    if "initial_state" in kwargs:
-        out["initial_state"] = tensors(kwargs["initial_state"])
-    if isinstance(given, list) and layer.class_name not in (*_MERGES, "Concatenate", "Dot"):
+    if layer.class_name.startswith(PREFIX):
+        return OpCall(_tree(call.args, tensors, layer, plain=True), _tree(kwargs, tensors, layer, plain=True))
+    if set(kwargs) - _KEYWORDS or len(call.args) != 1:
+        refuse(layer.name)
+    given = _tree(call.args[0], tensors, layer)
+    out = {key: _tree(value, tensors, layer) for key, value in kwargs.items() if key != "training"}
+    if isinstance(kwargs.get("training"), bool):
+        out["training"] = kwargs["training"]
+    listed = layer.class_name in _LISTS or (isinstance(layer.config, ModelSpec) and len(layer.config.inputs) > 1)
+    if isinstance(given, list) and not listed:
         given, *states = given
         out |= {"initial_state": states} if states else {}
-    return (given,), out
+    return OpCall((given,), out)
 
 
-def _layer(spec: LayerSpec, nodes: Sequence[Node]) -> _Made:
-    """A layer in Keras 3's words.
-
-    Raises:
-        Unsupported: it is not one of `ARGUMENTS`, or Keras 3 cannot compute it.
-    """
-    if spec.class_name not in ARGUMENTS:
-        _refuse(spec.name)
-    full = spec.full_config
-    config: dict[str, Any] = {name: full[name] for name in ARGUMENTS[spec.class_name] if name in full}
-    config |= kept(full)
-    directions = [d for n in nodes if isinstance(n.layer, Recurrent) for d in n.layer.directions]
-    if spec.class_name == "TimeDistributed":
-        (child,) = spec.children.values()
-        inner = _layer(child, nodes)
-        scaled = inner.scaled
-        return _Made(spec.class_name, {**config, "layer": inner.entry(child.name)}, _below("layer", inner), scaled)
-    if spec.class_name == "Bidirectional":
-        return _pair(spec, config, directions, nodes[-1])
-    if "return_sequences" in ARGUMENTS[spec.class_name]:
-        return _recurrent(spec, config, directions, nodes[-1])
-    return _plain(spec, config, nodes)
-
-
-def _below(path: str, inner: _Made) -> dict[str, Weight]:
-    return {f"{path}/{key}": weight for key, weight in inner.weights.items()}
-
-
-def _recurrent(spec: LayerSpec, config: dict[str, Any], directions: Sequence[Direction], node: Node) -> _Made:
-    (direction,) = directions if len(directions) == 1 else _refuse(spec.name)
-    name, made_config, arrays = keras_cell(direction.cell, spec.name)
-    dtype, arrays = policy(node, arrays)
-    if node.outputs[0].dtype in ("float16", "bfloat16"):  # some backends have no random matrix of these
-        made_config["recurrent_initializer"] = "zeros"
-    by = factors(direction.cell, last_axis(direction.cell))
-    return _Made(name, {**made_config, **config, **dtype}, arrays, {"": by})
-
-
-def _pair(spec: LayerSpec, config: dict[str, Any], directions: Sequence[Direction], node: Node) -> _Made:
-    sides = [spec.children[f"{side}_layer"] for side in DIRECTIONS]
-    if len(directions) != len(sides):
-        _refuse(spec.name)
-    made = [_recurrent(side, _side(side), [d], node) for side, d in zip(sides, directions, strict=True)]
-    weights: dict[str, Weight] = {}
-    for side, one in zip(DIRECTIONS, made, strict=True):
-        weights |= _below(f"{side}_layer", one)
-    forward, backward = (one.entry(side.name) for side, one in zip(sides, made, strict=True))
-    config |= {"layer": forward, "backward_layer": backward, **policy(node, {})[0]}
-    scaled = {side: one.scaled[""] for side, one in zip(DIRECTIONS, made, strict=True)}
-    return _Made(spec.class_name, config, weights, scaled)
-
-
-def _side(spec: LayerSpec) -> dict[str, Any]:
-    full = spec.full_config
-    return {name: full[name] for name in ARGUMENTS.get(spec.class_name, ()) if name in full} | kept(full)
-
-
-def _plain(spec: LayerSpec, config: dict[str, Any], nodes: Sequence[Node]) -> _Made:
-    """A layer that is not recurrent; the weights before a scaled activation are scaled."""
-    weights, factor = dict(_weights(spec, nodes)), 1.0
-    acts = [(n.layer.activation, len(n.outputs[0].shape)) for n in nodes if isinstance(n.layer, layers.Activate)]
-    if spec.full_config.get("activation") not in (None, "linear"):
-        ((activation, rank),) = acts if len(acts) == 1 else _refuse(spec.name)
-        found = argument_of(activation, rank - 1) if weights else (name_of(activation, rank - 1), 1.0)
-        config["activation"], factor = found if found is not None and found[0] else _refuse(spec.name)
-        weights = {key: scale(weight, [factor]) for key, weight in weights.items()}
-    if weights:
-        dtype, weights = policy(next(n for n in nodes if type(n.layer) in _FIELDS), weights)
-        config |= dtype
-    elif isinstance(spec.config, Config) and spec.config.compute_dtype in FLOATS:  # an old Reshape may say int32
-        config["dtype"] = policy_name(spec.config.dtype)
-    if isinstance(axis := config.get("axis"), list) and len(axis) == 1:  # as tf.keras writes it
-        config["axis"] = axis[0]
-    return _Made(spec.class_name, config, weights, {"": [factor]})
-
-
-def _weights(spec: LayerSpec, nodes: Sequence[Node]) -> Iterator[tuple[str, Weight]]:
-    owners = [n.layer for n in nodes if not isinstance(n.layer, layers.Constant) and any(owned(n.layer))]
-    if len(owners) > 1 or any(type(owner) not in _FIELDS for owner in owners):
-        _refuse(spec.name)
-    found = [getattr(owner, name) for owner in owners for name in _FIELDS[type(owner)]]
-    for k, weight in enumerate(weight for weight in found if weight is not None):
-        yield f"vars/{k}", weight
+def _tree(tree: Any, tensors: Tensors, layer: LayerSpec, plain: bool = False) -> Any:
+    """Arguments with tensors in place of their histories; `plain`: other values may be among them."""
+    if isinstance(tree, History):
+        found = _picked(tensors, tree)
+        return found[0] if len(found) == 1 else refuse(layer.name)
+    if isinstance(tree, Mapping):
+        return {key: _tree(value, tensors, layer, plain) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return type(tree)(_tree(item, tensors, layer, plain) for item in tree)
+    return (
+        tree if plain and (tree is None or isinstance(tree, bool | int | float | str | slice)) else refuse(layer.name)
+    )

@@ -183,7 +183,8 @@ def cells_of(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: int 
     """
     if spec.row is None or spec.row.cells is None:
         raise Unsupported(f"{spec.class_name} is no recurrent cell this program knows")
-    return spec.row.cells(spec, bound, era, dtype, features)
+    make = partial(spec.row.cells, spec, bound, era, dtype, features)
+    return bound.once(("cells", dtype, features), make)
 
 
 def _stacked_cells(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: int | None) -> tuple[Cell, ...]:
