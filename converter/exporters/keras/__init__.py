@@ -15,7 +15,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from converter.errors import Unsupported
-from converter.exporters.keras import activations, recurrent, rules, training
+from converter.exporters.keras import activations, recurrent, rules, states, training
 from converter.exporters.keras.archive import write
 from converter.exporters.keras.graph import Graph, Ref, rule
 from converter.exporters.keras.structure import structured
@@ -38,6 +38,7 @@ def export(model: Model, path: Path) -> None:
 
 def _computed(model: Model) -> tuple[Graph, list[Ref]]:
     """A model of what the layers compute, node by node."""
+    states.check(model)
     graph = Graph(model)
     for node in model.nodes:
         rule(node.layer, graph, node)

@@ -63,8 +63,7 @@ def build(model: Model, opset: int | None = None, runtime: str = DEFAULT) -> tup
     )
     initializers = [item for item in store.initializers.values() if item.name in used]
     if fold.is_static(proto):
-        opsets = [helper.make_opsetid("", opset)]
-        bare = helper.make_model(proto, ir_version=IR_VERSION, opset_imports=opsets)
+        bare = helper.make_model(proto, ir_version=IR_VERSION, opset_imports=_opsets(graph.nodes, opset))
         initializers, folded = fold.fold(bare, initializers, set(held.values()))
         _rename(bare.graph.node, folded)
         proto, held = bare.graph, {value: folded.get(name, name) for value, name in held.items()}
@@ -143,12 +142,16 @@ def _made_inside(node: onnx.NodeProto) -> Iterator[str]:
             yield from _made_inside(inner)
 
 
+def _opsets(nodes: Iterable[onnx.NodeProto], opset: int) -> list[onnx.OperatorSetIdProto]:
+    others = dict.fromkeys(DOMAINS[node.op_type] for node in nodes if node.domain)
+    return [helper.make_opsetid("", opset), *(helper.make_opsetid(*pair) for pair in others)]
+
+
 def _model(graph: onnx.GraphProto, model: Model, opset: int, properties: Mapping[str, str]) -> onnx.ModelProto:
-    others = dict.fromkeys(DOMAINS[node.op_type] for node in graph.node if node.domain)
     proto = helper.make_model(
         graph,
         ir_version=IR_VERSION,
-        opset_imports=[helper.make_opsetid("", opset), *(helper.make_opsetid(*pair) for pair in others)],
+        opset_imports=_opsets(graph.node, opset),
         producer_name=PRODUCER,
         producer_version=__version__,
     )

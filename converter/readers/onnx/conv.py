@@ -9,7 +9,8 @@ import numpy as np
 from converter.errors import Unsupported
 from converter.model import Shape, Value, layers
 from converter.readers.onnx.general import value_of
-from converter.readers.onnx.values import Builder, Call, Const, Tensor, Val
+from converter.readers.onnx.tensors import Const, Tensor, Val
+from converter.readers.onnx.values import Builder, Call
 
 Rule = Callable[[Builder, Call], list[Tensor]]
 

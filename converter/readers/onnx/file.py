@@ -15,17 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from msgspec import structs
 
 from converter import limits
 from converter.errors import ConversionError, InvalidModel, Unsupported, formed
 from converter.formats.onnx_tensor import DTYPES, weight
 from converter.formats.protobuf import parse
 from converter.model import LayerInfo, Model, Node, Provenance, State, Value, Weight
-from converter.model.layers import Concatenate, Recurrent, every_node
+from converter.model.layers import Recurrent, every_node
+from converter.model.prune import prune
+from converter.readers.onnx.joining import joined
 from converter.readers.onnx.masks import recognised
 from converter.readers.onnx.ops import RULES
-from converter.readers.onnx.values import Builder, Call, Tensor, Val
+from converter.readers.onnx.tensors import Tensor
+from converter.readers.onnx.values import Builder, Call
 
 _DOMAINS = ("", "ai.onnx")
 _ELSEWHERE = {"ai.onnx.ml": "LabelEncoder"}  # operators of other domains
@@ -61,11 +63,11 @@ def load(path: Path) -> Model:
     inputs = tuple(value for value in inputs if value.name not in carried)
     results = len(names) - len(states)  # states come after the ordinary outputs
     names, outputs = names[:results], outputs[:results]
-    nodes = _joined(builder.nodes, (*outputs, *(state.output for state in states)))
     title = f"ONNX by {proto.producer_name or 'an unknown program'}"
     source = Provenance(str(path), title, sha256=hashlib.sha256(data).hexdigest())
-    infos = tuple(_info(node) for node in every_node(nodes) if _weights(node))
-    return Model(proto.graph.name or path.stem, inputs, outputs, names, nodes, states, infos, source)
+    name = proto.graph.name or path.stem
+    model = joined(prune(Model(name, inputs, outputs, names, tuple(builder.nodes), states, (), source)))
+    return replace(model, layers=tuple(_info(node) for node in every_node(model.nodes) if _weights(node)))
 
 
 def _states(text: str, inputs: tuple[Value, ...], outputs: Mapping[str, Value]) -> tuple[State, ...]:
@@ -98,7 +100,7 @@ def _input(info: Any, builder: Builder) -> Value:
         raise Unsupported("an input without a known type and shape", where=info.name)
     sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim]
     value = Value(info.name, tuple(size if size and size > 0 else None for size in sizes), DTYPES[kind.elem_type][0])
-    builder.tensors[info.name] = Val(value)
+    builder.given(info.name, value)
     return value
 
 
@@ -123,26 +125,6 @@ def _run(node: Any, index: int, builder: Builder, folder: Path) -> None:
     for output, tensor in zip(node.output, made, strict=False):
         if output:
             builder.tensors[output] = tensor
-
-
-def _joined(nodes: list[Node], outputs: tuple[Value, ...]) -> tuple[Node, ...]:
-    """The nodes, where a pair of directions that is only ever concatenated becomes one output."""
-    readers: dict[str, list[Node | None]] = {value.name: [None] for value in outputs}
-    for node in nodes:
-        for value in node.inputs:
-            if value is not None:
-                readers.setdefault(value.name, []).append(node)
-    swap: dict[int, Node] = {}
-    gone: set[int] = set()
-    for node in nodes:
-        if isinstance(node.layer, Recurrent) and len(node.layer.directions) == 2:
-            used = [readers.get(value.name, []) for value in node.outputs[:2]]
-            only = used[0][0] if len(used[0]) == len(used[1]) == 1 and used[0][0] is used[1][0] else None
-            if only is not None and only.layer == Concatenate(2) and only.inputs == node.outputs[:2]:
-                layer = structs.replace(node.layer, merge="concat")
-                swap[id(node)] = replace(node, layer=layer, outputs=(only.outputs[0], *node.outputs[2:]))
-                gone.add(id(only))
-    return tuple(swap.get(id(node), node) for node in nodes if id(node) not in gone)
 
 
 def _stored(node: Node) -> tuple[Weight, ...]:

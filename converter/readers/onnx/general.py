@@ -8,15 +8,16 @@ from math import prod
 import numpy as np
 
 from converter.errors import Unsupported
-from converter.model import Shape, Value, constant, layers
-from converter.readers.onnx.values import Builder, Call, Const, Dims, Filled, Tensor, Val, Zeros
+from converter.model import Value, constant, layers
+from converter.readers.onnx.tensors import Const, Tensor, Val
+from converter.readers.onnx.values import Builder, Call, broadcast
 
 Rule = Callable[[Builder, Call], list[Tensor]]
 Sizes = tuple[int, ...]
 
 _BINARY = {
     "Equal": "equal", "Less": "less", "LessOrEqual": "less_equal", "Greater": "greater",
-    "GreaterOrEqual": "greater_equal", "And": "and", "Or": "or", "Xor": "xor", "Pow": "power", "Min": "minimum",
+    "GreaterOrEqual": "greater_equal", "And": "and", "Or": "or", "Xor": "xor", "Pow": "power",
 }  # fmt: skip
 _TRUTH = ("equal", "less", "less_equal", "greater", "greater_equal", "and", "or", "xor")
 _UNARY = {
@@ -32,24 +33,13 @@ _REDUCE = {
 _EDGE = {"constant": "constant", "reflect": "reflect", "edge": "edge"}
 
 
-def broadcast(*shapes: Shape) -> Shape:
-    """The shape of an elementwise result; an open size gives way to a known one that is not 1."""
-    rank = max(map(len, shapes))
-    wide = [(1,) * (rank - len(shape)) + tuple(shape) for shape in shapes]
-    columns = zip(*wide, strict=True)
-    return tuple(next((n for n in sizes if n not in (1, None)), None if None in sizes else 1) for sizes in columns)
-
-
 def value_of(builder: Builder, call: Call, index: int) -> Value:
     """An input as a neutral value, its axes as ONNX sees them.
 
     Raises:
         Unsupported: it is none.
     """
-    tensor = call.tensor(index)
-    if isinstance(tensor, Dims | Filled | Zeros):
-        raise Unsupported(f"{call.op} on shapes")
-    return builder.value(tensor, call.name)
+    return builder.value(call.tensor(index), call.name)
 
 
 def _values(builder: Builder, call: Call) -> tuple[Value, ...]:
@@ -138,22 +128,6 @@ def _einsum(builder: Builder, call: Call) -> list[Tensor]:
         sizes |= {letter: size for letter, size in zip(term, value.shape, strict=True) if sizes.get(letter) is None}
     shape = tuple(sizes[letter] for letter in made)
     return [Val(builder.node(call.name, layers.Einsum(equation), values, shape)[0])]
-
-
-def _range(builder: Builder, call: Call) -> list[Tensor]:
-    """0, 1, ... below a number of the model's or a size."""
-    first, by, limit = call.tensor(0), call.tensor(2), call.tensor(1)
-    if not all(isinstance(t, Const) and t.weight.size == 1 for t in (first, by)):
-        raise Unsupported("Range from or by what is computed")
-    if [int(t.array.ravel()[0]) for t in (first, by) if isinstance(t, Const)] != [0, 1]:
-        raise Unsupported("Range that does not count from 0 by 1")
-    if isinstance(limit, Dims):
-        if len(limit.items) != 1:
-            raise Unsupported("Range up to several sizes")
-        count = builder.size(limit.items[0], call.name)
-    else:
-        count = value_of(builder, call, 1)
-    return [Val(builder.node(call.name, layers.Range(), (count,), (None,), dtype="int64")[0])]
 
 
 def _tile(builder: Builder, call: Call) -> list[Tensor]:
@@ -287,6 +261,6 @@ RULES: Mapping[str, Rule] = {
     **{name: _reduce(op) for name, op in _REDUCE.items()},
     "ArgMax": _arg("argmax"), "ArgMin": _arg("argmin"),
     "Where": _where, "Clip": _clip, "CumSum": _cumulative, "Pad": _pad, "LayerNormalization": _normalise,
-    "BatchNormalization": _batch, "Flatten": _flatten, "Range": _range, "Einsum": _einsum, "Tile": _tile, "TopK": _top,
+    "BatchNormalization": _batch, "Flatten": _flatten, "Einsum": _einsum, "Tile": _tile, "TopK": _top,
     "GatherND": _gather_nd, "GatherElements": _take_along, "LabelEncoder": _lookup,
 }  # fmt: skip

@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+import numpy as np
 from msgspec import structs
 
 from converter.errors import Unsupported
 from converter.model import Node, Value, layers
-from converter.model.layers import Recurrent
+from converter.model.layers import MaskedOutput, Recurrent
 from converter.readers.onnx.counted import Compact, Counting, History, Order, Places, Rows, Steps
 from converter.readers.onnx.places import numbered, placed, scaled
-from converter.readers.onnx.values import Builder, Call, Const, States, Tensor, Val
+from converter.readers.onnx.tensors import Const, States, Tensor, Val, is_zero
+from converter.readers.onnx.values import Builder, Call
 
 Rule = Callable[[Builder, Call], list[Tensor]]
 Recogniser = Callable[[Builder, Call, Rule | None], "list[Tensor] | None"]
@@ -44,6 +46,8 @@ def _cast(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | Non
     x = call.tensor(0)
     if isinstance(x, Counting) and x.what in ("count", "lengths"):
         return _also(builder, call, rule, replace(x, what="lengths"))
+    if isinstance(x, Const) and x.weight.dtype == "bool" and len(x.weight.shape) == 2:
+        x = Val(builder.value(x, call.name))
     if not isinstance(x, Val) or call.integer("to", 0) != _INT64:
         return None
     mask: Value | None = builder.value(x, call.name) if len(x.value.shape) == 2 else x.value
@@ -142,7 +146,26 @@ def _where(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | No
     if not _is(condition, "some") or not isinstance(state, Val):
         return None
     made = builder.producer(state.value)
-    return [state] if made is not None and isinstance(made.layer, Recurrent) and made.inputs[1] is not None else None
+    if made is None or not isinstance(made.layer, Recurrent) or made.inputs[1] is None:
+        return None
+    place = made.outputs.index(state.value)  # the states come after the outputs, and after x and the mask
+    start = made.inputs[place + 1] if 0 < place < len(made.inputs) - 1 else None
+    return [state] if place and _starts(builder, start, call.tensor(2)) else None
+
+
+def _starts(builder: Builder, start: Value | None, tensor: Tensor) -> bool:
+    """Whether a tensor, with or without an axis for the direction, is an initial state (None: zeros)."""
+    if start is None:
+        return is_zero(tensor)
+    if isinstance(tensor, States):
+        return tensor.hs == (start,)
+    if isinstance(tensor, Val):
+        return tensor == Val(start)
+    made = builder.producer(start)
+    if not isinstance(tensor, Const) or made is None or not isinstance(made.layer, layers.Constant):
+        return False
+    held = made.layer.weight.read()
+    return tensor.weight.shape[-2:] == held.shape and np.array_equal(tensor.array.reshape(held.shape), held)
 
 
 def _flip(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
@@ -188,8 +211,10 @@ def _spread(builder: Builder, history: History, index: Counting) -> Val:
     started = node.inputs[2] is not None
     if index.what == "count" and not index.kept and (history.rule == "state" or not started):
         return Val(node.outputs[1])  # the last output is the final h
+    if index.what == "count" and not index.kept:
+        return _last(builder, node, "previous")
     if index.what == ("count if first" if steps.backwards else "count if last"):
-        return _last_or_zero(builder, node)
+        return _last(builder, node, "zero")
     if index.what != ("from end" if steps.backwards else "from start"):
         raise Unsupported("outputs of a masked layer that are picked by another count")
     (direction,) = node.layer.directions
@@ -200,11 +225,11 @@ def _spread(builder: Builder, history: History, index: Counting) -> Val:
     return Val(steps.y)
 
 
-def _last_or_zero(builder: Builder, node: Node) -> Val:
-    """The last output, or zeros where the step taken last is masked: another layer over the same weights."""
+def _last(builder: Builder, node: Node, rule: MaskedOutput) -> Val:
+    """The last output, or what a layer gives where the step taken last is masked: another one over the same weights."""
     assert isinstance(node.layer, Recurrent)
     y = node.outputs[0]
-    layer = structs.replace(node.layer, return_sequences=False, masked_output="zero")
+    layer = structs.replace(node.layer, return_sequences=False, masked_output=rule)
     shapes = ((y.shape[0], y.shape[2]), *(value.shape for value in node.outputs[1:]))
     return Val(builder.node(f"{node.name}/last", layer, node.inputs, *shapes)[0])
 
@@ -231,11 +256,11 @@ def _concat(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | N
     if len(call.inputs) != 2 or call.integer("axis", 0) != 0:
         return None
     first, steps = call.tensor(0), call.tensor(1)
-    if not isinstance(first, States) or not isinstance(steps, Steps):
+    if not isinstance(first, States | Const) or not isinstance(steps, Steps):
         return None
     node = builder.producer(steps.y)
-    given: Value | None = None if node is None else node.inputs[2]
-    return [History(steps, "state")] if first.hs == (given,) else None
+    start = None if node is None else node.inputs[2]
+    return [History(steps, "state")] if start is not None and _starts(builder, start, first) else None
 
 
 _RECOGNISERS: Mapping[str, Recogniser] = {

@@ -6,27 +6,15 @@ Like those of shapes.py: one implementation for each kind of tensor.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import singledispatch
 
 import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
 from converter.model import Value, constant, layers
-from converter.readers.onnx.values import (
-    Builder,
-    Call,
-    Const,
-    Dims,
-    Filled,
-    Spread,
-    Stack,
-    States,
-    Tensor,
-    Val,
-    Zeros,
-    plain,
-)  # fmt: skip
+from converter.readers.onnx.tensors import Const, Dims, Filled, Spread, Stack, States, Tensor, Val, Zeros
+from converter.readers.onnx.values import Builder, Call, plain
 
 _FAR = 1 << 31  # ONNX writes "to the end" as a huge number
 
@@ -48,7 +36,7 @@ def transposed(tensor: Tensor, axes: tuple[int, ...] | None, builder: Builder, c
 
 @transposed.register
 def _(tensor: Zeros, axes: tuple[int, ...] | None, builder: Builder, call: Call) -> Tensor:
-    return tensor
+    return replace(tensor, shape=None)
 
 
 @transposed.register
@@ -84,10 +72,11 @@ def _concat(builder: Builder, call: Call) -> list[Tensor]:
     parts = [call.tensor(k) for k in range(len(call.inputs))]
     axis = call.integer("axis", 0)
     if all(isinstance(part, Zeros) for part in parts):
-        return [Zeros()]
+        return [Zeros(None, next(part.dtype for part in parts if isinstance(part, Zeros)))]
     sizes = [builder.dims(part) for part in parts]
-    if all(size is not None for size in sizes) and any(isinstance(part, Dims) for part in parts):
-        return [Dims(tuple(item for size in sizes for item in size or ()))]
+    kinds = [part.dtype for part in parts if isinstance(part, Dims)]
+    if all(size is not None for size in sizes) and kinds:
+        return [Dims(tuple(item for size in sizes for item in size or ()), dtype=kinds[0])]
     if axis == 0 and all(isinstance(part, States | Zeros) for part in parts):
         return [States(tuple(h for part in parts for h in (part.hs if isinstance(part, States) else (None,))))]
     if all(isinstance(part, Const) for part in parts):
@@ -143,12 +132,12 @@ def _length(size: int | None, start: int | None, stop: int | None, step: int) ->
 
 @cut.register
 def _(tensor: Zeros, where: Cut, builder: Builder, call: Call) -> Tensor:
-    return tensor
+    return replace(tensor, shape=None)
 
 
 @cut.register
 def _(tensor: Dims, where: Cut, builder: Builder, call: Call) -> Tensor:
-    return Dims(tensor.items[where.starts[0] : where.stops[0] : where.steps[0]])
+    return replace(tensor, items=tensor.items[where.starts[0] : where.stops[0] : where.steps[0]])
 
 
 @cut.register
@@ -262,8 +251,9 @@ def _(tensor: Const, index: int, axis: int, builder: Builder, call: Call) -> Ten
 def _gather(builder: Builder, call: Call) -> list[Tensor]:
     """Sizes; rows of a table; one place of an axis; else np.take of two values."""
     tensor, indices, axis = call.tensor(0), call.tensor(1), call.integer("axis", 0)
-    if isinstance(tensor, Dims) and isinstance(indices, Const):
-        return [Dims(tuple(tensor.items[int(i)] for i in indices.array.ravel()))]
+    if isinstance(tensor, Dims) and isinstance(indices, Const) and len(indices.weight.shape) < 2:
+        found = tuple(tensor.items[int(i)] for i in indices.array.ravel())
+        return [replace(tensor, items=found, scalar=indices.weight.shape == ())]
     if isinstance(tensor, Const) and isinstance(indices, Val) and axis == 0 and len(tensor.weight.shape) == 2:
         shape = (*indices.value.shape, tensor.weight.shape[1])
         layer = layers.Embedding(tensor.weight)

@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from converter.errors import Unsupported
 from converter.formats.onnx_tensor import DTYPES, weight
-from converter.model import Shape, constant, layers
+from converter.model import constant, layers
 from converter.model.activations import NAMES, Activation
 from converter.readers.onnx.conv import RULES as CONV
-from converter.readers.onnx.counted import Dim
 from converter.readers.onnx.general import RULES as GENERAL
 from converter.readers.onnx.general import matmul
 from converter.readers.onnx.moving import RULES as MOVING
 from converter.readers.onnx.recurrent import recurrent
 from converter.readers.onnx.scan import scan
 from converter.readers.onnx.shapes import RULES as SHAPES
-from converter.readers.onnx.shapes import in_shape
-from converter.readers.onnx.values import (
-    Builder,
-    Call,
-    Const,
-    Dims,
-    Filled,
-    Tensor,
-    Val,
-    Zeros,
-    is_zero,
-    on,
-    plain,
-)
+from converter.readers.onnx.shapes import in_shape, own_sizes
+from converter.readers.onnx.sizes import RULES as SIZES
+from converter.readers.onnx.sizes import of_sizes
+from converter.readers.onnx.tensors import Const, Dims, Filled, Tensor, Val, Zeros, is_zero
+from converter.readers.onnx.values import Builder, Call, broadcast, on, plain
 
 Rule = Callable[[Builder, Call], list[Tensor]]
 
@@ -52,13 +42,12 @@ def _constant(builder: Builder, call: Call) -> list[Tensor]:
 
 
 def _cast(builder: Builder, call: Call) -> list[Tensor]:
-    tensor = call.tensor(0)
-    if isinstance(tensor, Dims | Zeros | Filled):
-        return [tensor]
-    kind = call.integer("to", 0)
+    tensor, kind = call.tensor(0), call.integer("to", 0)
     if kind not in DTYPES:
         raise Unsupported(f"Cast to ONNX data type {kind}")
     dtype = DTYPES[kind][0]
+    if isinstance(tensor, Zeros) or (isinstance(tensor, Dims | Filled) and dtype in _OF_SIZES):
+        return [replace(tensor, dtype=dtype)]
     if isinstance(tensor, Const):
         return [Const(tensor.weight.astype(dtype))]
     x = plain(builder, call)
@@ -68,21 +57,41 @@ def _cast(builder: Builder, call: Call) -> list[Tensor]:
     return [Val(made, x.swapped)]
 
 
+_OF_SIZES = ("int64", "int32", "float32", "float64")
+
+
 def _fill(builder: Builder, call: Call) -> list[Tensor]:
-    """ConstantOfShape and Expand: zeros of any shape, or a size repeated."""
-    if call.op == "ConstantOfShape":
-        value = Const(weight(call.attributes["value"].t, call.folder)) if "value" in call.attributes else None
-        if value is None or is_zero(value):
-            return [Zeros()]
-        if value.weight.dtype.startswith("int"):
-            return [Filled(int(value.array.ravel()[0]))]
-    elif is_zero(call.tensor(0)):
-        return [Zeros()]
-    else:
-        items = builder.dims(call.tensor(0))
-        if items is not None and len(items) == 1:
-            return [Filled(items[0])]
-    raise Unsupported(f"{call.op} of this kind")
+    """ConstantOfShape: zeros of any shape, or another number in one that is known."""
+    shape = builder.dims(call.tensor(0))
+    value = Const(weight(call.attributes["value"].t, call.folder)) if "value" in call.attributes else None
+    if value is None or is_zero(value):
+        return [Zeros(shape, "float32" if value is None else value.weight.dtype)]
+    if value.weight.dtype in ("int64", "int32"):
+        return [Filled(int(value.array.ravel()[0]), shape, value.weight.dtype)]
+    if shape is None:
+        raise Unsupported("ConstantOfShape of a computed shape")
+    return [Val(builder.stretched(builder.number(call.name, value.array.reshape(())), shape, call.name))]
+
+
+def _expand(builder: Builder, call: Call) -> list[Tensor]:
+    """Zeros of any shape, a size repeated, or any value broadcast to sizes that are known."""
+    tensor, shape = call.tensor(0), builder.dims(call.tensor(1))
+    items = builder.dims(tensor)
+    single = items is not None and len(items) == 1 and (isinstance(tensor, Dims) or len(tensor.weight.shape) < 2)  # type: ignore[union-attr]
+    if single and items is not None:
+        dtype = tensor.dtype if isinstance(tensor, Dims) else tensor.weight.dtype  # type: ignore[union-attr]
+        return [Filled(items[0], shape, dtype)]
+    if isinstance(tensor, Zeros):
+        return [Zeros(None, tensor.dtype)]
+    if isinstance(tensor, Const) and is_zero(tensor) and (shape is None or tensor.weight.size == 1):
+        return [Zeros(shape, tensor.weight.dtype)]
+    if shape is None:
+        raise Unsupported("Expand to a computed shape")
+    x = plain(builder, call)
+    sizes, own = (*[1] * (len(x.shape) - len(shape)), *shape), (*[1] * (len(shape) - len(x.shape)), *own_sizes(x))
+    if all(size in (1, have) for size, have in zip(sizes, own, strict=True)) and len(shape) <= len(x.shape):
+        return [x]
+    return [Val(builder.stretched(builder.value(x, call.name), shape, call.name))]
 
 
 def _matmul(builder: Builder, call: Call) -> list[Tensor]:
@@ -124,50 +133,18 @@ def _add(builder: Builder, call: Call) -> list[Tensor]:
 def _elementwise(op: str) -> Rule:
     def rule(builder: Builder, call: Call) -> list[Tensor]:
         tensors = [call.tensor(k) for k in (0, 1)]
-        if any(isinstance(t, Dims | Filled | Zeros) for t in tensors):
-            return [_of_sizes(builder, call, op)]
+        sizes = of_sizes(builder, op, *tensors)
+        if sizes is not None:
+            return [sizes]
         tensors = [Val(builder.value(t, call.name)) if isinstance(t, Val) and t.flat else t for t in tensors]
         vals = [t for t in tensors if isinstance(t, Val)]
         consts = [t for t in tensors if isinstance(t, Const)]
         swapped = bool(vals) and all(v.swapped for v in vals) and all(len(c.weight.shape) < 2 for c in consts)
         inner = [t.value if swapped and isinstance(t, Val) else builder.value(t, call.name) for t in tensors]
-        shape = _broadcast(inner[0].shape, inner[1].shape)
+        shape = broadcast(inner[0].shape, inner[1].shape)
         return [Val(builder.node(call.name, layers.Elementwise(op), tuple(inner), shape)[0], swapped)]  # type: ignore[arg-type]
 
     return rule
-
-
-def _of_sizes(builder: Builder, call: Call, op: str) -> Dims:
-    """Arithmetic of sizes, as far as they are numbers; one that is not stays when it is multiplied by 1."""
-    a, b = (builder.dims(call.tensor(k)) for k in (0, 1))
-    if a is None or b is None or op not in _ARITHMETIC or (len(a) != len(b) and 1 not in (len(a), len(b))):
-        raise Unsupported(f"{call.op} on shapes")
-    count = max(len(a), len(b))
-    made: list[Dim] = []
-    for x, y in zip(a * (count // len(a)), b * (count // len(b)), strict=True):
-        if isinstance(x, int) and isinstance(y, int) and not (op == "divide" and y == 0):
-            made.append(_ARITHMETIC[op](x, y))
-        elif op in ("multiply", "divide") and y == 1:
-            made.append(x)
-        elif op == "multiply" and x == 1:
-            made.append(y)
-        else:
-            raise Unsupported(f"{call.op} on open sizes")
-    return Dims(tuple(made))
-
-
-_ARITHMETIC: Mapping[str, Callable[[int, int], int]] = {
-    "add": operator.add,
-    "subtract": operator.sub,
-    "multiply": operator.mul,
-    "divide": lambda a, b: abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1),  # towards zero, as C does
-}
-
-
-def _broadcast(a: Shape, b: Shape) -> Shape:
-    rank = max(len(a), len(b))
-    wide = [(1,) * (rank - len(s)) + s for s in (a, b)]
-    return tuple(y if x == 1 else x if y in (1, None) or x is not None else y for x, y in zip(*wide, strict=True))
 
 
 def _activation(make: Callable[[Call, Val], Activation]) -> Rule:
@@ -199,8 +176,9 @@ RULES: Mapping[str, Rule] = {
     **CONV,
     **SHAPES,
     **MOVING,
+    **SIZES,
     "Identity": _identity, "Dropout": _identity, "Constant": _constant, "Cast": _cast, "ConstantOfShape": _fill,
-    "Expand": _fill, "LSTM": recurrent, "GRU": recurrent, "RNN": recurrent, "Scan": scan,
+    "Expand": _expand, "LSTM": recurrent, "GRU": recurrent, "RNN": recurrent, "Scan": scan,
     "MatMul": _matmul, "Gemm": _gemm,
     "Add": _add, "Sub": _elementwise("subtract"), "Mul": _elementwise("multiply"), "Div": _elementwise("divide"),
     "Tanh": _named("tanh"), "Sigmoid": _named("sigmoid"), "Relu": _named("relu"), "Softsign": _named("softsign"),

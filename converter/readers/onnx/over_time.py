@@ -7,7 +7,8 @@ from typing import Any
 from converter.errors import InvalidModel, Unsupported
 from converter.model import Shape, Value
 from converter.model.layers import Scan
-from converter.readers.onnx.values import Builder, Call, Tensor, Val
+from converter.readers.onnx.tensors import Tensor, Val
+from converter.readers.onnx.values import Builder, Call
 
 _MAX_NODES = 2000
 _OPTIONS = ("scan_input_axes", "scan_output_axes", "scan_input_directions", "scan_output_directions")
@@ -61,7 +62,7 @@ def _input(inner: Builder, info: Any, outer: Value, scanned: bool) -> Value:
     if scanned and not outer.shape:
         raise InvalidModel("Scan over a number")
     value = Value(inner.unique(info.name), shape, outer.dtype)
-    inner.tensors[info.name] = Val(value)
+    inner.given(info.name, value)
     return value
 
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from converter.model import Value, layers
 from converter.readers.onnx.counted import Counting, Dim, Places, Rows
-from converter.readers.onnx.values import Builder, Call, Const, Dims, Tensor
+from converter.readers.onnx.tensors import Const, Dims, Tensor
+from converter.readers.onnx.values import Builder, Call
 
 Rule = Callable[[Builder, Call], list[Tensor]]
 

@@ -13,7 +13,8 @@ from converter.model import Array, Value, Weight, layers
 from converter.model.activations import FUNCTIONS, LINEAR, NAMES, Activation
 from converter.model.layers import Direction, Recurrent
 from converter.readers.onnx.counted import Compact, Counting, Steps
-from converter.readers.onnx.values import Builder, Call, Const, Filled, Stack, States, Tensor, Val, is_zero
+from converter.readers.onnx.tensors import Const, Filled, Stack, States, Tensor, Val, is_zero
+from converter.readers.onnx.values import Builder, Call
 
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 _DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
@@ -204,6 +205,9 @@ def _initial(builder: Builder, call: Call, direction: int, count: int, units: in
             states.append(None)
         elif isinstance(tensor, States) and len(tensor.hs) == count:
             states.append(tensor.hs[direction])
+        elif isinstance(tensor, Const):
+            held = tensor.weight.map(lambda array: array[direction], tensor.weight.shape[1:])
+            states.append(builder.value(Const(held), f"{call.name}/state"))
         elif isinstance(tensor, Val) and len(tensor.shape) == 3:
             whole = builder.value(tensor, call.name)
             layer = layers.Slice((0,), (direction,), (direction + 1,), (1,))

@@ -19,7 +19,8 @@ from converter.model.activations import BY_MAJOR, NAMES, Activation
 from converter.model.layers import Direction, MaskedOutput, Recurrent
 from converter.readers.onnx.over_time import over_time, plain_scan
 from converter.readers.onnx.steps import Body, body_of
-from converter.readers.onnx.values import Builder, Call, Const, Tensor, Val, is_zero
+from converter.readers.onnx.tensors import Const, Tensor, Val, is_zero
+from converter.readers.onnx.values import Builder, Call
 from reference_lstm import activate
 from reference_lstm.conv import convolve
 

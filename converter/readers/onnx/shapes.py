@@ -7,27 +7,15 @@ implementation for each kind of tensor.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import singledispatch
 from math import prod
 
 from converter.errors import InvalidModel, Unsupported
 from converter.model import Shape, Value, layers
 from converter.readers.onnx.counted import Dim
-from converter.readers.onnx.general import elementwise
-from converter.readers.onnx.values import (
-    Builder,
-    Call,
-    Const,
-    Dims,
-    Filled,
-    Spread,
-    Stack,
-    States,
-    Tensor,
-    Val,
-    Zeros,
-    plain,
-)  # fmt: skip
+from converter.readers.onnx.tensors import Const, Dims, Filled, Spread, Stack, States, Tensor, Val, Zeros
+from converter.readers.onnx.values import Builder, Call, plain
 
 
 def own_sizes(tensor: Val) -> tuple[Dim, ...]:
@@ -85,14 +73,6 @@ def _shape(builder: Builder, call: Call) -> list[Tensor]:
     return [Dims(sizes_of(tensor)[call.integer("start", 0) : call.integer("end", 99)])]
 
 
-def _max(builder: Builder, call: Call) -> list[Tensor]:
-    """Of sizes and 1, as our exports guard against empty inputs."""
-    tensor, other = call.tensor(0), call.tensor(1)
-    if isinstance(tensor, Dims) and isinstance(other, Const) and other.weight.size == 1 and other.array.item() == 1:
-        return [tensor]
-    return elementwise("maximum")(builder, call)
-
-
 def in_shape(tensor: Const, shape: Sequence[int]) -> Const:
     """An array of the file in another shape."""
     return Const(tensor.weight.map(lambda a: a.reshape(shape), tuple(shape)))
@@ -110,11 +90,17 @@ def squeezed(tensor: Tensor, axes: list[int] | None, builder: Builder, call: Cal
     return Val(builder.node(call.name, layers.Squeeze(inner), (x.value,), shape)[0], swapped)
 
 
-@squeezed.register(Dims)
 @squeezed.register(Zeros)
 @squeezed.register(Filled)
-def _(tensor: Tensor, axes: list[int] | None, builder: Builder, call: Call) -> Tensor:
-    return tensor
+def _(tensor: Zeros | Filled, axes: list[int] | None, builder: Builder, call: Call) -> Tensor:
+    return replace(tensor, shape=None)
+
+
+@squeezed.register
+def _(tensor: Dims, axes: list[int] | None, builder: Builder, call: Call) -> Tensor:
+    if tensor.scalar or len(tensor.items) != 1:
+        raise InvalidModel(f"Squeeze of {len(tensor.items)} sizes")
+    return replace(tensor, scalar=True)
 
 
 @squeezed.register
@@ -162,11 +148,17 @@ def unsqueezed(tensor: Tensor, axes: list[int], builder: Builder, call: Call) ->
     return Val(builder.node(call.name, layers.ExpandDims(inner), (value,), shape)[0])
 
 
-@unsqueezed.register(Dims)
 @unsqueezed.register(Zeros)
 @unsqueezed.register(Filled)
-def _(tensor: Tensor, axes: list[int], builder: Builder, call: Call) -> Tensor:
-    return tensor
+def _(tensor: Zeros | Filled, axes: list[int], builder: Builder, call: Call) -> Tensor:
+    return replace(tensor, shape=None)
+
+
+@unsqueezed.register
+def _(tensor: Dims, axes: list[int], builder: Builder, call: Call) -> Tensor:
+    if tensor.scalar and axes in ([0], [-1]):
+        return replace(tensor, scalar=False)
+    return unsqueezed.dispatch(object)(tensor, axes, builder, call)
 
 
 @unsqueezed.register
@@ -206,11 +198,17 @@ def reshaped(tensor: Tensor, target: tuple[Dim, ...], builder: Builder, call: Ca
     return _by_node(builder.value(tensor, call.name), target, builder, call)
 
 
-@reshaped.register(Dims)
 @reshaped.register(Zeros)
 @reshaped.register(Filled)
-def _(tensor: Tensor, target: tuple[Dim, ...], builder: Builder, call: Call) -> Tensor:
-    return tensor  # 1
+def _(tensor: Zeros | Filled, target: tuple[Dim, ...], builder: Builder, call: Call) -> Tensor:
+    return replace(tensor, shape=None)  # 1
+
+
+@reshaped.register
+def _(tensor: Dims, target: tuple[Dim, ...], builder: Builder, call: Call) -> Tensor:
+    if len(target) < 2:
+        return replace(tensor, scalar=not target)  # 1
+    return reshaped.dispatch(object)(tensor, target, builder, call)
 
 
 @reshaped.register
@@ -259,30 +257,30 @@ def joined(builder: Builder, call: Call, ys: tuple[Value, ...], swapped: bool) -
 
 
 def _by_node(x: Value, target: tuple[Dim, ...], builder: Builder, call: Call) -> Val:
-    """A Reshape node, if at most one size is left to be inferred, or the others are those of the input."""
-    named = [(x.name, k) for k in range(len(x.shape))]
-    numbers = [0 if k < len(named) and size == named[k] else size for k, size in enumerate(target)]
-    sizes = [x.shape[k] if size == 0 else size if isinstance(size, int) else None for k, size in enumerate(numbers)]
-    unknown = [k for k, size in enumerate(sizes) if size in (None, -1)]
-    if len(unknown) > 1 and not all(numbers[k] in (0, -1) for k in unknown):
+    """A Reshape node, where at most one size is left to be inferred, or the others are those of the input."""
+    kept = [k for k, size in enumerate(target) if size == 0 or size == (x.name, k)]  # where a 0 says the same
+    asked = tuple(0 if k in kept else size if isinstance(size, int) else -1 for k, size in enumerate(target))
+    if asked.count(-1) > 1:
         raise Unsupported("Reshape with two open sizes")
-    asked = [n for n in numbers if isinstance(n, int)] if len(unknown) > 1 else [-1 if n is None else n for n in sizes]
-    shape = tuple(None if size == -1 else size for size in sizes)
-    if shape.count(None) == 1 and None not in x.shape:
-        rest = prod(size for size in shape if size is not None)
-        shape = tuple(prod(s for s in x.shape if s) // max(1, rest) if size is None else size for size in shape)
-    return Val(builder.node(call.name, layers.Reshape(tuple(asked)), (x,), shape)[0])
+    asked = tuple(x.shape[k] or 0 if n == 0 else n for k, n in enumerate(asked))
+    shape: Shape = tuple(x.shape[k] if n == 0 else n if n > 0 else None for k, n in enumerate(asked))
+    others = [size for k, size in enumerate(x.shape) if not (k < len(asked) and asked[k] == 0)]
+    if -1 in asked and None not in others:
+        rest = prod(n for n in asked if n > 0)
+        inferred = prod(size for size in others if size is not None) // max(1, rest)
+        shape = tuple(inferred if n == -1 else size for n, size in zip(asked, shape, strict=True))
+    return Val(builder.node(call.name, layers.Reshape(asked), (x,), shape)[0])
 
 
 def _reshape(builder: Builder, call: Call) -> list[Tensor]:
     tensor, target = call.tensor(0), builder.dims(call.tensor(1))
-    if target is None and isinstance(tensor, Dims | Zeros):
-        return [tensor]
+    if target is None and isinstance(tensor, Zeros | Filled):
+        return [replace(tensor, shape=None)]
     if target is None or (call.integer("allowzero", 0) and 0 in target):
         raise Unsupported("Reshape to a computed shape")
     return [reshaped(tensor, target, builder, call)]
 
 
 RULES: Mapping[str, Callable[[Builder, Call], list[Tensor]]] = {
-    "Shape": _shape, "Max": _max, "Squeeze": _squeeze, "Unsqueeze": _unsqueeze, "Reshape": _reshape,
+    "Shape": _shape, "Squeeze": _squeeze, "Unsqueeze": _unsqueeze, "Reshape": _reshape,
 }  # fmt: skip

@@ -11,7 +11,8 @@ import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
 from converter.model import Array
-from converter.readers.onnx.values import Call, Const
+from converter.readers.onnx.tensors import Const
+from converter.readers.onnx.values import Call
 from reference_lstm.activations import FUNCTIONS, erf
 from reference_lstm.conv import convolve, paddings
 

@@ -1,8 +1,4 @@
-"""What stands for an ONNX tensor while a graph is translated.
-
-Recurrent operators of ONNX count time first and directions apart, [time, directions, batch, units]; neutral layers
-count the batch first. Transposes around them are therefore not written down but remembered, and vanish in pairs.
-"""
+"""One operator of an ONNX file, and the neutral nodes that are made of all of them."""
 
 from __future__ import annotations
 
@@ -16,94 +12,8 @@ import numpy as np
 from converter.errors import Unsupported
 from converter.model import Array, Node, Shape, Value, Weight, constant, layers
 from converter.model.naming import free_name
-from converter.readers.onnx.counted import Compact, Counting, Dim, History, Order, Places, Rows, Steps
-
-
-@dataclass(frozen=True)
-class Val:
-    """A neutral value as ONNX sees it.
-
-    Attributes:
-        value: the value, three axes or any other number.
-        swapped: its axes 0 and 1 are exchanged.
-        flat: its axes 0 and 1 are then merged (a Dense over all steps at once); the name of the value they were of.
-    """
-
-    value: Value
-    swapped: bool = False
-    flat: str = ""
-
-    @property
-    def shape(self) -> Shape:
-        """As ONNX sees it."""
-        shape = self.value.shape
-        if self.flat:
-            return (None, *shape[2:])
-        return (shape[1], shape[0], *shape[2:]) if self.swapped else shape
-
-    def axis(self, axis: int) -> int:
-        """An axis of the neutral value, from one that ONNX names."""
-        axis = axis + len(self.value.shape) if axis < 0 else axis
-        return 1 - axis if self.swapped and axis < 2 else axis
-
-
-@dataclass(frozen=True, eq=False)
-class Const:
-    """An array of the file."""
-
-    weight: Weight
-
-    @property
-    def array(self) -> Array:
-        """Its values."""
-        return self.weight.read()
-
-
-@dataclass(frozen=True)
-class Zeros:
-    """Zeros of a shape that does not matter: an initial state."""
-
-
-@dataclass(frozen=True)
-class Dims:
-    """Sizes of axes, as integers in a tensor."""
-
-    items: tuple[Dim, ...]
-
-
-@dataclass(frozen=True)
-class Filled:
-    """A tensor whose values are all one size."""
-
-    item: Dim
-
-
-@dataclass(frozen=True)
-class Stack:
-    """The sequences of the directions, each [batch, time, units]; ONNX sees [time, directions, batch, units]."""
-
-    ys: tuple[Value, ...]
-
-
-@dataclass(frozen=True)
-class Spread:
-    """The same, seen as [time, batch, directions, units], or [batch, time, ...]."""
-
-    ys: tuple[Value, ...]
-    time_first: bool
-
-
-@dataclass(frozen=True)
-class States:
-    """One state of each direction, [batch, units] or None for zeros; ONNX sees [directions, batch, units]."""
-
-    hs: tuple[Value | None, ...]
-
-
-Tensor = (
-    Val | Const | Zeros | Dims | Filled | Stack | Spread | States
-    | Counting | Order | Rows | Places | Compact | Steps | History
-)  # fmt: skip
+from converter.readers.onnx.counted import Counting, Dim, Rows
+from converter.readers.onnx.tensors import Const, Dims, Filled, Stack, States, Tensor, Val, Zeros
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +57,8 @@ class Call:
         if not self.has(index):
             return None
         given = self.tensor(index)
+        if isinstance(given, Dims) and all(isinstance(item, int) for item in given.items):
+            return [int(item) for item in given.items if isinstance(item, int)]
         if not isinstance(given, Const) or given.weight.size > 64:
             raise Unsupported(f"{self.op} with {name} that are computed")
         return [int(i) for i in given.array.ravel()]
@@ -160,13 +72,19 @@ class Builder:
     run: Callable[[Any, int, Builder, Path], None]  # translates one operator
     nodes: list[Node] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
+    values: dict[str, Value] = field(default_factory=dict)  # by their names, those outside of a body as well
     _names: set[str] = field(default_factory=set)
     _counts: dict[str, int] = field(default_factory=dict)
     _flat: dict[Val, Value] = field(default_factory=dict)
 
     def inside(self) -> Builder:
         """One for the body of an operator, which reads what is here; names that are new there are new here."""
-        return Builder(self.opset, self.run, [], dict(self.tensors), self._names, self._counts)
+        return Builder(self.opset, self.run, [], dict(self.tensors), self.values, self._names, self._counts)
+
+    def given(self, name: str, value: Value) -> None:
+        """An input of the graph, or of a body, and the tensor that it is."""
+        self.tensors[name] = Val(value)
+        self.values[value.name] = value
 
     def constant(self, weight: Weight) -> Tensor:
         """An array of the file; small integer vectors may also be sizes."""
@@ -185,17 +103,46 @@ class Builder:
         pairs = zip(shapes, dtypes, strict=True)
         outputs = tuple(Value(f"{name}:{k}", shape, kind) for k, (shape, kind) in enumerate(pairs))
         self.nodes.append(Node(name, layer, inputs, outputs, name))
+        self.values |= {value.name: value for value in outputs}
         return outputs
 
     def size(self, item: Dim, name: str) -> Value:
         """A size as a value, a scalar of int64."""
         if isinstance(item, int):
-            weight = constant(f"{name}/size", np.int64(item))
-            return self.node(f"{name}/size", layers.Constant(weight), (), (), dtype="int64")[0]
-        known = (t.value for t in self.tensors.values() if isinstance(t, Val))
-        made = (value for node in self.nodes for value in node.outputs)
-        of = next(value for value in (*known, *made) if value.name == item[0])
-        return self.node(f"{name}/size", layers.Size(item[1]), (of,), (), dtype="int64")[0]
+            return self.number(f"{name}/size", np.int64(item))
+        return self.node(f"{name}/size", layers.Size(item[1]), (self.values[item[0]],), (), dtype="int64")[0]
+
+    def number(self, name: str, array: Array | np.generic) -> Value:
+        """A constant."""
+        weight = constant(name, np.asarray(array))
+        return self.node(name, layers.Constant(weight), (), weight.shape, dtype=weight.dtype)[0]
+
+    def cast(self, x: Value, dtype: str, name: str) -> Value:
+        """x in another type."""
+        return x if x.dtype == dtype else self.node(f"{name}/cast", layers.Cast(dtype), (x,), x.shape, dtype=dtype)[0]
+
+    def nowhere(self, shape: Sequence[Dim], name: str) -> Value:
+        """False in a shape of numbers and open sizes: what is put where it is true stretches to that shape."""
+        fixed = tuple(size if isinstance(size, int) else 1 for size in shape)
+        made = self.number(f"{name}/nowhere", np.zeros(fixed, np.bool_))
+        for place, size in enumerate(shape):
+            if isinstance(size, int):
+                continue
+            places = self.node(f"{name}/range", layers.Range(), (self.size(size, name),), (None,), dtype="int64")[0]
+            below = (places, self.number(f"{name}/zero", np.int64(0)))
+            less = self.node(f"{name}/less", layers.Elementwise("less"), below, (None,), dtype="bool")[0]
+            along = tuple(-1 if k == place else 1 for k in range(len(shape)))
+            open_shape = tuple(None if n == -1 else n for n in along)
+            row = self.node(f"{name}/row", layers.Reshape(along), (less,), open_shape)[0]
+            wide = tuple(n if a == 1 else None for n, a in zip(made.shape, along, strict=True))
+            made = self.node(f"{name}/or", layers.Elementwise("or"), (made, row), wide)[0]
+        return made
+
+    def stretched(self, x: Value, shape: Sequence[Dim], name: str) -> Value:
+        """x broadcast to a shape."""
+        where = self.nowhere(shape, name)
+        wide = broadcast(where.shape, x.shape)
+        return self.node(f"{name}/expand", layers.Where(), (where, x, x), wide, dtype=x.dtype)[0]
 
     def producer(self, value: Value) -> Node | None:
         """The node that makes a value; None for inputs."""
@@ -235,7 +182,23 @@ class Builder:
             return tensor.value
         if isinstance(tensor, Stack | States):
             return self._stacked(tensor, name)
+        if isinstance(tensor, Dims):
+            return self._sizes(tensor, name)
+        if isinstance(tensor, Zeros | Filled) and tensor.shape is not None:
+            one = self.size(tensor.item if isinstance(tensor, Filled) else 0, name)
+            return self.stretched(self.cast(one, tensor.dtype, name), tensor.shape, name)
         raise Unsupported(f"a tensor that is computed from shapes is used as a value, {name}")
+
+    def _sizes(self, tensor: Dims, name: str) -> Value:
+        """A scalar, or a vector."""
+        if all(isinstance(item, int) for item in tensor.items):
+            array = np.array(tensor.items, tensor.dtype)
+            return self.number(f"{name}/sizes", array[0] if tensor.scalar else array)
+        parts = [self.cast(self.size(item, name), tensor.dtype, name) for item in tensor.items]
+        if tensor.scalar:
+            return parts[0]
+        rows = tuple(self.node(f"{name}/row", layers.ExpandDims((0,)), (part,), (1,))[0] for part in parts)
+        return self.node(f"{name}/sizes", layers.Concatenate(0), rows, (len(rows),))[0] if len(rows) > 1 else rows[0]
 
     def _stacked(self, tensor: Stack | States, name: str) -> Value:
         axis = 1 if isinstance(tensor, Stack) else 0
@@ -255,15 +218,18 @@ class Builder:
     def dims(self, tensor: Tensor) -> tuple[Dim, ...] | None:
         """The sizes that a tensor of integers says, or None."""
         if isinstance(tensor, Dims):
-            return tensor.items
+            return tensor.items if tensor.dtype in ("int64", "int32") else None
         if isinstance(tensor, Const) and tensor.weight.dtype in ("int64", "int32") and tensor.weight.size <= 64:
             return tuple(int(i) for i in tensor.array.ravel())
         return None
 
 
-def is_zero(tensor: Tensor) -> bool:
-    """Whether all its values are zero."""
-    return isinstance(tensor, Zeros) or (isinstance(tensor, Const) and not np.any(tensor.array))
+def broadcast(*shapes: Shape) -> Shape:
+    """The shape of an elementwise result; an open size gives way to a known one that is not 1."""
+    rank = max(map(len, shapes))
+    wide = [(1,) * (rank - len(shape)) + tuple(shape) for shape in shapes]
+    columns = zip(*wide, strict=True)
+    return tuple(next((n for n in sizes if n not in (1, None)), None if None in sizes else 1) for sizes in columns)
 
 
 def plain(builder: Builder, call: Call, index: int = 0, flat: bool = False) -> Val:

@@ -1,0 +1,104 @@
+"""Arithmetic of sizes: a number, or the size of an axis, wherever the result still is one; else it is the model's."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+
+from converter.errors import Unsupported
+from converter.model import layers
+from converter.model.layers import ElementwiseOp
+from converter.readers.onnx.counted import Dim
+from converter.readers.onnx.general import elementwise, value_of
+from converter.readers.onnx.tensors import Const, Dims, Tensor, Val, is_zero
+from converter.readers.onnx.values import Builder, Call
+
+_ARITHMETIC: Mapping[str, Callable[[int, int], int]] = {
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "divide": lambda a, b: abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1),  # towards zero, as C does
+    "maximum": max,
+    "minimum": min,
+}
+_NEUTRAL = {"add": 0, "subtract": 0, "multiply": 1, "divide": 1, "maximum": 1}
+"""What leaves a size as it is on the right. Of max(size, 1): our exports guard against empty inputs with it."""
+
+
+def _single(tensor: Tensor) -> bool:
+    return tensor.scalar if isinstance(tensor, Dims) else isinstance(tensor, Const) and tensor.weight.shape == ()
+
+
+def of_sizes(builder: Builder, op: str, a: Tensor, b: Tensor) -> Dims | None:
+    """The result of an operator on two vectors of sizes; None where it is none."""
+    if not any(isinstance(tensor, Dims) for tensor in (a, b)) or op not in _ARITHMETIC:
+        return None
+    if any(isinstance(tensor, Const) and len(tensor.weight.shape) > 1 for tensor in (a, b)):
+        return None
+    left, right = (builder.dims(tensor) for tensor in (a, b))
+    if left is None or right is None or (len(left) != len(right) and 1 not in (len(left), len(right))):
+        return None
+    count = max(len(left), len(right))
+    pairs = zip(left * (count // len(left)), right * (count // len(right)), strict=True)
+    made = [_size(op, x, y) for x, y in pairs]
+    dtype = next(tensor.dtype for tensor in (a, b) if isinstance(tensor, Dims))
+    return None if None in made else Dims(tuple(n for n in made if n is not None), _single(a) and _single(b), dtype)
+
+
+def _size(op: str, x: Dim, y: Dim) -> Dim | None:
+    if isinstance(x, int) and isinstance(y, int):
+        return None if op == "divide" and y == 0 else _ARITHMETIC[op](x, y)
+    if y == _NEUTRAL.get(op):
+        return x
+    return y if op in ("add", "multiply", "maximum") and x == _NEUTRAL[op] else None
+
+
+def _extreme(op: ElementwiseOp) -> Callable[[Builder, Call], list[Tensor]]:
+    """Max or Min, of sizes or any values."""
+
+    def rule(builder: Builder, call: Call) -> list[Tensor]:
+        sizes = of_sizes(builder, op, call.tensor(0), call.tensor(1)) if len(call.inputs) == 2 else None
+        return elementwise(op)(builder, call) if sizes is None else [sizes]
+
+    return rule
+
+
+def _range(builder: Builder, call: Call) -> list[Tensor]:
+    """Whole numbers upwards or downwards, of the type that the limit has."""
+    step = call.tensor(2)
+    by = step.array.item() if isinstance(step, Const) and step.weight.size == 1 else 0
+    limit = value_of(builder, call, 1)
+    whole = limit.dtype in ("int64", "int32") or isinstance(call.tensor(1), Dims)
+    if by not in (1, -1) or not whole or len(limit.shape) > 1:
+        raise Unsupported("Range that does not count by 1, or up to what is no whole number")
+    count, dtype = builder.cast(limit, "int64", call.name), limit.dtype
+    if len(count.shape) == 1:  # as other exporters have it
+        (count,) = builder.node(f"{call.name}/limit", layers.Squeeze((0,)), (count,), ())
+    start = call.tensor(0)
+    first = None if is_zero(start) else builder.cast(value_of(builder, call, 0), "int64", call.name)
+    if first is not None:
+        pair = (count, first) if by == 1 else (first, count)
+        (count,) = builder.node(f"{call.name}/count", layers.Elementwise("subtract"), pair, ())
+    elif by == -1:
+        (count,) = builder.node(f"{call.name}/count", layers.Unary("negative"), (count,), ())
+    (made,) = builder.node(call.name, layers.Range(), (count,), (_counted(call),), dtype="int64")
+    if by == -1:
+        (made,) = builder.node(f"{call.name}/down", layers.Unary("negative"), (made,), made.shape)
+    if first is not None:
+        (made,) = builder.node(f"{call.name}/from", layers.Elementwise("add"), (made, first), made.shape)
+    return [Val(builder.cast(made, dtype, call.name))]
+
+
+def _counted(call: Call) -> int | None:
+    """How many numbers a Range makes, where that is known."""
+    given = [call.tensor(k) for k in range(3)]
+    items = [t.items[0] if isinstance(t, Dims) else t.array.item() if isinstance(t, Const) else None for t in given]
+    first, limit, by = (n if isinstance(n, int) else None for n in items)
+    return None if first is None or limit is None or by is None else len(range(first, limit, by))
+
+
+RULES: Mapping[str, Callable[[Builder, Call], list[Tensor]]] = {
+    "Max": _extreme("maximum"),
+    "Min": _extreme("minimum"),
+    "Range": _range,
+}
