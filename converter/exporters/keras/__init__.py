@@ -38,6 +38,7 @@ def export(model: Model, path: Path) -> None:
 
 def _computed(model: Model) -> tuple[Graph, list[Ref]]:
     """A model of what the layers compute, node by node."""
+    model = states.inside(model)
     states.check(model)
     graph = Graph(model)
     for node in model.nodes:

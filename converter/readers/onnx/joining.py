@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from msgspec import structs
 
-from converter.model import Model, Node, State, Value
-from converter.model.layers import Concatenate, Recurrent, Transpose
+from converter.model import Model, Node, Value
+from converter.model.layers import Concatenate, Recurrent
 
 
 def _readers(nodes: Iterable[Node], ends: Iterable[Value]) -> Mapping[str, list[Node | None]]:
@@ -23,7 +23,6 @@ def _readers(nodes: Iterable[Node], ends: Iterable[Value]) -> Mapping[str, list[
 
 def joined(model: Model) -> Model:
     """The same model with fewer nodes."""
-    model = _inner_states(model)
     ends = (*model.outputs, *(state.output for state in model.states))
     return replace(model, nodes=_lasts(_sides(model.nodes, ends), ends))
 
@@ -69,34 +68,3 @@ def _is_last_of(other: Node, node: Node) -> bool:
     cells = [direction.cell for direction in first.directions], [direction.cell for direction in second.directions]
     same = len(cells[0]) == len(cells[1]) and all(a is b for a, b in zip(*cells, strict=True))
     return same and not second.return_sequences and other.inputs == node.inputs
-
-
-def _inner_states(model: Model) -> Model:
-    """The same model, where a state that is only ever transposed is carried as what that gives."""
-    nodes, states = model.nodes, model.states
-    readers = _readers(nodes, (*model.outputs, *(state.output for state in states)))
-    makers = {value.name: node for node in nodes for value in node.outputs}
-    renamed: dict[str, Value] = {}
-    made: list[State] = []
-    for state in states:
-        into, out = readers.get(state.input.name, []), makers.get(state.output.name)
-        turn = into[0] if len(into) == 1 else None
-        both = turn is not None and out is not None and _undo(turn, out)
-        if both and turn is not None and out is not None and out.inputs[0] is not None:
-            renamed[turn.outputs[0].name] = replace(turn.outputs[0], name=state.input.name)
-            state = State(renamed[turn.outputs[0].name], out.inputs[0])
-        made.append(state)
-    kept = (node for node in nodes if not any(value.name in renamed for value in node.outputs))
-    swapped = (replace(node, inputs=tuple(_swapped(value, renamed) for value in node.inputs)) for node in kept)
-    return replace(model, nodes=tuple(swapped), states=tuple(made))
-
-
-def _undo(first: Node, second: Node) -> bool:
-    a, b = first.layer, second.layer
-    if not isinstance(a, Transpose) or not isinstance(b, Transpose) or len(a.axes) != len(b.axes):
-        return False
-    return [a.axes[axis] for axis in b.axes] == list(range(len(a.axes)))
-
-
-def _swapped(value: Value | None, renamed: Mapping[str, Value]) -> Value | None:
-    return None if value is None else renamed.get(value.name, value)
