@@ -166,12 +166,20 @@ def lookup(layer: layers.Lookup, graph: Graph, node: Node) -> None:
     graph.values[value.name] = graph.op("Where", (known, found, other), value)
 
 
-def _reshape(layer: layers.Reshape, value: Value, x: Ref) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+@rule.register
+def reshape(layer: layers.Reshape, graph: Graph, node: Node) -> None:
+    """keras.ops.reshape; the layer Reshape, which leaves the batch alone, where one size besides that is open."""
+    value, x = node.outputs[0], graph.tensor(node.inputs[0])
     sizes = [x.shape[k] if size == 0 else size for k, size in enumerate(layer.target)]
     known = [value.shape[k] if size in (None, -1) else size for k, size in enumerate(sizes)]
-    if known.count(None) > 1:
-        raise Unsupported("a reshape with two open sizes", hint=HINT)
-    return "Reshape", (x,), {"newshape": [-1 if size is None else size for size in known]}
+    shape = [-1 if size is None else size for size in known]
+    if shape.count(-1) < 2:
+        graph.values[value.name] = graph.op("Reshape", (x,), value, newshape=shape)
+        return
+    if layer.target[0] != 0 or shape[1:].count(-1) != 1:
+        raise Unsupported("a reshape with two open sizes", where=node.name, hint=HINT)
+    made = graph.layer(node.name, "Reshape", {"target_shape": shape[1:], "dtype": value.dtype}, (x,), {})
+    graph.values[value.name] = Ref(made, 0, value.shape, value.dtype)
 
 
 def _fold(_: layers.FoldTime, value: Value, x: Ref) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
@@ -208,7 +216,6 @@ def _reduce(layer: layers.Reduce, _: Value, x: Ref) -> tuple[str, tuple[Any, ...
 Line = tuple[str, tuple[Any, ...], dict[str, Any]]
 # Layers that are one operation: type -> class name, arguments of the call, configuration.
 _LINES: Mapping[type, Callable[..., Line]] = {
-    layers.Reshape: _reshape,
     layers.FoldTime: _fold,
     layers.UnfoldTime: _unfold,
     layers.Transpose: lambda layer, _, x: ("Transpose", (x,), {"axes": list(layer.axes)}),

@@ -15,7 +15,7 @@ def check(model: Model) -> None:
     """Every state must be what one recurrent layer begins with, and what that layer ends with.
 
     Raises:
-        Unsupported: a layer that is called twice hands it on from one call to the other, or something else computes with it.
+        Unsupported: a layer that is called twice hands it on, or something else computes with it.
     """
     for state in model.states:
         readers = [

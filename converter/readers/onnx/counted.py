@@ -7,7 +7,8 @@ from typing import Literal
 
 from converter.model import Value
 
-Dim = int | tuple[str, int]  # a size, or that of an axis of a value
+COMPUTED = -1
+Dim = int | tuple[str, int]  # a size, or that of an axis of a value; or the number that a value is, its axis COMPUTED
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from converter.formats.protobuf import parse
 from converter.model import LayerInfo, Model, Node, Provenance, State, Value, Weight
 from converter.model.layers import Recurrent, every_node
 from converter.model.prune import prune
+from converter.readers.onnx.folding import folded
 from converter.readers.onnx.joining import joined
 from converter.readers.onnx.masks import recognised
 from converter.readers.onnx.ops import RULES
@@ -115,7 +116,7 @@ def _run(node: Any, index: int, builder: Builder, folder: Path) -> None:
     )  # fmt: skip
     try:
         with formed("attributes or inputs"):
-            made = recognised(builder, call, rule)
+            made = recognised(builder, call, rule) or folded(builder, call)
             if made is None and rule is not None:
                 made = rule(builder, call)
         if made is None:

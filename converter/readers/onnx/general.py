@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -100,6 +101,31 @@ def _reduce(op: str) -> Rule:
         return [Val(builder.node(call.name, layer, (x,), tuple(sizes))[0])]
 
     return rule
+
+
+def _norm(op: layers.UnaryOp, root: bool) -> Rule:
+    """A sum of squares or sizes, and its square root."""
+
+    def rule(builder: Builder, call: Call) -> list[Tensor]:
+        x = value_of(builder, call, 0)
+        (each,) = builder.node(f"{call.name}/{op}", layers.Unary(op), (x,), x.shape)
+        (total,) = _reduce("sum")(builder, replace(call, inputs=[Val(each), *call.inputs[1:]]))
+        y = builder.value(total, call.name)
+        return [Val(builder.node(f"{call.name}/sqrt", layers.Unary("sqrt"), (y,), y.shape)[0])] if root else [total]
+
+    return rule
+
+
+def _mod(builder: Builder, call: Call) -> list[Tensor]:
+    """The remainder, with the divisor's sign, or, with fmod, the dividend's."""
+    a, b = _values(builder, call)
+    shape = broadcast(a.shape, b.shape)
+    if not call.integer("fmod", 0):
+        return [Val(builder.node(call.name, layers.Elementwise("mod"), (a, b), shape)[0])]
+    (sign,) = builder.node(f"{call.name}/sign", layers.Unary("sign"), (a,), a.shape)
+    sizes = tuple(builder.node(f"{call.name}/abs", layers.Unary("abs"), (x,), x.shape)[0] for x in (a, b))
+    (rest,) = builder.node(f"{call.name}/mod", layers.Elementwise("mod"), sizes, shape)
+    return [Val(builder.node(call.name, layers.Elementwise("multiply"), (sign, rest), shape)[0])]
 
 
 def _arg(op: str) -> Rule:
@@ -259,7 +285,8 @@ RULES: Mapping[str, Rule] = {
     **{name: elementwise(op) for name, op in _BINARY.items()},  # type: ignore[arg-type]
     **{name: _unary(op) for name, op in _UNARY.items()},  # type: ignore[arg-type]
     **{name: _reduce(op) for name, op in _REDUCE.items()},
-    "ArgMax": _arg("argmax"), "ArgMin": _arg("argmin"),
+    "ReduceL1": _norm("abs", False), "ReduceSumSquare": _norm("square", False), "ReduceL2": _norm("square", True),
+    "Mod": _mod, "ArgMax": _arg("argmax"), "ArgMin": _arg("argmin"),
     "Where": _where, "Clip": _clip, "CumSum": _cumulative, "Pad": _pad, "LayerNormalization": _normalise,
     "BatchNormalization": _batch, "Flatten": _flatten, "Einsum": _einsum, "Tile": _tile, "TopK": _top,
     "GatherND": _gather_nd, "GatherElements": _take_along, "LabelEncoder": _lookup,

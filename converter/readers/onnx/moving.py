@@ -36,7 +36,8 @@ def transposed(tensor: Tensor, axes: tuple[int, ...] | None, builder: Builder, c
 
 @transposed.register
 def _(tensor: Zeros, axes: tuple[int, ...] | None, builder: Builder, call: Call) -> Tensor:
-    return replace(tensor, shape=None)
+    order = axes or tuple(reversed(range(len(tensor.shape or ()))))
+    return tensor if tensor.shape is None else replace(tensor, shape=tuple(tensor.shape[axis] for axis in order))
 
 
 @transposed.register
@@ -132,7 +133,16 @@ def _length(size: int | None, start: int | None, stop: int | None, step: int) ->
 
 @cut.register
 def _(tensor: Zeros, where: Cut, builder: Builder, call: Call) -> Tensor:
-    return replace(tensor, shape=None)
+    if tensor.shape is None:
+        return tensor
+    shape = list(tensor.shape)
+    for axis, (start, stop), step in zip(where.axes, where.ends(), where.steps, strict=True):
+        size = shape[axis]
+        if isinstance(size, int):
+            shape[axis] = len(range(size)[start:stop:step])
+        elif (start, stop, abs(step)) != (None, None, 1):
+            return replace(tensor, shape=None)
+    return replace(tensor, shape=tuple(shape))
 
 
 @cut.register

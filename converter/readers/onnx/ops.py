@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
@@ -20,9 +21,9 @@ from converter.readers.onnx.scan import scan
 from converter.readers.onnx.shapes import RULES as SHAPES
 from converter.readers.onnx.shapes import in_shape, own_sizes
 from converter.readers.onnx.sizes import RULES as SIZES
-from converter.readers.onnx.sizes import of_sizes
+from converter.readers.onnx.sizes import computed, of_sizes
 from converter.readers.onnx.tensors import Const, Dims, Filled, Tensor, Val, Zeros, is_zero
-from converter.readers.onnx.values import Builder, Call, broadcast, on, plain
+from converter.readers.onnx.values import Builder, Call, on, plain
 
 Rule = Callable[[Builder, Call], list[Tensor]]
 
@@ -57,6 +58,7 @@ def _cast(builder: Builder, call: Call) -> list[Tensor]:
     return [Val(made, x.swapped)]
 
 
+_FEW = 64  # numbers of a constant that may be sizes
 _OF_SIZES = ("int64", "int32", "float32", "float64")
 
 
@@ -64,6 +66,9 @@ def _fill(builder: Builder, call: Call) -> list[Tensor]:
     """ConstantOfShape: zeros of any shape, or another number in one that is known."""
     shape = builder.dims(call.tensor(0))
     value = Const(weight(call.attributes["value"].t, call.folder)) if "value" in call.attributes else None
+    sizes = [size for size in shape or () if isinstance(size, int)]
+    if value is not None and shape is not None and len(sizes) == len(shape) and prod(sizes) <= _FEW:
+        return [Const(constant(call.name, np.full(sizes, value.array.ravel()[0])))]
     if value is None or is_zero(value):
         return [Zeros(shape, "float32" if value is None else value.weight.dtype)]
     if value.weight.dtype in ("int64", "int32"):
@@ -87,6 +92,10 @@ def _expand(builder: Builder, call: Call) -> list[Tensor]:
         return [Zeros(shape, tensor.weight.dtype)]
     if shape is None:
         raise Unsupported("Expand to a computed shape")
+    numbers = [size for size in shape if isinstance(size, int)]
+    if isinstance(tensor, Const) and len(numbers) == len(shape):
+        wide = np.broadcast_shapes(tensor.weight.shape, tuple(numbers))
+        return [Const(tensor.weight.map(lambda array: np.array(np.broadcast_to(array, wide)), wide))]
     x = plain(builder, call)
     sizes, own = (*[1] * (len(x.shape) - len(shape)), *shape), (*[1] * (len(shape) - len(x.shape)), *own_sizes(x))
     if all(size in (1, have) for size, have in zip(sizes, own, strict=True)) and len(shape) <= len(x.shape):
@@ -130,10 +139,10 @@ def _add(builder: Builder, call: Call) -> list[Tensor]:
     return _elementwise("add")(builder, call)
 
 
-def _elementwise(op: str) -> Rule:
+def _elementwise(op: layers.ElementwiseOp) -> Rule:
     def rule(builder: Builder, call: Call) -> list[Tensor]:
         tensors = [call.tensor(k) for k in (0, 1)]
-        sizes = of_sizes(builder, op, *tensors)
+        sizes = of_sizes(builder, op, tensors[0], tensors[1], call.name)
         if sizes is not None:
             return [sizes]
         tensors = [Val(builder.value(t, call.name)) if isinstance(t, Val) and t.flat else t for t in tensors]
@@ -141,8 +150,7 @@ def _elementwise(op: str) -> Rule:
         consts = [t for t in tensors if isinstance(t, Const)]
         swapped = bool(vals) and all(v.swapped for v in vals) and all(len(c.weight.shape) < 2 for c in consts)
         inner = [t.value if swapped and isinstance(t, Val) else builder.value(t, call.name) for t in tensors]
-        shape = broadcast(inner[0].shape, inner[1].shape)
-        return [Val(builder.node(call.name, layers.Elementwise(op), tuple(inner), shape)[0], swapped)]  # type: ignore[arg-type]
+        return [Val(computed(builder, op, inner[0], inner[1], call.name), swapped)]
 
     return rule
 
@@ -164,9 +172,9 @@ def _softmax(name: str) -> Rule:
         x = plain(builder, call)
         rank = len(x.shape)
         axis = call.integer("axis", -1 if builder.opset >= 13 else 1) % rank
-        if axis != rank - 1:
-            raise Unsupported(f"{call.op} over axis {axis} of {rank}")
-        return [on(builder, call, x, layers.Activate(Activation(name, (axis,))), x.value.shape)]
+        if axis != rank - 1 and builder.opset < 13:
+            raise Unsupported(f"{call.op} over all axes from {axis} on of {rank}, as before opset 13")
+        return [on(builder, call, x, layers.Activate(Activation(name, (x.axis(axis),))), x.value.shape)]
 
     return rule
 

@@ -14,7 +14,7 @@ from math import prod
 from converter.errors import InvalidModel, Unsupported
 from converter.model import Shape, Value, layers
 from converter.readers.onnx.counted import Dim
-from converter.readers.onnx.tensors import Const, Dims, Filled, Spread, Stack, States, Tensor, Val, Zeros
+from converter.readers.onnx.tensors import Const, Dims, Filled, Spread, Stack, States, Tensor, Val, Zeros, widened
 from converter.readers.onnx.values import Builder, Call, plain
 
 
@@ -62,6 +62,19 @@ def _(tensor: Spread) -> tuple[Dim, ...]:
 
 
 @sizes_of.register
+def _(tensor: Dims) -> tuple[Dim, ...]:
+    return () if tensor.scalar else (len(tensor.items),)
+
+
+@sizes_of.register(Zeros)
+@sizes_of.register(Filled)
+def _(tensor: Zeros | Filled) -> tuple[Dim, ...]:
+    if tensor.shape is None:
+        raise Unsupported("the shape of this tensor")
+    return tensor.shape
+
+
+@sizes_of.register
 def _(tensor: Const) -> tuple[Dim, ...]:
     return tensor.weight.shape
 
@@ -93,7 +106,9 @@ def squeezed(tensor: Tensor, axes: list[int] | None, builder: Builder, call: Cal
 @squeezed.register(Zeros)
 @squeezed.register(Filled)
 def _(tensor: Zeros | Filled, axes: list[int] | None, builder: Builder, call: Call) -> Tensor:
-    return replace(tensor, shape=None)
+    shape = tensor.shape or ()
+    kept = tuple(size for k, size in enumerate(shape) if axes is None or k not in (axis % len(shape) for axis in axes))
+    return replace(tensor, shape=None if tensor.shape is None or axes is None else kept)
 
 
 @squeezed.register
@@ -151,7 +166,10 @@ def unsqueezed(tensor: Tensor, axes: list[int], builder: Builder, call: Call) ->
 @unsqueezed.register(Zeros)
 @unsqueezed.register(Filled)
 def _(tensor: Zeros | Filled, axes: list[int], builder: Builder, call: Call) -> Tensor:
-    return replace(tensor, shape=None)
+    if tensor.shape is None:
+        return tensor
+    rank = len(tensor.shape) + len(axes)
+    return replace(tensor, shape=widened(tensor.shape, sorted(axis % rank for axis in axes)))
 
 
 @unsqueezed.register
@@ -165,14 +183,6 @@ def _(tensor: Dims, axes: list[int], builder: Builder, call: Call) -> Tensor:
 def _(tensor: Const, axes: list[int], builder: Builder, call: Call) -> Tensor:
     rank = len(tensor.weight.shape) + len(axes)
     return in_shape(tensor, [n or 0 for n in widened(tensor.weight.shape, sorted(axis % rank for axis in axes))])
-
-
-def widened(shape: Shape, axes: Sequence[int]) -> Shape:
-    """A shape with 1 put in at `axes`, which count the result."""
-    sizes = list(shape)
-    for axis in axes:
-        sizes.insert(axis, 1)
-    return tuple(sizes)
 
 
 def _unsqueeze(builder: Builder, call: Call) -> list[Tensor]:

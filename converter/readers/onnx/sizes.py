@@ -1,4 +1,4 @@
-"""Arithmetic of sizes: a number, or the size of an axis, wherever the result still is one; else it is the model's."""
+"""Arithmetic of sizes: a number, or the size of an axis, wherever the result is one; else the model computes it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import operator
 from collections.abc import Callable, Mapping
 
 from converter.errors import Unsupported
-from converter.model import layers
-from converter.model.layers import ElementwiseOp
-from converter.readers.onnx.counted import Dim
+from converter.model import Value, layers
+from converter.model.layers import ElementwiseOp, UnaryOp
+from converter.readers.onnx.counted import COMPUTED, Dim
 from converter.readers.onnx.general import elementwise, value_of
 from converter.readers.onnx.tensors import Const, Dims, Tensor, Val, is_zero
-from converter.readers.onnx.values import Builder, Call
+from converter.readers.onnx.values import Builder, Call, broadcast
 
-_ARITHMETIC: Mapping[str, Callable[[int, int], int]] = {
+_ARITHMETIC: Mapping[ElementwiseOp, Callable[[int, int], int]] = {
     "add": operator.add,
     "subtract": operator.sub,
     "multiply": operator.mul,
@@ -21,7 +21,7 @@ _ARITHMETIC: Mapping[str, Callable[[int, int], int]] = {
     "maximum": max,
     "minimum": min,
 }
-_NEUTRAL = {"add": 0, "subtract": 0, "multiply": 1, "divide": 1, "maximum": 1}
+_NEUTRAL: Mapping[ElementwiseOp, int] = {"add": 0, "subtract": 0, "multiply": 1, "divide": 1, "maximum": 1}
 """What leaves a size as it is on the right. Of max(size, 1): our exports guard against empty inputs with it."""
 
 
@@ -29,7 +29,7 @@ def _single(tensor: Tensor) -> bool:
     return tensor.scalar if isinstance(tensor, Dims) else isinstance(tensor, Const) and tensor.weight.shape == ()
 
 
-def of_sizes(builder: Builder, op: str, a: Tensor, b: Tensor) -> Dims | None:
+def of_sizes(builder: Builder, op: ElementwiseOp, a: Tensor, b: Tensor, name: str) -> Dims | None:
     """The result of an operator on two vectors of sizes; None where it is none."""
     if not any(isinstance(tensor, Dims) for tensor in (a, b)) or op not in _ARITHMETIC:
         return None
@@ -40,24 +40,43 @@ def of_sizes(builder: Builder, op: str, a: Tensor, b: Tensor) -> Dims | None:
         return None
     count = max(len(left), len(right))
     pairs = zip(left * (count // len(left)), right * (count // len(right)), strict=True)
-    made = [_size(op, x, y) for x, y in pairs]
     dtype = next(tensor.dtype for tensor in (a, b) if isinstance(tensor, Dims))
-    return None if None in made else Dims(tuple(n for n in made if n is not None), _single(a) and _single(b), dtype)
+    made = tuple(_size(builder, op, x, y, name) for x, y in pairs)
+    return Dims(made, _single(a) and _single(b), dtype)
 
 
-def _size(op: str, x: Dim, y: Dim) -> Dim | None:
-    if isinstance(x, int) and isinstance(y, int):
-        return None if op == "divide" and y == 0 else _ARITHMETIC[op](x, y)
+def _size(builder: Builder, op: ElementwiseOp, x: Dim, y: Dim, name: str) -> Dim:
+    if isinstance(x, int) and isinstance(y, int) and not (op == "divide" and y == 0):
+        return _ARITHMETIC[op](x, y)
     if y == _NEUTRAL.get(op):
         return x
-    return y if op in ("add", "multiply", "maximum") and x == _NEUTRAL[op] else None
+    if op in ("add", "multiply", "maximum") and x == _NEUTRAL[op]:
+        return y
+    made = computed(builder, op, builder.size(x, name), builder.size(y, name), name)
+    return made.name, COMPUTED
+
+
+def computed(builder: Builder, op: ElementwiseOp, a: Value, b: Value, name: str) -> Value:
+    """An operator of ONNX on numbers or arrays; its Div of whole numbers rounds towards zero."""
+    shape = broadcast(a.shape, b.shape)
+    if op != "divide" or not a.dtype.startswith(("int", "uint")):
+        return builder.node(name, layers.Elementwise(op), (a, b), shape)[0]
+    sizes, signs = (
+        [builder.node(f"{name}/{kind}", layers.Unary(kind), (x,), x.shape)[0] for x in (a, b)] for kind in _PARTS
+    )
+    sign = builder.node(f"{name}/signs", layers.Elementwise("multiply"), tuple(signs), shape)[0]
+    whole = builder.node(f"{name}/floor", layers.Elementwise("floor_divide"), tuple(sizes), shape)[0]
+    return builder.node(name, layers.Elementwise("multiply"), (sign, whole), shape)[0]
+
+
+_PARTS: tuple[UnaryOp, UnaryOp] = ("abs", "sign")
 
 
 def _extreme(op: ElementwiseOp) -> Callable[[Builder, Call], list[Tensor]]:
     """Max or Min, of sizes or any values."""
 
     def rule(builder: Builder, call: Call) -> list[Tensor]:
-        sizes = of_sizes(builder, op, call.tensor(0), call.tensor(1)) if len(call.inputs) == 2 else None
+        sizes = of_sizes(builder, op, call.tensor(0), call.tensor(1), call.name) if len(call.inputs) == 2 else None
         return elementwise(op)(builder, call) if sizes is None else [sizes]
 
     return rule

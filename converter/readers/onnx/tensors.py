@@ -6,7 +6,9 @@ count the batch first. Transposes around them are therefore not written down but
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -128,3 +130,11 @@ Tensor = (
 def is_zero(tensor: Tensor) -> bool:
     """Whether all its values are zero."""
     return isinstance(tensor, Zeros) or (isinstance(tensor, Const) and not np.any(tensor.array))
+
+
+def widened(shape: Sequence[Any], axes: Sequence[int]) -> tuple[Any, ...]:
+    """A shape with 1 put in at `axes`, which count the result."""
+    sizes = list(shape)
+    for axis in axes:
+        sizes.insert(axis, 1)
+    return tuple(sizes)

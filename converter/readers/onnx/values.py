@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from converter.errors import Unsupported
-from converter.model import Array, Node, Shape, Value, Weight, constant, layers
+from converter.model import Array, Node, Shape, Value, Weight, constant, dtype_of, layers
 from converter.model.naming import free_name
-from converter.readers.onnx.counted import Counting, Dim, Rows
+from converter.readers.onnx.counted import COMPUTED, Counting, Dim, Rows
 from converter.readers.onnx.tensors import Const, Dims, Filled, Stack, States, Tensor, Val, Zeros
 
 
@@ -110,6 +110,8 @@ class Builder:
         """A size as a value, a scalar of int64."""
         if isinstance(item, int):
             return self.number(f"{name}/size", np.int64(item))
+        if item[1] == COMPUTED:
+            return self.values[item[0]]
         return self.node(f"{name}/size", layers.Size(item[1]), (self.values[item[0]],), (), dtype="int64")[0]
 
     def number(self, name: str, array: Array | np.generic) -> Value:
@@ -128,15 +130,22 @@ class Builder:
         for place, size in enumerate(shape):
             if isinstance(size, int):
                 continue
-            places = self.node(f"{name}/range", layers.Range(), (self.size(size, name),), (None,), dtype="int64")[0]
-            below = (places, self.number(f"{name}/zero", np.int64(0)))
-            less = self.node(f"{name}/less", layers.Elementwise("less"), below, (None,), dtype="bool")[0]
+            row = self._along(size, name)
+            less = self.node(f"{name}/less", layers.Elementwise("less"), (row, row), (None,), dtype="bool")[0]
             along = tuple(-1 if k == place else 1 for k in range(len(shape)))
             open_shape = tuple(None if n == -1 else n for n in along)
             row = self.node(f"{name}/row", layers.Reshape(along), (less,), open_shape)[0]
             wide = tuple(n if a == 1 else None for n, a in zip(made.shape, along, strict=True))
             made = self.node(f"{name}/or", layers.Elementwise("or"), (made, row), wide)[0]
         return made
+
+    def _along(self, size: tuple[str, int], name: str) -> Value:
+        """Numbers, as many as a size says: the value's own where it has some, since not every target knows sizes."""
+        of, axis = self.values[size[0]], size[1]
+        if axis != COMPUTED and of.dtype.startswith(("float", "int")) and of.shape:
+            others = tuple(k for k in range(len(of.shape)) if k != axis)
+            return self.node(f"{name}/sum", layers.Reduce("sum", others), (of,), (None,))[0] if others else of
+        return self.node(f"{name}/range", layers.Range(), (self.size(size, name),), (None,), dtype="int64")[0]
 
     def stretched(self, x: Value, shape: Sequence[Dim], name: str) -> Value:
         """x broadcast to a shape."""
@@ -185,8 +194,12 @@ class Builder:
         if isinstance(tensor, Dims):
             return self._sizes(tensor, name)
         if isinstance(tensor, Zeros | Filled) and tensor.shape is not None:
-            one = self.size(tensor.item if isinstance(tensor, Filled) else 0, name)
-            return self.stretched(self.cast(one, tensor.dtype, name), tensor.shape, name)
+            item = tensor.item if isinstance(tensor, Filled) else 0
+            if isinstance(item, int):
+                one = self.number(f"{name}/number", np.array(item, dtype_of(tensor.dtype)))
+            else:
+                one = self.cast(self.size(item, name), tensor.dtype, name)
+            return self.stretched(one, tensor.shape, name)
         raise Unsupported(f"a tensor that is computed from shapes is used as a value, {name}")
 
     def _sizes(self, tensor: Dims, name: str) -> Value:
