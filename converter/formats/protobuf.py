@@ -69,7 +69,7 @@ _SCHEMA: dict[str, tuple[tuple[int, str, str], ...]] = {
     "FunctionName": ((1, "name", "string"),),
     "AttrList": (
         (2, "s", "*bytes"), (3, "i", "*int64"), (4, "f", "*float"), (5, "b", "*bool"), (6, "type", "*int32"),
-        (7, "shape", "*TensorShape"),
+        (7, "shape", "*TensorShape"), (9, "func", "*FunctionName"),
     ),
     "AttrValue": (
         (1, "list", "?AttrList"), (2, "s", "?bytes"), (3, "i", "?int64"), (4, "f", "?float"), (5, "b", "?bool"),

@@ -23,9 +23,11 @@ class Ends:
     """A loop that is over.
 
     Attributes:
-        length: how often it went round.
+        length: how often it went round, or at most.
         finals: states by their numbers.
         after: what they are in the body after each step.
+        went: how often it went round, where that is only seen on the way.
+        padded: whether there is a step where there should be none.
     """
 
     t: Translating
@@ -33,6 +35,8 @@ class Ends:
     length: Axis | Value
     finals: Mapping[int, Value]
     after: Mapping[int, Value]
+    went: Value | None = None
+    padded: bool = False
 
     def of(
         self,
@@ -68,11 +72,12 @@ class Ends:
     def _count(self, first: Any, by: int = 1) -> Any:
         """What a counter is after the loop."""
         dtype = first.dtype if isinstance(first, Dims) else np.asarray(first).dtype.name
-        if isinstance(self.length, Value):
+        length = self.length if self.went is None else self.went
+        if isinstance(length, Value):
             o = self.t.ops(self.step)
-            went = o.elementwise("multiply", o.cast(self.length, dtype), o.constant(by, dtype))
+            went = o.elementwise("multiply", o.cast(length, dtype), o.constant(by, dtype))
             return o.elementwise("add", went, self.t.value(self.step, first))
-        return dims_or_array(np.array(self.length * by + first_of(first), object), dtype)
+        return dims_or_array(np.array(length * by + first_of(first), object), dtype)
 
     def _list(self, sequence: Value, before: TensorList, place: Place, final: Value | None) -> TensorList:
         """A list that was filled as far as the loop went, or that grew with it.
@@ -81,13 +86,17 @@ class Ends:
             NotRecurrent: the loop leaves gaps, or writes over what is there.
         """
         size, (first, by) = before.length, place
-        if place == (0, 1) and not before.items and not before.tail:
-            if size not in (self.length, 0):
-                return TensorList(self._filled(sequence, size), size)
-            if final is not None:
+        grown, alone = self.went is not None and size == 0, not before.items and not before.tail
+        if place == (0, 1) and alone and size not in (self.length, 0):
+            return TensorList(self._filled(sequence, size), size)
+        if grown or self.padded:
+            sequence = self._taken(sequence, self.went if grown else self.length)
+        if place == (0, 1) and alone:
+            if final is not None and self.went is None and not self.padded:
                 self.t.memory.last[sequence.name] = final
-            return TensorList(sequence, self.t.axes(sequence)[0], last=final)
-        if abs(by) != 1 or isinstance(self.length, Value):
+                return TensorList(sequence, self.t.axes(sequence)[0], last=final)
+            return TensorList(sequence, self.t.axes(sequence)[0])
+        if abs(by) != 1 or isinstance(self.length, Value) or grown:
             raise NotRecurrent("a list that is not written step by step")
         begin = first if by == 1 else first - self.length + 1
         end = begin + self.length + len(before.tail)
@@ -107,6 +116,14 @@ class Ends:
         t.settle()
         return joined
 
+    def _taken(self, sequence: Value, count: Axis | Value | None) -> Value:
+        """As many elements as the loop went round."""
+        assert count is not None
+        places = numbers(self.t, self.step, count)
+        o, axes = self.t.ops(self.step), self.t.axes(places)
+        made = o.one(layers.Gather(0), [sequence, places], (places.shape[0], *sequence.shape[1:]), sequence.dtype)
+        return self.t.know(made, [*axes, *self.t.axes(sequence)[1:]])
+
     def _filled(self, sequence: Value, size: Axis) -> Value:
         """The sequence, and zeros up to a size: TensorFlow's elements that nobody wrote."""
         t, o = self.t, self.t.ops(self.step)
@@ -120,9 +137,22 @@ class Ends:
         return t.know(made, [size, *t.axes(sequence)[1:]])
 
     def _only(self, sequence: Value, final: Value | None) -> TensorList:
-        """A list of one element, which every step writes."""
+        """A list of one element, which every step writes.
+
+        Raises:
+            NotRecurrent: which of them is the last is only seen on the way.
+        """
+        if final is None and (self.went is not None or self.padded):
+            raise NotRecurrent("a loop that writes one element again and again, as often as the model computes")
         o = self.t.ops(self.step)
         return TensorList(None, 1, only=final if final is not None else o.squeeze(o.slice(sequence, 0, -1, None), 0))
+
+
+def whole(t: Translating, step: Step, count: Axis | Value) -> Value:
+    """A number as int64."""
+    if isinstance(count, Value):
+        return t.ops(step).cast(count, "int64")
+    return t.value(step, dims_or_array(np.array(count, object), "int64"))
 
 
 def numbers(t: Translating, step: Step, count: Axis | Value) -> Value:

@@ -14,6 +14,7 @@ from converter.model.naming import free_name
 from converter.model.renaming import renamed
 from converter.tensorflow_graph.running import Running, Variable
 from converter.tensorflow_graph.signature import Entry
+from converter.tensorflow_graph.sizes import Dims
 from converter.tensorflow_graph.translating import Translating
 from converter.tensorflow_graph.values import Resource, Stored, as_array
 from converter.tensorflow_graph.walking import Walk
@@ -73,7 +74,7 @@ def _translated(
     made = Walk(t).call(entry.body, [])
     found = []
     for port, value in zip(entry.outputs, made, strict=True):
-        if not isinstance(value, Value) and as_array(value) is None:
+        if not isinstance(value, Value | Dims) and as_array(value) is None:
             raise Unsupported(f"the output {clean(port.name, 60)} is no tensor that the model computes")
         found.append(t.value(entry.body.steps[port.ref[0]], value))
     return t, found

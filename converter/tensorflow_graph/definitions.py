@@ -224,6 +224,7 @@ def attribute(value: Any, where: str) -> Any:
         return shape(value.shape)
     items = value.list
     found = [*items.i, *items.f, *items.b, *(s.decode("utf-8", "replace") for s in items.s)]
+    found += [one.name for one in items.func]
     return found or [dtype_name(code) for code in items.type] or [shape(one) for one in items.shape]
 
 

@@ -23,7 +23,7 @@ from converter.tensorflow_graph.scanning import scanned
 from converter.tensorflow_graph.sizes import Dims, dims_or_array
 from converter.tensorflow_graph.tracing import NotRecurrent, Roles, roles_of
 from converter.tensorflow_graph.translating import Translating
-from converter.tensorflow_graph.turns import first_of, length_of
+from converter.tensorflow_graph.turns import Turns, first_of, turns_of
 from converter.tensorflow_graph.values import TensorList
 from converter.tensorflow_graph.walking import Walk
 
@@ -91,8 +91,9 @@ def _backwards(
     Raises:
         NotRecurrent: it is no recurrent layer.
     """
-    length = length_of(t, step, bodies[0], roles, inputs, walk)
-    if roles.lengths or any(inputs[k].length != length for k in roles.read):
+    turns = turns_of(t, step, bodies[0], roles, inputs, walk)
+    length = turns.most
+    if turns.early or roles.lengths or any(inputs[k].length != length for k in roles.read):
         raise NotRecurrent("a loop from the end of its list that does not reach the beginning")
     found = recognise(Prober(t, roles, bodies[1], inputs), roles, inputs)
     turned_round = list(inputs)
@@ -125,16 +126,20 @@ def _no_cell(
     Raises:
         Unsupported: it is neither.
     """
-    reason = ""
+    turns, reason = Turns(0), ""
     try:
         roles = _roles(t, bodies, inputs, strict=False)
-        length = length_of(t, step, bodies[0], roles, inputs, walk)
+        turns = turns_of(t, step, bodies[0], roles, inputs, walk)
     except NotRecurrent as other:
-        length, reason = 0, other.what
+        reason = other.what
     try:
-        if isinstance(length, int) and length <= MAX_UNROLLED:
-            return unrolled(t, bodies, inputs, walk)
-        return scanned(t, step, bodies[1], (roles, length), inputs, walk)
+        if isinstance(turns.most, int) and turns.most <= MAX_UNROLLED:
+            try:
+                return unrolled(t, bodies, inputs, walk)
+            except NotRecurrent:
+                if reason:
+                    raise
+        return scanned(t, step, bodies, (roles, turns), inputs, walk)
     except NotRecurrent as other:
         what = f"the loop is no recurrent layer that is known ({why.what}), and nothing else: {reason or other.what}"
         raise Unsupported(what, where=clean(step.name, 120)) from other

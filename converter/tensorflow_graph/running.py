@@ -21,6 +21,7 @@ from converter.tensorflow_graph.walking import Walk
 MAX_LIST = 1 << 20
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 LOOPS = frozenset({"While", "StatelessWhile"})
+BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
 NOTHING = frozenset({"NoOp", "Assert", "Print", "PrintV2"})
 
 
@@ -44,6 +45,24 @@ def loop_of(step: Step, library: Library) -> tuple[Body, Body]:
     return library.called(step, "cond"), library.called(step, "body")
 
 
+def branches_of(step: Step, library: Library) -> list[Body]:
+    """The branches of a Case, or of an If: that of False, then that of True."""
+    if step.op.endswith("If"):
+        return [library.called(step, "else_branch"), library.called(step, "then_branch")]
+    names = step.attributes.get("branches")
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise InvalidModel(f"{step.text()} names no branches")
+    return [library.function(name) for name in names]
+
+
+def branch_of(step: Step, bodies: Sequence[Body], which: Any) -> Body:
+    """The branch that a number picks; of a Case, any other number picks the last."""
+    if step.op.endswith("If"):
+        return bodies[int(np.any(which) if np.ndim(which) == 0 else np.size(which) > 0)]
+    place = int(which)
+    return bodies[place if 0 <= place < len(bodies) else -1]
+
+
 class Running:
     """The meaning of steps on arrays.
 
@@ -64,6 +83,8 @@ class Running:
             return walk.call(body_of(step, self.library), inputs)
         if step.op in LOOPS:
             return self._loop(step, inputs, walk)
+        if step.op in BRANCHES:
+            return walk.call(branch_of(step, branches_of(step, self.library), inputs[0]), inputs[1:])
         rule = _RULES.get(step.op)
         if rule is not None:
             made = rule(self, step, *inputs)

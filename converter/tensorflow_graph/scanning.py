@@ -6,20 +6,20 @@ reversed where the loop counts down; nodes of the body that no step changes move
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from converter.model import Node, Shape, Value, layers
-from converter.tensorflow_graph.after_loops import Ends, numbers
+from converter.tensorflow_graph.after_loops import Ends, numbers, whole
 from converter.tensorflow_graph.definitions import Body, Step
 from converter.tensorflow_graph.rules_shapes import flipped, turned
-from converter.tensorflow_graph.sizes import Axis, Dim, Dims
+from converter.tensorflow_graph.sizes import Axis, Dim, Dims, dims_or_array
 from converter.tensorflow_graph.tracing import NotRecurrent, Roles
 from converter.tensorflow_graph.translating import Translating
-from converter.tensorflow_graph.turns import first_of
+from converter.tensorflow_graph.turns import Turns, first_of
 from converter.tensorflow_graph.values import Place, TensorList, layer_path
 from converter.tensorflow_graph.walking import Walk
 
@@ -30,13 +30,14 @@ class Inside(Translating):
     Attributes:
         outer: of those round it.
         length: how often the loop goes round.
+        padded: whether it goes round once where it should not at all, as runtimes want it; nothing comes of that.
         given: the values that each step gets: states, elements, the number of the step.
         taken: sequence -> itself and its element.
     """
 
     def __init__(self, outer: Translating, path: str, length: Axis | Value) -> None:
         super().__init__(outer.library, outer.resources)
-        self.outer, self.length = outer, length
+        self.outer, self.length, self.padded = outer, length, _may_be_none(outer, length)
         self.graph, self.memory, self.feed = outer.graph.inside(), outer.memory, outer.feed
         self.symbols, self._axes, self._constants = dict(outer.symbols), outer._axes, dict(outer._constants)
         self.given: dict[str, Value] = {}
@@ -87,8 +88,8 @@ class Inside(Translating):
         """x at an index: of what goes along with the loop, from either end, the element of this step."""
         own = self.given.keys() | {v.name for node in self.graph.nodes for v in node.outputs}
         size, place = self.axes(x)[axis], self._places.get(index.name)
-        if place not in ((0, 1), (size - 1, -1)) or x.name in own or size != self.length:
-            return super().element(step, x, axis, index)
+        if self.padded or place not in ((0, 1), (size - 1, -1)) or x.name in own or size != self.length:
+            return super().element(step, x, axis, self._within(step, size, index) if self.padded else index)
         order = (axis, *(k for k in range(len(x.shape)) if k != axis))
         sequence = turned(self.outer, step, x, order)
         self.outer.settle()
@@ -101,6 +102,12 @@ class Inside(Translating):
             self.taken[sequence.name] = sequence, made
         return self.taken[sequence.name][1]
 
+    def _within(self, step: Step, size: Axis, index: Value) -> Value:
+        """An index that is there also in a step that should not be."""
+        o = self.ops(step)
+        last = self.value(step, dims_or_array(np.array(size - 1, object), index.dtype))
+        return o.elementwise("minimum", index, last)
+
     def put(self, step: Step, items: TensorList, index: Value, value: Any) -> TensorList:
         """A list with the element of this step."""
         if index.name not in self._places:
@@ -109,38 +116,91 @@ class Inside(Translating):
 
 
 def scanned(
-    t: Translating, step: Step, body: Body, turns: tuple[Roles, Axis | Value], inputs: Sequence[Any], walk: Walk
+    t: Translating,
+    step: Step,
+    bodies: tuple[Body, Body],
+    how: tuple[Roles, Turns],
+    inputs: Sequence[Any],
+    walk: Walk,
 ) -> list[Any]:
-    """What a loop ends with, as one Scan.
+    """What a loop ends with, as one Scan. Steps behind its end, where that is only seen on the way, change nothing.
 
     Args:
-        turns: what its variables are for, and how often it goes round.
+        how: what its variables are for, and how often it goes round.
 
     Raises:
         NotRecurrent: it makes what a Scan does not.
         Unsupported, InvalidModel: a step has no neutral form.
     """
-    roles, length = turns
-    path = layer_path(step.name, ("while",))
-    inner = Inside(t, path, length)
+    roles, turns = how
+    inner = Inside(t, layer_path(step.name, ("while",)), turns.most)
     initial = {k: t.value(step, inputs[k]) for k in roles.states}
     arguments = list(inputs)
     for place, (k, value) in enumerate(initial.items()):
         arguments[k] = inner.argument(f"state{place}", value.shape, value.dtype, t.axes(value))
+    before = [arguments[k] for k in initial]
+    going = _Going(t, inner, step) if turns.early or inner.padded else None
     for k in roles.counters:
         arguments[k] = inner.counter(step, inputs[k], roles.counters[k])
     for k in roles.written:
         arguments[k] = TensorList(None, inputs[k].length)
-    results = walk.inside(inner, body, arguments)
+    more = walk.inside(inner, bodies[0], arguments)[0] if turns.early else np.asarray(True)
+    results = walk.inside(inner, bodies[1], arguments)
     if inner.assigned or inner.pending:
         raise NotRecurrent("a loop that writes to variables, or has layers inside")
     after = [_state(inner.value(step, results[k]), value) for k, value in initial.items()]
     made = {k: inner.value(step, results[k].items[0]) for k in roles.written}
     places = {k: results[k].place for k in roles.written}
+    starts, states = list(initial.values()), list(after)
+    if going is not None:
+        after, made = going.masked(more, before, after, made)
+        starts, states = [*starts, *going.starts], [*after, *going.after]
     elements = list({value.name: value for value in made.values()}.values())
-    outcome = _emit(t, inner, step, list(initial.values()), [*after, *elements])
-    ends = Ends(t, step, length, dict(zip(initial, outcome, strict=False)), dict(zip(initial, after, strict=True)))
-    return ends.of(roles, inputs, (made, places), outcome[len(initial) :])
+    outcome = _emit(t, inner, step, starts, [*states, *elements])
+    finals, afterwards = dict(zip(initial, outcome, strict=False)), dict(zip(initial, after, strict=True))
+    went = outcome[len(starts) - 1] if turns.early else None
+    ends = Ends(t, step, turns.most, finals, afterwards, went, inner.padded)
+    return ends.of(roles, inputs, (made, places), outcome[len(starts) :])
+
+
+class _Going:
+    """Whether a loop still goes on, and how often it went round: two more states of a Scan.
+
+    Attributes:
+        starts, after: these states before the loop, and after a step.
+    """
+
+    def __init__(self, t: Translating, inner: Inside, step: Step) -> None:
+        o = t.ops(step)
+        self.inner, self.step = inner, step
+        self.starts = [o.constant(True, "bool"), o.constant(0, "int64")]
+        t.settle()
+        self.before = [inner.argument("on", (), "bool", ()), inner.argument("went", (), "int64", ())]
+        self.after: list[Value] = []
+
+    def masked(
+        self, more: Any, before: Sequence[Value], after: Sequence[Value], made: Mapping[int, Value]
+    ) -> tuple[list[Value], dict[int, Value]]:
+        """States that stay once the loop is over, and elements that are zeros then, as those that nobody writes."""
+        inner, o = self.inner, self.inner.ops(self.step)
+        on = o.elementwise("and", self.before[0], inner.value(self.step, more))
+        if inner.padded:
+            on = o.elementwise("and", on, o.elementwise("less", inner.number, whole(inner, self.step, inner.length)))
+        self.after = [on, o.elementwise("add", self.before[1], o.cast(on, "int64"))]
+        kept = [inner.know(o.where(on, new, old), inner.axes(old)) for new, old in zip(after, before, strict=True)]
+        written: dict[str, Value] = {}
+        for value in made.values():
+            if value.name not in written:
+                written[value.name] = inner.know(o.where(on, value, o.constant(0, value.dtype)), inner.axes(value))
+        inner.settle()
+        return kept, {k: written[value.name] for k, value in made.items()}
+
+
+def _may_be_none(t: Translating, length: Axis | Value) -> bool:
+    """Whether a loop may not go round at all, for inputs that have a step."""
+    if isinstance(length, Value):
+        return not isinstance(least := t.memory.at_least.get(length.name, 0), int) or least < 1
+    return isinstance(length, Dim) and length.at(dict.fromkeys(t.symbols, 1)) < 1
 
 
 def _state(after: Value, before: Value) -> Value:
@@ -167,22 +227,26 @@ def _emit(
             kept.insert(0, node)
             needed |= {value.name for value in node.inputs if value is not None}
     changing, nodes = set(inner.given), list[Node]()
-    path = layer_path(step.name, ("while",))
+    path, length = layer_path(step.name, ("while",)), inner.length
     for node in (replace(node, keras_layer=path) for node in kept):
         moves = any(value is not None and value.name in changing for value in node.inputs)
         (nodes if moves else t.graph.nodes).append(node)
         changing |= {value.name for value in node.outputs if moves}
+    if any(isinstance(node.layer, layers.Scan | layers.Recurrent) for node in nodes):
+        raise NotRecurrent("a loop within it that goes round as often as the model's input is long")
     t.symbols.update({name: place for name, place in inner.symbols.items() if place[0].name not in changing})
     read = [value for node in nodes for value in node.inputs if value is not None] + list(outputs)
     captured = list({value.name: value for value in read if value.name not in changing}.values())
     used = [pair for pair in inner.taken.values() if pair[1].name in needed]
     if not used or inner.number.name in needed:
-        used.append((numbers(t, step, inner.length), inner.number))
+        if inner.padded:
+            length = t.ops(step).elementwise("maximum", whole(t, step, length), t.ops(step).constant(1, "int64"))
+        used.append((numbers(t, step, length), inner.number))
     states = list(inner.given.values())[1 : 1 + len(initial)]
     layer = layers.Scan(
         len(initial), len(used), (*states, *(element for _, element in used), *captured), tuple(nodes), tuple(outputs)
     )
-    time: Axis | None = None if isinstance(inner.length, Value) else inner.length
+    time: Axis | None = None if isinstance(length, Value) else length
     axes = [[*([time] if place >= len(initial) else []), *_outside(inner, value, changing)]
             for place, value in enumerate(outputs)]  # fmt: skip
     shapes = [tuple(n if isinstance(n, int) else None for n in sizes) for sizes in axes]

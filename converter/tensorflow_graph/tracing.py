@@ -15,7 +15,7 @@ import numpy as np
 from converter.errors import Unsupported
 from converter.tensorflow_graph.definitions import Body, Library, Step
 from converter.tensorflow_graph.kernels_nn import channels, padding, window
-from converter.tensorflow_graph.running import CALLS, LOOPS, body_of
+from converter.tensorflow_graph.running import BRANCHES, CALLS, LOOPS, body_of, branches_of
 from converter.tensorflow_graph.walking import Walk
 
 
@@ -40,9 +40,10 @@ class Counter:
 
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """A counter is below each of these: arguments or numbers."""
+    """A counter is below each of these: arguments or numbers; and, perhaps, something is true that steps compute."""
 
     limits: tuple[Any, ...]
+    computed: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,8 +107,12 @@ class _Tracing:
     def step(self, step: Step, inputs: Sequence[Any], walk: Walk) -> Sequence[Any]:
         if step.op in CALLS:
             return walk.call(body_of(step, self.library), inputs)
+        if step.op in BRANCHES:
+            return self._branches(step, inputs, walk)
         if step.op in LOOPS:
-            raise NotRecurrent("a loop within a loop")
+            if self.strict:
+                raise NotRecurrent("a loop within a loop")
+            return [Trace(frozenset[int]().union(*map(_reads, inputs)))] * len(inputs)
         if step.op == "Const":
             value = step.attributes["value"]
             if value.size == 1 and value.dtype.kind == "f":
@@ -126,6 +131,18 @@ class _Tracing:
             return [special]
         reads = frozenset[int]().union(*(_reads(x) for x in inputs))
         return [Trace(reads)] * max(2, int(step.attributes.get("num", 0)), int(step.attributes.get("num_split", 0)))
+
+    def _branches(self, step: Step, inputs: Sequence[Any], walk: Walk) -> list[Any]:
+        """What all branches make, as one."""
+        which, *arguments = inputs
+        made = [walk.call(body, arguments) for body in branches_of(step, self.library)]
+        results = list[Any]()
+        for parts in zip(*made, strict=True):
+            if any(isinstance(part, ListTrace) and part is not parts[0] for part in parts):
+                raise NotRecurrent("a list that only some branches write to")
+            reads = _reads(which).union(*map(_reads, parts))
+            results.append(parts[0] if all(part is parts[0] for part in parts) else Trace(reads))
+        return results
 
     def _special(self, step: Step, inputs: Sequence[Any]) -> Any:
         first = inputs[0] if inputs else None

@@ -21,7 +21,7 @@ from converter.keras.operations.sizes import Size, sizes_of
 from converter.model import Shape, Value, constant, layers
 from converter.tensorflow_graph.definitions import FOLD_BYTES, Library, Step
 from converter.tensorflow_graph.kernels import KERNELS, run_kernel
-from converter.tensorflow_graph.running import CALLS, LOOPS, body_of
+from converter.tensorflow_graph.running import BRANCHES, CALLS, LOOPS, body_of
 from converter.tensorflow_graph.shapes import sizes_after
 from converter.tensorflow_graph.sizes import Axes, Axis, Dim, Dims, OpenSize, dims_or_array
 from converter.tensorflow_graph.values import INERT, LINEAR, REFUSED, Memory, Resource, Stored, TensorList, path_of
@@ -61,6 +61,7 @@ class Translating:
         """The outputs of one step."""
         from converter.tensorflow_graph.loops import translate_loop
         from converter.tensorflow_graph.rules import RULES
+        from converter.tensorflow_graph.rules_branches import translate_branches
         from converter.tensorflow_graph.rules_complex import Complex, on_complex
         from converter.tensorflow_graph.rules_spread import Computed, Spread, computed, on_spread
 
@@ -68,6 +69,8 @@ class Translating:
             return walk.call(body_of(step, self.library), inputs)
         if step.op in LOOPS:
             return translate_loop(self, step, inputs, walk)
+        if step.op in BRANCHES:
+            return translate_branches(self, step, inputs, walk)
         if any(isinstance(x, Complex) for x in inputs):
             return [on_complex(self, step, inputs, lambda parts: self.step(step, parts, walk))]
         if any(isinstance(x, Spread) for x in inputs):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from converter.errors import ConversionError
 from converter.model import Value
 from converter.tensorflow_graph.definitions import Body, Step
-from converter.tensorflow_graph.running import CALLS, body_of
+from converter.tensorflow_graph.running import BRANCHES, CALLS, body_of, branches_of
 from converter.tensorflow_graph.sizes import Axis, Dim, Dims
 from converter.tensorflow_graph.tracing import Bound, Counter, NotRecurrent, Roles, counted
 from converter.tensorflow_graph.translating import Translating
@@ -40,14 +41,49 @@ class _Condition:
             first = isinstance(inputs[0], Counter)
             counter, limit = inputs if first else reversed(inputs)
             return [Bound(((counter, step.op if first else MIRRORED[step.op], limit),))]
-        if step.op == "LogicalAnd" and all(isinstance(x, Bound) for x in inputs):
-            return [Bound((*inputs[0].limits, *inputs[1].limits))]
-        if any(isinstance(x, Counter | Bound) or x is CHANGES for x in inputs):
+        if not any(isinstance(x, Counter | Bound) or x is CHANGES for x in inputs):
+            return self.t.step(step, inputs, walk)
+        if step.op == "LogicalAnd":
+            return [_both(*inputs)]
+        if step.op in BRANCHES:
+            return self._branches(step, inputs, walk)
+        if any(isinstance(x, Bound) and x.limits for x in inputs):
             raise NotRecurrent("a loop whose end depends on what it computes")
-        return self.t.step(step, inputs, walk)
+        return [CHANGES] * max(2, int(step.attributes.get("num", 0)), int(step.attributes.get("num_split", 0)))
+
+    def _branches(self, step: Step, inputs: Sequence[Any], walk: Walk) -> list[Any]:
+        """An "and" that AutoGraph wrote as a branch: where the first is false, it is the result."""
+        which, *arguments = inputs
+        made = [walk.call(body, arguments) for body in branches_of(step, self.t.library)]
+        if len(made) == 2 and len(made[0]) == 1 and isinstance(which, Bound):
+            (otherwise,), (then,) = made
+            if otherwise is which or (isinstance(otherwise, np.ndarray | np.generic) and not np.any(otherwise)):
+                return [_both(which, then)]
+        if any(isinstance(x, Bound) for x in (which, *(one for branch in made for one in branch))):
+            raise NotRecurrent("a loop whose end depends on what it computes")
+        return [CHANGES] * len(made[0])
 
 
 CHANGES = object()
+
+
+def _both(one: Any, other: Any) -> Any:
+    """One condition and another, each a bound or what steps compute."""
+    bounds = [x if isinstance(x, Bound) else Bound((), computed=True) for x in (one, other)]
+    return Bound(tuple(limit for x in bounds for limit in x.limits), any(x.computed for x in bounds))
+
+
+@dataclass(frozen=True, eq=False)
+class Turns:
+    """How often a loop goes round.
+
+    Attributes:
+        most: that often, or at most that often.
+        early: whether what steps compute may end it before.
+    """
+
+    most: Axis | Value
+    early: bool = False
 
 
 def _rounds(t: Translating, step: Step, first: Axis, by: int, bound: tuple[Counter, str, Any]) -> Axis | Value:
@@ -78,7 +114,7 @@ def first_of(x: Any) -> Axis:
     return first
 
 
-def length_of(t: Translating, step: Step, cond: Body, roles: Roles, inputs: Sequence[Any], walk: Walk) -> Axis | Value:
+def turns_of(t: Translating, step: Step, cond: Body, roles: Roles, inputs: Sequence[Any], walk: Walk) -> Turns:
     """How often a loop goes round.
 
     Raises:
@@ -108,8 +144,10 @@ def length_of(t: Translating, step: Step, cond: Body, roles: Roles, inputs: Sequ
     (rounds,) = found
     if isinstance(rounds, Dim) and rounds.at(dict.fromkeys(t.symbols, 1)) < 0:  # which may be none
         o = t.ops(step)
-        return o.elementwise("maximum", t.sizes(step, Dims(np.array(rounds, object), "int64")), o.constant(0, "int64"))
-    return max(rounds, 0) if isinstance(rounds, int) else rounds
+        rounds = o.elementwise(
+            "maximum", t.sizes(step, Dims(np.array(rounds, object), "int64")), o.constant(0, "int64")
+        )
+    return Turns(max(rounds, 0) if isinstance(rounds, int) else rounds, bound.computed)
 
 
 def _below(one: Axis | Value, other: Axis | Value) -> bool:

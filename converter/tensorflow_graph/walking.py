@@ -14,7 +14,8 @@ MAX_STEPS = 200_000  # of one translation, calls included
 # Operators with an effect: they run though nobody reads what they make.
 EFFECTS = frozenset({
     "AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp", "Assign", "AssignAdd", "AssignSub",
-    "PartitionedCall", "StatefulPartitionedCall", "While", "StatelessWhile", "If", "StatelessIf",
+    "PartitionedCall", "StatefulPartitionedCall", "While", "StatelessWhile", "If", "StatelessIf", "Case",
+    "StatelessCase",
 })  # fmt: skip
 
 
