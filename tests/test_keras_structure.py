@@ -79,7 +79,7 @@ def test_most_fixtures_keep_their_layers() -> None:
     assert sum(structured(api.load(path)) is not None for path in some) > 0.7 * len(some)
 
 
-@pytest.mark.parametrize("name", ["k224_share/model.h5", "k3151_share/model.keras"])
+@pytest.mark.parametrize("name", ["k122_share/model.h5", "k224_share/model.h5", "k3151_share/model.keras"])
 def test_a_shared_layer_stays_one(name: str, tmp_path: Path) -> None:
     config = exported(name, tmp_path)
     assert max(len(layer["inbound_nodes"]) for layer in config["config"]["layers"]) > 1

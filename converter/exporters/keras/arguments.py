@@ -10,6 +10,10 @@ _WINDOW = ("strides", "padding", "data_format")
 _CONV = ("filters", "kernel_size", "dilation_rate", "groups", "use_bias", *_WINDOW)
 _SEQUENCE = ("return_sequences", "return_state", "go_backwards", "stateful", "zero_output_for_mask")
 MERGES = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")
+MODES: Mapping[str, str] = {
+    "sum": "Add", "mul": "Multiply", "ave": "Average", "max": "Maximum", "concat": "Concatenate",
+}  # fmt: skip
+"""Of Merge, Keras 1's layer for all of them -> the layers that came after it."""
 # By class; other classes are written as what they compute.
 ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "Dense": ("units", "use_bias"), "Embedding": ("input_dim", "output_dim", "mask_zero"), "Masking": ("mask_value",),

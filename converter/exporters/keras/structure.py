@@ -28,7 +28,7 @@ from converter.keras.spec import ALL, PREFIX, CallSpec, LayerSpec, ModelSpec
 from converter.keras.spec import Ref as History
 from converter.model import LayerInfo, Model, Node, Provenance, Value
 
-_LISTS = (*MERGES, "Concatenate", "Dot")  # layers that are called on a list of tensors
+_LISTS = (*MERGES, "Concatenate", "Dot", "Merge")  # layers that are called on a list of tensors
 _KEYWORDS = frozenset({"initial_state", "mask", "training"})
 Tensors = dict[tuple[str, int], list[Ref]]  # layer and number of the call in the file -> what it gives
 
@@ -205,7 +205,8 @@ def _operation(layer: LayerSpec) -> Op:
 
 def _call(layer: LayerSpec, call: CallSpec, tensors: Tensors) -> OpCall:
     """What a layer is called with: tensors, and for recurrent ones the initial states by keyword."""
-    kwargs = {key: value for key, value in call.kwargs.items() if value is not None}
+    empty = (None, [None] * len(layer.config.inputs) if isinstance(layer.config, ModelSpec) else None)
+    kwargs = {key: value for key, value in call.kwargs.items() if value not in empty}
     if layer.class_name.startswith(PREFIX):
         return OpCall(_tree(call.args, tensors, layer, plain=True), _tree(kwargs, tensors, layer, plain=True))
     if set(kwargs) - _KEYWORDS or len(call.args) != 1:

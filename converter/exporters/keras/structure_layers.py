@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from converter.exporters.keras.activations import argument_of, name_of, scale
+from converter.exporters.keras.arguments import MODES
 from converter.exporters.keras.graph import policy
 from converter.exporters.keras.structure_recurrent import RECURRENT, Made, arguments, recurrent, refuse
+from converter.exporters.keras.training import kept
 from converter.exporters.weights import owned
 from converter.keras.building.ops import FLOATS
 from converter.keras.schema import Config, policy_name
@@ -35,7 +37,17 @@ def made(spec: LayerSpec, nodes: Sequence[Node]) -> Made:
         inner = made(child, nodes)
         config = {**arguments(spec), "layer": inner.entry(child.name)}
         return Made(spec.class_name, config, inner.below("layer"), inner.factor)
+    if spec.class_name == "Merge":
+        return _merge(spec)
     return (recurrent if spec.class_name in RECURRENT else _plain)(spec, nodes)
+
+
+def _merge(spec: LayerSpec) -> Made:
+    kind = MODES.get(str(spec.full_config.get("mode")))
+    if kind is None or spec.children:  # its own branches of layers
+        refuse(spec.name)
+    axis = {"axis": spec.full_config.get("concat_axis", -1)} if kind == "Concatenate" else {}
+    return Made(kind, {**axis, **kept(spec.full_config)})
 
 
 def _plain(spec: LayerSpec, nodes: Sequence[Node]) -> Made:
