@@ -99,7 +99,7 @@ class _Call:
         if layer.time_major:
             x, mask = (None if tensor is None else self._swap(tensor) for tensor in (x, mask))
         self.x, self.mask = x, mask
-        self.stateful = _is_stateful(graph, node)
+        self.stateful = any(_carried(graph, value) for value in node.inputs)
         counts = [2 if isinstance(d.cell, (layers.LSTMCell, layers.ConvLSTMCell)) else 1 for d in layer.directions]
         states = states or [None] * sum(counts)
         ends = node.outputs[len(node.outputs) - sum(counts) :]
@@ -122,20 +122,6 @@ class _Call:
 def _carried(graph: Graph, value: Any) -> bool:
     """Whether a value is a state carried from call to call."""
     return value is not None and any(state.input.name == value.name for state in graph.model.states)
-
-
-def _is_stateful(graph: Graph, node: Node) -> bool:
-    """Whether a node carries its states from call to call, as a stateful layer does.
-
-    Raises:
-        Unsupported: another node also does, with the same states (Keras 2 with a layer that is called twice).
-    """
-    given = [state for value in node.inputs[2:] for state in graph.model.states if value == state.input]
-    mine = {value.name for value in node.outputs}
-    readers = [n for n in graph.model.nodes for value in n.inputs if any(value == state.input for state in given)]
-    if any(reader is not node for reader in readers) or any(state.output.name not in mine for state in given):
-        raise Unsupported("states that several calls share", where=node.name, hint=HINT)
-    return bool(given)
 
 
 @rule.register
