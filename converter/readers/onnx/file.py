@@ -95,12 +95,11 @@ def _made(builder: Builder, name: str) -> Tensor:
 
 def _input(info: Any, builder: Builder) -> Value:
     kind = info.type.tensor_type
-    if info.type.HasField("tensor_type") and kind.elem_type == _STRING:
-        raise Unsupported("an input of text is not read back from ONNX", where=info.name)
-    if not info.type.HasField("tensor_type") or kind.elem_type not in DTYPES or not kind.HasField("shape"):
+    dtypes = {**{number: dtype for number, (dtype, _) in DTYPES.items()}, _STRING: "string"}
+    if not info.type.HasField("tensor_type") or kind.elem_type not in dtypes or not kind.HasField("shape"):
         raise Unsupported("an input without a known type and shape", where=info.name)
     sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim]
-    value = Value(info.name, tuple(size if size and size > 0 else None for size in sizes), DTYPES[kind.elem_type][0])
+    value = Value(info.name, tuple(size if size and size > 0 else None for size in sizes), dtypes[kind.elem_type])
     builder.given(info.name, value)
     return value
 
@@ -120,7 +119,8 @@ def _run(node: Any, index: int, builder: Builder, folder: Path) -> None:
             if made is None and rule is not None:
                 made = rule(builder, call)
         if made is None:
-            raise Unsupported(f"operator {node.op_type} is not read back from ONNX")
+            hint = "rounded weights are no longer the model's" if "Quant" in node.op_type else ""
+            raise Unsupported(f"operator {node.op_type} is not read back from ONNX", hint=hint)
     except ConversionError as error:
         raise error.at(name) from error
     for output, tensor in zip(node.output, made, strict=False):

@@ -18,7 +18,7 @@ Sizes = tuple[int, ...]
 
 _BINARY = {
     "Equal": "equal", "Less": "less", "LessOrEqual": "less_equal", "Greater": "greater",
-    "GreaterOrEqual": "greater_equal", "And": "and", "Or": "or", "Xor": "xor", "Pow": "power",
+    "GreaterOrEqual": "greater_equal", "And": "and", "Or": "or", "Xor": "xor", "Pow": "power", "Sum": "add",
 }  # fmt: skip
 _TRUTH = ("equal", "less", "less_equal", "greater", "greater_equal", "and", "or", "xor")
 _UNARY = {
@@ -270,17 +270,6 @@ def _flatten(builder: Builder, call: Call) -> list[Tensor]:
     return [Val(builder.node(call.name, layers.Reshape(target), (x,), (x.shape[0], size))[0])]
 
 
-def _lookup(builder: Builder, call: Call) -> list[Tensor]:
-    """https://onnx.ai/onnx/operators/onnx_aionnxml_LabelEncoder.html, of whole numbers."""
-    keys, values = (call.integers(name, len(call.inputs)) for name in ("keys_int64s", "values_int64s"))
-    if keys is None or values is None or len(keys) != len(values) or len(set(keys)) != len(keys):
-        raise Unsupported("LabelEncoder of other things than whole numbers, each key once")
-    default = call.integer("default_int64", -1)
-    x = value_of(builder, call, 0)
-    layer = layers.Lookup(tuple(keys), tuple(values), None if default == layers.NO_INDEX else default)
-    return [Val(builder.node(call.name, layer, (x,), x.shape, dtype="int64")[0])]
-
-
 RULES: Mapping[str, Rule] = {
     **{name: elementwise(op) for name, op in _BINARY.items()},  # type: ignore[arg-type]
     **{name: _unary(op) for name, op in _UNARY.items()},  # type: ignore[arg-type]
@@ -289,5 +278,5 @@ RULES: Mapping[str, Rule] = {
     "Mod": _mod, "ArgMax": _arg("argmax"), "ArgMin": _arg("argmin"),
     "Where": _where, "Clip": _clip, "CumSum": _cumulative, "Pad": _pad, "LayerNormalization": _normalise,
     "BatchNormalization": _batch, "Flatten": _flatten, "Einsum": _einsum, "Tile": _tile, "TopK": _top,
-    "GatherND": _gather_nd, "GatherElements": _take_along, "LabelEncoder": _lookup,
+    "GatherND": _gather_nd, "GatherElements": _take_along,
 }  # fmt: skip

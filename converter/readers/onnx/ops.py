@@ -17,12 +17,14 @@ from converter.readers.onnx.general import RULES as GENERAL
 from converter.readers.onnx.general import matmul
 from converter.readers.onnx.moving import RULES as MOVING
 from converter.readers.onnx.recurrent import recurrent
+from converter.readers.onnx.resizing import RULES as RESIZING
 from converter.readers.onnx.scan import scan
 from converter.readers.onnx.shapes import RULES as SHAPES
 from converter.readers.onnx.shapes import in_shape, own_sizes
 from converter.readers.onnx.sizes import RULES as SIZES
 from converter.readers.onnx.sizes import computed, of_sizes
 from converter.readers.onnx.tensors import Const, Dims, Filled, Tensor, Val, Zeros, is_zero
+from converter.readers.onnx.text import RULES as TEXT
 from converter.readers.onnx.values import Builder, Call, on, plain
 
 Rule = Callable[[Builder, Call], list[Tensor]]
@@ -167,6 +169,16 @@ def _named(name: str) -> Rule:
     return _activation(lambda call, x: NAMES[name])
 
 
+def _selu(call: Call, x: Val) -> Activation:
+    given = [np.float32(call.number(name, usual)) for name, usual in _SELU.items()]
+    if given != [np.float32(usual) for usual in _SELU.values()]:
+        raise Unsupported(f"Selu with alpha and gamma {given}")
+    return NAMES["selu"]
+
+
+_SELU = {"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875}
+
+
 def _softmax(name: str) -> Rule:
     def rule(builder: Builder, call: Call) -> list[Tensor]:
         x = plain(builder, call)
@@ -185,6 +197,8 @@ RULES: Mapping[str, Rule] = {
     **SHAPES,
     **MOVING,
     **SIZES,
+    **TEXT,
+    **RESIZING,
     "Identity": _identity, "Dropout": _identity, "Constant": _constant, "Cast": _cast, "ConstantOfShape": _fill,
     "Expand": _expand, "LSTM": recurrent, "GRU": recurrent, "RNN": recurrent, "Scan": scan,
     "MatMul": _matmul, "Gemm": _gemm,
@@ -199,5 +213,5 @@ RULES: Mapping[str, Rule] = {
     "HardSwish": _named("hard_silu"), "Mish": _named("mish"), "ThresholdedRelu": _activation(
         lambda call, x: Activation("thresholded_relu", (call.number("alpha", 1.0),))
     ), "Celu": _activation(lambda call, x: Activation("celu", (call.number("alpha", 1.0),))),
-    "Elu": _activation(lambda call, x: Activation("elu", (call.number("alpha", 1.0),))),
+    "Selu": _activation(_selu), "Elu": _activation(lambda call, x: Activation("elu", (call.number("alpha", 1.0),))),
 }  # fmt: skip

@@ -50,6 +50,10 @@ class Call:
         """An attribute."""
         return self.attributes[name].s.decode("ascii", "replace") if name in self.attributes else default
 
+    def string(self, name: str, default: str) -> str:
+        """An attribute, text in UTF-8."""
+        return self.attributes[name].s.decode() if name in self.attributes else default
+
     def integers(self, name: str, index: int) -> list[int] | None:
         """An attribute of old operator sets that is an input in new ones."""
         if name in self.attributes:
