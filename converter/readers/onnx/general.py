@@ -28,7 +28,7 @@ _UNARY = {
     "Atan": "arctan", "Asinh": "arcsinh", "Acosh": "arccosh", "Atanh": "arctanh",
 }  # fmt: skip
 _REDUCE = {
-    "ReduceSum": "sum", "ReduceMean": "mean", "ReduceMax": "max", "ReduceMin": "min", "ReduceProd": "prod",
+    "ReduceSum": "sum", "ReduceMean": "mean", "ReduceMax": "max", "ReduceMin": "min",
     "ReduceLogSumExp": "logsumexp",
 }  # fmt: skip
 _EDGE = {"constant": "constant", "reflect": "reflect", "edge": "edge"}
@@ -88,7 +88,9 @@ def _clip(builder: Builder, call: Call) -> list[Tensor]:
     return [Val(x)]
 
 
-def _reduce(op: str) -> Rule:
+def reduced(op: str) -> Rule:
+    """A reduction over some axes, or all."""
+
     def rule(builder: Builder, call: Call) -> list[Tensor]:
         x, keep = value_of(builder, call, 0), bool(call.integer("keepdims", 1))
         rank = len(x.shape)
@@ -109,7 +111,7 @@ def _norm(op: layers.UnaryOp, root: bool) -> Rule:
     def rule(builder: Builder, call: Call) -> list[Tensor]:
         x = value_of(builder, call, 0)
         (each,) = builder.node(f"{call.name}/{op}", layers.Unary(op), (x,), x.shape)
-        (total,) = _reduce("sum")(builder, replace(call, inputs=[Val(each), *call.inputs[1:]]))
+        (total,) = reduced("sum")(builder, replace(call, inputs=[Val(each), *call.inputs[1:]]))
         y = builder.value(total, call.name)
         return [Val(builder.node(f"{call.name}/sqrt", layers.Unary("sqrt"), (y,), y.shape)[0])] if root else [total]
 
@@ -273,7 +275,7 @@ def _flatten(builder: Builder, call: Call) -> list[Tensor]:
 RULES: Mapping[str, Rule] = {
     **{name: elementwise(op) for name, op in _BINARY.items()},  # type: ignore[arg-type]
     **{name: _unary(op) for name, op in _UNARY.items()},  # type: ignore[arg-type]
-    **{name: _reduce(op) for name, op in _REDUCE.items()},
+    **{name: reduced(op) for name, op in _REDUCE.items()},
     "ReduceL1": _norm("abs", False), "ReduceSumSquare": _norm("square", False), "ReduceL2": _norm("square", True),
     "Mod": _mod, "ArgMax": _arg("argmax"), "ArgMin": _arg("argmin"),
     "Where": _where, "Clip": _clip, "CumSum": _cumulative, "Pad": _pad, "LayerNormalization": _normalise,

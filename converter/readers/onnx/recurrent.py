@@ -12,6 +12,7 @@ from converter.gates import unpack
 from converter.model import Array, Value, Weight, layers
 from converter.model.activations import FUNCTIONS, LINEAR, NAMES, Activation
 from converter.model.layers import Direction, Recurrent
+from converter.readers.onnx.behind import without
 from converter.readers.onnx.counted import Compact, Counting, Steps
 from converter.readers.onnx.tensors import Const, Filled, Stack, States, Tensor, Val, is_zero
 from converter.readers.onnx.values import Builder, Call
@@ -34,6 +35,9 @@ _ACTIVATIONS: Mapping[str, tuple[str, tuple[float | None, float | None]]] = {
 
 def recurrent(builder: Builder, call: Call) -> list[Tensor]:
     """A recurrent operator: its sequence, its last h and, of an LSTM, its last c."""
+    given = call.tensor(0)
+    if isinstance(given, Compact):
+        call, given = without(builder, call, given)
     if call.integer("layout", 0) or "clip" in call.attributes or call.integer("input_forget", 0):
         raise Unsupported(f"{call.op} with layout, clip or input_forget")
     weights = [_constant(call, k) for k in (1, 2)]
@@ -41,13 +45,11 @@ def recurrent(builder: Builder, call: Call) -> list[Tensor]:
     units = rows // _GATES[call.op]
     if count not in (1, 2) or not units or weights[1].shape != (count, rows, units):
         raise InvalidModel(f"W {weights[0].shape} and R {weights[1].shape} do not fit each other")
-    given = call.attributes["direction"].s if "direction" in call.attributes else b"forward"
-    straight = given.decode("ascii", "replace")
+    straight = call.text("direction", "forward")
     backwards = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}.get(straight)
     if backwards is None or len(backwards) != count:
         raise InvalidModel(f"direction {straight!r} with {count} directions of weights")
-    given_x = call.tensor(0)
-    compact = given_x if isinstance(given_x, Compact) and given_x.time_first else None
+    compact = given if isinstance(given, Compact) and given.time_first else None
     x = _batch_first(builder, call, features) if compact is None else compact.x
     if compact is not None and (count, backwards) != (1, (False,)):
         raise Unsupported(f"{call.op} over compact steps in direction {straight}")

@@ -223,8 +223,10 @@ def _(tensor: Dims, target: tuple[Dim, ...], builder: Builder, call: Call) -> Te
 
 @reshaped.register
 def _(tensor: Const, target: tuple[Dim, ...], builder: Builder, call: Call) -> Tensor:
-    if all(isinstance(size, int) and size > 0 for size in target):
-        return in_shape(tensor, [int(size) for size in target if isinstance(size, int)])  # 2
+    sizes = [size for size in target if isinstance(size, int)]
+    if len(sizes) == len(target) and sizes.count(-1) < 2 and 0 not in sizes:
+        rest = prod(size for size in sizes if size > 0)
+        return in_shape(tensor, [tensor.weight.size // rest if size == -1 else size for size in sizes])  # 2
     return _by_node(builder.value(tensor, call.name), target, builder, call)
 
 

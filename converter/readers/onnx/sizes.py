@@ -9,7 +9,7 @@ from converter.errors import Unsupported
 from converter.model import Value, layers
 from converter.model.layers import ElementwiseOp, UnaryOp
 from converter.readers.onnx.counted import COMPUTED, Dim
-from converter.readers.onnx.general import elementwise, value_of
+from converter.readers.onnx.general import elementwise, reduced, value_of
 from converter.readers.onnx.tensors import Const, Dims, Tensor, Val, is_zero
 from converter.readers.onnx.values import Builder, Call, broadcast
 
@@ -116,8 +116,23 @@ def _counted(call: Call) -> int | None:
     return None if first is None or limit is None or by is None else len(range(first, limit, by))
 
 
+def _product(builder: Builder, call: Call) -> list[Tensor]:
+    """ReduceProd: of sizes, one of them."""
+    tensor, axes = call.tensor(0), call.integers("axes", 1)
+    sizes = builder.dims(tensor)
+    vector = not _single(tensor) and (not isinstance(tensor, Const) or len(tensor.weight.shape) == 1)
+    if sizes is None or not vector or axes not in (None, [], [0]) or call.integer("noop_with_empty_axes", 0):
+        return reduced("prod")(builder, call)
+    dtype = tensor.dtype if isinstance(tensor, Dims) else "int64"
+    total: Dim = 1
+    for size in sizes:
+        total = _size(builder, "multiply", total, size, call.name)
+    return [Dims((total,), not call.integer("keepdims", 1), dtype)]
+
+
 RULES: Mapping[str, Callable[[Builder, Call], list[Tensor]]] = {
     "Max": _extreme("maximum"),
     "Min": _extreme("minimum"),
     "Range": _range,
+    "ReduceProd": _product,
 }
