@@ -209,7 +209,7 @@ class Model(Shown):
         layers: every Keras layer, in file order.
         warnings: what the user should know, one line each.
         origin: for a model recovered from a graph: runs that graph, as it is in the file, on inputs by name and
-            gives the outputs in order. States are zeros.
+            gives the outputs in order, half precision in float32. States are zeros.
         written: the layers as a Keras file has them, for targets that keep their structure; None for parts of models.
     """
 

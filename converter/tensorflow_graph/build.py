@@ -12,7 +12,8 @@ from converter.errors import Unsupported, clean
 from converter.model import Array, LayerInfo, Model, Node, Provenance, State, Value, Weight, dtype_of, layers
 from converter.model.naming import free_name
 from converter.model.renaming import renamed
-from converter.tensorflow_graph.running import Running, Variable
+from converter.tensorflow_graph.running import Variable
+from converter.tensorflow_graph.running_wide import RunningWide
 from converter.tensorflow_graph.signature import Entry
 from converter.tensorflow_graph.sizes import Dims
 from converter.tensorflow_graph.translating import Translating
@@ -83,7 +84,7 @@ def _translated(
 def run_graph(
     entry: Entry, variables: Mapping[str, Weight], inputs: Mapping[str, Array], zeros: Container[str] = ()
 ) -> list[Array]:
-    """What the graph itself gives, by the kernels of `converter.tensorflow_graph.kernels`.
+    """What the graph itself gives, by the kernels of `converter.tensorflow_graph.kernels`; half precision as float32.
 
     Args:
         inputs: arrays by the names of the signature's inputs.
@@ -94,7 +95,7 @@ def run_graph(
         for name, w in variables.items()
     }
     feed = {port.ref[0]: np.asarray(inputs[clean(port.name, 100)]) for port in entry.inputs}
-    return [np.asarray(made) for made in Walk(Running(entry.library, held, feed), MAX_RUN).call(entry.body, [])]
+    return [np.asarray(made) for made in Walk(RunningWide(entry.library, held, feed), MAX_RUN).call(entry.body, [])]
 
 
 def _output_names(entry: Entry) -> tuple[str, ...]:

@@ -1,4 +1,7 @@
-"""Runs a loop's body once, in NumPy, on random inputs, states and weights; the loop itself is never run."""
+"""Runs a loop's body once, in NumPy, on random inputs, states and weights; the loop itself is never run.
+
+Half precision runs as float32: its rounding would hide which activation it is.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ from converter.errors import InvalidModel, Unsupported
 from converter.model import Array, Value, constant, dtype_of
 from converter.tensorflow_graph.definitions import Body
 from converter.tensorflow_graph.packings import Candidate
-from converter.tensorflow_graph.running import Running, Variable
+from converter.tensorflow_graph.running import Variable
+from converter.tensorflow_graph.running_wide import RunningWide
 from converter.tensorflow_graph.sizes import Dim, Dims
 from converter.tensorflow_graph.tracing import NotRecurrent, Roles
 from converter.tensorflow_graph.translating import Translating
@@ -143,7 +147,7 @@ class Prober:
         """
         arguments = [(changed or {}).get(k, x) for k, x in enumerate(self.arguments)]
         try:
-            made = Walk(Running(self.t.library), MAX_STEPS).call(self.body, arguments)
+            made = Walk(RunningWide(self.t.library), MAX_STEPS).call(self.body, arguments)
         except (Unsupported, InvalidModel) as error:
             raise NotRecurrent(f"a step that cannot be run: {error}") from error
         new = [x[-1] if isinstance(x, tuple) and x else x for x in made]
