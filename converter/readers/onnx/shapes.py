@@ -13,7 +13,7 @@ from math import prod
 
 from converter.errors import InvalidModel, Unsupported
 from converter.model import Shape, Value, layers
-from converter.readers.onnx.counted import Dim
+from converter.readers.onnx.counted import Counting, Dim, Rows
 from converter.readers.onnx.tensors import Const, Dims, Filled, Spread, Stack, States, Tensor, Val, Zeros, widened
 from converter.readers.onnx.values import Builder, Call, plain
 
@@ -81,7 +81,7 @@ def _(tensor: Const) -> tuple[Dim, ...]:
 
 def _shape(builder: Builder, call: Call) -> list[Tensor]:
     tensor = call.tensor(0)
-    if isinstance(tensor, Val) and tensor.flat:
+    if isinstance(tensor, Counting | Rows) or (isinstance(tensor, Val) and tensor.flat):
         tensor = Val(builder.value(tensor, call.name))
     return [Dims(sizes_of(tensor)[call.integer("start", 0) : call.integer("end", 99)])]
 
