@@ -14,6 +14,11 @@ from converter.tensorflow_graph.sizes import Axis, Dims
 
 REFUSED: Mapping[str, str] = {
     **dict.fromkeys(("PyFunc", "EagerPyFunc", "PyFuncStateless"), "runs Python code, which is not in the file"),
+    **dict.fromkeys(
+        ("Switch", "Merge", "RefSwitch"),
+        "belongs to a branch as TensorFlow 1 writes it (tf.cond, static_rnn "
+        "with sequence_length), and such branches are not read",
+    ),
     **dict.fromkeys(("ReadFile", "WriteFile", "MatchingFiles", "TextLineReaderV2"), "reads or writes files"),
 }
 # Operators that make zeros of zeros, whatever their other operands (which are finite) are.

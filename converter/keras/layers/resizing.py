@@ -44,8 +44,9 @@ class CenterCropConfig(Config, frozen=True, kw_only=True):
 
 
 def resize(
-    ops: Ops, x: Value, axes: range, out: Sizes, method: str, *, antialias: bool = False, legacy: bool = False
-) -> Value:
+    ops: Ops, x: Value, axes: range, out: Sizes, method: str, *, antialias: bool = False, legacy: bool = False,
+    aligned: bool = False,
+) -> Value:  # fmt: skip
     """Both spatial axes by one interpolation, in float32 whatever x is, as TensorFlow does; one axis after the other.
 
     Raises:
@@ -55,7 +56,7 @@ def resize(
     y = x if method == "nearest" else ops.cast(x, "float32")
     for axis, size, wanted in zip(axes, sizes, out, strict=True):
         refuse_constant(size, wanted)
-        weights = matrix(method, size, wanted, antialias=antialias, legacy=legacy)
+        weights = matrix(method, size, wanted, antialias=antialias, legacy=legacy, aligned=aligned)
         if weights is None:
             raise Unsupported(f"resizing by {method} interpolation")
         y = _along(ops, y, axis, weights)

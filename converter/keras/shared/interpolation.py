@@ -18,9 +18,9 @@ F = np.float32
 TABLE = 1024  # steps between two pixels for which TensorFlow keeps the coefficients of its cubic
 
 
-def bilinear(size: int, out: int, legacy: bool) -> Array:
+def bilinear(size: int, out: int, legacy: bool, aligned: bool) -> Array:
     """Between the two nearest pixels. `legacy`: corners aligned as TensorFlow 1 has them, not the pixels' middles."""
-    positions = _positions(size, out, legacy)
+    positions = _positions(size, out, legacy, aligned)
     matrix = np.zeros((out, size), np.float32)
     for k, position in enumerate(positions):
         below = int(np.floor(position))
@@ -30,11 +30,11 @@ def bilinear(size: int, out: int, legacy: bool) -> Array:
     return matrix
 
 
-def bicubic(size: int, out: int, legacy: bool) -> Array:
+def bicubic(size: int, out: int, legacy: bool, aligned: bool) -> Array:
     """Among four pixels. Beyond the border `legacy` takes the last pixel again; today those weights are left out."""
     a = -0.75 if legacy else -0.5
     matrix = np.zeros((out, size), np.float32)
-    for k, position in enumerate(_positions(size, out, legacy)):
+    for k, position in enumerate(_positions(size, out, legacy, aligned)):
         below = int(np.floor(position))
         step = np.rint(F(position - F(below)) * F(TABLE)) / TABLE
         weights = [_outer(1 + step, a), _inner(step, a), _inner(1 - step, a), _outer(2 - step, a)]
@@ -138,15 +138,17 @@ def _to_unity(matrix: Array) -> Array:
     return scaled
 
 
-def _positions(size: int, out: int, legacy: bool) -> Array:
-    """Where the new pixels lie among the old ones."""
-    scale = F(size) / F(out)
+def _positions(size: int, out: int, legacy: bool, aligned: bool) -> Array:
+    """Where the new pixels lie among the old ones; `aligned`: the first and the last are those of the image."""
+    scale = F(size - 1) / F(out - 1) if aligned and out > 1 else F(size) / F(out)
     half = F(0 if legacy else 0.5)
     places: Array = (np.arange(out, dtype=np.float32) + half) * scale - half
     return places
 
 
-def matrix(method: str, size: int, out: int, *, antialias: bool = False, legacy: bool = False) -> Array | None:
+def matrix(
+    method: str, size: int, out: int, *, antialias: bool = False, legacy: bool = False, aligned: bool = False
+) -> Array | None:
     """The matrix of an interpolation, or None where there is none of that name; not unity for out == size in all."""
     if antialias and method in SMOOTHED:
         return sampled(SMOOTHED[method], size, out, antialias=True)
@@ -154,6 +156,6 @@ def matrix(method: str, size: int, out: int, *, antialias: bool = False, legacy:
         return sampled(KERNELS[method], size, out, antialias=False)
     by_position = {"bilinear": bilinear, "bicubic": bicubic}
     if method in by_position:
-        return by_position[method](size, out, legacy)
+        return by_position[method](size, out, legacy, aligned)
     whole = {"nearest": nearest, "area": area}
     return whole[method](size, out) if method in whole else None
