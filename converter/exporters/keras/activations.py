@@ -74,15 +74,16 @@ def layer_of(activation: Activation) -> tuple[str, dict[str, object]] | None:
     return None
 
 
-def argument_of(activation: Activation, last_axis: int) -> tuple[object, float] | None:
-    """What stands for an activation in a layer's arguments, a name or a layer, and the factor as in `scaled`."""
+def argument_of(activation: Activation, last_axis: int, dtype: str) -> tuple[object, float] | None:
+    """An activation in the arguments of a layer that computes in `dtype`: a name or a layer, and the factor of `scaled`."""
     named = scaled(activation, last_axis)
     if named is not None:
         return named
     found = layer_of(activation)
     if found is None:
         return None
-    return {"module": "keras.layers", "class_name": found[0], "config": found[1], "registered_name": None}, 1.0
+    config = {**found[1], "dtype": dtype}  # a layer would cast what it is given to the default
+    return {"module": "keras.layers", "class_name": found[0], "config": config, "registered_name": None}, 1.0
 
 
 def apply(activation: Activation, graph: Graph, x: Ref, place: str) -> Ref:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import singledispatch
 from typing import Any
 
@@ -11,13 +12,13 @@ from converter.exporters.keras.graph import HINT, Graph, Ref, policy, rule
 from converter.exporters.weights import DIRECTIONS
 from converter.model import Node, Weight, layers
 from converter.model.activations import Activation
-from converter.model.layers import Recurrent
+from converter.model.layers import Direction, Recurrent
 
 _MERGES = {"sum": "Add", "mul": "Multiply", "ave": "Add"}
 
 
-def _factor(activation: Activation, place: str, last_axis: int = 1) -> tuple[object, float]:
-    found = argument_of(activation, last_axis)
+def _factor(activation: Activation, place: str, dtype: str, last_axis: int = 1) -> tuple[object, float]:
+    found = argument_of(activation, last_axis, dtype)
     if found is None:
         raise Unsupported(f"Keras 3 has no name for activation {activation}", where=place, hint=HINT)
     return found
@@ -31,8 +32,8 @@ def _gated(cell: Any, last_axis: int = 1) -> dict[str, Weight]:
 
 
 @singledispatch
-def keras_cell(cell: object, place: str) -> tuple[str, dict[str, Any], dict[str, Weight]]:
-    """Class, arguments and arrays of a cell's layer in Keras 3.
+def keras_cell(cell: object, place: str, dtype: str) -> tuple[str, dict[str, Any], dict[str, Weight]]:
+    """Class, arguments and arrays of a cell's layer in Keras 3 that computes in `dtype`.
 
     Raises:
         Unsupported: Keras 3 cannot compute exactly this.
@@ -41,16 +42,16 @@ def keras_cell(cell: object, place: str) -> tuple[str, dict[str, Any], dict[str,
 
 
 @keras_cell.register
-def _lstm(cell: layers.LSTMCell, place: str) -> tuple[str, dict[str, Any], dict[str, Weight]]:
+def _lstm(cell: layers.LSTMCell, place: str, dtype: str) -> tuple[str, dict[str, Any], dict[str, Weight]]:
     if cell.peephole is not None:
         raise Unsupported("Keras has no peepholes", where=place, hint=HINT)
-    config, weights = _four_gates(cell, place, 1)
+    config, weights = _four_gates(cell, place, dtype, 1)
     return "LSTM", {"units": cell.units, **config}, weights
 
 
 @keras_cell.register
-def _conv_lstm(cell: layers.ConvLSTMCell, place: str) -> tuple[str, dict[str, Any], dict[str, Weight]]:
-    config, weights = _four_gates(cell, place, cell.rank + 1)
+def _conv_lstm(cell: layers.ConvLSTMCell, place: str, dtype: str) -> tuple[str, dict[str, Any], dict[str, Weight]]:
+    config, weights = _four_gates(cell, place, dtype, cell.rank + 1)
     window = list(cell.kernel.shape[: cell.rank])
     config |= {"filters": cell.filters, "kernel_size": window, "strides": list(cell.strides), "padding": cell.padding}
     config |= {"data_format": cell.data_format, "dilation_rate": list(cell.dilation)}
@@ -58,10 +59,10 @@ def _conv_lstm(cell: layers.ConvLSTMCell, place: str) -> tuple[str, dict[str, An
 
 
 def _four_gates(
-    cell: layers.LSTMCell | layers.ConvLSTMCell, place: str, axis: int
+    cell: layers.LSTMCell | layers.ConvLSTMCell, place: str, dtype: str, axis: int
 ) -> tuple[dict[str, Any], dict[str, Weight]]:
-    activation, factor = _factor(cell.activation, place, axis)
-    gate, _ = _factor(cell.recurrent_activation, place, axis)
+    activation, factor = _factor(cell.activation, place, dtype, axis)
+    gate, _ = _factor(cell.recurrent_activation, place, dtype, axis)
     if factor != 1:  # it also acts on the cell state, which no weight scales
         raise Unsupported(f"Keras 3 has no name for activation {cell.activation}", where=place, hint=HINT)
     config = {"activation": activation, "recurrent_activation": gate, "use_bias": cell.bias is not None}
@@ -69,17 +70,17 @@ def _four_gates(
 
 
 @keras_cell.register
-def _gru(cell: layers.GRUCell, place: str) -> tuple[str, dict[str, Any], dict[str, Weight]]:
-    activation, _ = _factor(cell.activation, place)
-    gate, _ = _factor(cell.recurrent_activation, place)
+def _gru(cell: layers.GRUCell, place: str, dtype: str) -> tuple[str, dict[str, Any], dict[str, Weight]]:
+    activation, _ = _factor(cell.activation, place, dtype)
+    gate, _ = _factor(cell.recurrent_activation, place, dtype)
     config = {"units": cell.units, "activation": activation, "recurrent_activation": gate}
     config |= {"use_bias": cell.bias is not None, "reset_after": cell.reset_after}
     return "GRU", config, _gated(cell)
 
 
 @keras_cell.register
-def _simple(cell: layers.SimpleRNNCell, place: str) -> tuple[str, dict[str, Any], dict[str, Weight]]:
-    activation, _ = _factor(cell.activation, place)
+def _simple(cell: layers.SimpleRNNCell, place: str, dtype: str) -> tuple[str, dict[str, Any], dict[str, Weight]]:
+    activation, _ = _factor(cell.activation, place, dtype)
     config = {"units": cell.units, "activation": activation, "use_bias": cell.bias is not None}
     return "SimpleRNN", config, _gated(cell)
 
@@ -135,7 +136,7 @@ def recurrent(layer: Recurrent, graph: Graph, node: Node) -> None:
 
 def _is_bidirectional(call: _Call) -> bool:
     pair = call.layer.directions
-    if len(pair) != 2 or type(pair[0].cell) is not type(pair[1].cell) or call.layer.time_major:
+    if len(pair) != 2 or not alike(pair) or call.layer.time_major:
         return False
     straight = [(d.reverse_input, d.reverse_output) for d in pair] == [(False, False), (True, True)]
     as_keras = "zero" if call.layer.return_sequences else "previous"  # keras/src/layers/rnn/bidirectional.py
@@ -146,12 +147,18 @@ def _is_bidirectional(call: _Call) -> bool:
     return straight and (call.mask is None or call.layer.masked_output == as_keras) and (complete or none)
 
 
+def alike(pair: Sequence[Direction]) -> bool:
+    """Whether both directions are of one kind and size: Keras 3 takes the second to be as wide as the first."""
+    first, second = (d.cell for d in pair)
+    return type(first) is type(second) and first.recurrent_kernel.shape == second.recurrent_kernel.shape
+
+
 def _bidirectional(call: _Call) -> list[Ref]:
     layer, graph, node = call.layer, call.graph, call.node
     parts: list[dict[str, Any]] = []
     weights: dict[str, Weight] = {}
     for k, direction in enumerate(layer.directions):
-        class_name, config, arrays = keras_cell(direction.cell, node.name)
+        class_name, config, arrays = keras_cell(direction.cell, node.name, node.outputs[0].dtype)
         dtype, arrays = policy(node, arrays)
         config |= {"name": f"{DIRECTIONS[k]}_{class_name.lower()}", **call.config(), **dtype, "go_backwards": k == 1}
         parts.append({"module": "keras.layers", "class_name": class_name, "config": config, "registered_name": None})
@@ -187,7 +194,7 @@ def _directions(call: _Call) -> list[Ref]:
     heads: list[Ref] = []
     states: list[Ref] = []
     for k, direction in enumerate(layer.directions):
-        class_name, config, weights = keras_cell(direction.cell, node.name)
+        class_name, config, weights = keras_cell(direction.cell, node.name, node.outputs[0].dtype)
         dtype, weights = policy(node, weights)
         config |= {**call.config(), **dtype, "go_backwards": direction.reverse_input}
         initial = _filled(call, direction.cell, call.initial[k])

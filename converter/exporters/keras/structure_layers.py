@@ -58,12 +58,13 @@ def _plain(spec: LayerSpec, nodes: Sequence[Node]) -> Made:
     acts = [(n.layer.activation, len(n.outputs[0].shape)) for n in nodes if isinstance(n.layer, layers.Activate)]
     if spec.full_config.get("activation") not in (None, "linear"):
         ((activation, rank),) = acts if len(acts) == 1 else refuse(spec.name)
-        found = argument_of(activation, rank - 1) if weights else (name_of(activation, rank - 1), 1.0)
+        dtype = nodes[-1].outputs[0].dtype
+        found = argument_of(activation, rank - 1, dtype) if weights else (name_of(activation, rank - 1), 1.0)
         config["activation"], factor = found if found is not None and found[0] else refuse(spec.name)
         weights = {key: scale(weight, [factor]) for key, weight in weights.items()}
     if weights:
-        dtype, weights = policy(next(n for n in nodes if type(n.layer) in FIELDS), weights)
-        config |= dtype
+        held, weights = policy(next(n for n in nodes if type(n.layer) in FIELDS), weights)
+        config |= held
     elif isinstance(spec.config, Config) and spec.config.compute_dtype in FLOATS:  # an old Reshape may say int32
         config["dtype"] = policy_name(spec.config.dtype)
     if isinstance(axis := config.get("axis"), list) and len(axis) == 1:  # as tf.keras writes it

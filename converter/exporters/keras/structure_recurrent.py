@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from converter.errors import Unsupported
 from converter.exporters.keras.arguments import ARGUMENTS
 from converter.exporters.keras.graph import policy
-from converter.exporters.keras.recurrent import keras_cell
+from converter.exporters.keras.recurrent import alike, keras_cell
 from converter.exporters.keras.training import kept
 from converter.exporters.weights import DIRECTIONS
 from converter.keras.arrays.binding import snake_case
@@ -68,7 +68,7 @@ def _single(spec: LayerSpec, directions: Sequence[Direction], node: Node) -> Mad
 def _layer(spec: LayerSpec, directions: Sequence[Direction], node: Node) -> Made:
     """A layer with its cell's arguments, or a cell."""
     (direction,) = directions if len(directions) == 1 else refuse(spec.name)
-    name, config, arrays = keras_cell(direction.cell, spec.name)
+    name, config, arrays = keras_cell(direction.cell, spec.name, node.outputs[0].dtype)
     dtype, arrays = policy(node, arrays)
     if node.outputs[0].dtype in ("float16", "bfloat16"):  # some backends have no random matrix of these
         config["recurrent_initializer"] = "zeros"
@@ -106,7 +106,7 @@ def _cell(spec: LayerSpec, directions: Sequence[Direction], node: Node) -> Made:
 
 def _pair(spec: LayerSpec, directions: Sequence[Direction], node: Node) -> Made:
     sides = [spec.children[f"{side}_layer"] for side in DIRECTIONS]
-    if len(directions) != len(sides):
+    if len(directions) != len(sides) or not alike(directions):
         refuse(spec.name)
     made = [_single(side, [d], node) for side, d in zip(sides, directions, strict=True)]
     weights: dict[str, Weight] = {}
