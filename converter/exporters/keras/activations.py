@@ -75,7 +75,7 @@ def layer_of(activation: Activation) -> tuple[str, dict[str, object]] | None:
 
 
 def argument_of(activation: Activation, last_axis: int, dtype: str) -> tuple[object, float] | None:
-    """An activation in the arguments of a layer that computes in `dtype`: a name or a layer, and the factor of `scaled`."""
+    """A name or a layer for an activation, in the arguments of a layer of this dtype, and the factor of `scaled`."""
     named = scaled(activation, last_axis)
     if named is not None:
         return named

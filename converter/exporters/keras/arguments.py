@@ -34,8 +34,8 @@ ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "Activation": (), "LeakyReLU": ("negative_slope",), "ELU": ("alpha",), "Softmax": ("axis",),
     "ReLU": ("max_value", "negative_slope", "threshold"), "Rescaling": ("scale", "offset"),
     **{name: () for name in MERGES}, "Concatenate": ("axis",), "Dot": ("axes", "normalize"),
-    **{f"ZeroPadding{k}D": ("padding", "data_format") for k in (1, 2, 3)},
-    **{f"Cropping{k}D": ("cropping", "data_format") for k in (1, 2, 3)},
+    "ZeroPadding1D": ("padding",), **{f"ZeroPadding{k}D": ("padding", "data_format") for k in (2, 3)},
+    "Cropping1D": ("cropping",), **{f"Cropping{k}D": ("cropping", "data_format") for k in (2, 3)},
     "UpSampling1D": ("size",), "UpSampling2D": ("size", "data_format", "interpolation"),
 }  # fmt: skip
 # Operations as Keras 3 writes them around its layers, above all those that make a mask.

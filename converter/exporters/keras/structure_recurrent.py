@@ -47,7 +47,10 @@ def arguments(spec: LayerSpec) -> dict[str, Any]:
     full: Mapping[str, Any] = spec.full_config
     if spec.class_name not in ARGUMENTS:
         refuse(spec.name)
-    return {name: full[name] for name in ARGUMENTS[spec.class_name] if name in full} | kept(full)
+    found = {name: full[name] for name in ARGUMENTS[spec.class_name] if name in full} | kept(full)
+    if spec.class_name.startswith("SpatialDropout"):
+        del found["trainable"]  # keras/src/layers/regularization/spatial_dropout.py takes none
+    return found
 
 
 def recurrent(spec: LayerSpec, nodes: Sequence[Node]) -> Made:
@@ -109,6 +112,8 @@ def _pair(spec: LayerSpec, directions: Sequence[Direction], node: Node) -> Made:
     if len(directions) != len(sides) or not alike(directions):
         refuse(spec.name)
     made = [_single(side, [d], node) for side, d in zip(sides, directions, strict=True)]
+    if any(one.config.get("stateful") and one.config.get("return_state") for one in made):
+        refuse(spec.name)  # keras/src/layers/rnn/bidirectional.py cannot build that
     weights: dict[str, Weight] = {}
     for side, one in zip(DIRECTIONS, made, strict=True):
         weights |= one.below(f"{side}_layer")
