@@ -85,7 +85,7 @@ def _cells(spec: LayerSpec, directions: Sequence[Direction], node: Node) -> Made
         inner = _cell(cell, directions, node)
         config = {"cell": inner.entry(cell.name)}
         return Made("RNN", {**config, **arguments(spec), **policy(node, {})[0]}, inner.below("cell"))
-    if len(cell.children) != len(directions):
+    if len(cell.children) != len(directions) or len(directions) == 1:  # Keras 3 cannot mask or unroll a stack of one
         refuse(spec.name)
     made = [_cell(c, [d], node) for c, d in zip(cell.children.values(), directions, strict=True)]
     entries = [one.entry(child.name) for one, child in zip(made, cell.children.values(), strict=True)]
