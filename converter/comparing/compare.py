@@ -4,12 +4,15 @@ Layers are paired by structure (kind and sizes; then name, then place in order),
 matrix by matrix: "equal" (bit for bit), "rounding" (within a few ULPs), or "different". Where a whole cell differs, the
 conventions of `converter.gates` are tried: if one framework's order read as another's explains the difference, it is
 "permuted" and the two are named.
+
+Arrays that stand in arithmetic (what ONNX has of many layers) are compared as a set for each name that both files know,
+else by their values; only where both files hold a graph. Single numbers are settings, not weights.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,10 +20,12 @@ from pathlib import Path
 import numpy as np
 
 from converter.comparing.alterations import altered
+from converter.comparing.arithmetic import ARRAY
+from converter.comparing.calls import calls_again, layer_name
 from converter.comparing.comparison import Comparison, Finding, Pair, Verdict
 from converter.comparing.misreadings import misreadings
 from converter.comparing.part import Part
-from converter.comparing.parts import parts_of
+from converter.comparing.parts import has_graph, parts_of
 from converter.comparing.scaled import scale_note, unscaled
 from converter.errors import ConversionError, InvalidModel
 from converter.gates import Cell
@@ -45,6 +50,8 @@ def compare(a: Path | str, b: Path | str) -> Comparison:
         if not parts:
             raise InvalidModel("it holds no weights", where=str(path))
         sides.append(parts)
+    if not (has_graph(Path(a)) and has_graph(Path(b))):  # one has layers alone
+        sides = [[part for part in parts if part.kind != ARRAY] for parts in sides]
     return compare_parts(*sides)
 
 
@@ -55,31 +62,60 @@ def _named(error: ConversionError, path: Path) -> ConversionError:
     return type(error)(error.what, where=where, hint=error.hint, layers=error.layers).at(str(path))
 
 
-def compare_parts(a: list[Part], b: list[Part]) -> Comparison:
+def compare_parts(a: Sequence[Part], b: Sequence[Part]) -> Comparison:
     """Compares two lists of layers."""
+    a, b = _as_in(b, a), _as_in(a, b)
+    again = calls_again(a, b), calls_again(b, a)
+    further = {id(part) for calls in again for part, _ in calls}
+    met, left_a, left_b = _met(*([part for part in side if id(part) not in further] for side in (a, b)))
+    pairs = [_pair(one, other) for one, other in met]
+    pairs = _exchanged(pairs, {part.name: part for part in a}, {part.name: part for part in b})
+    more_a, lost_a = _further(again[0], {one.name: other for one, other in met})
+    more_b, lost_b = _further(again[1], {other.name: one for one, other in met})
+    pairs += [_pair(part, mate) for part, mate in more_a] + [_pair(mate, part) for part, mate in more_b]
+    only_a, only_b = (tuple(part.name for part in side) for side in ([*left_a, *lost_a], [*left_b, *lost_b]))
+    return Comparison(tuple(pairs), only_a, only_b)
+
+
+def _further(
+    calls: Sequence[tuple[Part, Part]], mates: Mapping[str, Part]
+) -> tuple[list[tuple[Part, Part]], list[Part]]:
+    """Further calls with the layer of the other file that the first call is paired with, and those that have none."""
+    found = [(part, mates.get(first.name)) for part, first in calls]
+    return [(part, mate) for part, mate in found if mate is not None], [part for part, mate in found if mate is None]
+
+
+def _as_in(other: Sequence[Part], parts: Sequence[Part]) -> list[Part]:
+    """The parts, those that the other file says in arithmetic likewise."""
+    kinds = {part.kind for part in other}
+    return [part.folded if part.folded is not None and part.folded.kind in kinds else part for part in parts]
+
+
+def _met(a: Sequence[Part], b: Sequence[Part]) -> tuple[list[tuple[Part, Part]], list[Part], list[Part]]:
+    """The parts that are counterparts, and those on either side that have none."""
     waiting: dict[tuple[object, ...], list[Part]] = {}
     for part in b:
         waiting.setdefault(part.signature, []).append(part)
-    pairs, only_a = [], []
+    met, only_a = [], []
     own = {(part.signature, _plain(part.name)) for part in a}
     for part in a:
         candidates = waiting.get(part.signature)
         if candidates:
             namesake = [c for c in candidates if _plain(c.name) == _plain(part.name)]
             free = [c for c in candidates if (c.signature, _plain(c.name)) not in own]
-            other = (namesake or free or candidates)[0]  # of several alike, files that sort names change the order
+            same = [c for c in free if part.kind == ARRAY and _compared(part, c).verdict == "equal"]
+            other = (namesake or same or free or candidates)[0]  # files that sort names change the order
             candidates.remove(other)
-            pairs.append(_pair(part, other))
+            met.append((part, other))
         else:
-            only_a.append(part.name)
+            only_a.append(part)
     left = {id(part) for parts in waiting.values() for part in parts}
-    pairs = _exchanged(pairs, {part.name: part for part in a}, {part.name: part for part in b})
-    return Comparison(tuple(pairs), tuple(only_a), tuple(part.name for part in b if id(part) in left))
+    return met, only_a, [part for part in b if id(part) in left]
 
 
 def _plain(name: str) -> str:
     """A name as any of the formats may spell it."""
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    return re.sub(r"[^a-z0-9]+", "_", layer_name(name).lower()).strip("_")
 
 
 def _exchanged(pairs: list[Pair], a: Mapping[str, Part], b: Mapping[str, Part]) -> list[Pair]:

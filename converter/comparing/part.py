@@ -19,6 +19,7 @@ class Part:
         sizes: what tells it from others of its kind: features and units, or the shapes of its arrays.
         read: reads its weights: a cell, or arrays by field.
         factors: what the file says its gates were multiplied by, () for nothing.
+        folded: the same layer as files hold it that say it in arithmetic, which loses something; None for most layers.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Part:
     sizes: tuple[object, ...]
     read: Callable[[], Cell | Mapping[str, Array]]
     factors: tuple[float, ...] = ()
+    folded: Part | None = None
 
     @property
     def signature(self) -> tuple[object, ...]:

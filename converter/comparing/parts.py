@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from converter import readers
+from converter.comparing.arithmetic import computed_with, convolved, folded
 from converter.comparing.part import Part, plain
 from converter.exporters import row_of
 from converter.exporters.weights import cells, gate_cell, owned
 from converter.formats.keras_metadata import scaled_weights
-from converter.model import Model
-from converter.model.layers import Constant, GRUCell, LSTMCell, SimpleRNNCell, every_node
+from converter.model import Model, Node, Weight
+from converter.model.layers import BatchNormalization, Constant, GRUCell, LSTMCell, SimpleRNNCell, every_node
 
 _KINDS = {LSTMCell: "LSTM", GRUCell: "GRU", SimpleRNNCell: "RNN"}
 
@@ -24,12 +27,23 @@ def parts_of(path: Path) -> list[Part]:
     Raises:
         InvalidModel, Unsupported, OSError: it cannot be read.
     """
-    row = row_of(path)
-    files = import_module(row.files) if row is not None else None
-    if files is not None and hasattr(files, "parts"):
+    files = _of_weights(path)
+    if files is not None:
         parts: list[Part] = files.parts(path)
         return parts
-    return parts_read(readers.load(path), path)
+    model = readers.load(path)
+    return [*parts_read(model, path), *computed_with(tuple(every_node(model.nodes)))]
+
+
+def has_graph(path: Path) -> bool:
+    """Whether a file says what its arrays are computed with, besides its layers."""
+    return _of_weights(path) is None
+
+
+def _of_weights(path: Path) -> ModuleType | None:
+    row = row_of(path)
+    files = import_module(row.files) if row is not None else None
+    return files if files is not None and hasattr(files, "parts") else None
 
 
 def parts_read(model: Model, path: Path, every_call: bool = False) -> list[Part]:
@@ -42,19 +56,35 @@ def parts_of_model(model: Model, every_call: bool = False) -> list[Part]:
     """The layers with weights of a model, in order; shared ones once, or as often as they are called."""
     parts: list[Part] = []
     seen: set[int] = set()
-    for node in every_node(model.nodes):
-        for side, cell in cells(node):
-            if every_call or id(cell.kernel) not in seen:  # a shared layer is called again
-                seen.add(id(cell.kernel))
-                name = " ".join(part for part in (node.name, side) if part)
-                kind = _KINDS.get(type(cell))
-                if kind is None:
-                    parts.append(plain(name, "ConvLSTM", dict(owned(cell))))
-                else:
-                    parts.append(Part(name, kind, cell.kernel.shape, partial(gate_cell, cell, name)))
-        weights = dict(owned(node.layer))
-        again = not every_call and bool(seen & {id(weight) for weight in weights.values()})
-        if weights and not isinstance(node.layer, Constant) and not again:
-            seen |= {id(weight) for weight in weights.values()}
-            parts.append(plain(node.name, type(node.layer).__name__, weights))
+    nodes = tuple(every_node(model.nodes))
+    before = convolved(nodes)
+    projections = {id(conv) for conv in before.values()}
+    for node in nodes:
+        found = [*_cells(node, before), *([] if id(node) in projections else _layers(node))]
+        for part, weights in found:
+            own = {id(weight) for weight in weights}
+            if every_call or own - seen:  # a shared layer is called again
+                seen |= own
+                parts.append(part)
     return parts
+
+
+def _cells(node: Node, before: Mapping[int, Node]) -> Iterator[tuple[Part, Iterable[Weight]]]:
+    for side, cell in cells(node):
+        name, weights = " ".join(part for part in (node.name, side) if part), dict(owned(cell))
+        kind = _KINDS.get(type(cell))
+        if kind is not None:
+            yield Part(name, kind, cell.kernel.shape, partial(gate_cell, cell, name)), weights.values()
+            continue
+        if id(cell) in before:
+            weights |= dict(owned(before[id(cell)].layer))
+        yield plain(name, "ConvLSTM", weights), weights.values()
+
+
+def _layers(node: Node) -> Iterator[tuple[Part, Iterable[Weight]]]:
+    weights = dict(owned(node.layer))
+    if weights and not isinstance(node.layer, Constant):
+        part = plain(node.name, type(node.layer).__name__, weights)
+        if isinstance(node.layer, BatchNormalization):
+            part = replace(part, folded=folded(node.name, node.layer))
+        yield part, weights.values()

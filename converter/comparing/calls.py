@@ -1,0 +1,38 @@
+"""Layers that are called more than once, where a file lists each call as a layer with weights of its own.
+
+ONNX files of ours write the weights of a recurrent operator for each call of its layer, under the call's name:
+"lstm/LSTM", "lstm__1/LSTM". The layer is then held once by the other file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from converter.comparing.part import Part
+
+_OPERATOR = re.compile(r"/[A-Z]\w*(?= |$)")  # the last part of a node's name in ONNX: "/LSTM", "/MatMul_2"
+_CALL = re.compile(r"__\d+(?=[/ ]|$)")
+
+
+def layer_name(name: str) -> str:
+    """The name of a part as its Keras layer has it, with the direction, without the operator."""
+    return _OPERATOR.sub("", name)
+
+
+def calls_again(parts: Sequence[Part], other: Sequence[Part]) -> list[tuple[Part, Part]]:
+    """The parts that the other file has no layer for, as they are further calls of one before, each with that one.
+
+    Whether the weights are the same is for the caller to see.
+    """
+    there = {layer_name(part.name) for part in other}
+    first: dict[tuple[str, tuple[object, ...]], Part] = {}
+    found: list[tuple[Part, Part]] = []
+    for part in parts:
+        name = layer_name(part.name)
+        before = first.get((_CALL.sub("", name), part.signature)) if _CALL.search(name) and name not in there else None
+        if before is not None:
+            found.append((part, before))
+        else:
+            first.setdefault((name, part.signature), part)
+    return found
