@@ -31,7 +31,7 @@ NOT_KERAS = {
     **dict.fromkeys(("tf115_lengths", "tf115_sequences", "tfk221_sequences"), "Size cannot be written"),
     "k224_statemask": "no counterpart of old Keras' masked steps",
 }
-NO_WEIGHTS = ("k122_knees", "k122_merges", "k122_products", "k122th_knees", "k122th_merges", "k122th_products")
+NO_WEIGHTS = ("k122_merges", "k122_products", "k122th_merges", "k122th_products")
 
 
 def loaded(name: str) -> Model:
