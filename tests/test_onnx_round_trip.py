@@ -92,7 +92,7 @@ def test_it_is_read_again(name: str, tmp_path: Path) -> None:
         with pytest.raises(InvalidModel, match="it holds no weights"):
             api.compare(tmp_path / "m.onnx", tmp_path / "again.onnx")
     else:
-        assert api.compare(tmp_path / "m.onnx", tmp_path / "again.onnx").pairs
+        assert api.compare(tmp_path / "m.onnx", tmp_path / "again.onnx").equal
     if name in NOT_KERAS:
         with pytest.raises(Unsupported, match=NOT_KERAS[name]):
             EXPORTERS["keras"].export(again, tmp_path / "m.keras")

@@ -112,20 +112,30 @@ def _flat(
     return lambda: {name: weight.read().reshape(-1) for name, weight in zip(names, weights, strict=False)}
 
 
-def convolved(nodes: Sequence[Node]) -> dict[int, Node]:
-    """The convolution of the input before each Scan of a ConvLSTM with the identity as its kernel, by the cell's id."""
+def convolved(nodes: Sequence[Node]) -> dict[int, list[Node]]:
+    """The convolutions of the input before each Scan of a ConvLSTM with the identity as its kernel, by the cell's id.
+
+    Only the last of them has weights: the others are by the identity, from ONNX files that were read and written again.
+    """
     makers = {value.name: node for node in nodes for value in node.outputs}
-    found: dict[int, Node] = {}
+    found: dict[int, list[Node]] = {}
     for node in nodes:
         cell = node.layer.directions[0].cell if isinstance(node.layer, Recurrent) else None
         if not isinstance(cell, ConvLSTMCell) or cell.bias is not None or not _same(cell.kernel):
             continue
         before = _before(node, makers)
-        while before is not None and isinstance(before.layer, Reshape | Transpose):
+        while before is not None and isinstance(before.layer, Reshape | Transpose | Conv):
+            if isinstance(before.layer, Conv):
+                found.setdefault(id(cell), []).append(before)
+                if not _nothing(before.layer):
+                    break
             before = _before(before, makers)
-        if before is not None and isinstance(before.layer, Conv):
-            found[id(cell)] = before
     return found
+
+
+def _nothing(conv: Conv) -> bool:
+    """Whether a convolution gives back its input."""
+    return conv.bias is None and conv.padding == "same" and set(conv.strides) == {1} and _same(conv.kernel)
 
 
 def _before(node: Node, makers: Mapping[str, Node]) -> Node | None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from converter.comparing.part import Part
 
-_OPERATOR = re.compile(r"/[A-Z]\w*(?= |$)")  # the last part of a node's name in ONNX: "/LSTM", "/MatMul_2"
+_OPERATOR = re.compile(r"(/[A-Z]\w*)+(?= |$)")  # the end of a node's name in ONNX: "/LSTM", "/MatMul_2"
 _CALL = re.compile(r"__\d+(?=[/ ]|$)")
 
 

@@ -58,7 +58,7 @@ def parts_of_model(model: Model, every_call: bool = False) -> list[Part]:
     seen: set[int] = set()
     nodes = tuple(every_node(model.nodes))
     before = convolved(nodes)
-    projections = {id(conv) for conv in before.values()}
+    projections = {id(conv) for convs in before.values() for conv in convs}
     for node in nodes:
         found = [*_cells(node, before), *([] if id(node) in projections else _layers(node))]
         for part, weights in found:
@@ -69,7 +69,7 @@ def parts_of_model(model: Model, every_call: bool = False) -> list[Part]:
     return parts
 
 
-def _cells(node: Node, before: Mapping[int, Node]) -> Iterator[tuple[Part, Iterable[Weight]]]:
+def _cells(node: Node, before: Mapping[int, list[Node]]) -> Iterator[tuple[Part, Iterable[Weight]]]:
     for side, cell in cells(node):
         name, weights = " ".join(part for part in (node.name, side) if part), dict(owned(cell))
         kind = _KINDS.get(type(cell))
@@ -77,7 +77,7 @@ def _cells(node: Node, before: Mapping[int, Node]) -> Iterator[tuple[Part, Itera
             yield Part(name, kind, cell.kernel.shape, partial(gate_cell, cell, name)), weights.values()
             continue
         if id(cell) in before:
-            weights |= dict(owned(before[id(cell)].layer))
+            weights |= dict(owned(before[id(cell)][-1].layer))
         yield plain(name, "ConvLSTM", weights), weights.values()
 
 
