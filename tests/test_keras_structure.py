@@ -102,6 +102,21 @@ def test_rnn_keeps_its_cells(tmp_path: Path) -> None:
         assert groups(archive) == groups(old)
 
 
+@pytest.mark.parametrize(
+    ("name", "needed"),
+    [("k224_td/model.h5", "3.3"), ("k3151_nested/model.keras", "3.5"), ("k224_maskbi/model.h5", "3.11")],
+)
+def test_an_archive_says_which_keras_opens_it(name: str, needed: str, tmp_path: Path) -> None:
+    exported(name, tmp_path)
+    with zipfile.ZipFile(tmp_path / "m.keras") as archive:
+        assert json.loads(archive.read("metadata.json"))["opens_from"] == needed
+
+
+def test_what_any_keras_that_opens_it_reads_otherwise_is_written_as_what_it_computes() -> None:
+    """Keras 3.5 and 3.6 drop the mask at the door of a nested model that is given one."""
+    assert structured(api.load(GOOD / "tf26_maskgiven" / "model.h5")) is None
+
+
 def test_states_that_two_calls_share_are_refused(tmp_path: Path) -> None:
     """Keras 2.2 lets both begin with what the call before left; a layer of Keras 3 hands them from one to the other."""
     b = Builder()

@@ -16,6 +16,9 @@ MEMBER = "metadata.json"
 SCALED = "scaled_weights"
 """By layer (and direction): what the blocks of the last axis of its arrays, one for each gate, were multiplied by."""
 
+OPENS_FROM = "opens_from"
+"""The first version of Keras that opens the archive."""
+
 
 def scaled_weights(path: Path) -> Mapping[str, tuple[float, ...]]:
     """The entry `SCALED` of an archive; nothing where it is none, or does not say it.

@@ -1,7 +1,8 @@
 """The layers of a Keras file as they are: nested models, shared layers, wrappers, cells, Masking and Dropout stay.
 
 Keras 3 reads some old layers as something else (masks, states, activations). So what is written is parsed again as
-Keras 3 means it, and kept only where that is the same graph; else the model is written as what its layers compute.
+every Keras that opens it means it, and kept only where that is the same graph; else the model is written as what its
+layers compute.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 from converter.errors import ConversionError
 from converter.exporters.keras.activations import factors
-from converter.exporters.keras.archive import KERAS_VERSION, config_of
+from converter.exporters.keras.archive import config_of, opens_from
 from converter.exporters.keras.arguments import MERGES, OPERATIONS
 from converter.exporters.keras.graph import MODULES, Graph, Op, OpCall, Ref
 from converter.exporters.keras.recurrent import last_axis
@@ -22,6 +23,9 @@ from converter.exporters.keras.structure_layers import FIELDS, made
 from converter.exporters.keras.structure_recurrent import refuse
 from converter.exporters.weights import cells
 from converter.keras.build import build
+from converter.keras.eras.candidates import runs
+from converter.keras.eras.existence import versions
+from converter.keras.eras.switches import Era
 from converter.keras.graph.ordering import execution_order
 from converter.keras.source import Source
 from converter.keras.spec import ALL, PREFIX, CallSpec, LayerSpec, ModelSpec
@@ -42,10 +46,18 @@ def structured(model: Model) -> tuple[Graph, list[Ref]] | None:
         graph, outputs = _model(facts, model.written, model.inputs, "")
         graph.scaled |= facts.scaled
         stored = group_of(graph.ordered(outputs))
-        source = Source(config_of(graph, outputs), stored, Provenance("", "", keras_version=KERAS_VERSION))
-        return (graph, outputs) if same(model, build(source), bool(graph.scaled)) else None
+        config, scaled = config_of(graph, outputs), bool(graph.scaled)
+        read = (build(Source(config, stored, Provenance("", "", keras_version=v))) for v in _openers(graph, outputs))
+        return (graph, outputs) if all(same(model, again, scaled) for again in read) else None
     except ConversionError:
         return None
+
+
+def _openers(graph: Graph, outputs: list[Ref]) -> list[str]:
+    """One of each run of versions of Keras that open the archive and that nothing tells apart."""
+    first = tuple(map(int, opens_from(graph, outputs).split(".")))
+    eras = [Era("keras3", (major, minor, patch)) for major, minor, patch in versions("keras3")]
+    return [".".join(map(str, run[-1].version)) for run in runs([era for era in eras if era.version >= first])]
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,10 +45,9 @@ def agreed(eras: Sequence[Era], make: Callable[[Era], Made], mark: Callable[[Mad
     Raises:
         Unsupported: the versions differ. ConversionError: of `make`, if it is the same in all versions.
     """
-    runs = list(_runs(eras))
     found: dict[Hashable, list[Sequence[Era]]] = {}
     last: Made | ConversionError | None = None
-    for run in runs:
+    for run in runs(eras):
         try:
             last = make(run[-1])
             key = mark(last)
@@ -120,7 +119,7 @@ def _named(weights: PathWeights) -> bool:
     return False
 
 
-def _runs(eras: Sequence[Era]) -> Iterator[Sequence[Era]]:
+def runs(eras: Sequence[Era]) -> Iterator[Sequence[Era]]:
     """Versions that nothing tells apart, together."""
     run: list[Era] = []
     for era in eras:
