@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from converter import output
-from converter.converting import ENGINES, HOMES, Conversion, PathLike, Progress, convert, default_target, silent
+from converter.converting import (
+    ENGINES,
+    HOMES,
+    Conversion,
+    PathLike,
+    Progress,
+    convert,
+    default_target,
+    guard_certificate,
+    silent,
+)
 from converter.errors import Unsupported, walled
 
 if TYPE_CHECKING:
@@ -162,6 +172,8 @@ def verify(
     from converter.verification import by_target
     from converter.verification.own_data import own_data
 
+    read = [exported, inputs, expected, None if isinstance(model, Model) else model]
+    guard_certificate(certificate, [Path(file) for file in read if file], force=True)
     neutral = model if isinstance(model, Model) else load(model)
     row = row_of(Path(exported))
     if runtime:
@@ -177,7 +189,7 @@ def verify(
         neutral, Path(exported), proof, engine=engine, home=home, seed=seed, own=own, progress=progress
     )
     if certificate is not None:
-        by_target.certify(Path(certificate), neutral, Path(exported), report)
+        output.write_text(Path(certificate), by_target.certified(neutral, Path(exported), report))
     return report
 
 

@@ -150,7 +150,7 @@ def convert(
     goal = Path(target) if target is not None else default_target(Path(source), to)
     files_read = [Path(file) for file in (source, architecture) if file]
     if not dry:
-        output.guard(goal, [*files_read, *map(Path, plugins)], force)
+        _guard(goal, certificate, [*files_read, *(Path(file) for file in (*plugins, inputs, expected) if file)], force)
         row.check(goal)
     before = stamp(*files_read)
     progress("reading")
@@ -182,9 +182,9 @@ def convert(
         check_stamp(before, *files_read)
         files = () if dry else output.publish(written, goal, force)
     if files and certificate is not None and reports:
-        from converter.verification.by_target import certify
+        from converter.verification.by_target import certified
 
-        certify(Path(certificate), model, files[0], reports[0])
+        output.write_text(Path(certificate), certified(model, files[0], reports[0]))
     if files and test_data:
         from converter.verification.test_data import write_test_data
 
@@ -192,6 +192,24 @@ def convert(
     if failed is not None:
         raise VerificationFailed(failed, files)
     return Conversion(model, files, reports, warnings)
+
+
+def _guard(goal: Path, certificate: PathLike | None, read: Sequence[Path], force: bool) -> None:
+    output.guard(goal, read, force)
+    guard_certificate(certificate, [*read, goal], force)
+
+
+def guard_certificate(certificate: PathLike | None, others: Sequence[Path], force: bool) -> None:
+    """Refuses to write a certificate over the files that the run reads, or over the one that it is about.
+
+    Raises:
+        FileExistsError, IsADirectoryError, FileNotFoundError: see `output.guard`.
+    """
+    if certificate is None:
+        return
+    if Path(certificate).resolve() in [file.resolve() for file in others]:
+        raise FileExistsError(f"{certificate} is another file of this run")
+    output.guard(Path(certificate), others, force)
 
 
 def _takes(row: Exporter, against: str) -> bool:

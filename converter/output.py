@@ -9,6 +9,7 @@ next run in that folder completes them. The folder is locked while its process l
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import re
 import shutil
@@ -28,7 +29,8 @@ def guard(goal: Path, inputs: Sequence[Path], force: bool) -> None:
 
     Args:
         goal: the file to be written.
-        inputs: the model, and whatever else the run reads; folders and checkpoint prefixes stand for their files.
+        inputs: the model, and whatever else the run reads; folders, checkpoint prefixes and files that refer to others
+            stand for their files.
         force: an existing file may be replaced, if it is an ordinary one and no input.
 
     Raises:
@@ -49,10 +51,36 @@ def guard(goal: Path, inputs: Sequence[Path], force: bool) -> None:
 
 
 def _files_of(source: Path, goal: Path) -> list[Path]:
-    """The files of an input that `goal` could be: itself, one inside a folder, or one of a checkpoint's."""
+    """The files of an input that `goal` could be: itself, in a folder, of a checkpoint, or one that it refers to."""
     inside = source.is_dir() and goal.resolve().is_relative_to(source.resolve())
     shard = goal.name.startswith((f"{source.name}.index", f"{source.name}.data-"))
-    return [source, *([goal] if inside or (shard and goal.parent.resolve() == source.parent.resolve()) else [])]
+    beside = shard and goal.parent.resolve() == source.parent.resolve()
+    return [source, *([goal] if inside or beside or _refers(source, goal) else [])]
+
+
+def _refers(source: Path, goal: Path) -> bool:
+    """Whether a file names `goal` as one that holds its weights: TensorFlow.js and indices in JSON, ONNX as a location.
+
+    https://onnx.ai/onnx/repo-docs/ExternalData.html: `location` is relative to the model's folder.
+    """
+    folder = source.parent.resolve()
+    if not source.is_file() or not source.stat().st_size or not goal.resolve().is_relative_to(folder):
+        return False
+    name = goal.resolve().relative_to(folder).as_posix().encode()
+    in_json, in_onnx = b'"' + name + b'"', b"location\x12" + bytes([len(name) & 0x7F]) + name
+    with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(in_json) >= 0 or content.find(in_onnx) >= 0
+
+
+def write_text(goal: Path, text: str) -> None:
+    """Writes a report over whatever ordinary file is there, as a whole or not at all.
+
+    Raises:
+        OSError: nothing can be written there; it names `goal`.
+    """
+    with staging(goal) as written:
+        written.write_text(text, encoding="utf-8")
+        publish(written, goal, force=True)
 
 
 @contextmanager

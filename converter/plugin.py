@@ -55,7 +55,7 @@ Operations of `call.ops`; x, a and b are values (`tensor.value`), axes count the
     transpose(a, axes)              concatenate([a, b], axis)    slice(a, axis, start, stop)      reverse(a, axis)
     one(layer, inputs, shape, dtype)    a node of `layers` with one output
 
-Nodes of `layers`, each documented where it is defined (`pydoc converter.model.layers.computing`, `.moving`,
+Nodes of `layers`, each documented where it is defined (`python -m pydoc converter.model.layers.computing`, `.moving`,
 `.weighted`, `.recurrent`, `.scanning`, `.text`):
 
     Activate ArgSort BatchNormalization Cast Concatenate Constant Conv ConvTranspose CumSum Dense Einsum Elementwise

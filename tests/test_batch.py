@@ -56,6 +56,20 @@ def test_one_that_fails_stops_nothing(tmp_path: Path) -> None:
     assert (suite.get("tests"), suite.get("failures")) == ("5", "1")
 
 
+def test_the_report_replaces_no_model(tmp_path: Path) -> None:
+    shutil.copy(MODEL, tmp_path / "m.h5")
+    for name in ("m.h5", "out/m.onnx", "missing/j.xml"):
+        assert run("m.h5", "-o", "out", "--junit", name, "--force", folder=tmp_path).returncode == 2
+    assert (tmp_path / "m.h5").read_bytes() == MODEL.read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["m.h5"]
+
+
+def test_one_model_has_a_report_too(tmp_path: Path) -> None:
+    assert run(MODEL, "-o", "out", "--junit", "j.xml", "--no-verify", folder=tmp_path, fresh=True).returncode == 0
+    assert ElementTree.parse(tmp_path / "j.xml").getroot().get("tests") == "1"
+    assert (tmp_path / "out/model.onnx").is_file()
+
+
 def test_any_executor_runs_them(tmp_path: Path) -> None:
     with ProcessPoolExecutor(1) as pool:
         (outcome,) = convert_many([MODEL], tmp_path, ["--to", "npz"], suffix=".npz", executor=pool)
@@ -88,3 +102,4 @@ def test_a_bar_counts_what_is_done() -> None:
 def test_options_of_one_model_are_refused_for_several(tmp_path: Path) -> None:
     assert run(MODEL, OTHER, "--outputs", "a", "-o", "out", folder=tmp_path).returncode == 2
     assert run(MODEL, OTHER, folder=tmp_path).returncode == 2
+    assert run(MODEL, OTHER, "-o", "out", "--jobs", "0", folder=tmp_path).returncode == 2

@@ -10,9 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import onnx
 import pytest
 from command_line import ROOT, run
 from test_cli import MODEL
+from tf_files import KERNEL, tfjs_model
 
 from converter.cli.goal import BY_SUFFIX, UsageError, target_of
 from converter.exporters import EXPORTERS
@@ -40,8 +42,12 @@ def test_names_that_end_otherwise_are_the_users_business() -> None:
 def test_folders_standard_output_and_dry_runs(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     assert run(MODEL, "-o", "out/", folder=tmp_path).returncode == 0
-    assert run(MODEL, "-o", "missing/", folder=tmp_path).returncode == 2
     assert os.listdir(tmp_path / "out") == ["model.onnx"]
+    assert run(MODEL, "-o", "new/deep/", folder=tmp_path).returncode == 0
+    assert os.listdir(tmp_path / "new/deep") == ["model.onnx"]
+    shutil.rmtree(tmp_path / "new")
+    assert run("nothing.h5", "-o", "new/deep/", folder=tmp_path).returncode == 1
+    assert run(MODEL, "--dry-run", "-o", "new/", folder=tmp_path).returncode == 0
     done = run(MODEL, "--dry-run", "-o", "x.keras", folder=tmp_path)
     assert done.returncode == 0
     assert "nothing is written" in done.stdout
@@ -74,6 +80,42 @@ def test_only_ordinary_files_and_no_inputs_are_replaced(tmp_path: Path) -> None:
     assert plugin.read_text() == "LAYERS = {}\n"
 
 
+def changed(folder: Path, *words: object) -> list[str]:
+    """The files in a folder that a command, which is refused as usage, changed."""
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    done = run(*words, folder=folder)
+    assert done.returncode == 2, done.stdout
+    assert "read by this run" in done.stderr or "of this run" in done.stderr or "model itself" in done.stderr
+    after = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    return [str(file) for file in before.keys() | after.keys() if before.get(file) != after.get(file)]
+
+
+def test_files_that_the_model_refers_to_are_inputs(tmp_path: Path) -> None:
+    data = [KERNEL.tobytes()]
+    tfjs_model(tmp_path, [{"name": "lstm/lstm_cell/kernel", "shape": [2, 12], "dtype": "float32"}], data)
+    (shard,) = (file.name for file in tmp_path.iterdir() if file.name != "model.json")
+    assert changed(tmp_path, "model.json", "-o", shard, "--force") == []
+    shutil.copy(MODEL, tmp_path / "m.h5")
+    assert run("m.h5", "-o", "m.onnx", folder=tmp_path).returncode == 0
+    model = onnx.load(tmp_path / "m.onnx")
+    onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, location="weights.npz", size_threshold=0)
+    assert changed(tmp_path, "m.onnx", "-o", "weights.npz", "--force") == []
+    assert changed(tmp_path, "verify", "m.h5", "m.onnx", "--certificate", "weights.npz") == []
+
+
+@pytest.mark.parametrize("name", ["m.h5", "x.npz", "y.npz", "m.onnx"])
+def test_reports_are_not_written_over_what_is_read_or_written(tmp_path: Path, name: str) -> None:
+    shutil.copy(MODEL, tmp_path / "m.h5")
+    for own, file in (("inputs", "x.npz"), ("expected", "y.npz")):
+        shutil.copy(MODEL.with_name(f"{own}.npz"), tmp_path / file)
+    data = ("--inputs", "x.npz", "--expected", "y.npz")
+    assert changed(tmp_path, "m.h5", "-o", "m.onnx", *data, "--certificate", name, "--force") == []
+    shutil.copy(MODEL, tmp_path / "m.onnx")
+    assert changed(tmp_path, "verify", "m.h5", "m.onnx", *data, "--certificate", name) == []
+    if name.endswith(".npz"):
+        assert changed(tmp_path, "report", "m.h5", "-o", name, "--force", "--inputs", name) == []
+
+
 def test_the_mode_of_a_replaced_file_is_kept(tmp_path: Path) -> None:
     target = tmp_path / "model.onnx"
     target.write_bytes(b"")
@@ -84,7 +126,11 @@ def test_the_mode_of_a_replaced_file_is_kept(tmp_path: Path) -> None:
 
 def test_manners(tmp_path: Path) -> None:
     assert run("--version", folder=tmp_path).stdout.startswith("keras-lstm-convert 0.")
-    assert "did you mean the command inspect?" in run("inspct", folder=tmp_path).stderr
+    for words in (("inspct",), ("inspekt", MODEL, "--graph"), ("raport", MODEL, "-o", "r.html")):
+        done = run(*words, folder=tmp_path)
+        assert done.returncode == 2
+        assert "did you mean the command" in done.stderr
+    assert os.listdir(tmp_path) == []
     assert "download it first" in run("https://example.org/model.h5", folder=tmp_path).stderr
     done = run(MODEL, "--opset", "x", "--json", folder=tmp_path)
     assert done.returncode == json.loads(done.stdout)["exit_code"] == 2

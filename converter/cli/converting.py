@@ -21,7 +21,7 @@ from converter.cli.command import (
     reading,
     warn,
 )
-from converter.cli.goal import STDOUT, UsageError, goal_of, named, target_of
+from converter.cli.goal import STDOUT, UsageError, folder_made, goal_of, named, target_of
 from converter.cli.many import convert_all, is_many
 from converter.cli.progress import progress_shown
 from converter.errors import VerificationFailed
@@ -51,7 +51,7 @@ def _declare_convert(parser: argparse.ArgumentParser) -> None:
     model = "a Keras file or folder, found by its content; several, or a folder of them, go to the folder -o names"
     parser.add_argument("models", metavar="MODEL", nargs="+", help=model)
     parser.add_argument("--to", choices=sorted(EXPORTERS), help="what to write (default: as OUT ends, or onnx)")
-    parser.add_argument("-o", "--output", metavar="OUT", help="a file, a folder, or - (default: next to the model)")
+    parser.add_argument("-o", "--output", metavar="OUT", help="a file, FOLDER/, or - (default: next to the model)")
     declare_reading(parser)
     parser.add_argument("--opset", type=int, metavar="N", help="ONNX operator set (default: 13, or what is needed)")
     deploying.declare(parser)
@@ -62,7 +62,7 @@ def _declare_convert(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keep", action="store_true", help="keep the file even if the proof fails")
     jobs = "how many models to convert at a time (default: 2)"
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help=jobs)
-    parser.add_argument("--junit", metavar="FILE", help="of several models: write what became of them as JUnit XML")
+    parser.add_argument("--junit", metavar="FILE", help="with -o FOLDER: write what became of models as JUnit XML")
     declare_against(parser)
     declare_proof(parser)
     test_data = "write test_data_set_0 next to it: inputs and outputs as ONNX' own tests have them"
@@ -70,12 +70,13 @@ def _declare_convert(parser: argparse.ArgumentParser) -> None:
 
 
 def _convert(arguments: argparse.Namespace) -> int:
-    if is_many(arguments.models):
+    if is_many(arguments):
         return convert_all(arguments)
     to = target_of(arguments.to, arguments.output)
     goal = goal_of(arguments.model, to, arguments.output)
     if arguments.output != STDOUT:
-        return _written(arguments, to, goal)
+        with folder_made(arguments.output):
+            return _written(arguments, to, goal)
     if arguments.json:
         raise UsageError("-o - and --json both want the standard output")
     with tempfile.TemporaryDirectory() as folder:

@@ -42,19 +42,19 @@ def fail(arguments: argparse.Namespace, code: int, message: str) -> int:
     return say(arguments.json, code, message if named else f"{arguments.model}: {message}")
 
 
-def outcome(model: str, error: Exception, commands: Sequence[str]) -> tuple[int, str]:
+def outcome(model: str, error: Exception) -> tuple[int, str]:
     """The exit code and the line for an error; readers begin theirs with the file's name, which is printed anyway."""
     if isinstance(error, UsageError):
         return USAGE, str(error)
     if isinstance(error, ConversionError):
-        return REFUSED, str(error).removeprefix(f"{Path(model).name}: ") + _guess(model, commands)
+        return REFUSED, str(error).removeprefix(f"{Path(model).name}: ") + _remote(model)
     if isinstance(error, FileExistsError | IsADirectoryError) and error.errno is None:
         return USAGE, f"{error}" + (" (--force writes over it)" if str(error).endswith("exists") else "")
     if isinstance(error, FileNotFoundError) and error.errno is None:
-        return USAGE, str(error) + _guess(model, commands)
+        return USAGE, str(error) + _remote(model)
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        return REFUSED, f"{where}{error.strerror or error}" + _guess(model, commands)
+        return REFUSED, f"{where}{error.strerror or error}" + _remote(model)
     if isinstance(error, MemoryError):
         return REFUSED, "not enough memory"
     if isinstance(error, RecursionError):
@@ -62,9 +62,14 @@ def outcome(model: str, error: Exception, commands: Sequence[str]) -> tuple[int,
     return REFUSED, f"internal error, {type(error).__name__}: {error} (please report it; --debug shows where)"
 
 
-def _guess(model: str, commands: Sequence[str]) -> str:
-    """What was probably meant by a word that is no file."""
-    if re.match(r"[a-z]+://", model):
-        return " (download it first: only files on this machine are read)"
-    close = difflib.get_close_matches(model, commands, n=1)
-    return f" (did you mean the command {close[0]}?)" if close and not Path(model).exists() else ""
+def misread(word: str, commands: Sequence[str]) -> str:
+    """Why a command line cannot be meant that begins with this word, which is no command; "" where it can."""
+    if _remote(word):
+        return f"an address{_remote(word)}"
+    close = difflib.get_close_matches(word, commands, n=1) if not Path(word).suffix else []
+    return f"there is no such file (did you mean the command {close[0]}?)" if close and not Path(word).exists() else ""
+
+
+def _remote(model: str) -> str:
+    """What to do with an address, which is no file."""
+    return " (download it first: only files on this machine are read)" if re.match(r"[a-z]+://", model) else ""

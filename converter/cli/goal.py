@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from converter.exporters import EXPORTERS
@@ -38,7 +40,7 @@ def goal_of(model: str, to: str, output: str | None) -> Path | None:
     """The file to write: in a folder under the model's name; None for the standard output and the default.
 
     Raises:
-        UsageError: -o names a folder that is not there, or the standard output is a terminal.
+        UsageError: the standard output is a terminal.
     """
     if output == STDOUT and sys.stdout.isatty():
         raise UsageError("the standard output is a terminal: redirect it, or name a file")
@@ -46,9 +48,21 @@ def goal_of(model: str, to: str, output: str | None) -> Path | None:
         return None
     if not _is_folder(output):
         return Path(output)
-    if not Path(output).is_dir():
-        raise UsageError(f"there is no folder {output}")
     return Path(output) / (named(Path(model)).stem + EXPORTERS[to].suffix)
+
+
+@contextmanager
+def folder_made(output: str | None) -> Iterator[None]:
+    """The folder that -o names by a slash at its end, made if missing; gone again where nothing came into it."""
+    folder = Path(output) if output and _is_folder(output) else Path()
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            for place in missing:
+                place.rmdir()
 
 
 def named(model: Path) -> Path:

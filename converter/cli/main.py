@@ -16,11 +16,11 @@ from pathlib import Path
 
 from converter import __version__, output
 from converter.cli import sandbox, streams
-from converter.cli.command import REFUSED, Command
+from converter.cli.command import REFUSED, USAGE, Command
 from converter.cli.comparing import COMPARE, CONVENTIONS
 from converter.cli.converting import CONVERT
 from converter.cli.drafting import DRAFT
-from converter.cli.failing import Parser, fail, outcome
+from converter.cli.failing import Parser, fail, misread, outcome, say
 from converter.cli.inspecting import INSPECT
 from converter.cli.reporting import REPORT
 from converter.cli.verifying import VERIFY
@@ -47,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     name = words.pop(0) if words and words[0] in COMMANDS else ""
     command = COMMANDS[name]
+    if words and not name and (why := misread(words[0], [*COMMANDS])):
+        return say("--json" in words, USAGE, f"{words[0]}: {why}")
     parser = Parser(
         prog=f"{_program()} {name}".strip(),
         description=command.summary,
@@ -87,7 +89,7 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
     except Exception as error:
         if arguments.debug:
             raise
-        return fail(arguments, *outcome(arguments.model, error, [*COMMANDS]))
+        return fail(arguments, *outcome(arguments.model, error))
 
 
 def _stop(number: int, frame: object) -> None:

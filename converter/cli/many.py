@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-from converter import batch
+from converter import batch, output
 from converter.batch import Outcome
 from converter.cli.command import DONE, REFUSED, print_json, show
 from converter.cli.goal import UsageError, target_of
@@ -21,9 +21,11 @@ VALUES = ("opset", "route", "keras_version", "against", "tolerance", "runtime", 
 OF_ONE_MODEL = ("architecture", "outputs", "inputs", "signature", "shape", "expected", "certificate")
 
 
-def is_many(models: list[str]) -> bool:
-    """Whether there is more than one model, or a folder in which there are some."""
-    return len(models) > 1 or (batch.is_collection(Path(models[0])) and bool(batch.found(models)))
+def is_many(arguments: argparse.Namespace) -> bool:
+    """Whether there is more than one model, or a folder in which there are some, or a report as of several."""
+    first = Path(arguments.models[0])
+    several = len(arguments.models) > 1 or (batch.is_collection(first) and bool(batch.found([first])))
+    return several or bool(arguments.junit)
 
 
 def convert_all(arguments: argparse.Namespace) -> int:
@@ -32,8 +34,11 @@ def convert_all(arguments: argparse.Namespace) -> int:
     if single:
         raise UsageError(f"--{single[0]} belongs to one model, and there are several")
     if not arguments.output or arguments.output == "-" or Path(arguments.output).is_file():
-        raise UsageError("several models need a folder to go to: -o FOLDER")
+        raise UsageError("several models, or --junit, need a folder to go to: -o FOLDER")
+    if arguments.jobs < 1:
+        raise UsageError("--jobs takes a number from 1 on")
     to = target_of(arguments.to, None)
+    _guard_junit(arguments, EXPORTERS[to].suffix)
     options = ["--to", to, *(f"--{name.replace('_', '-')}" for name in PASSED_ON if getattr(arguments, name))]
     for plugin in arguments.plugin:
         options += ["--plugin", plugin]
@@ -43,13 +48,23 @@ def convert_all(arguments: argparse.Namespace) -> int:
     with ThreadPoolExecutor(arguments.jobs) as pool:
         outcomes = _shown(arguments, options, EXPORTERS[to].suffix, pool)
     if arguments.junit:
-        Path(arguments.junit).write_text(batch.junit(outcomes), encoding="utf-8")
+        output.write_text(Path(arguments.junit), batch.junit(outcomes))
     code = REFUSED if any(outcome.failed for outcome in outcomes) else DONE
     if arguments.json:
         print_json({"models": [asdict(outcome) for outcome in outcomes]}, code)
     else:
         _show(outcomes)
     return code
+
+
+def _guard_junit(arguments: argparse.Namespace, suffix: str) -> None:
+    """Refuses to write the report over what the run reads or writes, before there is any."""
+    if not arguments.junit:
+        return
+    goal, jobs = Path(arguments.junit), batch.placed(batch.found(arguments.models), Path(arguments.output), suffix)
+    if goal.resolve() in [target.resolve() for _, target in jobs]:
+        raise FileExistsError(f"{goal} is one of the converted files")
+    output.guard(goal, [*(source for source, _ in jobs), *map(Path, arguments.plugin)], arguments.force)
 
 
 def _shown(arguments: argparse.Namespace, options: list[str], suffix: str, pool: ThreadPoolExecutor) -> list[Outcome]:

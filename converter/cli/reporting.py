@@ -48,9 +48,10 @@ def _report(arguments: argparse.Namespace) -> int:
 
     name = named(Path(arguments.model))
     goal = Path(arguments.output) if arguments.output else name.with_name(name.stem + SUFFIX)
-    read = [arguments.model, arguments.exported, arguments.architecture, *arguments.plugin]
+    data = arguments.inputs if arguments.inputs.endswith(DATA) else None
+    read = [arguments.model, arguments.exported, arguments.architecture, *arguments.plugin, data]
     output.guard(goal, [Path(file) for file in read if file], arguments.force)
-    own = own_data(arguments.inputs if arguments.inputs.endswith(DATA) else None, None, None)
+    own = own_data(data, None, None)
     with progress_shown() as progress, tempfile.TemporaryDirectory() as folder:
         progress("reading")
         model = api.load(arguments.model, **reading(arguments))

@@ -20,6 +20,7 @@ from converter.cli.command import (
     warn,
 )
 from converter.cli.progress import progress_shown
+from converter.converting import guard_certificate
 from converter.exporters import EXPORTERS
 
 EXPORTED = "; ".join(
@@ -52,6 +53,8 @@ def _declare_verify(parser: argparse.ArgumentParser) -> None:
 def _verify(arguments: argparse.Namespace) -> int:
     from converter import api
 
+    read = [arguments.model, arguments.architecture, *arguments.plugin]
+    guard_certificate(arguments.certificate, [Path(file) for file in read if file], force=True)
     with progress_shown() as progress:
         progress("reading")
         model = api.load(arguments.model, **reading(arguments))

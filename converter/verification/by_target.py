@@ -63,8 +63,8 @@ def prove(
     return run(model, exported, seed=seed, progress=progress, truth=truth, own=own)
 
 
-def certify(path: Path, model: Model, exported: Path, report: Report) -> None:
-    """Writes the certificate of a proof as JSON.
+def certified(model: Model, exported: Path, report: Report) -> str:
+    """The certificate of a proof as JSON.
 
     Raises:
         Unsupported: the file is not ONNX.
@@ -75,4 +75,4 @@ def certify(path: Path, model: Model, exported: Path, report: Report) -> None:
     if not sniff(exported):
         raise Unsupported("a certificate is for ONNX files")
 
-    path.write_text(json.dumps(finite(certificate_of(model, exported, report)), indent=1) + "\n", encoding="utf-8")
+    return json.dumps(finite(certificate_of(model, exported, report)), indent=1) + "\n"
