@@ -143,7 +143,7 @@ def policy_name(dtype: str | Mapping[str, Any] | None) -> str | None:
     if dtype is None or isinstance(dtype, str):
         return dtype and dtype.rpartition("_from_")[2]
     kind, config = dtype.get("class_name"), dtype.get("config")
-    if kind in {"Policy", "PolicyV1", "DTypePolicy", "FloatDTypePolicy"} and isinstance(config, Mapping):
+    if kind in ("Policy", "PolicyV1", "DTypePolicy", "FloatDTypePolicy") and isinstance(config, Mapping):
         name = config.get("name")
         if isinstance(name, str):
             return name
