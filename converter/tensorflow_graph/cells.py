@@ -9,10 +9,9 @@ tensorflow/python/keras/layers/legacy_rnn/rnn_cell_impl.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import permutations, product
-from typing import Any
+from itertools import permutations
 
 import numpy as np
 
@@ -28,7 +27,6 @@ from converter.tensorflow_graph.packings import (
     joint,
     limited,
 )
-from reference_lstm import GRU
 from reference_lstm.activations import activate
 
 ACTIVATIONS: tuple[Activation, ...] = tuple(dict.fromkeys([
@@ -176,7 +174,7 @@ def _gru(run: StepRun, candidates: Sequence[Candidate]) -> Found | None:
         doubled = packed.bias is not None and packed.bias.ndim == 2
         if reset_after != doubled and packed.bias is not None:
             continue
-        found = _tried(run, packed, lambda p, a, r, after=reset_after: GRU(p.kernel, p.recurrent, p.bias, a, r, after))
+        found = _gru_activations(run, packed, reset_after)
         if found is not None:
             kernel, recurrent_kernel, bias = packed.weights()
             cell = layers.GRUCell(
@@ -205,12 +203,20 @@ def _simple(run: StepRun, candidates: Sequence[Candidate]) -> Found | None:
     return None
 
 
-def _tried(run: StepRun, packed: Packed, make: Callable[..., Any]) -> tuple[Activation, Activation] | None:
-    """Activation and recurrent activation of a GRU with which the equations hold."""
-    for recurrent, activation in product(ACTIVATIONS, ACTIVATIONS):
-        cell = make(packed, (activation.name, activation.parameters), (recurrent.name, recurrent.parameters))
+def _gru_activations(run: StepRun, packed: Packed, reset_after: bool) -> tuple[Activation, Activation] | None:
+    """Activation and recurrent activation of a GRU with which the equations of `reference_lstm` hold."""
+    old, new = run.old[0], run.new[0]
+    x_bias, h_bias = packed.bias if reset_after and packed.bias is not None else (packed.bias, None)
+    x_z, x_r, x_h = np.split(run.x @ packed.kernel + (0.0 if x_bias is None else x_bias), 3, axis=-1)
+    h_z, h_r, h_h = np.split(old @ packed.recurrent + (0.0 if h_bias is None else h_bias), 3, axis=-1)
+    u_h = np.split(packed.recurrent, 3, axis=-1)[2]
+    for recurrent in ACTIVATIONS:
+        z, r = _act(recurrent, x_z + h_z), _act(recurrent, x_r + h_r)
         with np.errstate(all="ignore"):
-            (h,) = cell.step(cell.project(run.x[None])[0], (run.old[0],))[1]
-        if run.equal(h, run.new[0]):
-            return activation, recurrent
+            inner = x_h + (r * h_h if reset_after else (r * old) @ u_h)
+            made = z[:1, :FEW] * old[:1, :FEW] + (1 - z[:1, :FEW]) * _all(inner)
+            near = np.abs(made - new[:1, :FEW]).max(axis=(1, 2), initial=0.0) <= run.bound(new)
+            for activation in (ACTIVATIONS[place] for place in np.flatnonzero(near)):
+                if run.equal(z * old + (1 - z) * _act(activation, inner), new):
+                    return activation, recurrent
     return None
