@@ -66,3 +66,11 @@ def test_what_happened_is_told(tmp_path: Path) -> None:
     assert ["inner/inner_lstm", "inner/inner_lstm__1/LSTM", "LSTM", "all", "bit-equal"] in found
     name = "inner/inner_bn"
     assert [name, name, "BatchNormalization, gamma and variance as one factor", "all", "bit-equal"] in found
+
+
+@pytest.mark.parametrize("name", ["k3151_convlstm/model.keras", "k224_convlstm/model.h5"])
+def test_a_file_that_is_written_again_is_equal(name: str, tmp_path: Path) -> None:
+    export(api.load(GOOD / name), tmp_path / "m.onnx")
+    export(api.load(tmp_path / "m.onnx"), tmp_path / "again.onnx")
+    assert compare(GOOD / name, tmp_path / "again.onnx").equal
+    assert compare(tmp_path / "m.onnx", tmp_path / "again.onnx").equal

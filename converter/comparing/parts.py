@@ -32,7 +32,16 @@ def parts_of(path: Path) -> list[Part]:
         parts: list[Part] = files.parts(path)
         return parts
     model = readers.load(path)
-    return [*parts_read(model, path), *computed_with(tuple(every_node(model.nodes)))]
+    return [*parts_read(model, path), *_arithmetic(model)]
+
+
+def parts_of_graph(model: Model) -> list[Part]:
+    """The layers with weights of a model, in order, then the arrays that its arithmetic takes."""
+    return [*parts_of_model(model), *_arithmetic(model)]
+
+
+def _arithmetic(model: Model) -> list[Part]:
+    return computed_with(tuple(every_node(model.nodes)))
 
 
 def has_graph(path: Path) -> bool:

@@ -245,6 +245,13 @@ def _step(
     def act(function: Activation, z: Array) -> Array:
         return activate((function.name, function.parameters), z)
 
+    def once(function: Activation, name: str, z: Array) -> Array:
+        """For what is the same whatever the other function is."""
+        key = (name, function)
+        if key not in body.activated:
+            body.activated[key] = act(function, z)
+        return body.activated[key]
+
     h = states[0]
     if kind == "RNN":
         return [act(activation, x + h @ body.recurrent)]
@@ -252,15 +259,16 @@ def _step(
         u_z, u_r, u_h = np.split(body.recurrent, 3, axis=1)
         b_z, b_r, b_h = np.split(np.zeros(x.shape[1]) if body.vector is None else body.vector, 3)
         x_z, x_r, x_h = np.split(x, 3, axis=1)
-        z, r = act(gate, x_z + h @ u_z + b_z), act(gate, x_r + h @ u_r + b_r)
+        z, r = once(gate, "z", x_z + h @ u_z + b_z), once(gate, "r", x_r + h @ u_r + b_r)
         inner = r * (h @ u_h + b_h) if len(body.matrices) == 1 else (r * h) @ u_h
         return [z * h + (1 - z) * act(activation, x_h + inner)]
     c = states[1]
     parts = np.split(x + _product(kind, body, h), 4, axis=1)
     looks = [0.0, 0.0, 0.0] if body.vector is None or kind != "LSTM" else np.split(body.vector, 3)
-    i, f = act(gate, parts[0] + looks[0] * c), act(gate, parts[1] + looks[1] * c)
-    c = f * c + i * act(activation, parts[2])
-    return [act(gate, parts[3] + looks[2] * c) * act(activation, c), c]
+    i, f = once(gate, "i", parts[0] + looks[0] * c), once(gate, "f", parts[1] + looks[1] * c)
+    c = f * c + i * once(activation, "c", parts[2])
+    o = act(gate, parts[3] + looks[2] * c) if np.any(looks[2]) else once(gate, "o", parts[3])
+    return [o * act(activation, c), c]
 
 
 def _product(kind: str, body: Body, h: Array) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ class Body:
         matrices: recurrent kernels that a MatMul or a Conv reads, in order.
         vector: the one other array of one axis and more than one value: peepholes, or a recurrent bias; or None.
         scalars: single numbers.
-        product: kept by whoever recognises the body.
+        product, activated: kept by whoever recognises the body.
     """
 
     call: Call
@@ -40,6 +40,7 @@ class Body:
     vector: Array | None
     scalars: list[float]
     product: Array | None = None
+    activated: dict[object, Array] = field(default_factory=dict)
 
     @property
     def scanned(self) -> int:
