@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from converter import convert, load
+from converter import convert
 from converter.interpret import run
 from converter.model import Model
 from converter.model.layers import GRUCell, LSTMCell, Recurrent, Scan, SimpleRNNCell
@@ -28,31 +29,50 @@ def layers_of(model: Model) -> list[Recurrent]:
     return [node.layer for node in model.nodes if isinstance(node.layer, Recurrent)]
 
 
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Any, Path]]:
+    """Converts a fixture, once; what came of it, and the ONNX file."""
+    folder = tmp_path_factory.mktemp("lengths")
+
+    @cache
+    def made(name: str) -> tuple[Any, Path]:
+        path = folder / f"{name}.onnx"
+        return convert(GOOD / name / "export", path), path
+
+    return made
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_loops_with_lengths_become_native_layers(name: str, tmp_path: Path) -> None:
-    done = convert(GOOD / name / "export", tmp_path / "m.onnx")
+def test_loops_with_lengths_become_native_layers(name: str, converted: Callable[[str], tuple[Any, Path]]) -> None:
+    done, path = converted(name)
     assert done.reports[0].passed
     assert [type(layer.directions[0].cell) for layer in layers_of(done.model)] == NAMES[name]
-    kinds = {node.op_type for node in onnx.load(tmp_path / "m.onnx").graph.node}
+    kinds = {node.op_type for node in onnx.load(path).graph.node}
     assert "Scan" not in kinds
     assert {"LSTM", "GRU"} <= kinds
 
 
 @pytest.mark.parametrize("name", ["tf115_lengths", "tf115_sequences"])
-def test_rows_reversed_by_their_lengths_are_a_backward_layer(name: str) -> None:
-    assert [layer.directions[0].reverse_input for layer in layers_of(load(GOOD / name / "export"))].count(True) == 1
+def test_rows_reversed_by_their_lengths_are_a_backward_layer(
+    name: str, converted: Callable[[str], tuple[Any, Path]]
+) -> None:
+    model = converted(name)[0].model
+    assert [layer.directions[0].reverse_input for layer in layers_of(model)].count(True) == 1
 
 
 @pytest.mark.parametrize("lengths", [[0, 0, 0, 0], [6, 6, 6, 6], [0, 1, 5, 6], [3, 3, 0, 2]])
 @pytest.mark.parametrize("name", NAMES)
-def test_any_lengths_give_what_the_graph_gives(name: str, lengths: list[int], tmp_path: Path) -> None:
-    model = convert(GOOD / name / "export", tmp_path / "m.onnx").model
+def test_any_lengths_give_what_the_graph_gives(
+    name: str, lengths: list[int], converted: Callable[[str], tuple[Any, Path]]
+) -> None:
+    done, path = converted(name)
+    model = done.model
     assert model.origin is not None
     x = np.random.default_rng(sum(lengths)).normal(size=(4, 6, 3)).astype("f4")
     x[:, 4:] *= np.array([0, 1, 1, 0], "f4")[:, None, None]
     feed = {value.name: a.astype(value.dtype) for value, a in zip(model.inputs, (x, np.array(lengths)), strict=True)}
     wanted, made = model.origin(feed), run(model, feed)
-    session = ort.InferenceSession(tmp_path / "m.onnx", providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
     by_runtime = session.run(list(model.output_names), feed)
     for value, want, other in zip(model.outputs, wanted, by_runtime, strict=True):
         np.testing.assert_allclose(made[value.name], want, rtol=0, atol=1e-6)
