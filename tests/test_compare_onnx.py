@@ -26,7 +26,7 @@ FILES = {
     "group normalization, ConvLSTM both ways": "k3151_edges/model.keras",
     "quantized": "k3151_int8/model.h5",
 }  # fmt: skip
-MOST = 8
+MOST = 6
 
 
 def weights(proto: onnx.ModelProto) -> list[TensorProto]:
