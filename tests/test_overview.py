@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from converter import api
 from converter.errors import Unsupported
 
+GOOD = Path(__file__).parents[1] / "fixtures/good"
 DENSE = {"units": 3, "activation": "linear", "use_bias": True}
 
 
@@ -64,6 +66,20 @@ def test_layers_that_are_refused_while_they_are_built(tmp_path: Path) -> None:
     assert [layer.path for layer in found.layers][-2:] == ["one", "mine"]
     assert found.layers[-1].conversion.startswith("REFUSED")
     assert found.warnings[-1].endswith("--outputs one")
+
+
+def test_a_layer_in_a_nested_model_does_not_hide_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "m.h5"
+    shutil.copy(GOOD / "k3151_nested" / "model.h5", path)
+    with h5py.File(path, "r+") as file:
+        text = str(file.attrs["model_config"])
+        before, name, after = text.partition('"inner_dense"')
+        kind = before.rindex('"Dense"')
+        file.attrs["model_config"] = before[:kind] + '"Mine"' + before[kind + len('"Dense"') :] + name + after
+    rows = {layer.path: (layer.class_name, layer.conversion) for layer in api.inspect(path).layers}
+    assert rows["inner/inner_dense"][0] == "Mine" and rows["inner/inner_dense"][1].startswith("REFUSED")
+    assert rows["inner/inner_lstm"] == ("LSTM", "in a model with a layer that is refused")
+    assert rows["tail/tail_lstm"] == ("LSTM", "behind a layer that is refused")
 
 
 def test_arrays_are_left_where_nothing_else_can_be_read(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from converter.errors import ConversionError, clean, sentence
@@ -17,6 +17,8 @@ from converter.keras.spec import Bound, LayerSpec, ModelSpec, Opaque
 from converter.model import LayerInfo, Model, Provenance
 
 MAX_PROBLEMS = 50
+Path = tuple[str, ...]
+Problems = Mapping[Path, ConversionError]  # of layers, by their paths
 
 
 def overview(source: Source, plugins: Mapping[str, LayerType] | None = None) -> Model:
@@ -25,7 +27,8 @@ def overview(source: Source, plugins: Mapping[str, LayerType] | None = None) -> 
     Raises:
         ConversionError: the architecture or the arrays cannot be read at all.
     """
-    root, era = parsed(source, plugins)
+    whole, era = parsed(source, plugins)
+    root = whole
     reading = Reading(source.given, source.by_name)
     bound = Bound({}, {}) if source.weights is None else bind(root, source.weights, era, reading)[0]
     problems = {path: (found, found.config.problem) for path, found in opaque_layers(root)
@@ -48,7 +51,9 @@ def overview(source: Source, plugins: Mapping[str, LayerType] | None = None) -> 
         output_names=(),
         nodes=part.nodes if part else (),
         states=(),
-        layers=tuple(_layers(root, bound, part, {path[0]: problem for path, (_, problem) in problems.items()})),
+        layers=tuple(
+            _layers(whole, bound, part.layers if part else (), {p: found for p, (_, found) in problems.items()})
+        ),
         source=part.source if part else source.provenance,
         warnings=(*source.warnings, *reading.notes, *problem_lines, *([hint] if hint else [])),
     )
@@ -92,20 +97,37 @@ def _line(path: tuple[str, ...], spec: LayerSpec, problem: ConversionError) -> s
 
 
 def _layers(
-    root: LayerSpec, bound: Bound, part: Model | None, problems: Mapping[str, ConversionError]
+    holder: LayerSpec,
+    bound: Bound,
+    reached: Sequence[LayerInfo],
+    problems: Problems,
+    path: Path = (),
 ) -> list[LayerInfo]:
-    """Every layer of the outermost model in its order, and those of nested ones as far as they were reached."""
-    model = root.config
+    """Every layer of a model and of those inside it, in order: as far as they were reached, and why the others were not.
+
+    Args:
+        holder: the model.
+        bound: its arrays.
+        reached: what is known of layers, in all models.
+        problems: what is wrong with layers.
+        path: of the model.
+    """
+    model = holder.config
     assert isinstance(model, ModelSpec)
-    reached = part.layers if part is not None else ()
     infos: list[LayerInfo] = []
+    within = any(len(path) < len(other) and other[: len(path)] == path for other in problems) and bool(path)
     for layer in model.layers:
-        own = [info for info in reached if info.path == layer.name or info.path.startswith(f"{layer.name}/")]
-        problem = problems.get(layer.name)
-        if problem is not None or not own:
-            weights = bound.children[layer.name].all() if layer.name in bound.children else ()
-            behind = "input" if layer.class_name == "InputLayer" else "behind a layer that is refused"
+        here = (*path, layer.name)
+        name, problem = "/".join(here), problems.get(here)
+        own = [info for info in reached if info.path == name or info.path.startswith(f"{name}/")]
+        arrays = bound.children.get(layer.name, Bound({}, {}))
+        if isinstance(layer.config, ModelSpec) and problem is None:
+            infos += _layers(layer, arrays, reached, problems, here)
+            continue
+        if problem is not None or (not own and not (path and layer.class_name == "InputLayer")):
+            behind = "in a model with a layer that is refused" if within else "behind a layer that is refused"
+            behind = "input" if layer.class_name == "InputLayer" else behind
             effect = behind if problem is None else f"REFUSED: {problem.what}"
-            infos.append(LayerInfo(layer.name, layer.written_as, (), weights, effect))
+            infos.append(LayerInfo(name, layer.written_as, (), arrays.all(), effect))
         infos += own
     return infos
