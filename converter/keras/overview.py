@@ -43,6 +43,8 @@ def overview(source: Source, plugins: Mapping[str, LayerType] | None = None) -> 
         problems[problem.layers] = (first, problem)
         root = _without(root, first, problem)
     problem_lines = [_line(path, spec, problem) for path, (spec, problem) in problems.items()]
+    reached = part.layers if part else ()
+    wrong = {path: problem for path, (_, problem) in problems.items()}
     hint = f"the part that does without them can be converted: --outputs {','.join(names)}" if part and names else ""
     return Model(
         name=root.name,
@@ -51,9 +53,7 @@ def overview(source: Source, plugins: Mapping[str, LayerType] | None = None) -> 
         output_names=(),
         nodes=part.nodes if part else (),
         states=(),
-        layers=tuple(
-            _layers(whole, bound, part.layers if part else (), {p: found for p, (_, found) in problems.items()})
-        ),
+        layers=tuple(_layers(whole, bound, reached, wrong)),
         source=part.source if part else source.provenance,
         warnings=(*source.warnings, *reading.notes, *problem_lines, *([hint] if hint else [])),
     )
@@ -97,13 +97,9 @@ def _line(path: tuple[str, ...], spec: LayerSpec, problem: ConversionError) -> s
 
 
 def _layers(
-    holder: LayerSpec,
-    bound: Bound,
-    reached: Sequence[LayerInfo],
-    problems: Problems,
-    path: Path = (),
+    holder: LayerSpec, bound: Bound, reached: Sequence[LayerInfo], problems: Problems, path: Path = ()
 ) -> list[LayerInfo]:
-    """Every layer of a model and of those inside it, in order: as far as they were reached, and why the others were not.
+    """Every layer of a model and of those inside it, in order: as it was reached, or why it was not.
 
     Args:
         holder: the model.
