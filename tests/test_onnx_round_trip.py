@@ -26,7 +26,8 @@ SLOW = {"tf115_lengths", "tfk221_sequences"}  # to read as function graphs; tf11
 _BY_KIND: dict[str, list[str]] = {}  # "stack" was written by many versions, "k033_stack" to "tfk221_stack"
 for _name in sorted({case.name for case in GOOD.iterdir()} - BROKEN - SLOW):
     _BY_KIND.setdefault(_name.split("_", 1)[1], []).append(_name)
-NAMES = sorted({name for names in _BY_KIND.values() for name in (names[0], names[-1])})  # the oldest and the newest
+# The newest, and the oldest of those that many versions wrote.
+NAMES = sorted({name for names in _BY_KIND.values() for name in (names[0] if len(names) > 3 else names[-1], names[-1])})
 WHOLE = {names[-1] for names in _BY_KIND.values()}  # those that are also written on
 # What of a fixture is read: the first of these that it has.
 KINDS = ("model.h5", "model.keras", "export", "savedmodel", "savedmodel_notraces", "tfjs", "weights.h5")
@@ -36,7 +37,7 @@ NOT_KERAS = {
     "tf26_words": "a lookup of text",
     **dict.fromkeys(("tf115_loops", "tfk221_owncells", "tf115_sequences"), "Size cannot be written"),
 }
-NO_WEIGHTS = ("k122_merges", "k122_products", "k122th_merges", "k122th_products")
+NO_WEIGHTS = ("k122th_merges", "k122th_products")
 
 
 def loaded(name: str) -> Model:
