@@ -58,6 +58,7 @@ def test_the_page_stands_alone(folder: Path) -> None:
     assert addresses <= {"http://www.w3.org/1999/xlink", "http://www.w3.org/2000/svg"}  # names, which nobody fetches
     assert not re.search(r"<script|<link|@import|(src|href)=\"(?!data:|#)", text)
     assert text.count("<svg") >= 10
+    assert "model.keras -o model.onnx" in text  # the next command: what was converted for the page is gone
 
 
 def test_a_wrong_file_is_red(folder: Path) -> None:

@@ -27,6 +27,9 @@ def test_a_full_disk_behind_standard_output_does_not_undo_a_conversion(tmp_path)
     assert done.stderr.startswith(b"warning: the result could not be printed")
     assert os.listdir(tmp_path) == ["m.onnx"]
     assert shell(f"inspect {MODEL} > /dev/full", tmp_path).returncode == 1
+    piped = shell(f"{MODEL} --no-verify -o - > /dev/full", tmp_path)
+    assert piped.returncode == 1
+    assert b"the standard output: No space left" in piped.stderr
 
 
 def test_closed_streams_are_no_files(tmp_path):

@@ -122,8 +122,11 @@ def _copy(files: tuple[Path, ...], proofs: list[str]) -> None:
     """The one file that was written, on the standard output; what there is to say goes to the other."""
     if len(files) > 1:
         raise UsageError(f"the model becomes {len(files)} files, which the standard output cannot hold")
-    sys.stdout.buffer.write(files[0].read_bytes())
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.buffer.write(files[0].read_bytes())
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "the standard output") from error
     print("\n".join(proofs), file=sys.stderr)
 
 

@@ -86,7 +86,7 @@ def write(model: Model, exported: Path, report: Report, named: str, own: OwnData
         "input": ", ".join(f"{name} {list(array.shape)}" for name, array in call.given.items()),
         "row": shown,
         "not_covered": [*report.notes, *(f"not reached: {side}" for side in report.missed), *NEVER],
-        "next": _next(Path(model.source.path).name, named, report),
+        "next": _next(Path(model.source.path).name, named, report, Path(named).resolve() == exported.resolve()),
         "layers": [],
         "outputs": [],
         "left_out": [],
@@ -170,14 +170,16 @@ def _facts(model: Model, exported: Path, named: str, report: Report) -> list[tup
     ]
 
 
-def _next(source: str, named: str, report: Report) -> list[tuple[str, str]]:
+def _next(source: str, named: str, report: Report, kept: bool) -> list[tuple[str, str]]:
     """What to do, and the command for it."""
     if report.verdict not in (PROVED, WITHIN):
         return [
             ("convert it anew; nothing is written unless it is proved", f"keras-lstm-convert {source} -o new.onnx"),
             ("see which weights differ, gate by gate", f"keras-lstm-convert compare {source} {named}"),
         ]
+    first = [] if kept else [("write it, which this page did not", f"keras-lstm-convert {source} -o {named}")]
     return [
+        *first,
         ("run it, its states carried from call to call where it has any", f"python examples/stream.py {named}"),
         ("compare it on inputs of your own", f"keras-lstm-convert verify {source} {named} --inputs x.npz"),
     ]

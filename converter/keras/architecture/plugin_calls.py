@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from os.path import commonprefix
 from types import ModuleType
 from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
@@ -130,9 +131,13 @@ def _explained_by(
 
 
 def _crossed(spec: LayerSpec, arrays: Mapping[str, Weight]) -> str:
-    """Where an array of a plugin is, by the order of the file, one that the file calls like another array of it."""
+    """Where an array of a plugin is, by the order of the file, one that the file calls like another array of it.
+
+    The name alone counts, or what remains of "att_W" and "att_b" without "att_": '{}_W'.format(self.name) was usual.
+    """
     stored = {name: weight.name.rpartition("/")[2].partition(":")[0] for name, weight in arrays.items()}
-    if all(own == name or own not in arrays for name, own in stored.items()):
+    start = commonprefix(list(stored.values())).rfind("_") + 1  # noqa: RUF071 - of names, not of paths
+    if all(name in (own, own[start:]) or arrays.keys().isdisjoint((own, own[start:])) for name, own in stored.items()):
         return ""
     pairs = ", ".join(f"{name!r} is {own!r}" for name, own in stored.items())
     message = f"layer {spec.name!r}: arrays are taken in their order, against the names in the file ({pairs})"
