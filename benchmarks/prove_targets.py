@@ -32,7 +32,8 @@ NAMES = ("model.h5", "model.keras", "*.h5", "*.hdf5", "*.keras")
 Outputs = list[np.ndarray]
 # Where Keras itself is wrong: TensorFlow averages over what is there, Keras' torch backend pads unevenly by the edge
 # (3.15.1, AveragePooling2D((3, 5), (2, 1), "same") of 6 x 5 values).
-KNOWN = {"k122_deconv"}
+# The inputs of q3_dict_io are not kept in the order in which Keras takes them.
+KNOWN = {"k122_deconv", "q3_dict_io"}
 
 
 def opened_by_keras(path: Path) -> Callable[[Outputs], Outputs]:

@@ -317,3 +317,17 @@ def test_a_file_whose_batch_another_tool_fixed(batch: int, tmp_path: Path) -> No
     report = verify(done.model, tmp_path / "fixed.onnx")
     assert report.passed, report.failures
     assert all(case.startswith(f"[{batch}, ") for case in report.cases)
+
+
+def test_a_file_that_does_not_say_where_values_are_is_not_called_different(tmp_path: Path) -> None:
+    """Of another program's file, or one that lost its metadata, only the outputs can be compared."""
+
+    def forget(proto: onnx.ModelProto) -> None:
+        del proto.metadata_props[:]
+
+    report = proof(lstm_model(), tmp_path, forget)
+    assert report.verdict == "not proved" and "--tolerance" in report.failures[0]
+    assert report.error < 1e-6
+    other = replace(lstm_model(), nodes=lstm_model(activation=LINEAR).nodes)
+    report = verify(other, tmp_path / "m.onnx")
+    assert report.verdict == "not proved" and report.error > 1e-2

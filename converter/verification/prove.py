@@ -21,7 +21,7 @@ from converter.verification.node_checks import PartsRun, check_nodes, constants,
 from converter.verification.own_data import MATCHING, NO_DATA, OwnData
 from converter.verification.report import ONLY_ZEROS, NodeResult, OutputError, Report
 from converter.verification.rounding import KERNELS_OF
-from converter.verification.runnable import Parts, Runnable, opened
+from converter.verification.runnable import Parts, PlacesUnknown, Runnable, opened
 from converter.verification.scans import held_inside, inside_of, shown_tensors
 from converter.verification.weight_accounting import Accounts
 
@@ -54,7 +54,7 @@ def verify(
     truth: Truth | None = None,
     own: OwnData = NO_DATA,
 ) -> Report:
-    """Compares an exported file with the model it was made from.
+    """Compares an exported file with the model it was made from; for the report see `converter.verification`.
 
     Args:
         model: the neutral model.
@@ -63,9 +63,6 @@ def verify(
         progress: called with each step of the work.
         truth: another engine, to compare the outputs with instead of the float64 reference's.
         own: inputs, outputs and a tolerance of the user's.
-
-    Returns:
-        A report; see `converter.verification`.
 
     Raises:
         InvalidModel, Unsupported: the model cannot be interpreted.
@@ -101,11 +98,13 @@ def _prove(
     blank = replace(blank, cases=tuple(case.label for case in cases))
     progress("exported file")
     try:
-        outputs = _end_to_end(model, file, calls, truth, own)
+        outputs = tuple(_end_to_end(model, file, calls, truth, own))
         if own.tolerance is not None:
-            return _tolerated(replace(blank, outputs=tuple(outputs)), own.tolerance)
+            return _tolerated(replace(blank, outputs=outputs), own.tolerance)
         progress("nodes")
         nodes, coverage = _nodes(model, file, calls, progress)
+    except PlacesUnknown as error:
+        return replace(blank, outputs=outputs, wrong=_off(outputs), unproved=(error.what,))
     except InvalidModel as error:
         return replace(blank, wrong=(error.what,))
     progress("weights")
@@ -133,8 +132,7 @@ def _sized(model: Model, file: Runnable) -> Model:
 
 def _tolerated(report: Report, tolerance: float) -> Report:
     """A report of a file that may be off: its outputs are all that is compared."""
-    wrong = tuple(f"{one.name}: {one.note or f'off by {one.error:.2e}, more than the tolerance'}"
-                  for one in report.outputs if not one.passed)  # fmt: skip
+    wrong = tuple(f"{line}, more than the tolerance" for line in _off(report.outputs))
     note = f"outputs compared with a tolerance of {tolerance:g}; nothing is proved of weights and nodes"
     return replace(report, wrong=wrong, notes=(note,), tolerance=tolerance)
 
@@ -143,7 +141,7 @@ def _report(
     blank: Report, nodes: Sequence[NodeResult], accounts: Accounts, outputs: Sequence[OutputError], coverage: Coverage
 ) -> Report:
     wrong = [_wrong(one) for one in nodes if one.wrong]
-    wrong += [f"{one.name}: {one.note or f'off by {one.error:.1e}'}" for one in outputs if not one.passed]
+    wrong += _off(outputs)
     notes = [f"{one.name}: {one.note}" for one in nodes if one.note and not one.wrong]
     notes += [f"not reached: {missed}" for missed in coverage.missed]
     if accounts.unread:
@@ -160,6 +158,11 @@ def _report(
         sides=coverage.sides,
         missed=coverage.missed,
     )
+
+
+def _off(outputs: Sequence[OutputError]) -> tuple[str, ...]:
+    """The outputs that are too far off, in words."""
+    return tuple(f"{one.name}: {one.note or f'off by {one.error:.1e}'}" for one in outputs if not one.passed)
 
 
 def _wrong(one: NodeResult) -> str:
@@ -237,13 +240,13 @@ def _tensors(model: Model, file: Runnable, needed: frozenset[str]) -> dict[str, 
     """The tensor that holds each value; the model's inputs are the file's, place by place.
 
     Raises:
-        InvalidModel: the file does not say where a value is that an output depends on.
+        PlacesUnknown: the file does not say where a value is that an output depends on.
     """
     given, _ = _names(model)
     places = {**file.tensors, **dict(zip(given, file.inputs, strict=True))}
     for value in natural.all_values(model):
         if value.name in needed and places.get(value.name) not in file.known:
-            raise InvalidModel(f"the file does not say which of its tensors is {value.name}")
+            raise PlacesUnknown(value.name)
     return {name: tensor for name, tensor in places.items() if tensor in file.known}
 
 

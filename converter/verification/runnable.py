@@ -6,11 +6,21 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from converter.errors import InvalidModel
 from converter.formats import tflite
 from converter.model import Array, Model, Shape, Value
 from converter.verification.graph_cutting import NOTHING, Listed, Operator
 from converter.verification.rounding import Kernels
 from converter.verification.weight_accounting import Accounts
+
+
+class PlacesUnknown(InvalidModel):
+    """A file does not say which of its tensors a value is: another program's, or one that lost its metadata."""
+
+    def __init__(self, value: str) -> None:
+        super().__init__(
+            f"the file does not say which of its tensors is {value}; its outputs alone are compared with --tolerance"
+        )
 
 
 class Session(Protocol):
