@@ -48,10 +48,13 @@ def _lasts(nodes: Sequence[Node], ends: Sequence[Value]) -> tuple[Node, ...]:
     readers = _readers(nodes, ends)
     swap: dict[int, Node] = {}
     gone: set[int] = set()
+    beside: dict[tuple[Value | None, ...], list[Node]] = {}
+    for node in nodes:
+        beside.setdefault(node.inputs, []).append(node)
     for node in nodes:
         if not isinstance(node.layer, Recurrent) or not node.layer.return_sequences or len(node.layer.directions) != 1:
             continue
-        others = [other for other in nodes if _is_last_of(other, node)]
+        others = [other for other in beside[node.inputs] if _is_last_of(other, node)]
         unread = node.outputs[0].name not in readers and all(
             v.name not in readers for o in others for v in o.outputs[1:]
         )
@@ -67,4 +70,4 @@ def _is_last_of(other: Node, node: Node) -> bool:
         return False
     cells = [direction.cell for direction in first.directions], [direction.cell for direction in second.directions]
     same = len(cells[0]) == len(cells[1]) and all(a is b for a, b in zip(*cells, strict=True))
-    return same and not second.return_sequences and other.inputs == node.inputs
+    return same and not second.return_sequences
