@@ -149,8 +149,8 @@ def test_texts_that_all_lie_at_one_place_take_no_memory(tmp_path):
     with h5py.File(path, "w") as file:
         file.attrs["layer_names"] = np.array(["x" * 60_000, *("y" * k for k in range(1, 3001))], object)
     data = bytearray(path.read_bytes())
-    first = struct.pack("<I", 60_000)
-    start = next(k for k in range(0, len(data) - 16) if data[k : k + 4] == first and data[k + 12 : k + 16] != bytes(4))
+    sizes = [struct.pack("<I", size) for size in (60_000, 1, 2)]  # of the first texts, each with its place behind it
+    start = next(k for k in range(len(data) - 36) if [data[k + 16 * n : k + 16 * n + 4] for n in range(3)] == sizes)
     data[start : start + 16 * 3001] = data[start : start + 16] * 3001
     large = tmp_path / "large.h5"
     large.write_bytes(bytes(data))
