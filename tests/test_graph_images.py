@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from exported_layers import Layer, check_exported
 
-from converter import convert, load
+from converter import load
 from converter.errors import InvalidModel
 from converter.interpret import run
 from converter.model import Array
 from converter.tensorflow_graph.kernels import run_kernel
 
 IMAGE, VOLUME = (5, 4, 2), (4, 5, 6, 2)
-LAYERS: dict[str, tuple[tuple[int | None, ...], Callable[[Any], Any]]] = {
+LAYERS: dict[str, Layer] = {
     "average": (VOLUME, lambda L: L.AveragePooling3D(2, padding="same")),
     "average of strides": (VOLUME, lambda L: L.AveragePooling3D((2, 3, 1), strides=(1, 2, 3))),
     "largest": (VOLUME, lambda L: L.MaxPooling3D(2)),
@@ -33,18 +33,7 @@ LAYERS: dict[str, tuple[tuple[int | None, ...], Callable[[Any], Any]]] = {
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("case", LAYERS)
 def test_layers_give_what_keras_gives(case: str, tmp_path: Path) -> None:
-    keras = pytest.importorskip("keras")
-    shape, make = LAYERS[case]
-    given = keras.Input(shape)
-    model = keras.Model(given, make(keras.layers)(given))
-    model.set_weights([np.random.default_rng(1).normal(size=w.shape) for w in model.get_weights()])
-    model.export(tmp_path / "m", format="tf_saved_model", verbose=False)
-    done = convert(tmp_path / "m", tmp_path / "m.onnx")
-    assert done.reports[0].passed
-    for time in (3, 8) if None in shape else (1,):
-        x = np.random.default_rng(2).normal(size=(2, *(n or time for n in shape))).astype("f4")
-        (have,) = run(done.model, {done.model.inputs[0].name: x}).values()
-        np.testing.assert_allclose(have, model(x).numpy(), rtol=0, atol=1e-6)
+    check_exported(LAYERS[case], (3, 8), 1e-6, tmp_path)
 
 
 @pytest.mark.tensorflow

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from exported_layers import Layer, check_exported
 
 from converter import convert, load
 from converter.errors import InvalidModel, Unsupported
@@ -18,7 +19,7 @@ from converter.model.layers import ConvTranspose
 from converter.tensorflow_graph.kernels import run_kernel
 
 pytestmark = pytest.mark.tensorflow
-LAYERS: dict[str, tuple[tuple[int | None, ...], Callable[[Any], Any]]] = {
+LAYERS: dict[str, Layer] = {
     "time": ((None, 3), lambda L: L.Conv1DTranspose(4, 3, strides=2, padding="same")),
     "time, whole": ((None, 3), lambda L: L.Conv1DTranspose(4, 2, strides=3, padding="valid")),
     "image": ((5, 4, 2), lambda L: L.Conv2DTranspose(3, (3, 2), strides=(2, 1), padding="same")),
@@ -41,18 +42,7 @@ def samples(*shape: int) -> Array:
 
 @pytest.mark.parametrize("case", LAYERS)
 def test_layers_give_what_keras_gives(case: str, tmp_path: Path) -> None:
-    keras = pytest.importorskip("keras")
-    shape, make = LAYERS[case]
-    given = keras.Input(shape)
-    model = keras.Model(given, make(keras.layers)(given))
-    model.set_weights([np.random.default_rng(1).normal(size=w.shape) for w in model.get_weights()])
-    model.export(tmp_path / "m", format="tf_saved_model", verbose=False)
-    done = convert(tmp_path / "m", tmp_path / "m.onnx")
-    assert done.reports[0].passed
-    for size in (1, 6) if None in shape else (1,):
-        x = samples(2, *(n or size for n in shape))
-        (have,) = run(done.model, {done.model.inputs[0].name: x}).values()
-        np.testing.assert_allclose(have, model(x).numpy(), rtol=0, atol=1e-5)
+    check_exported(LAYERS[case], (1, 6), 1e-5, tmp_path)
 
 
 @pytest.mark.parametrize(("window", "stride"), list(itertools.product((1, 2, 3, 4), (1, 2, 3))))
