@@ -82,3 +82,34 @@ def test_augmentation_in_training_is_refused(tmp_path: Path) -> None:
     x = keras.layers.Input((4, 5, 3))
     model = keras.Model(x, keras.layers.RandomFlip()(x, training=True))
     refused("tf_keras", model, tmp_path, "training=True")
+
+
+@pytest.mark.parametrize("value_range", [(0, 255), (0, 1), (2, -1.5)])
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "int32"])
+def test_contrast_leaves_constant_channels_as_they_are(value_range: tuple[float, float], dtype: str) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (4, 4, 5, 3)).astype(dtype)
+    images[1, :, :, 1], images[2], images[3, :, :, 0] = 7, 0, 255
+    model = model_of("keras", lambda layers: layers.AutoContrast(value_range), (4, 5, 3), dtype)
+    assert_equal(model, [images], SUFFIX["keras"])
+
+
+@pytest.mark.parametrize(
+    ("shape", "arguments", "message"),
+    [
+        ((4, 5), {}, "of an input of shape"),
+        ((4, 5, 3), {"dtype": "int32"}, "computed in int32"),
+        ((4, 5, 3), {"value_range": (1, 1)}, "value_range"),
+    ],
+)
+def test_contrast_that_is_refused(
+    shape: tuple[int, ...], arguments: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    refused("keras", model_of("keras", lambda layers: layers.AutoContrast(**arguments), shape), tmp_path, message)
+
+
+def test_equalization_leaves_images_as_they_are() -> None:
+    """Keras 3 makes no functional model of it; a Sequential runs layer by layer."""
+    keras = library("keras")
+    layers = [keras.layers.Equalization(bins=16), keras.layers.Flatten(), keras.layers.Dense(2)]
+    model = keras.Sequential([keras.layers.Input((4, 5, 3)), *layers])
+    assert_equal(model, [np.random.default_rng(0).normal(size=(2, 4, 5, 3)).astype("float32")], SUFFIX["keras"])

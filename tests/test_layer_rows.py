@@ -92,7 +92,7 @@ def _toy(call: Call) -> tuple[Tensor, ...]:
     return (Tensor(call.ops.with_scalar("multiply", call.x.value, call.config.times)),)
 
 
-TYPES: dict[str, LayerType] = {"AutoContrast": LayerType(ToyConfig, _toy, masking="pass", aliases=("OldContrast",))}
+TYPES: dict[str, LayerType] = {"HashedCrossing": LayerType(ToyConfig, _toy, masking="pass", aliases=("OldCrossing",))}
 '''
 
 
@@ -106,7 +106,7 @@ def test_a_new_layer_class_needs_its_row_and_the_index_alone(tmp_path: Path) -> 
         subprocess.run([sys.executable, *arguments], cwd=tmp_path, check=True, capture_output=True, timeout=120)
 
     python("tests/layer_index.py")
-    for class_name in ("AutoContrast", "OldContrast"):
+    for class_name in ("HashedCrossing", "OldCrossing"):
         with h5py.File(tmp_path / f"{class_name}.h5", "w") as file:
             file.attrs["keras_version"], file.attrs["backend"] = "3.15.1", "tensorflow"
             file.attrs["model_config"] = json.dumps(sequential(archive_layer(class_name, times=4.0)))

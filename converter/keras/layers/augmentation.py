@@ -2,7 +2,7 @@
 
 Sources: `transform_images` and `call` of each class in keras/src/layers/preprocessing/image_preprocessing (3.15.1), and
 in tf_keras/src/layers/preprocessing/image_preprocessing.py (2.21.0). AutoContrast and CLAHE are not here: they always
-act; neither is Equalization, of which Keras can build no model.
+act.
 """
 
 from __future__ import annotations
@@ -84,9 +84,10 @@ def _augmentation(config: type[Config], call: Callable[[Call], tuple[Tensor, ...
 TYPES: dict[str, LayerType] = {
     **{name: _augmentation(AugmentationConfig, _unchanged) for name in _CAST},
     # Keras 3 returns the very tensor, and with it its mask.
-    "RandomColorJitter": LayerType(
-        AugmentationConfig, _unchanged, masking="pass", trains_by_default=True, note=NO_EFFECT
-    ),
+    **{
+        name: LayerType(AugmentationConfig, _unchanged, masking="pass", trains_by_default=True, note=NO_EFFECT)
+        for name in ("Equalization", "RandomColorJitter")
+    },
     # tf_keras leaves whole numbers alone here, and casts elsewhere
     **{name: _augmentation(AugmentationConfig, identity) for name in ("RandomHeight", "RandomWidth")},
     "RandomCrop": _augmentation(

@@ -19,9 +19,10 @@ MODULES: Mapping[str, str] = {
         "AugMix CutMix MaxNumBoundingBoxes MixUp RandAugment RandomBrightness RandomColorDegeneration RandomContrast "
         "RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert "
         "RandomPerspective RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear "
-        "RandomTranslation RandomZoom Solarization RandomColorJitter RandomHeight RandomWidth RandomCrop"
+        "RandomTranslation RandomZoom Solarization Equalization RandomColorJitter RandomHeight RandomWidth RandomCrop"
     ),
     "converter.keras.layers.cells": "LSTMCell PeepholeLSTMCell GRUCell SimpleRNNCell StackedRNNCells",
+    "converter.keras.layers.contrast": "AutoContrast",
     "converter.keras.layers.conv_lstm": "ConvLSTM1D ConvLSTM2D ConvLSTM3D",
     "converter.keras.layers.convolution": (
         "Conv1D Conv2D Conv3D DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D"

@@ -14,10 +14,7 @@ _PREMADE = "it is a model of feature columns, which parse their input in Python 
 
 # Keras 3.15, tf_keras 2.21, TensorFlow 1.13 to 2.15, Keras 1.0 to 2.3: public layers, and classes that files name.
 REFUSED: Mapping[str, str] = {
-    # They act at inference, too; Keras can build no functional model of Equalization.
-    "AutoContrast": "it stretches the contrast of each image, at inference too",
     "ContrastLimitedAdaptiveHistogramEqualization": "it equalizes the histograms of parts of each image",
-    "Equalization": "it equalizes the histogram of each image, at inference too",
     "Hashing": _HASH,
     "HashedCrossing": _HASH,
     "CategoryCrossing": "no operator of ONNX joins its words to new ones",
