@@ -1,12 +1,13 @@
 """One step of LSTM, GRU, SimpleRNN and ConvLSTM: the equations, with shapes.
 
-Each cell holds weights packed as Keras 3 packs them and offers three things:
+Each cell holds weights packed as Keras 3 packs them and offers four things:
 
     project(x)              the input's share of all gates, of all steps at once: [time, batch, ...] in and out
     zero_states(projected)  states of zeros for one step's projection; there are `state_count` of them
-    step(projected_t, states) -> (output, new states)
+    recur(h)                the share of h, the output of the step before, as far as it is a product of h alone
+    step(projected_t, states, recurrent) -> (output, new states); without `recurrent`, it is recur(h)
 
-Everything is computed in the dtype of the arrays. The first state is always h, the output of the step before.
+Everything is computed in the dtype of the arrays. The first state is always h.
 σ is the recurrent activation, φ the activation, * the elementwise product.
 """
 
@@ -56,10 +57,14 @@ class LSTM:
         zeros = np.zeros((projected.shape[0], self.recurrent_kernel.shape[0]), projected.dtype)
         return zeros, zeros
 
-    def step(self, projected: Array, states: States) -> tuple[Array, States]:
+    def recur(self, h: Array) -> Array:
+        """h [..., units] -> [..., 4·units]."""
+        return affine(h, self.recurrent_kernel, None)
+
+    def step(self, projected: Array, states: States, recurrent: Array | None = None) -> tuple[Array, States]:
         """i, f, o = σ(z), g = φ(z);  c' = f * c + i * g;  h' = o * φ(c')."""
         h, c = states
-        z_i, z_f, z_c, z_o = np.split(projected + h @ self.recurrent_kernel, 4, axis=-1)
+        z_i, z_f, z_c, z_o = np.split(projected + (self.recur(h) if recurrent is None else recurrent), 4, axis=-1)
         p_i, p_f, p_o = (None,) * 3 if self.peephole is None else np.split(self.peephole, 3)
         i = activate(self.recurrent_activation, z_i if p_i is None else z_i + p_i * c)
         f = activate(self.recurrent_activation, z_f if p_f is None else z_f + p_f * c)
@@ -94,17 +99,24 @@ class GRU:
         """h [batch, units] for one step's projection [batch, 3·units]."""
         return (np.zeros((projected.shape[0], self.recurrent_kernel.shape[0]), projected.dtype),)
 
-    def step(self, projected: Array, states: States) -> tuple[Array, States]:
+    def recur(self, h: Array) -> Array:
+        """h [..., units] -> [..., 3·units], z and r alone, [..., 2·units], where r acts on h before the product."""
+        units = self.recurrent_kernel.shape[0]
+        return affine(h, self.recurrent_kernel if self.reset_after else self.recurrent_kernel[:, : 2 * units], None)
+
+    def step(self, projected: Array, states: States, recurrent: Array | None = None) -> tuple[Array, States]:
         """z, r = σ;  g = φ(x_h + r * (h·U_h + b)) or φ(x_h + (r * h)·U_h);  h' = z * h + (1 - z) * g."""
         (h,) = states
         x_z, x_r, x_h = np.split(projected, 3, axis=-1)
-        u_z, u_r, u_h = np.split(self.recurrent_kernel, 3, axis=-1)
+        recurrent = self.recur(h) if recurrent is None else recurrent
+        h_z, h_r, *h_h = np.split(recurrent, 3 if self.reset_after else 2, axis=-1)
         recurrent_bias = self.bias[1] if self.bias is not None and self.reset_after else np.zeros_like(projected[:1])
         b_z, b_r, b_h = np.split(recurrent_bias, 3, axis=-1)
-        z = activate(self.recurrent_activation, x_z + h @ u_z + b_z)
-        r = activate(self.recurrent_activation, x_r + h @ u_r + b_r)
-        recurrent = r * (h @ u_h + b_h) if self.reset_after else (r * h) @ u_h
-        h = z * h + (1 - z) * activate(self.activation, x_h + recurrent)
+        z = activate(self.recurrent_activation, x_z + h_z + b_z)
+        r = activate(self.recurrent_activation, x_r + h_r + b_r)
+        u_h = np.split(self.recurrent_kernel, 3, axis=-1)[2]
+        inner = r * (h_h[0] + b_h) if self.reset_after else (r * h) @ u_h
+        h = z * h + (1 - z) * activate(self.activation, x_h + inner)
         return h, (h,)
 
 
@@ -126,9 +138,13 @@ class SimpleRNN:
         """h [batch, units] for one step's projection, of the same shape."""
         return (np.zeros_like(projected),)
 
-    def step(self, projected: Array, states: States) -> tuple[Array, States]:
+    def recur(self, h: Array) -> Array:
+        """h [..., units] -> [..., units]."""
+        return affine(h, self.recurrent_kernel, None)
+
+    def step(self, projected: Array, states: States, recurrent: Array | None = None) -> tuple[Array, States]:
         """h' = φ(x·W + b + h·U)."""
-        h = activate(self.activation, projected + states[0] @ self.recurrent_kernel)
+        h = activate(self.activation, projected + (self.recur(states[0]) if recurrent is None else recurrent))
         return h, (h,)
 
 
@@ -170,13 +186,19 @@ class ConvLSTM:
         zeros = np.zeros_like(np.split(projected, 4, axis=self.channel_axis)[0])
         return zeros, zeros
 
-    def step(self, projected: Array, states: States) -> tuple[Array, States]:
+    def recur(self, h: Array) -> Array:
+        """h [..., batch, *out, filters] -> [..., batch, *out, 4·filters], or with the channels first."""
+        one = (1,) * len(self.strides)
+        flat = h.reshape(-1, *h.shape[-1 - len(one) :])
+        y = convolve(flat, self.recurrent_kernel, strides=one, padding="same", dilation=one,
+                     data_format=self.data_format)  # fmt: skip
+        return y.reshape(*h.shape[: -1 - len(one)], *y.shape[1:])
+
+    def step(self, projected: Array, states: States, recurrent: Array | None = None) -> tuple[Array, States]:
         """i, f, o = σ(z), g = φ(z);  c' = f * c + i * g;  h' = o * φ(c')."""
         h, c = states
-        one = (1,) * len(self.strides)
-        recurrent = convolve(h, self.recurrent_kernel, strides=one, padding="same", dilation=one,
-                             data_format=self.data_format)  # fmt: skip
-        z_i, z_f, z_c, z_o = np.split(projected + recurrent, 4, axis=self.channel_axis)
+        z = projected + (self.recur(h) if recurrent is None else recurrent)
+        z_i, z_f, z_c, z_o = np.split(z, 4, axis=self.channel_axis)
         i = activate(self.recurrent_activation, z_i)
         f = activate(self.recurrent_activation, z_f)
         c = f * c + i * activate(self.activation, z_c)

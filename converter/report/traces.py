@@ -6,7 +6,7 @@ Each recurrent layer is looked at by itself, on the inputs that the float64 refe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from converter.verification import natural
 from converter.verification.calls import usable_cases
 from converter.verification.inputs import cases_of
 from converter.verification.own_data import OwnData
-from converter.verification.recurrence import recurrent_truth
+from converter.verification.recurrence import equation_of, recurrent_truth
 from converter.verification.runnable import Runnable, opened
 from reference_lstm import sequence
 
@@ -133,8 +133,8 @@ def _trace(node: Node, call: natural.Call, row: int, exported: Array | None) -> 
     assert isinstance(layer, Recurrent)
     given = [None if value is None else call.values[value.name] for value in node.inputs]
     wide = [one if one is None or one.dtype.kind != "f" else one.astype(np.float64) for one in given]
-    whole = replace(node, layer=structs.replace(with_values(layer), return_sequences=True))
-    truth = recurrent_truth(whole, wide, (), "float32", (True,) * len(layer.directions))
+    equation = equation_of(structs.replace(with_values(layer), return_sequences=True), "float32")
+    truth = recurrent_truth(equation, wide, (), (True,) * len(layer.directions))
     narrow = [one if one is None or one.dtype.kind != "f" else one.astype(np.float32) for one in given]
     single = interpret.recurrent(structs.replace(layer, return_sequences=True), tuple(narrow), "float32")
     count = 1 if layer.merge or len(layer.directions) == 1 else 2

@@ -15,8 +15,7 @@ from converter.model import Array, Model, Node
 from converter.model.layers import Recurrent
 from converter.verification import natural
 from converter.verification.own_data import OwnData
-from converter.verification.recurrence import followed
-from converter.verification.rounding import UNIT
+from converter.verification.recurrence import equation_of, followed
 
 
 def ranges(model: Model, inputs: Path | None) -> Mapping[str, tuple[Ranges, ...]]:
@@ -45,7 +44,8 @@ def ranges(model: Model, inputs: Path | None) -> Mapping[str, tuple[Ranges, ...]
 def _of(node: Node, given: Sequence[Array | None]) -> tuple[Ranges, ...]:
     x, _, *initial = (None if array is None else array.astype(np.float64) for array in given)
     found = []
-    for place, one in enumerate(followed(with_values(node.layer), [x, None, *initial], (), UNIT["float32"])):
+    equation = equation_of(with_values(node.layer), "float32")
+    for place, one in enumerate(followed(equation, [x, None, *initial], ())):
         h, c = ([states[k] for states in one.states] for k in (0, 1))
         starts = [array for array in initial[2 * place : 2 * place + 2] if array is not None]
         found.append(Ranges(_span([x]), _span([*h, *starts[:1]]), _span([*c, *starts[1:]])))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import chain
 from math import prod
+from typing import TypeGuard
 
 from converter.errors import ConversionError, InvalidModel
 from converter.model import Model
@@ -38,18 +39,42 @@ def usable_cases(model: Model, seed: int) -> tuple[list[Case], list[Call]]:
         NothingFits: it takes none.
     """
     small, (batch, first) = SHAPES[:-1], SHAPES[-1]
-    for length in (first, *LENGTHS):
-        rows = FEW_ROWS if _is_large(model, length) else batch
-        largest = cases_of(model, seed, [(rows, length)])
-        made = _calls_of(model, largest, must=length == LENGTHS[-1])
-        if made:
-            break
-    known = {case.label for case in largest}
-    others = [case for case in cases_of(model, seed, small) if case.label not in known]
-    if len({case.lengths for case in [*others, *largest]}) == 1:  # nothing but the batch is open
+    (largest,) = cases_of(model, seed, [(_rows(model, batch, first), first)])
+    others = [case for case in cases_of(model, seed, small) if case.label != largest.label]
+    if len({case.lengths for case in [*others, largest]}) == 1:  # nothing but the batch is open
         others = others[:1]
-    tried = [(case, calls) for case in others if (calls := _calls_of(model, [case]))]
-    return [*(case for case, _ in tried), *largest], [*(call for _, calls in tried for call in calls), *made]
+    *tried, made = natural.attempt(model, [*others, largest])
+    usable = [(case, calls) for case, calls in zip(others, tried, strict=True) if _fits(calls)]
+    usable.append((largest, made) if _fits(made) else _longer(model, seed, batch))
+    return [case for case, _ in usable], [call for _, calls in usable for call in calls]
+
+
+def _longer(model: Model, seed: int, batch: int) -> tuple[Case, list[Call]]:
+    """The first case of more steps that the model takes, and its calls.
+
+    Raises:
+        NothingFits: it takes none.
+    """
+    for length in LENGTHS:
+        (case,) = cases_of(model, seed, [(_rows(model, batch, length), length)])
+        (made,) = natural.attempt(model, [case])
+        if _fits(made):
+            return case, made
+    if isinstance(made, ConversionError):
+        raise made
+    if isinstance(made, Exception):
+        raise NothingFits(f"the model takes no sequence of {SHAPES[-1][1]} to {LENGTHS[-1]} steps that was tried: "
+                          f"{made}", hint="give inputs that it takes with --inputs X.npz") from made  # fmt: skip
+    return case, made
+
+
+def _fits(made: list[Call] | Exception) -> TypeGuard[list[Call]]:
+    """Whether the model takes the case, and makes something of so short a sequence."""
+    return not isinstance(made, Exception) and all(array.size for call in made for array in call.values.values())
+
+
+def _rows(model: Model, batch: int, length: int) -> int:
+    return FEW_ROWS if _is_large(model, length) else batch
 
 
 def _is_large(model: Model, length: int) -> bool:
@@ -58,23 +83,3 @@ def _is_large(model: Model, length: int) -> bool:
     if any(value.dtype == "bool" for value in values):
         return False
     return sum(prod(size or length for size in value.shape[1:]) for value in values) > LARGE_ROW
-
-
-def _calls_of(model: Model, cases: list[Case], must: bool = False) -> list[Call]:
-    """The calls of some cases; none where the model does not take them, or makes nothing of so short a sequence.
-
-    Raises:
-        NothingFits: the model must take them, and does not.
-    """
-    try:
-        calls = list(chain.from_iterable(natural.run(model, cases)))
-    except ConversionError:
-        if must:
-            raise
-        return []
-    except (ValueError, IndexError) as error:
-        if must:
-            raise NothingFits(f"the model takes no sequence of {SHAPES[-1][1]} to {LENGTHS[-1]} steps that was tried: "
-                              f"{error}", hint="give inputs that it takes with --inputs X.npz") from error  # fmt: skip
-        return []
-    return calls if must or all(array.size for call in calls for array in call.values.values()) else []

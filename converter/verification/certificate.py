@@ -65,7 +65,8 @@ def certificate_of(model: Model, exported: Path, report: Report) -> dict[str, An
 
 def _described(file: Exported, name: str) -> dict[str, Any]:
     tensor = file.initializers[name]
-    with values_of(file, tensor) as values:
+    with values_of(file, tensor) as opened:
+        values = opened.values
         flat = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
         digest = hashlib.sha256(flat.data).hexdigest() if values.size else ""
         return {"dtype": values.dtype.name, "shape": list(values.shape), "sha256": digest}

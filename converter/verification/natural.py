@@ -5,13 +5,15 @@ Each node's weights are read once for all cases.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from converter import interpret
+from converter.errors import ConversionError
 from converter.holding import with_values
 from converter.model import Array, Model, Node, Value, dtype_of
 from converter.verification.inputs import Case
@@ -45,24 +47,66 @@ def run(model: Model, cases: Sequence[Case]) -> list[list[Call]]:
     """All calls of each case; a state is carried from a call to the next.
 
     Raises:
-        ValueError, IndexError: the model does not take these inputs.
+        ValueError, IndexError, ConversionError: the model does not take these inputs.
     """
-    done: list[list[Call]] = [[] for _ in cases]
-    states = [[_zeros(model, case.batch) for _ in PRECISIONS] for case in cases]
+    made = attempt(model, cases)
+    for one in made:
+        if isinstance(one, Exception):
+            raise one
+    return [one for one in made if not isinstance(one, Exception)]
+
+
+def attempt(model: Model, cases: Sequence[Case]) -> list[list[Call] | Exception]:
+    """The same, with what was raised in place of the calls of a case that the model does not take."""
+    done = [_Run(case, [_zeros(model, case.batch) for _ in PRECISIONS]) for case in cases]
     for turn in range(max(len(case.calls) for case in cases)):
-        values = [
-            [_given(model, case.calls[turn], carried, dtype) for carried, dtype in zip(pair, PRECISIONS, strict=True)]
-            for case, pair in zip(cases, states, strict=True)
-        ]
+        for one in done:
+            one.begin(model, turn)
         for node in model.nodes:
             for place, dtype in enumerate(PRECISIONS):
                 held = replace(node, layer=with_values(node.layer, dtype))
-                for pair in values:
-                    _compute(held, pair[place], dtype)
-        for case, pair, calls, carried in zip(cases, values, done, states, strict=True):
-            calls.append(_call(model, case.calls[turn], carried[0], *pair))
-            carried[:] = [{s.input.name: made[s.output.name] for s in model.states} for made in pair]
-    return done
+                for one in done:
+                    one.compute(held, place)
+                del held  # one copy of the weights at a time
+        for one in done:
+            one.end(model, turn)
+    return [one.failed or one.calls for one in done]
+
+
+@dataclass
+class _Run:
+    """A case on its way: states and values in both precisions, the calls so far, and what went wrong."""
+
+    case: Case
+    states: Sequence[Values]
+    values: Sequence[dict[str, Array]] = ()
+    calls: list[Call] = field(default_factory=list)
+    failed: Exception | None = None
+
+    def begin(self, model: Model, turn: int) -> None:
+        """Gives the inputs of a call."""
+        with self._noting():
+            inputs = self.case.calls[turn]
+            self.values = [_given(model, inputs, *pair) for pair in zip(self.states, PRECISIONS, strict=True)]
+
+    def compute(self, node: Node, place: int) -> None:
+        """Runs a node in one precision."""
+        if self.failed is None:
+            with self._noting():
+                _compute(node, self.values[place], PRECISIONS[place])
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, IndexError, ConversionError) as error:
+            self.failed = error
+
+    def end(self, model: Model, turn: int) -> None:
+        """Notes what the call has made."""
+        if self.failed is None:
+            self.calls.append(_call(model, self.case.calls[turn], self.states[0], *self.values))
+            self.states = [{s.input.name: made[s.output.name] for s in model.states} for made in self.values]
 
 
 def _zeros(model: Model, batch: int) -> dict[str, Array]:

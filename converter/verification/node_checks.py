@@ -13,9 +13,10 @@ from converter.model import Array, Model, Node
 from converter.model.layers import Constant, Recurrent, Scan
 from converter.model.prune import directions_read
 from converter.verification.coverage import Coverage, observing
+from converter.verification.following import Worst
 from converter.verification.graph_cutting import Operator, owners
 from converter.verification.node_truth import truth_of
-from converter.verification.recurrence import Worst, recurrent_truth
+from converter.verification.recurrence import Equation, equation_of, recurrent_truth
 from converter.verification.report import ONLY_ZEROS, NodeResult
 from converter.verification.rounding import Near
 from converter.verification.scans import Inside, steps_of, wires
@@ -96,7 +97,9 @@ class _Check:
 
     def __init__(self, node: Node, operators: Sequence[Operator], coverage: Coverage, needed: frozenset[str]) -> None:
         self._node, self._operators, self._coverage = node, operators, coverage
-        self._read = directions_read(node, needed) if isinstance(node.layer, Recurrent) else ()
+        self._equation: Equation | None = None
+        if isinstance(node.layer, Recurrent):
+            self._equation, self._read = equation_of(node.layer, node.outputs[0].dtype), directions_read(node, needed)
         self._worst, self._note = Worst(), ""
         self._values = self._steps = self._said = self._floats = self._nonzero = 0
 
@@ -110,7 +113,7 @@ class _Check:
             return
         given = tuple(None if value is None else _exact(run.given[value.name]) for value in node.inputs)
         with observing(self._coverage, node.name), np.errstate(all="ignore"):
-            wanted = self._recurrent(given, run) if isinstance(node.layer, Recurrent) else [truth_of(node, given)]
+            wanted = self._recurrent(self._equation, given, run) if self._equation else [truth_of(node, given)]
         self._coverage.values(node, given, wanted[0].value)
         for value, want in zip(node.outputs, wanted, strict=True):
             if value.name in run.made:
@@ -121,9 +124,9 @@ class _Check:
         inputs = {run.tensors[value.name] for value in self._node.inputs if value is not None}
         return run.given[name] if run.tensors[name] in inputs else run.made[name]
 
-    def _recurrent(self, given: tuple[Array | None, ...], run: PartsRun) -> Sequence[Near]:
+    def _recurrent(self, equation: Equation, given: tuple[Array | None, ...], run: PartsRun) -> Sequence[Near]:
         seen = [states for operator in self._operators for states in _sequences(operator, run, self._node)]
-        truth = recurrent_truth(self._node, given, seen, self._node.outputs[0].dtype, self._read)
+        truth = recurrent_truth(equation, given, seen, self._read)
         self._steps += truth.steps
         if truth.worst.share > self._worst.share:
             self._worst = truth.worst

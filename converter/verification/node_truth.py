@@ -71,7 +71,7 @@ def _(layer: layers.Dense, inputs: Inputs, u: float) -> Near:
     (x,) = inputs
     z = _exact(structs.replace(layer, activation=LINEAR), inputs)
     kernel, bias = layer.kernel.read(), optional(layer.bias, FLOAT)
-    error = product_error(x, kernel, bias, u) + u * (np.abs(z) + (0 if bias is None else np.abs(bias)))
+    error = product_error(kernel, bias, u)(x) + u * (np.abs(z) + (0 if bias is None else np.abs(bias)))
     return activated(layer.activation, Near(z, error), u)
 
 

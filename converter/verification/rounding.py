@@ -78,12 +78,17 @@ def terms(n: int, u: float) -> float:
     return u * (4 + min(n, 3 * math.sqrt(n)))
 
 
-def product_error(x: Array, matrix: Array, bias: Array | None, u: float) -> Array:
+def product_error(matrix: Array, bias: Array | None, u: float) -> Callable[[Array], Array]:
     """What x [..., n]·matrix [n, m] + bias may be off by before it is rounded, with the bias as one more product."""
-    norms, columns, count = row_norms(x), column_norms(matrix), len(matrix)
-    if bias is not None and KERNELS_OF.get().bias_first:
-        norms, columns, count = np.hypot(norms, 1), np.hypot(columns, bias), count + 1
-    error: Array = terms(count, u) * norms * columns
+    columns, count, first = column_norms(matrix), len(matrix), KERNELS_OF.get().bias_first
+    if bias is not None and first:
+        columns, count = np.hypot(columns, bias), count + 1
+
+    def error(x: Array) -> Array:
+        norms = row_norms(x)
+        made: Array = terms(count, u) * (np.hypot(norms, 1) if bias is not None and first else norms) * columns
+        return made
+
     return error
 
 

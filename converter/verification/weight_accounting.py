@@ -31,6 +31,8 @@ from converter.verification.graph_cutting import owner_of
 from converter.verification.report import Arrangement
 from converter.verification.weight_claims import Claim, claims_of
 
+KEPT = 1 << 26  # bytes of a mapped file that stay in memory after they were compared
+
 if TYPE_CHECKING:
     from converter.verification.runtime import Exported
 
@@ -50,6 +52,18 @@ class Accounts:
     unread: tuple[str, ...]
 
 
+def _nothing() -> None:
+    """Nothing to forget."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The values of an initializer; `forget` frees the memory of what was read of them, which may be read again."""
+
+    values: Array
+    forget: Callable[[], None] = _nothing
+
+
 @dataclass(frozen=True)
 class Held:
     """An initializer of a file.
@@ -57,14 +71,14 @@ class Held:
     Attributes:
         name, dtype, shape: as the file says.
         reader: what reads it, for a constant.
-        values: its values, as long as the context is open.
+        open: gives its values, as long as the context is open.
     """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     reader: str
-    values: Callable[[], AbstractContextManager[Array]]
+    open: Callable[[], AbstractContextManager[Opened]]
 
 
 def account(
@@ -144,10 +158,10 @@ def _unread(model: Model, read: Collection[str]) -> Iterator[str]:
 def _match(held: Held, candidates: Iterable[Claim], used: Collection[tuple[int, str]]) -> Claim | None:
     """What an initializer is; of several arrays with its values rather one that nothing else is yet."""
     again = None
-    with held.values() as values:
+    with held.open() as opened:
         for one in candidates:
             taken = all(key in used for key in _keys(one))
-            if (again is None or not taken) and _is(values, one):
+            if (again is None or not taken) and _is(opened, one):
                 if not taken:
                     return one
                 again = one
@@ -179,15 +193,18 @@ def _cast(sources: tuple[Weight, ...], kind: str) -> str:
     return "" if sources[0].dtype == kind else f", {sources[0].dtype} as {kind}"
 
 
-def _is(values: Array, claim: Claim) -> bool:
+def _is(opened: Opened, claim: Claim) -> bool:
     """Whether every byte is as the claim says."""
-    count = 0
-    for have, want in claim.pairs(values):
+    count = held = 0
+    for have, want in claim.pairs(opened.values):
         want = np.asarray(want)
         if have.shape != want.shape or not _same_bits(have, want.astype(have.dtype, copy=False)):
             return False
-        count += have.size
-    return count == values.size
+        count, held = count + have.size, held + have.nbytes
+        if held >= KEPT:
+            opened.forget()
+            held = 0
+    return count == opened.values.size
 
 
 def _same_bits(a: Array, b: Array) -> bool:
@@ -197,17 +214,17 @@ def _same_bits(a: Array, b: Array) -> bool:
     return bool(np.array_equal(np.ascontiguousarray(a).view(bits), np.ascontiguousarray(b).view(bits)))
 
 
-class values_of(AbstractContextManager[Array]):
+class values_of(AbstractContextManager[Opened]):
     """The values of an initializer, mapped from the file where they are large; unmapped at the end."""
 
     def __init__(self, file: Exported, tensor: onnx.TensorProto) -> None:
         self._file, self._tensor = file, tensor
         self._map: mmap.mmap | None = None
 
-    def __enter__(self) -> Array:
+    def __enter__(self) -> Opened:
         entries = {entry.key: entry.value for entry in self._tensor.external_data}
         if not entries or not int(entries.get("length", 0)):
-            return np.asarray(numpy_helper.to_array(self._tensor, str(self._file.folder)))
+            return Opened(np.asarray(numpy_helper.to_array(self._tensor, str(self._file.folder))))
         offset, length = int(entries.get("offset", 0)), int(entries["length"])
         if Path(entries["location"]).name != entries["location"]:
             raise InvalidModel("its values lie outside of the file's folder", where=self._tensor.name)
@@ -218,7 +235,11 @@ class values_of(AbstractContextManager[Array]):
             self._map = mmap.mmap(file.fileno(), length + offset - start, access=mmap.ACCESS_READ, offset=start)
         dtype = helper.tensor_dtype_to_np_dtype(self._tensor.data_type)
         flat = np.frombuffer(self._map, dtype, length // dtype.itemsize, offset - start)
-        return flat.reshape(tuple(self._tensor.dims))
+        return Opened(flat.reshape(tuple(self._tensor.dims)), self._forget)
+
+    def _forget(self) -> None:
+        if self._map is not None and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+            self._map.madvise(mmap.MADV_DONTNEED)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

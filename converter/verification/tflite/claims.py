@@ -15,7 +15,7 @@ import numpy as np
 
 from converter.formats.tflite import Contents
 from converter.model import Array, Node, Weight, layers
-from converter.verification.weight_accounting import Held
+from converter.verification.weight_accounting import Held, Opened
 from converter.verification.weight_claims import Claim, as_it_is, claims_of, made
 
 
@@ -31,8 +31,8 @@ def held_by(contents: Contents) -> Iterator[Held]:
                 yield Held(contents.name(tensor), values.dtype.name, values.shape, "constant", _open(values))
 
 
-def _open(values: Array) -> Callable[[], nullcontext[Array]]:
-    return lambda: nullcontext(values)
+def _open(values: Array) -> Callable[[], nullcontext[Opened]]:
+    return lambda: nullcontext(Opened(values))
 
 
 @singledispatch
