@@ -12,8 +12,9 @@ from converter.verification import natural
 from converter.verification.inputs import LENGTHS, SHAPES, Case, cases_of
 from converter.verification.natural import Call
 
-LARGE_ROW = 1 << 18  # numbers that a model makes of one row, from which on
-FEW_ROWS = 2  # have to do: images and their convolutions hold many of each kind in one
+LARGE_ROW = 1 << 18  # numbers that a model makes of one row, or
+LARGE_WEIGHTS = 32 << 20  # bytes of its weights, from which on
+FEW_ROWS = 2  # have to do: images, convolutions and many units hold many of each kind in one
 
 
 def own_calls(model: Model, case: Case) -> list[Call]:
@@ -77,9 +78,14 @@ def _rows(model: Model, batch: int, length: int) -> int:
     return FEW_ROWS if _is_large(model, length) else batch
 
 
+def has_large_weights(model: Model) -> bool:
+    """Whether each step and each row take long."""
+    return sum(weight.nbytes for layer in model.layers for weight in layer.weights) > LARGE_WEIGHTS
+
+
 def _is_large(model: Model, length: int) -> bool:
-    """Whether one row holds many numbers, and none of them are masks, whose patterns need rows."""
+    """Whether one row holds or takes many numbers, and none of them are masks, whose patterns need rows."""
     values = natural.all_values(model)
     if any(value.dtype == "bool" for value in values):
         return False
-    return sum(prod(size or length for size in value.shape[1:]) for value in values) > LARGE_ROW
+    return has_large_weights(model) or sum(prod(size or length for size in v.shape[1:]) for v in values) > LARGE_ROW

@@ -70,20 +70,24 @@ def check_nodes(
     for number, node in enumerate(model.nodes, 1):
         progress(f"nodes {number} of {len(model.nodes)}")
         if any(value.name in needed for value in node.outputs):
-            held = replace(node, layer=with_values(node.layer))
-            check = _Check(held, by_owner.get(names.get(node.name, ""), []), coverage, needed)
-            body = (
-                [_Check(inner, [], coverage, needed) for inner in held.layer.nodes]
-                if isinstance(held.layer, Scan)
-                else []
-            )
-            for run in runs:
-                check.run(run)
-                for step in _steps(held, run) if body else ():
-                    for inner in body:
-                        inner.run(step)
-            found += [one.result() for one in (*body, check)]
+            own = by_owner.get(names.get(node.name, ""), [])
+            found += _checked(node, runs, own, coverage, needed)
     return found
+
+
+def _checked(
+    node: Node, runs: Sequence[PartsRun], operators: Sequence[Operator], coverage: Coverage, needed: frozenset[str]
+) -> list[NodeResult]:
+    """A node and those of its body over all runs; its weights are held no longer."""
+    held = replace(node, layer=with_values(node.layer))
+    check = _Check(held, operators, coverage, needed)
+    body = [_Check(inner, [], coverage, needed) for inner in held.layer.nodes] if isinstance(held.layer, Scan) else []
+    for run in runs:
+        check.run(run)
+        for step in _steps(held, run) if body else ():
+            for inner in body:
+                inner.run(step)
+    return [one.result() for one in (*body, check)]
 
 
 def _steps(node: Node, run: PartsRun) -> Iterator[PartsRun]:

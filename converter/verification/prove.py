@@ -12,7 +12,7 @@ from converter.errors import InvalidModel, listed
 from converter.model import Array, Model, Node, Shape, Value
 from converter.model.layers import Recurrent, Scan
 from converter.verification import natural
-from converter.verification.calls import NothingFits, own_calls, usable_cases
+from converter.verification.calls import NothingFits, has_large_weights, own_calls, usable_cases
 from converter.verification.corners import corner_values, wanted_of
 from converter.verification.coverage import Coverage
 from converter.verification.end_to_end import compare_expected, compare_outputs
@@ -26,10 +26,9 @@ from converter.verification.scans import held_inside, inside_of, shown_tensors
 from converter.verification.weight_accounting import Accounts
 
 REFERENCE = "reference_lstm, float64"
-ROUNDS = 4  # of values made for the nodes alone
+ROUNDS = 4  # of values made for the nodes alone; one where weights are large
 STEPS = 256  # of recurrent nodes that all rounds together should not exceed
 NUMBERS = 1 << 25  # of all values, likewise
-LARGE = 32 << 20  # bytes of weights from which on one round has to do, of values that are many
 WEIGHTED = ("Recurrent", "Dense", "Conv", "ConvTranspose", "Embedding")
 
 Values = Mapping[str, Array]
@@ -253,11 +252,10 @@ def _tensors(model: Model, file: Runnable, needed: frozenset[str]) -> dict[str, 
 def _draws(model: Model, calls: Sequence[Call], held: Mapping[str, Sequence[Value]]) -> list[Values]:
     """Values for the parts: those of each call, then those made for the corners in the shapes of the last."""
     wanted, fixed = wanted_of(model), constants(model)
-    large = sum(weight.nbytes for layer in model.layers for weight in layer.weights) > LARGE
     last = calls[-1].values
     steps = sum(_steps(node, last) for node in model.nodes if isinstance(node.layer, Recurrent | Scan))
     numbers = sum(array.size for array in last.values())
-    rounds = 1 if large else max(1, min(ROUNDS, STEPS // max(1, steps), NUMBERS // max(1, numbers)))
+    rounds = 1 if has_large_weights(model) else max(1, min(ROUNDS, STEPS // max(1, steps), NUMBERS // max(1, numbers)))
     made = [corner_values(model, wanted, last, fixed, turn) for turn in range(rounds)]
     return [*(call.values for call in calls), *made]
 
