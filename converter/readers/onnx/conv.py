@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+from msgspec import structs
 
 from converter.errors import Unsupported
-from converter.model import Shape, Value, layers
+from converter.model import Node, Shape, Value, layers
 from converter.readers.onnx.general import value_of
 from converter.readers.onnx.tensors import Const, Tensor, Val
 from converter.readers.onnx.values import Builder, Call
@@ -91,6 +92,38 @@ def _conv(builder: Builder, call: Call) -> list[Tensor]:
     )  # fmt: skip
     shape = (x.shape[0], *_after(x.shape[1:-1], window, strides, dilation, padding), weight.shape[0])
     return _moved(builder, call, builder.node(call.name, layer, (x,), shape)[0], rank)
+
+
+def conv_with_bias(builder: Builder, call: Call) -> list[Tensor] | None:
+    """A Conv with what is added to it, where that is its bias: tf2onnx writes [1, filters, 1, ...].
+
+    An axis of the image may be taken away in between, as for a Conv1D that is written as one over two axes.
+    """
+    for k in (0, 1):
+        y, bias = call.tensor(k), call.tensor(1 - k)
+        if not isinstance(y, Val) or y.swapped or y.flat or not isinstance(bias, Const):
+            continue
+        squeezed = builder.producer(y.value)
+        gone = squeezed.layer.axes if squeezed is not None and isinstance(squeezed.layer, layers.Squeeze) else ()
+        turned = _behind(builder, squeezed) if gone else squeezed
+        node = _behind(builder, turned)
+        if turned is None or node is None or not isinstance(node.layer, layers.Conv) or node.layer.bias is not None:
+            continue
+        rank, filters = node.layer.rank, node.layer.kernel.shape[-1]
+        first = isinstance(turned.layer, layers.Transpose) and turned.layer.axes == (0, rank + 1, *range(1, rank + 1))
+        ones = [1] * (len(y.shape) - 2)
+        if first and min(gone, default=2) > 1 and bias.weight.shape in ((1, filters, *ones), (filters, *ones)):
+            layer = structs.replace(node.layer, bias=bias.weight.map(np.ravel, (filters,)))
+            (made,) = _moved(builder, call, builder.node(node.name, layer, node.inputs, node.outputs[0].shape)[0], rank)
+            whole = builder.value(made, call.name)
+            shape = y.value.shape
+            return [Val(builder.node(call.name, layers.Squeeze(gone), (whole,), shape)[0])] if gone else [made]
+    return None
+
+
+def _behind(builder: Builder, node: Node | None) -> Node | None:
+    """What makes the first input of a node."""
+    return None if node is None or node.inputs[0] is None else builder.producer(node.inputs[0])
 
 
 def _conv_transpose(builder: Builder, call: Call) -> list[Tensor]:

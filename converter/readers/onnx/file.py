@@ -1,15 +1,15 @@
 """ONNX files that hold LSTM, GRU and RNN nodes, as neutral models: stacks of recurrent and Dense layers.
 
 Read are our own files and those of tf2onnx, keras2onnx and PyTorch, as far as their operators are known; every other
-operator is refused by name. onnx_values.py says what stands for an ONNX tensor, onnx_ops.py and onnx_recurrent.py hold
-the rules. The onnx package is not needed.
+operator is refused by name. values.py says what stands for an ONNX tensor, ops.py lists the rules; loops of tf2onnx are
+in loop.py, those of our own exports in scan.py. The onnx package is not needed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from converter.formats.onnx_tensor import DTYPES, weight
 from converter.formats.protobuf import parse
 from converter.model import LayerInfo, Model, Node, Provenance, State, Value, Weight
 from converter.model.layers import Recurrent, every_node
+from converter.model.naming import free_name
 from converter.model.prune import prune
 from converter.readers.onnx.folding import folded
 from converter.readers.onnx.joining import joined
@@ -57,7 +58,7 @@ def load(path: Path) -> Model:
     for k, node in enumerate(proto.graph.node):
         _run(node, k, builder, path.parent)
     outputs = tuple(builder.value(_made(builder, info.name), info.name) for info in proto.graph.output)
-    names = tuple(info.name for info in proto.graph.output)
+    names = _apart([info.name for info in proto.graph.output])
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     states = _states(metadata.get("keras.states", "[]"), inputs, dict(zip(names, outputs, strict=True)))
     carried = {state.input.name for state in states}
@@ -78,6 +79,17 @@ def _states(text: str, inputs: tuple[Value, ...], outputs: Mapping[str, Value]) 
         return tuple(State(by_name[entry["input"]], outputs[entry["output"]]) for entry in json.loads(text))
     except (ValueError, TypeError, KeyError) as error:
         raise InvalidModel("no list of inputs and outputs", where="keras.states") from error
+
+
+def _apart(names: Sequence[str]) -> tuple[str, ...]:
+    """The names of the outputs; torch lists one tensor twice where a model gives it twice."""
+    taken: set[str] = set()
+    counts: dict[str, int] = {}
+    found = []
+    for name in names:
+        found.append(free_name(name, {*taken, *names} if name in taken else taken, counts, first=2))
+        taken.add(found[-1])
+    return tuple(found)
 
 
 def _opset(proto: Any) -> int:

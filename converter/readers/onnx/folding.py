@@ -29,10 +29,23 @@ _OPS: Mapping[str, Callable[..., Any]] = {
 _COUNTS = {"Where": 3, "Neg": 1, "Abs": 1, "Not": 1, "Sqrt": 1}
 
 
+_COMPARED = ("Less", "Greater", "LessOrEqual", "GreaterOrEqual")
+
+
+def _numbers(call: Call, tensor: Tensor) -> Tensor:
+    """Sizes that are all known, as an array."""
+    if not isinstance(tensor, Dims) or not all(isinstance(item, int) for item in tensor.items):
+        return tensor
+    array = np.array(tensor.items, tensor.dtype)
+    return Const(constant(call.name, array[0] if tensor.scalar else array))
+
+
 def folded(builder: Builder, call: Call) -> list[Tensor] | None:
     """The result, where the operator is one of these; of sizes and numbers, what can be said of each."""
     op = _OPS.get(call.op)
     given = [tensor for tensor in call.inputs if tensor is not None]
+    if call.op in _COMPARED:
+        given = [_numbers(call, tensor) for tensor in given]
     if op is None or len(given) != len(call.inputs) or len(given) != _COUNTS.get(call.op, 2):
         return None
     if all(isinstance(tensor, Const) and tensor.weight.size <= _MOST for tensor in given):

@@ -239,30 +239,6 @@ def matmul(builder: Builder, call: Call) -> list[Tensor]:
     return [_matmul(builder, call)]
 
 
-def _normalise(builder: Builder, call: Call) -> list[Tensor]:
-    """LayerNormalization over the axes from `axis` on."""
-    x = call.tensor(0)
-    arrays = [call.tensor(k) if call.has(k) else None for k in (1, 2)]
-    if not isinstance(x, Val) or not all(isinstance(array, Const | None) for array in arrays):
-        raise Unsupported("LayerNormalization of this kind")
-    value = builder.value(x, call.name)
-    rank = len(value.shape)
-    axes = tuple(range(call.integer("axis", -1) % rank, rank))
-    gamma, beta = (array.weight if isinstance(array, Const) else None for array in arrays)
-    layer = layers.LayerNormalization(axes, gamma, beta, call.number("epsilon", 1e-5))
-    return [Val(builder.node(call.name, layer, (value,), value.shape)[0])]
-
-
-def _batch(builder: Builder, call: Call) -> list[Tensor]:
-    weights = [call.tensor(k) for k in range(1, 5)]
-    if call.integer("training_mode", 0) or not all(isinstance(weight, Const) for weight in weights):
-        raise Unsupported("BatchNormalization of this kind")
-    gamma, beta, mean, variance = (weight.weight for weight in weights if isinstance(weight, Const))
-    x = value_of(builder, call, 0)
-    layer = layers.BatchNormalization(1, gamma, beta, mean, variance, call.number("epsilon", 1e-5))
-    return [Val(builder.node(call.name, layer, (x,), x.shape)[0])]
-
-
 def _flatten(builder: Builder, call: Call) -> list[Tensor]:
     x = value_of(builder, call, 0)
     if call.integer("axis", 1) != 1:
@@ -278,7 +254,7 @@ RULES: Mapping[str, Rule] = {
     **{name: reduced(op) for name, op in _REDUCE.items()},
     "ReduceL1": _norm("abs", False), "ReduceSumSquare": _norm("square", False), "ReduceL2": _norm("square", True),
     "Mod": _mod, "ArgMax": _arg("argmax"), "ArgMin": _arg("argmin"),
-    "Where": _where, "Clip": _clip, "CumSum": _cumulative, "Pad": _pad, "LayerNormalization": _normalise,
-    "BatchNormalization": _batch, "Flatten": _flatten, "Einsum": _einsum, "Tile": _tile, "TopK": _top,
+    "Where": _where, "Clip": _clip, "CumSum": _cumulative, "Pad": _pad,
+    "Flatten": _flatten, "Einsum": _einsum, "Tile": _tile, "TopK": _top,
     "GatherND": _gather_nd, "GatherElements": _take_along,
 }  # fmt: skip

@@ -13,6 +13,7 @@ import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
 from converter.model import Value, constant, layers
+from converter.readers.onnx.origins import same, size_of
 from converter.readers.onnx.tensors import Const, Dims, Filled, Spread, Stack, States, Tensor, Val, Zeros
 from converter.readers.onnx.values import Builder, Call, plain
 
@@ -60,7 +61,7 @@ def _(tensor: Stack, axes: tuple[int, ...] | None, builder: Builder, call: Call)
 def _(tensor: Spread, axes: tuple[int, ...] | None, builder: Builder, call: Call) -> Tensor:
     if axes == (1, 0, 2, 3):
         return Spread(tensor.ys, not tensor.time_first)
-    raise Unsupported("Transpose of several directions")
+    return transposed.dispatch(object)(tensor, axes, builder, call)
 
 
 def _transpose(builder: Builder, call: Call) -> list[Tensor]:
@@ -169,7 +170,7 @@ def _(tensor: Stack, where: Cut, builder: Builder, call: Call) -> Tensor:
 def _(tensor: Spread, where: Cut, builder: Builder, call: Call) -> Tensor:
     if where.axes == (2,) and where.steps == (1,):
         return Spread(tensor.ys[where.starts[0] : where.stops[0]], tensor.time_first)
-    raise Unsupported("Slice of several directions")
+    return cut.dispatch(object)(tensor, where, builder, call)
 
 
 @cut.register
@@ -214,7 +215,7 @@ def _reverse(builder: Builder, call: Call) -> list[Tensor]:
     """ReverseSequence of the whole length: time reversed."""
     x, lengths = plain(builder, call), call.tensor(1)
     time = x.axis(call.integer("time_axis", 0))
-    whole = isinstance(lengths, Filled) and lengths.item in ((x.value.name, time), x.value.shape[time])
+    whole = isinstance(lengths, Filled) and same(builder, lengths.item, size_of(x.value, time))
     if not whole:
         raise Unsupported("ReverseSequence with lengths of its own")
     layer = layers.Slice((time,), (None,), (None,), (-1,))
@@ -243,7 +244,7 @@ def _(tensor: Stack, index: int, axis: int, builder: Builder, call: Call) -> Ten
 @picked.register
 def _(tensor: Spread, index: int, axis: int, builder: Builder, call: Call) -> Tensor:
     if axis != 2:
-        raise Unsupported("Gather from several directions")
+        return picked.dispatch(object)(tensor, index, axis, builder, call)
     return Val(tensor.ys[index], tensor.time_first)
 
 

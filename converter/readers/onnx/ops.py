@@ -10,13 +10,18 @@ import numpy as np
 
 from converter.errors import Unsupported
 from converter.formats.onnx_tensor import DTYPES, weight
-from converter.model import constant, layers
+from converter.model import Value, constant, dtype_of, layers
 from converter.model.activations import NAMES, Activation
+from converter.readers.onnx.branches import RULES as BRANCHES
 from converter.readers.onnx.conv import RULES as CONV
+from converter.readers.onnx.conv import conv_with_bias
 from converter.readers.onnx.general import RULES as GENERAL
 from converter.readers.onnx.general import matmul
+from converter.readers.onnx.loop import loop
 from converter.readers.onnx.moving import RULES as MOVING
+from converter.readers.onnx.normalising import RULES as NORMALISING
 from converter.readers.onnx.recurrent import recurrent
+from converter.readers.onnx.reshaping import RULES as RESHAPING
 from converter.readers.onnx.resizing import RULES as RESIZING
 from converter.readers.onnx.scan import scan
 from converter.readers.onnx.shapes import RULES as SHAPES
@@ -25,7 +30,7 @@ from converter.readers.onnx.sizes import RULES as SIZES
 from converter.readers.onnx.sizes import computed, of_sizes
 from converter.readers.onnx.tensors import Const, Dims, Filled, Tensor, Val, Zeros, is_zero
 from converter.readers.onnx.text import RULES as TEXT
-from converter.readers.onnx.values import Builder, Call, on, plain
+from converter.readers.onnx.values import Builder, Call, broadcast, on, plain
 
 Rule = Callable[[Builder, Call], list[Tensor]]
 
@@ -114,31 +119,60 @@ def _matmul(builder: Builder, call: Call) -> list[Tensor]:
 
 
 def _gemm(builder: Builder, call: Call) -> list[Tensor]:
+    """A Dense where its weights are the file's; else the product, and what is added to it."""
     kernel, bias = call.tensor(1), call.tensor(2) if call.has(2) else None
     scaled = call.number("alpha", 1.0) != 1 or (bias is not None and call.number("beta", 1.0) != 1)
-    if not isinstance(kernel, Const) or not isinstance(bias, Const | None) or scaled or call.integer("transA", 0):
-        raise Unsupported("Gemm of this kind")
+    turned = call.integer("transA", 0)
+    if not isinstance(kernel, Const) or len(kernel.weight.shape) != 2 or scaled or turned:
+        return [_product(builder, call)]
     weights = kernel.weight
     weights = weights.map(np.transpose, weights.shape[::-1]) if call.integer("transB", 0) else weights
     units = weights.shape[1]
-    if bias is not None and bias.weight.shape not in ((units,), (1, units)):
-        raise Unsupported(f"Gemm with a bias of shape {bias.weight.shape}")
+    held = isinstance(bias, Const) and bias.weight.shape in ((units,), (1, units))
     x = plain(builder, call, flat=True)
-    layer = layers.Dense(weights, None if bias is None else in_shape(bias, [units]).weight)
-    return [on(builder, call, x, layer, (*x.value.shape[:-1], units))]
+    layer = layers.Dense(weights, in_shape(bias, [units]).weight if held and isinstance(bias, Const) else None)
+    made = on(builder, call, x, layer, (*x.value.shape[:-1], units))
+    return [made if bias is None or held else _plus(builder, call, builder.value(made, call.name), bias)]
+
+
+def _product(builder: Builder, call: Call) -> Tensor:
+    """alpha·A·B + beta·C."""
+    a, b = (builder.value(call.tensor(k), call.name) for k in (0, 1))
+    a = builder.transposed(a, (1, 0), f"{call.name}/a") if call.integer("transA", 0) else a
+    b = builder.transposed(b, (1, 0), f"{call.name}/b") if call.integer("transB", 0) else b
+    (made,) = builder.node(call.name, layers.MatMul(), (a, b), (a.shape[0], b.shape[1]))
+    made = _times(builder, call, made, "alpha")
+    if not call.has(2):
+        return Val(made)
+    return _plus(builder, call, made, call.tensor(2))
+
+
+def _plus(builder: Builder, call: Call, x: Value, bias: Tensor) -> Val:
+    added = _times(builder, call, builder.value(bias, call.name), "beta")
+    shape = broadcast(x.shape, added.shape)
+    return Val(builder.node(f"{call.name}/add", layers.Elementwise("add"), (x, added), shape)[0])
+
+
+def _times(builder: Builder, call: Call, x: Value, name: str) -> Value:
+    """x times an attribute."""
+    by = call.number(name, 1.0)
+    if by == 1:
+        return x
+    number = builder.number(f"{call.name}/{name}", np.array(by, dtype_of(x.dtype)))
+    return builder.node(f"{call.name}/{name}", layers.Elementwise("multiply"), (x, number), x.shape)[0]
 
 
 def _add(builder: Builder, call: Call) -> list[Tensor]:
-    """An Add that is the bias of the Dense before it, or any other."""
+    """An Add that is the bias of the Dense or Conv before it, or any other."""
     for k in (0, 1):
         x, bias = call.tensor(k), call.tensor(1 - k)
-        if isinstance(x, Val) and isinstance(bias, Const) and builder.nodes and builder.nodes[-1].outputs[0] == x.value:
-            node = builder.nodes[-1]
-            if isinstance(node.layer, layers.Dense) and node.layer.bias is None and bias.weight.shape == (node.layer.kernel.shape[1],):  # fmt: skip  # noqa: E501
-                builder.nodes.pop()
-                made = builder.node(node.name, layers.Dense(node.layer.kernel, bias.weight), node.inputs, x.value.shape)
-                return [Val(made[0], x.swapped, x.flat)]
-    return _elementwise("add")(builder, call)
+        node = builder.producer(x.value) if isinstance(x, Val) and isinstance(bias, Const) else None
+        if not isinstance(x, Val) or not isinstance(bias, Const) or node is None:
+            continue
+        if isinstance(node.layer, layers.Dense) and node.layer.bias is None and bias.weight.shape == (node.layer.kernel.shape[1],):  # fmt: skip  # noqa: E501
+            layer = layers.Dense(node.layer.kernel, bias.weight)
+            return [Val(builder.node(node.name, layer, node.inputs, x.value.shape)[0], x.swapped, x.flat)]
+    return conv_with_bias(builder, call) or _elementwise("add")(builder, call)
 
 
 def _elementwise(op: layers.ElementwiseOp) -> Rule:
@@ -199,8 +233,11 @@ RULES: Mapping[str, Rule] = {
     **SIZES,
     **TEXT,
     **RESIZING,
+    **BRANCHES,
+    **NORMALISING,
+    **RESHAPING,
     "Identity": _identity, "Dropout": _identity, "Constant": _constant, "Cast": _cast, "ConstantOfShape": _fill,
-    "Expand": _expand, "LSTM": recurrent, "GRU": recurrent, "RNN": recurrent, "Scan": scan,
+    "Expand": _expand, "LSTM": recurrent, "GRU": recurrent, "RNN": recurrent, "Scan": scan, "Loop": loop,
     "MatMul": _matmul, "Gemm": _gemm,
     "Add": _add, "Sub": _elementwise("subtract"), "Mul": _elementwise("multiply"), "Div": _elementwise("divide"),
     "Tanh": _named("tanh"), "Sigmoid": _named("sigmoid"), "Relu": _named("relu"), "Softsign": _named("softsign"),

@@ -53,6 +53,8 @@ def _size(builder: Builder, op: ElementwiseOp, x: Dim, y: Dim, name: str) -> Dim
     if op in ("add", "multiply", "maximum") and x == _NEUTRAL[op]:
         return y
     made = computed(builder, op, builder.size(x, name), builder.size(y, name), name)
+    if op == "multiply":
+        builder.factors[made.name] = x, y
     return made.name, COMPUTED
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from reference_lstm.activations import FUNCTIONS, erf
 from reference_lstm.conv import convolve, paddings
 
 _MAX_NODES = 200
+Ops = Mapping[str, Callable[..., Any]]
 
 
 @dataclass
@@ -84,15 +85,27 @@ class Body:
             Unsupported: an operator that no step of ours has.
         """
         values = dict(self.arrays) | {info.name: array for info, array in zip(self.graph.input, given, strict=True)}
-        for node in self.graph.node:
-            rule = _OPS.get(node.op_type)
-            if rule is None:
-                raise Unsupported(f"operator {node.op_type} in a Scan is not read back from ONNX")
-            inputs = [values[name] if name else None for name in node.input]
-            made = rule({a.name: a for a in node.attribute}, *inputs)
-            for name, array in zip(node.output, made if isinstance(made, list) else [made], strict=True):
-                values[name] = array
+        run(self.graph.node, values, OPS)
         return [values[info.name] for info in self.graph.output]
+
+
+def run(nodes: Iterable[Any], values: dict[str, Array], ops: Ops) -> None:
+    """Adds what each operator makes to `values`, by name.
+
+    Raises:
+        Unsupported: an operator that is not among `ops`.
+    """
+    for node in nodes:
+        rule = ops.get(node.op_type)
+        if rule is None:
+            raise Unsupported(f"operator {node.op_type} in a Scan is not read back from ONNX")
+        inputs = [values[name] if name else None for name in node.input]
+        attributes = {a.name: a for a in node.attribute}
+        if node.op_type == "Split" and "split" not in attributes and len(inputs) == 1:
+            inputs.append(_parts(attributes, inputs[0], len(node.output)))
+        made = rule(attributes, *inputs)
+        for name, array in zip(node.output, made if isinstance(made, list) else [made], strict=False):
+            values[name] = array
 
 
 def body_of(call: Call, constants: Mapping[str, Const]) -> Body:
@@ -159,15 +172,25 @@ def _split(attributes: Mapping[str, Any], x: Array, sizes: Array | None = None) 
     return np.split(x, np.cumsum(sizes)[:-1], axis=axis)
 
 
+def _parts(attributes: Mapping[str, Any], x: Array | None, count: int) -> Array:
+    """Sizes of equal parts; the last may be smaller."""
+    size = np.asarray(x).shape[int(attributes["axis"].i) if "axis" in attributes else 0]
+    each = -(-size // count)
+    return np.array([min(each, size - k * each) for k in range(count)])
+
+
 def _softmax(name: str) -> Callable[..., Array]:
     return lambda attributes, x: FUNCTIONS[name](x, attributes["axis"].i if "axis" in attributes else -1)
 
 
 def _clip(attributes: Mapping[str, Any], x: Array, low: Array | None = None, high: Array | None = None) -> Array:
-    return np.clip(x, -math.inf if low is None else low, math.inf if high is None else high)
+    ends: list[Any] = [attributes[n].f if n in attributes else given for n, given in (("min", low), ("max", high))]
+    made: Array = np.clip(x, -math.inf if ends[0] is None else ends[0], math.inf if ends[1] is None else ends[1])
+    return made
 
 
-def _alike(function: Callable[..., Any]) -> Callable[..., Any]:
+def alike(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of the inputs alone."""
     return lambda attributes, *inputs: function(*inputs)
 
 
@@ -176,14 +199,14 @@ def _hard_sigmoid(attributes: Mapping[str, Any], x: Array) -> Array:
     return np.clip(alpha * x + beta, 0, 1)
 
 
-_OPS: Mapping[str, Callable[..., Any]] = {
-    "Add": _alike(np.add), "Sub": _alike(np.subtract), "Mul": _alike(np.multiply), "Div": _alike(np.divide),
-    "Max": _alike(np.maximum), "Min": _alike(np.minimum), "Neg": _alike(np.negative), "Abs": _alike(np.abs),
-    "Exp": _alike(np.exp), "Log": _alike(np.log), "Sqrt": _alike(np.sqrt), "Greater": _alike(np.greater),
-    "Less": _alike(np.less), "Where": _alike(np.where), "Identity": _alike(lambda x: x), "MatMul": _alike(np.matmul),
-    "Tanh": _alike(np.tanh), "Relu": _alike(lambda x: np.maximum(x, 0)), "Reciprocal": _alike(np.reciprocal),
-    "Sigmoid": _alike(FUNCTIONS["sigmoid"]), "Softplus": _alike(FUNCTIONS["softplus"]),
-    "Softsign": _alike(FUNCTIONS["softsign"]), "Erf": _alike(erf), "Cast": _alike(lambda x: x),
+OPS: Ops = {
+    "Add": alike(np.add), "Sub": alike(np.subtract), "Mul": alike(np.multiply), "Div": alike(np.divide),
+    "Max": alike(np.maximum), "Min": alike(np.minimum), "Neg": alike(np.negative), "Abs": alike(np.abs),
+    "Exp": alike(np.exp), "Log": alike(np.log), "Sqrt": alike(np.sqrt), "Greater": alike(np.greater),
+    "Less": alike(np.less), "Where": alike(np.where), "Identity": alike(lambda x: x), "MatMul": alike(np.matmul),
+    "Tanh": alike(np.tanh), "Relu": alike(lambda x: np.maximum(x, 0)), "Reciprocal": alike(np.reciprocal),
+    "Sigmoid": alike(FUNCTIONS["sigmoid"]), "Softplus": alike(FUNCTIONS["softplus"]),
+    "Softsign": alike(FUNCTIONS["softsign"]), "Erf": alike(erf), "Cast": alike(lambda x: x),
     "HardSigmoid": _hard_sigmoid, "Softmax": _softmax("softmax"), "LogSoftmax": _softmax("log_softmax"),
     "Clip": _clip, "Split": _split, "Conv": _conv,
 }  # fmt: skip

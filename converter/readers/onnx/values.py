@@ -13,7 +13,7 @@ from converter.errors import Unsupported
 from converter.model import Array, Node, Shape, Value, Weight, constant, dtype_of, layers
 from converter.model.naming import free_name
 from converter.readers.onnx.counted import COMPUTED, Counting, Dim, Rows
-from converter.readers.onnx.tensors import Const, Dims, Filled, Stack, States, Tensor, Val, Zeros
+from converter.readers.onnx.tensors import Const, Dims, Filled, Spread, Stack, States, Tensor, Val, Zeros
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,13 +77,19 @@ class Builder:
     nodes: list[Node] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
     values: dict[str, Value] = field(default_factory=dict)  # by their names, those outside of a body as well
+    told: dict[tuple[str, int], Dim] = field(default_factory=dict)  # sizes of values that the file computes elsewhere
+    factors: dict[str, tuple[Dim, Dim]] = field(default_factory=dict)  # of sizes that are products, by their values
+    depth: int = 0  # of branches within branches
     _names: set[str] = field(default_factory=set)
     _counts: dict[str, int] = field(default_factory=dict)
     _flat: dict[Val, Value] = field(default_factory=dict)
 
     def inside(self) -> Builder:
         """One for the body of an operator, which reads what is here; names that are new there are new here."""
-        return Builder(self.opset, self.run, [], dict(self.tensors), self.values, self._names, self._counts)
+        return Builder(
+            self.opset, self.run, [], dict(self.tensors), self.values, self.told, self.factors, self.depth,
+            self._names, self._counts,
+        )  # fmt: skip
 
     def given(self, name: str, value: Value) -> None:
         """An input of the graph, or of a body, and the tensor that it is."""
@@ -193,7 +199,7 @@ class Builder:
             return self.node(f"{name}/constant", layers.Constant(weight), (), weight.shape, dtype=weight.dtype)[0]
         if isinstance(tensor, Counting | Rows):
             return tensor.value
-        if isinstance(tensor, Stack | States):
+        if isinstance(tensor, Stack | States | Spread):
             return self._stacked(tensor, name)
         if isinstance(tensor, Dims):
             return self._sizes(tensor, name)
@@ -217,14 +223,15 @@ class Builder:
         rows = tuple(self.node(f"{name}/row", layers.ExpandDims((0,)), (part,), (1,))[0] for part in parts)
         return self.node(f"{name}/sizes", layers.Concatenate(0), rows, (len(rows),))[0] if len(rows) > 1 else rows[0]
 
-    def _stacked(self, tensor: Stack | States, name: str) -> Value:
-        axis = 1 if isinstance(tensor, Stack) else 0
-        given = tensor.ys if isinstance(tensor, Stack) else tensor.hs
+    def _stacked(self, tensor: Stack | States | Spread, name: str) -> Value:
+        axis = {Stack: 1, States: 0, Spread: 2}[type(tensor)]
+        given = tensor.hs if isinstance(tensor, States) else tensor.ys
+        swapped = isinstance(tensor, Stack) or (isinstance(tensor, Spread) and tensor.time_first)
         parts = []
         for value in given:
             if value is None:
                 raise Unsupported("a state of zeros is used as a value")
-            seen = self.value(Val(value, swapped=isinstance(tensor, Stack)), name)
+            seen = self.value(Val(value, swapped), name)
             shape = (*seen.shape[:axis], 1, *seen.shape[axis:])
             parts.append(self.node(f"{name}/expand", layers.ExpandDims((axis,)), (seen,), shape)[0])
         if len(parts) == 1:
