@@ -52,7 +52,7 @@ def test_constant_states_count_and_fix_the_batch() -> None:
         ({"initial_state": [ROW, ROW * 2]}, InvalidModel, "batches of 1 and of 2"),
         ({"initial_state": [ROW]}, InvalidModel, "1 initial states are passed, 2 expected"),
         ({"initial_state": "zeros"}, Unsupported, "an initial state that is a str"),
-        ({"mask": "zeros"}, Unsupported, "mask= that is neither a tensor nor constant booleans"),
+        ({"mask": "zeros"}, Unsupported, "which is no array of numbers"),
         ({"attention": 3}, Unsupported, "is called with attention="),
     ],
 )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 NO_EFFECT = "no effect at inference"  # the note of layers that no node stands for
 Masking = Literal["pass", "stop", "own"]
-Takes = Literal["numbers", "floats", "indices", "text"]
+Takes = Literal["numbers", "floats", "indices", "text", "operands"]
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class LayerType:
         acts_in_training: whether training=True can change what it computes; wrapped layers answer for themselves.
         trains_by_default: `call` has training=True by default, which Keras 3 writes out and `predict` overrides.
         takes: "numbers" are cast to the dtype it computes in if they are floats; "floats": Keras 3 casts integers and
-            booleans, too; "indices" are not cast; "text": strings, too.
+            booleans, too; "indices" are not cast; "text": strings, too; "operands": constants, as the file has them.
         input_rank: axes of its input, where a Sequential without an input's shape leaves that to its first layer.
         joins_models: wraps whole models, which bring their own inputs.
         variables_under: attribute below which the arrays are tracked ("cell" for LSTM, which keeps a cell).

@@ -15,6 +15,11 @@ LAYERS: Switches = {
         ),
         "keras3": ((ALWAYS, False, "UpSampling2D of 3.15.1"),),
     },
+    "merges_promote": {  # inputs of different dtypes are made one of a dtype that holds both
+        "keras": ((ALWAYS, False, "TensorFlow's operators take one dtype"),),
+        "tf.keras": ((ALWAYS, False, "TensorFlow's operators take one dtype; run in tf_keras 2.21"),),
+        "keras3": ((ALWAYS, True, "ops.add, ops.concatenate, ops.matmul of 3.0.5 to 3.15.1; layers.json: Add"),),
+    },
     "image_layers_cast": {  # Resizing and CenterCrop, to their own dtype
         "keras": ((ALWAYS, True, "UpSampling2D of 2.3.1; k231_images"),),
         "tf.keras": ((ALWAYS, True, "image_preprocessing.py of tf_keras 2.21; tf115_images"),),

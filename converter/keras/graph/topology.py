@@ -15,6 +15,7 @@ from converter.keras.graph.ordering import execution_order
 from converter.keras.graph.partial_models import placed
 from converter.keras.graph.traits import acts_if_told, trainable_values
 from converter.keras.layer_type import NO_EFFECT
+from converter.keras.shared.constants import as_tensors
 from converter.keras.shared.masks import passed_mask, refuse_lost
 from converter.keras.spec import ALL, Bound, Call, CallSpec, Keywords, LayerSpec, ModelSpec, Opaque, Ref, flatten
 from converter.model import LayerInfo, Shape, Value
@@ -122,6 +123,8 @@ class Topology:
 
     def _call(self, spec: LayerSpec, call: CallSpec, bound: Bound, done: Outputs, path: str) -> tuple[Tensor, ...]:
         args = tuple(resolve(item, done) for item in call.args)
+        if args and (spec.row is None or spec.row.takes != "operands"):
+            args = (as_tensors(Ops(self.graph, path), args[0]), *args[1:])
         kwargs = {k: resolve(v, done) for k, v in call.kwargs.items() if k != "training"}
         if call.kwargs.get("training") is True and acts_if_told(spec, self.era):
             raise Unsupported("is called with training=True: its output is random or depends on the batch")

@@ -15,6 +15,8 @@ from converter.keras.layer_type import LayerType, Variable
 from converter.keras.layers.activations import LARGE_NEGATIVE
 from converter.keras.layers.merge import lists_end_masks
 from converter.keras.schema import Config
+from converter.keras.shared.constants import as_tensors
+from converter.keras.shared.masks import given_mask
 from converter.keras.spec import Call, flatten
 from converter.model import Value, layers
 from converter.model.activations import TANH, Activation
@@ -112,7 +114,7 @@ def attention_masks(call: Call, tensors: list[Tensor]) -> list[Value | None]:
         return [None if m is None else call.ops.cast(m, "bool") for m in carried]
     if not isinstance(given, list | tuple) or len(given) < 2:
         raise Unsupported("the masks of an Attention must be a list")
-    return [call.ops.cast(m.value, "bool") if isinstance(m, Tensor) else None for m in given[:2]]
+    return [given_mask(call, m, "mask") for m in given[:2]]
 
 
 def flag(call: Call, name: str) -> bool:
@@ -122,7 +124,7 @@ def flag(call: Call, name: str) -> bool:
 
 def _attend(scores_of: Callable[[Call, Value, Value], Value]) -> Callable[[Call], tuple[Tensor, ...]]:
     def attend(call: Call) -> tuple[Tensor, ...]:
-        tensors = flatten(list(call.args)) or flatten(call.kwargs.get("inputs"))
+        tensors = flatten(list(call.args)) or flatten(as_tensors(call.ops, call.kwargs.get("inputs")))
         if not 2 <= len(tensors) <= 3:
             raise InvalidModel(f"{call.spec.class_name} takes [query, value] or [query, value, key]")
         ops, query, value = call.ops, tensors[0].value, tensors[1].value

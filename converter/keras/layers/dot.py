@@ -8,6 +8,7 @@ from converter.errors import InvalidModel, Unsupported
 from converter.keras.building.graph import Tensor
 from converter.keras.building.ops import Ops
 from converter.keras.layer_type import LayerType
+from converter.keras.layers.merge import in_one_dtype
 from converter.keras.schema import Config, Ints
 from converter.keras.spec import Call
 from converter.model import Shape, Value
@@ -87,7 +88,7 @@ def l2_normalize(call: Call, x: Value, axes: Sequence[int], epsilon: float) -> V
 
 
 def _dot(call: Call) -> tuple[Tensor, ...]:
-    found = call.tensors
+    found = in_one_dtype(call)
     if len(found) != 2:
         raise InvalidModel(f"Dot takes two inputs, not {len(found)}")
     x, y = found[0].value, found[1].value

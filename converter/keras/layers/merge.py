@@ -16,6 +16,7 @@ from converter.keras.building.ops import Ops
 from converter.keras.eras.switches import Era
 from converter.keras.layer_type import LayerType
 from converter.keras.schema import Config
+from converter.keras.shared.promotion import promote
 from converter.keras.spec import Call
 from converter.model import Value
 from converter.model.layers import ElementwiseOp
@@ -57,6 +58,21 @@ def same_rank(ops: Ops, inputs: Sequence[Value]) -> list[Value]:
     return raised
 
 
+def in_one_dtype(call: Call) -> list[Tensor]:
+    """The tensors that a merge is called on, in the dtype that holds all of them.
+
+    Raises:
+        Unsupported: they differ, and this Keras does not make one of them.
+    """
+    tensors = call.tensors
+    if len({t.dtype for t in tensors}) < 2:
+        return tensors
+    if not call.era.switch("merges_promote"):
+        raise Unsupported(f"{call.spec.class_name} of {' and '.join(t.dtype for t in tensors)}")
+    dtype = reduce(promote, (t.dtype for t in tensors))
+    return [Tensor(call.ops.cast(t.value, dtype), t.mask) for t in tensors]
+
+
 def merge_masks(ops: Ops, tensors: Sequence[Tensor], by_or: bool) -> Value | None:
     """The mask of a merge of tensors, elementwise over [batch, time]."""
     masks = [t.mask for t in tensors]
@@ -72,7 +88,7 @@ def merge_values(ops: Ops, class_name: str, inputs: Sequence[Value]) -> Value:
     """The merge of inputs by the layer class, no matter the masks.
 
     Raises:
-        InvalidModel: Subtract of other than two.
+        InvalidModel: Subtract of other than two. Unsupported: Average of whole numbers, whose dtype backends decide.
     """
     if class_name == "Subtract" and len(inputs) != 2:
         raise InvalidModel(f"Subtract takes two inputs, not {len(inputs)}")
@@ -81,7 +97,7 @@ def merge_values(ops: Ops, class_name: str, inputs: Sequence[Value]) -> Value:
 
 
 def _merge(call: Call) -> tuple[Tensor, ...]:
-    tensors, ops, name = call.tensors, call.ops, call.spec.class_name
+    tensors, ops, name = in_one_dtype(call), call.ops, call.spec.class_name
     if not tensors:
         raise InvalidModel(f"{name} is called on nothing")
     by_or = call.era.switch("merged_masks") == "or"
@@ -144,7 +160,7 @@ MASKED: Mapping[str, Callable[[Ops, Sequence[Tensor]], Value]] = {
 
 
 def _concatenate(call: Call) -> tuple[Tensor, ...]:
-    tensors, axis = call.tensors, call.config.axis
+    tensors, axis = in_one_dtype(call), call.config.axis
     if not tensors:
         raise InvalidModel("Concatenate is called on nothing")
     rank = len(tensors[0].shape)

@@ -15,6 +15,7 @@ from converter.keras.layers.activations import masked_softmax
 from converter.keras.layers.attention import flag, lower_triangle, positions
 from converter.keras.schema import Config, Ints, Positive, Sizes
 from converter.keras.shared.biases import refuse_misplaced
+from converter.keras.shared.constants import as_tensors
 from converter.keras.shared.einsum import einsum
 from converter.keras.shared.masks import explicit_mask
 from converter.keras.spec import Call
@@ -113,10 +114,10 @@ def tensors_of(call: Call) -> tuple[Tensor, Tensor, Tensor | None]:
     """
     names = ("query", "value", "key")
     found = {**dict(zip(names, call.args, strict=False)), **{k: call.kwargs[k] for k in names if k in call.kwargs}}
-    query, value, key = (found.get(name) for name in names)
-    if not isinstance(query, Tensor) or not isinstance(value, Tensor):
+    query, value, key = (as_tensors(call.ops, found.get(name)) for name in names)
+    if not isinstance(query, Tensor) or not isinstance(value, Tensor) or not isinstance(key, Tensor | None):
         raise InvalidModel(f"{call.spec.class_name} needs a query and a value")
-    return query, value, key if isinstance(key, Tensor) else None
+    return query, value, key
 
 
 def attention_mask(

@@ -18,6 +18,7 @@ from converter.keras.layers.cells import cells_of, gru_cell, lstm_cell, simple_c
 from converter.keras.schema import Config
 from converter.keras.shared.cell_runs import CellRun, mask_of_steps, run_cells, state_names, state_shapes
 from converter.keras.shared.keras1 import CELL
+from converter.keras.shared.masks import given_mask
 from converter.keras.shared.recurrent_config import GRUConfig, LSTMConfig, RNNConfig
 from converter.keras.spec import Bound, Call, LayerSpec, flatten
 from converter.model import Array, Shape, Value
@@ -62,25 +63,16 @@ def arguments(call: Call) -> Arguments:
 
 
 def _given_mask(call: Call, given: Any) -> Value | None:
-    """A mask that is passed: a tensor, or a constant [batch, time] as lists of booleans or an array.
+    """A mask that is passed: a tensor, or a constant [batch, time].
 
     Raises:
-        Unsupported: something else, or one row for a batch of several.
+        InvalidModel: a constant for another number of steps. Unsupported: something else.
     """
-    if given is None or isinstance(given, Tensor):
-        return given.value if isinstance(given, Tensor) else None
-    rows = np.asarray(given, dtype=object if isinstance(given, list) and not _rectangular(given) else None)
-    if rows.ndim != 2 or rows.dtype.kind not in "bi" or not rows.size:
-        raise Unsupported("mask= that is neither a tensor nor constant booleans for each row and step")
-    steps = call.x.shape[1]
-    if steps is not None and rows.shape[1] != steps:
-        raise InvalidModel(f"mask= has {rows.shape[1]} steps, the input {steps}")
-    call.graph.fix_batch(len(rows))
-    return call.ops.constant(rows.astype(bool), "bool")
-
-
-def _rectangular(rows: list[Any]) -> bool:
-    return all(isinstance(row, list) and len(row) == len(rows[0]) for row in rows)
+    mask = given_mask(call, given, "mask")
+    steps = call.tensors[0].shape[1]
+    if mask is not None and not isinstance(given, Tensor) and steps not in (None, mask.shape[1]):
+        raise InvalidModel(f"mask= has {mask.shape[1]} steps, the input {steps}")
+    return mask
 
 
 def given_states(call: Call, given: Any, x: Tensor) -> list[Value]:

@@ -229,8 +229,8 @@ def node_inputs(tensors: Sequence[Any], constants: Mapping[str, Any]) -> list[Va
 
 
 TYPES: dict[str, LayerType] = {
-    **{PREFIX + name: LayerType(OperationConfig, _keras3, note="operation") for name in KERAS3},
-    "TFOpLambda": LayerType(FunctionConfig, _function),
-    "SlicingOpLambda": LayerType(FunctionConfig, _function),
-    "TensorFlowOpLayer": LayerType(NodeDefConfig, _node_def),
+    **{PREFIX + name: LayerType(OperationConfig, _keras3, takes="operands", note="operation") for name in KERAS3},
+    "TFOpLambda": LayerType(FunctionConfig, _function, takes="operands"),
+    "SlicingOpLambda": LayerType(FunctionConfig, _function, takes="operands"),
+    "TensorFlowOpLayer": LayerType(NodeDefConfig, _node_def, takes="operands"),
 }

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from converter.errors import Unsupported
 from converter.keras.building.graph import Tensor
+from converter.keras.building.ops import Ops
 from converter.keras.eras.switches import Era
+from converter.keras.shared.constants import constant
 from converter.keras.spec import Call, flatten
 from converter.model import Value
 
@@ -15,14 +18,38 @@ def explicit_mask(call: Call, name: str = "mask") -> Value | None:
     """A mask given by keyword, as bool; None where there is none.
 
     Raises:
-        Unsupported: the keyword holds something that is neither a tensor nor None.
+        Unsupported: the keyword holds something that is neither a tensor, a constant nor None.
     """
-    given = call.kwargs.get(name)
+    return given_mask(call, call.kwargs.get(name), name)
+
+
+def given_mask(call: Call, given: Any, name: str) -> Value | None:
+    """A mask, tensor or constant, as bool. A constant one [batch, ...] of several rows fixes the batch.
+
+    Raises:
+        Unsupported: it is neither a tensor nor truth values nor None.
+    """
     if given is None:
         return None
-    if not isinstance(given, Tensor):
+    if flatten(given) and not isinstance(given, Tensor):
         raise Unsupported(f"{name}= of {call.spec.class_name} is no single tensor")
-    return call.ops.cast(given.value, "bool")
+    if isinstance(given, Tensor):
+        return call.ops.cast(given.value, "bool")
+    mask = call.ops.cast(constant(call.ops, given).value, "bool")
+    axes, rows = len(mask.shape), mask.shape[0] if mask.shape else None
+    if axes < 2:
+        raise Unsupported(f"{name}= of {call.spec.class_name} is constant, and not for each row and step")
+    if rows is not None and rows > 1 and (axes > 2 or name != "attention_mask"):
+        call.graph.fix_batch(rows)
+    return for_all_rows(call.ops, call.tensors[0].value, mask) if name == "mask" and rows == 1 else mask
+
+
+def for_all_rows(ops: Ops, x: Value, mask: Value) -> Value:
+    """A mask of one row as one of as many rows as x has, [batch, time, ...]."""
+    step = ops.cast(x, "bool")
+    if len(x.shape) > len(mask.shape):
+        step = ops.reduce("any", step, range(len(mask.shape), len(x.shape)))
+    return ops.elementwise("and", ops.elementwise("or", step, ops.unary("not", step)), mask)
 
 
 def carried_mask(call: Call) -> Value | None:
