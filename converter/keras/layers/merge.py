@@ -64,10 +64,10 @@ def in_one_dtype(call: Call) -> list[Tensor]:
     Raises:
         Unsupported: they differ, and this Keras does not make one of them.
     """
-    tensors = call.tensors
+    tensors, promotes = call.tensors, call.era.switch("merges_promote")
     if len({t.dtype for t in tensors}) < 2:
         return tensors
-    if not call.era.switch("merges_promote"):
+    if not promotes:
         raise Unsupported(f"{call.spec.class_name} of {' and '.join(t.dtype for t in tensors)}")
     dtype = reduce(promote, (t.dtype for t in tensors))
     return [Tensor(call.ops.cast(t.value, dtype), t.mask) for t in tensors]
