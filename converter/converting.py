@@ -13,6 +13,7 @@ from converter.lines import Shown, line, of_report
 
 if TYPE_CHECKING:
     from converter.exporters import Exporter, Proof
+    from converter.loading import Reading
     from converter.model import Model
     from converter.model.sizes import Sizes
     from converter.verification.report import Report
@@ -160,11 +161,8 @@ def convert(
     )  # fmt: skip
     model = (loading.model_of if row.architecture else loading.model_or_arrays)(Path(source), reading)
     poisoned = non_finite(model)
-    if check and model.origin is not None and not poisoned:
-        from converter.verification.origin import check_origin
-
-        progress("running the graph")
-        check_origin(model)
+    if check and not poisoned:
+        _as_its_graph(model, Path(source), reading, progress)
     warnings = (*model.warnings, *poisoned, *row.warnings(model))
     if strict and warnings:
         raise InvalidModel(warnings[0], hint="accepted without --strict")
@@ -192,6 +190,19 @@ def convert(
     if failed is not None:
         raise VerificationFailed(failed, files)
     return Conversion(model, files, reports, warnings)
+
+
+def _as_its_graph(model: Model, source: Path, reading: Reading, progress: Progress) -> None:
+    """Compares a model with the function graph that it was recovered from, or that is next to its configuration."""
+    from converter import loading
+    from converter.verification.origin import check_configuration, check_origin
+
+    if model.origin is not None:
+        progress("running the graph")
+        check_origin(model)
+    elif (served := loading.served(source, reading)) is not None:
+        progress("running the graph")
+        check_configuration(model, served)
 
 
 def _guard(goal: Path, certificate: PathLike | None, read: Sequence[Path], force: bool) -> None:

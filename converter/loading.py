@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from converter.keras.layer_type import LayerType
     from converter.model import Model
     from converter.model.sizes import Sizes
+    from converter.readers.function_graph import Served
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,23 @@ def model_of(path: Path, reading: Reading) -> Model:
     if reading.plugins:
         _check_shapes(model, ", ".join(Path(plugin).name for plugin in reading.plugins))
     return model
+
+
+def served(path: Path, reading: Reading) -> Served | None:
+    """What the function graph of a SavedModel computes; None where more than the file was asked for, or without one."""
+    from converter import readers
+    from converter.model.sizes import OPEN
+
+    if replace(reading, sizes=None) != Reading() or reading.sizes not in (None, OPEN):
+        return None
+    if readers.find(path) != "saved_model":
+        return None
+    from converter.readers import function_graph
+
+    try:
+        return function_graph.served(path)
+    except (ConversionError, OSError):
+        return None
 
 
 def _check_shapes(model: Model, plugin: str) -> None:

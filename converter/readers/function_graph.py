@@ -6,17 +6,19 @@ objects that is stored with the tensors; what that leaves open by the restore op
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from converter.errors import ConversionError, InvalidModel, clean
 from converter.formats.archive import sha256
 from converter.formats.tensor_bundle import Bundle, open_bundle
-from converter.model import Model, Provenance, Weight
+from converter.model import Array, Model, Provenance, Shape, Weight
 from converter.readers.object_graph import TrackedObject, object_graph
 from converter.readers.saved_model import VARIABLES, files_of, folder_of, output_names, serving_graph
-from converter.tensorflow_graph.build import recover
+from converter.tensorflow_graph.build import recover, run_graph
 from converter.tensorflow_graph.restoring import restored
 from converter.tensorflow_graph.signature import Entry, entry_of
 
@@ -34,18 +36,46 @@ def load(path: Path, signature: str = "") -> Model:
     """
     folder = folder_of(path)
     try:
-        graph = serving_graph(folder)
-        entry = entry_of(graph, signature, output_names(folder, graph))
+        graph, entry, variables = _opened(folder, signature)
         version = clean(graph.meta_info_def.tensorflow_version, 20)
         source = Provenance(
             str(path), _format(graph, entry), era=f"TensorFlow {version}",
             backend="tensorflow", sha256=sha256(*files_of(folder)),
         )  # fmt: skip
-        return recover(entry, dict(_variables(folder, graph, entry)), source)
+        return recover(entry, variables, source)
     except ConversionError as error:
         raise error.at(path.name) from error
     except OSError as error:
         raise InvalidModel(f"cannot be read: {error.strerror or error}", where=path.name) from error
+
+
+@dataclass(frozen=True)
+class Served:
+    """What TensorFlow serves, to be run in NumPy.
+
+    Attributes:
+        inputs: their names and shapes.
+        outputs: how many there are.
+        run: the outputs in Keras' order, from inputs by name; half precision as float32.
+    """
+
+    inputs: Mapping[str, Shape]
+    outputs: int
+    run: Callable[[Mapping[str, Array]], list[Array]]
+
+
+def served(path: Path) -> Served:
+    """The default signature of a SavedModel. Raises as `load`."""
+    _, entry, variables = _opened(folder_of(path), "")
+    shapes = {clean(port.name, 100): port.shape or () for port in entry.inputs}
+    return Served(shapes, len(entry.outputs), partial(run_graph, entry, variables))
+
+
+def _opened(folder: Path, signature: str) -> tuple[Any, Entry, dict[str, Weight]]:
+    """The graph of a folder, a signature of it, and what is stored for each of its variables."""
+    graph = serving_graph(folder)
+    entry = entry_of(graph, signature, output_names(folder, graph))
+    return graph, entry, dict(_variables(folder, graph, entry))
 
 
 def _format(graph: Any, entry: Entry) -> str:

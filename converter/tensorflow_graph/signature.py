@@ -114,6 +114,8 @@ def plain(library: Library) -> Mapping[str, Step]:
 def _ports(entries: Any, steps: Steps) -> tuple[Port, ...]:
     found = []
     for entry in sorted(entries, key=lambda entry: natural(entry.key)):
+        if not entry.value.name:  # a composite tensor: its parts have names
+            raise Unsupported(f"the signature has the ragged or sparse tensor {clean(entry.key, 60)}")
         ref = steps.ref(entry.value.name)
         if ref[0] not in steps:
             raise InvalidModel(f"the signature names {clean(entry.value.name, 80)}, which is not in the graph")

@@ -7,15 +7,21 @@ rounds to half precision, so that what the graph says of that does not hide an e
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from converter.errors import InvalidModel
+from converter.errors import ConversionError, InvalidModel, Unsupported, clean
 from converter.interpret import run
 from converter.model import Array, Model
 from converter.verification.inputs import LENGTHS, SHAPES, cases_of
 
+if TYPE_CHECKING:
+    from converter.readers.function_graph import Served
+
 BOUND = 1e-5
 FACTOR = 10
+OTHER = 1e-3  # of the largest output: what shows that a configuration and a graph mean different things
 
 
 def check_origin(model: Model) -> None:
@@ -39,11 +45,40 @@ def check_origin(model: Model) -> None:
             )
 
 
-def _first_taken(model: Model) -> tuple[dict[str, Array], dict[str, Array]]:
+def check_configuration(model: Model, served: Served) -> None:
+    """Compares a model that was read by its Keras configuration with the function graph in the same SavedModel.
+
+    A class or function of the author's that is called as one of Keras' is in the graph alone. What cannot be compared
+    (states, other names of inputs, operators that NumPy does not run) says nothing.
+
+    Raises:
+        Unsupported: they differ by more than OTHER of the largest output, and by more than FACTOR times what float32
+            costs.
+    """
+    names = {value.name for value in model.inputs}
+    if model.states or names != {*served.inputs} or len(model.outputs) != served.outputs:
+        return
+    batch = next((shape[0] for shape in served.inputs.values() if shape and shape[0]), None)
+    try:
+        inputs, exact = _first_taken(model, batch)
+        single, found = run(model, inputs, dtype="float32"), served.run(inputs)
+    except (ConversionError, ValueError, IndexError):
+        return
+    for value, name, made in zip(model.outputs, model.output_names, found, strict=True):
+        error, own, scale = _difference(exact[value.name], single[value.name], made)
+        if not error <= max(OTHER * scale, FACTOR * own):
+            raise Unsupported(
+                f"the Keras configuration gives another {clean(name)} than the function graph, by {error:.1e}: a class "
+                "or function of the author's is called as one of Keras'",
+                hint="--route graph converts what the graph computes, --route keras what the configuration says",
+            )
+
+
+def _first_taken(model: Model, batch: int | None = None) -> tuple[dict[str, Array], dict[str, Array]]:
     """Inputs that the model takes, which may need more steps than we begin with, and what it makes of them."""
-    batch, first = SHAPES[-1]
+    usual, first = SHAPES[-1]
     for length in (first, *LENGTHS):
-        (case,) = cases_of(model, shapes=[(batch, length)])
+        (case,) = cases_of(model, shapes=[(batch or usual, length)])
         inputs = dict(case.calls[0])
         try:
             return inputs, run(model, inputs)

@@ -1,0 +1,68 @@
+"""Classes and functions of the author's that are called as Keras': a SavedModel's function graph holds what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from keras_compare import library
+from test_layers import pytestmark, randomise
+
+from converter import convert
+from converter.errors import Unsupported
+
+__all__ = ["pytestmark"]  # the marks of test_layers hold here too
+Make = Callable[[Any, Any], Any]
+
+
+def named(name: str, function: Callable[..., Any]) -> Any:
+    """A function under a name that Keras has."""
+    function.__name__ = name
+    return function
+
+
+def own(layers: Any, name: str, factor: float, *arguments: Any, **keywords: Any) -> Any:
+    """A layer of a class of the author's that is called as the one of Keras' that it changes."""
+    base = getattr(layers, name)
+
+    def scaled(self: Any, inputs: Any) -> Any:
+        return base.call(self, inputs) * factor
+
+    def stepped(self: Any, *given: Any, **more: Any) -> Any:
+        return base.call(self, *given, **more) * factor
+
+    return type(name, (base,), {"call": stepped if name == "LSTM" else scaled})(*arguments, **keywords)
+
+
+OWN: dict[str, Make] = {
+    "activation": lambda layers, x: layers.LSTM(2, activation=named("tanh", lambda y: y * 0.5))(x),
+    "inner activation": lambda layers, x: layers.GRU(2, recurrent_activation=named("sigmoid", lambda y: y * 0.1))(x),
+    "Activation": lambda layers, x: layers.Activation(named("gelu", lambda y: y * 0.25))(x),
+    "wrapped activation": lambda layers, x: layers.TimeDistributed(
+        layers.Dense(2, activation=named("softmax", lambda y: y * 0.25))
+    )(x),
+    "Masking": lambda layers, x: layers.LSTM(2)(own(layers, "Masking", 1.5)(x)),
+    "Dense": lambda layers, x: layers.LSTM(2)(own(layers, "Dense", 0.5, 3)(x)),
+    "wrapped Dense": lambda layers, x: layers.TimeDistributed(own(layers, "Dense", 0.5, 3))(x),
+    "wrapped LSTM": lambda layers, x: layers.Bidirectional(own(layers, "LSTM", 0.5, 2))(x),
+}
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_what_is_the_authors_is_told_by_the_graph(kind: str, tmp_path: Path) -> None:
+    keras = library("tf_keras")
+    x = keras.layers.Input((4, 3), name="x")
+    model = keras.Model(x, OWN[kind](keras.layers, x))
+    randomise(model, np.random.default_rng(0))
+    model.save(tmp_path / "model", save_format="tf")
+    with pytest.raises(Unsupported, match="than the function graph"):
+        convert(tmp_path / "model", tmp_path / "model.onnx")
+    convert(tmp_path / "model", tmp_path / "model.onnx", route="graph")
+    given = np.random.default_rng(1).normal(size=(2, 4, 3)).astype("float32")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    (y,) = session.run(None, {session.get_inputs()[0].name: given})
+    np.testing.assert_allclose(y, model(given, training=False), atol=1e-5)
