@@ -150,8 +150,9 @@ def _missing(
 
 def _unread(model: Model, read: Collection[str]) -> Iterator[str]:
     """The layers with arrays that no node in the file comes from."""
+    holders = {"/".join(parts[: k + 1]) for path in read for parts in [path.split("/")] for k in range(len(parts))}
     for layer in model.layers:
-        if layer.weights and not any(path == layer.path or path.startswith(f"{layer.path}/") for path in read):
+        if layer.weights and layer.path not in holders:
             yield layer.path
 
 
