@@ -28,6 +28,7 @@ from converter.readers.onnx.folding import folded
 from converter.readers.onnx.joining import joined
 from converter.readers.onnx.masks import recognised
 from converter.readers.onnx.ops import RULES
+from converter.readers.onnx.quantised import ROUNDING
 from converter.readers.onnx.tensors import Tensor
 from converter.readers.onnx.values import Builder, Call
 
@@ -116,6 +117,18 @@ def _input(info: Any, builder: Builder) -> Value:
     return value
 
 
+def _refused(op: str) -> Unsupported:
+    if op in ROUNDING:
+        return Unsupported(
+            f"the file is quantised: {op} rounds activations as it runs, which no layer does", hint=_WHOLE
+        )
+    hint = "texts are taken apart here, which is read from Keras' own files alone" if op == "StringSplit" else ""
+    return Unsupported(f"operator {op} is not read back from ONNX", hint=hint)
+
+
+_WHOLE = "take the file that it was made of, or convert that without --quantize"
+
+
 def _run(node: Any, index: int, builder: Builder, folder: Path) -> None:
     """Translates one operator."""
     name = node.name or f"{node.op_type}_{index}"
@@ -131,8 +144,7 @@ def _run(node: Any, index: int, builder: Builder, folder: Path) -> None:
             if made is None and rule is not None:
                 made = rule(builder, call)
         if made is None:
-            hint = "rounded weights are no longer the model's" if "Quant" in node.op_type else ""
-            raise Unsupported(f"operator {node.op_type} is not read back from ONNX", hint=hint)
+            raise _refused(node.op_type)
     except ConversionError as error:
         raise error.at(name) from error
     for output, tensor in zip(node.output, made, strict=False):

@@ -15,11 +15,13 @@ from converter.model.activations import NAMES, Activation
 from converter.readers.onnx.branches import RULES as BRANCHES
 from converter.readers.onnx.conv import RULES as CONV
 from converter.readers.onnx.conv import conv_with_bias
+from converter.readers.onnx.cutting import RULES as CUTTING
 from converter.readers.onnx.general import RULES as GENERAL
 from converter.readers.onnx.general import matmul
 from converter.readers.onnx.loop import loop
 from converter.readers.onnx.moving import RULES as MOVING
 from converter.readers.onnx.normalising import RULES as NORMALISING
+from converter.readers.onnx.quantised import RULES as QUANTISED
 from converter.readers.onnx.recurrent import recurrent
 from converter.readers.onnx.reshaping import RULES as RESHAPING
 from converter.readers.onnx.resizing import RULES as RESIZING
@@ -230,11 +232,13 @@ RULES: Mapping[str, Rule] = {
     **CONV,
     **SHAPES,
     **MOVING,
+    **CUTTING,
     **SIZES,
     **TEXT,
     **RESIZING,
     **BRANCHES,
     **NORMALISING,
+    **QUANTISED,
     **RESHAPING,
     "Identity": _identity, "Dropout": _identity, "Constant": _constant, "Cast": _cast, "ConstantOfShape": _fill,
     "Expand": _expand, "LSTM": recurrent, "GRU": recurrent, "RNN": recurrent, "Scan": scan, "Loop": loop,

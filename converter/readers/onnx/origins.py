@@ -82,11 +82,16 @@ def product(builder: Builder, sizes: Iterable[Dim]) -> tuple[int, Counter[Dim]]:
     return number, opened
 
 
-def inferred(builder: Builder, sizes: Sequence[Dim], target: Sequence[Dim]) -> int | None:
-    """What the -1 of a Reshape is, where it is a number whatever the open sizes are."""
+def inferred(builder: Builder, sizes: Sequence[Dim], target: Sequence[Dim]) -> Dim | None:
+    """What the -1 of a Reshape is, where it is a number, or one size, whatever the open sizes are."""
     whole, opened = product(builder, sizes)
     others, asked = product(builder, (size for size in target if size != -1))
-    return whole // others if others and opened == asked and whole % others == 0 else None
+    if not others or whole % others or asked - opened:
+        return None
+    left = list((opened - asked).elements())
+    if not left:
+        return whole // others
+    return left[0] if len(left) == 1 and whole == others else None
 
 
 def size_of(value: Value, axis: int) -> Dim:

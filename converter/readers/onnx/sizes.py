@@ -123,7 +123,8 @@ def _product(builder: Builder, call: Call) -> list[Tensor]:
     tensor, axes = call.tensor(0), call.integers("axes", 1)
     sizes = builder.dims(tensor)
     vector = not _single(tensor) and (not isinstance(tensor, Const) or len(tensor.weight.shape) == 1)
-    if sizes is None or not vector or axes not in (None, [], [0]) or call.integer("noop_with_empty_axes", 0):
+    nothing = not axes and bool(call.integer("noop_with_empty_axes", 0))
+    if sizes is None or not vector or axes not in (None, [], [0]) or nothing:
         return reduced("prod")(builder, call)
     dtype = tensor.dtype if isinstance(tensor, Dims) else "int64"
     total: Dim = 1
