@@ -11,7 +11,16 @@ from onnx import helper
 from converter import __version__
 from converter.errors import Unsupported
 from converter.exporters.onnx import fold
-from converter.exporters.onnx.graph import DOMAINS, Graph, Initializer, Store, Tensor, computed, value_info
+from converter.exporters.onnx.graph import (
+    DOMAINS,
+    Graph,
+    Initializer,
+    Store,
+    Tensor,
+    computed,
+    element_type,
+    value_info,
+)
 from converter.exporters.onnx.lower import lower_node
 from converter.exporters.onnx.runtimes import DEFAULT
 from converter.exporters.onnx.runtimes import runtime as row_of
@@ -68,6 +77,8 @@ def build(model: Model, opset: int | None = None, runtime: str = DEFAULT) -> tup
         _rename(bare.graph.node, folded)
         proto, held = bare.graph, {value: folded.get(name, name) for value, name in held.items()}
         used = {name for node in proto.node for name in _reads(node)} | {name for _, name in outputs}
+    dtypes = {held[value]: tensor.dtype for value, tensor in tensors.items() if tensor is not None}
+    proto.value_info.extend(_shapes(proto, model, held, dtypes))
     used |= {name for node in proto.node for name in _made_inside(node)}
     properties = values_property({value: tensor for value, tensor in held.items() if tensor in used})
     return _model(proto, model, opset, properties), initializers
@@ -80,6 +91,20 @@ def _input_info(value: Value, inputs: Iterable[Value]) -> onnx.ValueInfoProto:
     if value in timed:
         info.type.tensor_type.shape.dim[1].dim_param = "steps" if len(timed) == 1 else f"{value.name}_steps"
     return info
+
+
+def _shapes(
+    graph: onnx.GraphProto, model: Model, held: Mapping[str, str], dtypes: Mapping[str, str]
+) -> Iterator[onnx.ValueInfoProto]:
+    """What is known of the tensors that hold values: behind a Reshape to computed sizes a runtime would not know even
+    the rank, and not fuse MatMul and Add.
+    """
+    made = {name for node in graph.node for name in node.output} - {value.name for value in graph.output}
+    for value in (value for node in model.nodes for value in node.outputs):
+        tensor = held.get(value.name, "")
+        if tensor in made:
+            made.discard(tensor)  # more values than one may be in it
+            yield helper.make_tensor_value_info(tensor, element_type(dtypes[tensor]), list(value.shape))
 
 
 def _name_outputs(
