@@ -69,12 +69,10 @@ def served(path: Path, reading: Reading) -> Served | None:
 
     if replace(reading, sizes=None) != Reading() or reading.sizes not in (None, OPEN):
         return None
-    if readers.find(path) != "saved_model":
-        return None
     from converter.readers import function_graph
 
-    try:
-        return function_graph.served(path)
+    try:  # an ONNX or PyTorch file is no container of Keras
+        return function_graph.served(path) if readers.find(path) == "saved_model" else None
     except (ConversionError, OSError):
         return None
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from neutral_models import Builder, feed
 from onnx import TensorProto, helper, numpy_helper
@@ -133,3 +134,28 @@ def test_a_state_that_does_not_fit_is_refused_by_name(name: str, shape: tuple[in
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
     with pytest.raises(InvalidModel, match=name):
         api.load(tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 7])
+@pytest.mark.parametrize(("op", "number"), [("Sub", 1), ("Sub", 3), ("Div", 2), ("Mul", 2), ("Add", 0)])
+def test_a_slice_ends_where_it_is_computed(op: str, number: int, steps: int, tmp_path: Path) -> None:
+    constants = {"one": [1], "two": [2], "zero": [0], "number": [number], "rows": [-1, 3]}
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"]), helper.make_node("Gather", ["shape", "one"], ["time"]),
+        helper.make_node(op, ["time", "number"], ["end"]),
+        helper.make_node("Slice", ["x", "zero", "end", "one"], ["y"]),
+        helper.make_node("Reshape", ["x", "rows"], ["flat"]), helper.make_node("Relu", ["flat"], ["relu"]),
+        helper.make_node("Gather", ["shape", "zero"], ["batch"]),
+        helper.make_node("Concat", ["batch", "time", "minus"], ["back"], axis=0),
+        helper.make_node("Reshape", ["relu", "back"], ["z"]),
+    ]  # fmt: skip
+    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ("b", "t", 3)) for n in ("x", "y", "z")]
+    arrays = [numpy_helper.from_array(np.array(a), n) for n, a in {**constants, "minus": [-1]}.items()]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], arrays)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    x = np.random.default_rng(0).normal(size=(2, steps, 3)).astype(np.float32)
+    want = onnxruntime.InferenceSession(tmp_path / "m.onnx", providers=["CPUExecutionProvider"]).run(None, {"x": x})
+    model = api.load(tmp_path / "m.onnx")
+    made = interpret.run(model, {"x": x})
+    for value, array in zip(model.outputs, want, strict=True):
+        np.testing.assert_allclose(made[value.name], array, rtol=0, atol=1e-6)

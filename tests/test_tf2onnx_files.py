@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper
 
-from converter import api, interpret
+from converter import api, convert, interpret
 from converter.errors import Unsupported
 from converter.exporters import EXPORTERS
 from converter.model import Array, Model
@@ -54,6 +54,13 @@ def test_exports_are_read_right_and_written_on(path: Path, tmp_path: Path) -> No
         return
     EXPORTERS["keras"].export(model, tmp_path / "again.keras")
     close(outputs(api.load(tmp_path / "again.keras"), x), want)
+
+
+@pytest.mark.parametrize("target", ["again.onnx", "again.keras"])
+def test_a_file_is_converted_and_proved(target: str, tmp_path: Path) -> None:
+    done = convert(HERE / "simple.onnx", tmp_path / target)
+    assert done.reports
+    assert all(report.passed for report in done.reports)
 
 
 def _bodies(proto: onnx.ModelProto) -> list[onnx.GraphProto]:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import singledispatch
 
+import numpy as np
+
 from converter.errors import InvalidModel, Unsupported
-from converter.model import constant, layers
+from converter.model import Value, constant, layers
 from converter.readers.onnx.origins import same, size_of
 from converter.readers.onnx.tensors import Const, Dims, Spread, Stack, States, Tensor, Val, Zeros
 from converter.readers.onnx.values import Builder, Call, plain
@@ -102,6 +104,8 @@ def _(tensor: States, where: Cut, builder: Builder, call: Call) -> Tensor:
 
 
 def _slice(builder: Builder, call: Call) -> list[Tensor]:
+    if (open_end := _up_to(builder, call)) is not None:
+        return [open_end]
     starts, stops = call.integers("starts", 1), _whole(builder, call) or call.integers("ends", 2)
     if starts is None or stops is None:
         raise InvalidModel("Slice without starts and ends")
@@ -110,6 +114,31 @@ def _slice(builder: Builder, call: Call) -> list[Tensor]:
     if not len(starts) == len(stops) == len(axes) == len(steps) or 0 in steps:
         raise InvalidModel("Slice with arguments that do not fit each other")
     return [cut(call.tensor(0), Cut(tuple(axes), tuple(starts), tuple(stops), tuple(steps)), builder, call)]
+
+
+def _up_to(builder: Builder, call: Call) -> Tensor | None:
+    """x[:n] along one axis, n computed from sizes: that many places from the first on, as a Gather takes them."""
+    x, ends = call.tensor(0), call.tensor(2) if call.has(2) else None
+    computed = isinstance(ends, Dims) and len(ends.items) == 1 and not isinstance(ends.items[0], int)
+    if not isinstance(x, Val) or not isinstance(ends, Dims) or not computed or _whole(builder, call) is not None:
+        return None
+    axes, steps = call.integers("axes", 3), call.integers("steps", 4) or [1]
+    if call.integers("starts", 1) != [0] or axes is None or steps != [1]:
+        return None
+    value = builder.value(x, call.name)
+    at, name = axes[0] % len(value.shape), f"{call.name}/end"
+    end, size = builder.size(ends.items[0], name), builder.size((value.name, at), name)
+    zero = builder.number(f"{name}/zero", np.int64(0))
+
+    def both(op: layers.ElementwiseOp, a: Value, b: Value) -> Value:
+        return builder.node(name, layers.Elementwise(op), (a, b), (), dtype="bool" if op == "less" else "")[0]
+
+    below = both("less", end, zero)  # counts from behind, then
+    (end,) = builder.node(name, layers.Where(), (below, both("add", end, size), end), (), dtype="int64")
+    count = both("maximum", both("minimum", end, size), zero)
+    (places,) = builder.node(f"{name}/places", layers.Range(), (count,), (None,), dtype="int64")
+    shape = (*value.shape[:at], None, *value.shape[at + 1 :])
+    return Val(builder.node(call.name, layers.Gather(at), (value, places), shape)[0])
 
 
 def _whole(builder: Builder, call: Call) -> list[int] | None:

@@ -24,7 +24,7 @@ _OPS: Mapping[str, Callable[..., Any]] = {
     "Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": _divided, "Neg": np.negative, "Abs": np.abs,
     "Equal": np.equal, "Less": np.less, "Greater": np.greater, "LessOrEqual": np.less_equal,
     "GreaterOrEqual": np.greater_equal, "Not": np.logical_not, "And": np.logical_and, "Or": np.logical_or,
-    "Where": np.where, "Max": np.maximum, "Min": np.minimum, "Sqrt": np.sqrt,
+    "Where": np.where, "Max": np.maximum, "Min": np.minimum, "Sqrt": np.sqrt, "Mod": np.mod,
 }  # fmt: skip
 _COUNTS = {"Where": 3, "Neg": 1, "Abs": 1, "Not": 1, "Sqrt": 1}
 
@@ -46,7 +46,7 @@ def folded(builder: Builder, call: Call) -> list[Tensor] | None:
     given = [tensor for tensor in call.inputs if tensor is not None]
     if call.op in _COMPARED:
         given = [_numbers(call, tensor) for tensor in given]
-    if op is None or len(given) != len(call.inputs) or len(given) != _COUNTS.get(call.op, 2):
+    if op is None or call.integer("fmod", 0) or len(given) != len(call.inputs) or len(given) != _COUNTS.get(call.op, 2):
         return None
     if all(isinstance(tensor, Const) and tensor.weight.size <= _MOST for tensor in given):
         arrays = [tensor.array for tensor in given if isinstance(tensor, Const)]

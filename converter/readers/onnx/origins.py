@@ -32,7 +32,12 @@ def origin(builder: Builder, size: Dim, known: dict[Dim, Dim] | None = None) -> 
 def folded_from(builder: Builder, x: Value) -> Value | None:
     """The value whose first two axes are merged in the first of x, if there is one."""
     size = origin(builder, size_of(x, 0))
-    node = None if isinstance(size, int) or size[1] != 0 else builder.producer(builder.values[size[0]])
+    return None if isinstance(size, int) or size[1] != 0 else _merged(builder, builder.values[size[0]])
+
+
+def _merged(builder: Builder, x: Value) -> Value | None:
+    """What x is, before a Reshape merged its first two axes and no others."""
+    node = builder.producer(x)
     source = None if node is None else node.inputs[0]
     if node is None or source is None or not isinstance(node.layer, layers.Reshape):
         return None
@@ -77,6 +82,8 @@ def product(builder: Builder, sizes: Iterable[Dim]) -> tuple[int, Counter[Dim]]:
             number *= size
         elif size[0] in builder.factors and size[1] == COMPUTED:
             left += builder.factors[size[0]]
+        elif size[1] == 0 and (source := _merged(builder, builder.values[size[0]])) is not None:
+            left += [size_of(source, 0), size_of(source, 1)]
         else:
             opened[size] += 1
     return number, opened
