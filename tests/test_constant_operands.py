@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from test_layers import SUFFIX, assert_equal, library, pytestmark, randomise
+
+from converter.errors import Unsupported
+from converter.readers import load
 
 __all__ = ["pytestmark"]  # the marks of test_layers hold here too
 LIBRARIES = ["keras", "tf_keras"]
@@ -113,3 +117,13 @@ def test_inputs_of_different_dtypes(kind: str, dtypes: tuple[str, str]) -> None:
     model = keras.Model(inputs, getattr(keras.layers, kind)(**ARGUMENTS.get(kind, {}))(inputs))
     arrays = [rng.integers(0, 2 if dtype == "bool" else 9, (BATCH, TIME, WIDTH)).astype(dtype) for dtype in dtypes]
     assert_equal(model, arrays, SUFFIX["keras"])
+
+
+def test_an_operation_that_is_not_converted_is_called_keras_own(tmp_path: Path) -> None:
+    keras = library("keras")
+    x = keras.layers.Input((TIME, WIDTH))
+    model = keras.Model(x, keras.ops.scatter_update(x, [[0, 0, 0]], [1.5]))
+    for suffix in (".keras", ".h5"):
+        model.save(tmp_path / f"model{suffix}")
+        with pytest.raises(Unsupported, match="the operation ScatterUpdate of Keras is not converted"):
+            load(tmp_path / f"model{suffix}")

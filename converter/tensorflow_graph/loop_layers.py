@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from converter.errors import Unsupported, clean
+from converter.keras.shared.masks import for_all_rows
 from converter.model import Shape, Value, layers
 from converter.model.layers import MaskedOutput
 from converter.tensorflow_graph import after_loops
 from converter.tensorflow_graph.cells import Found
 from converter.tensorflow_graph.definitions import Step
 from converter.tensorflow_graph.recognising import Recognised
-from converter.tensorflow_graph.rules_shapes import flipped, rows_reversed, squeeze, turned
+from converter.tensorflow_graph.rules_shapes import flipped, rows_reversed, turned, without_axis
 from converter.tensorflow_graph.sizes import Axes, Axis, Dim, Dims
 from converter.tensorflow_graph.tracing import Roles
 from converter.tensorflow_graph.translating import Translating
@@ -24,9 +25,7 @@ from converter.tensorflow_graph.values import TensorList, as_array, layer_path
 def layers_of(t: Translating, step: Step, roles: Roles, found: Recognised, inputs: Sequence[Any]) -> list[Any]:
     """The layers, and what each variable of the loop ends as."""
     x = _batch_first(t, step, inputs[found.x])
-    mask = None if found.mask is None else _batch_first(t, step, inputs[found.mask])
-    if mask is not None and len(mask.shape) == 3:
-        mask = squeeze(t, _squeezing(step), mask)
+    mask = None if found.mask is None else _mask_of(t, step, inputs[found.mask], x)
     counts = None if found.lengths is None else inputs[found.lengths]
     if counts is not None:
         mask = _before(t, step, counts, inputs[found.x].length)
@@ -61,9 +60,15 @@ def layers_of(t: Translating, step: Step, roles: Roles, found: Recognised, input
     return results
 
 
-def _squeezing(step: Step) -> Step:
-    """A step of the same name without attributes."""
-    return Step(step.name, "Squeeze", (), ())
+def _mask_of(t: Translating, step: Step, items: TensorList, x: Value) -> Value:
+    """The mask [batch, time] of the steps of x; one row is for all."""
+    mask = _batch_first(t, step, items)
+    if len(mask.shape) == 3:
+        mask = without_axis(t, step, mask, 2)
+    if mask.shape[0] == 1 and x.shape[0] != 1:
+        mask = for_all_rows(t.ops(step), x, mask)
+        t.settle()
+    return mask
 
 
 def _batch_first(t: Translating, step: Step, items: TensorList) -> Value:

@@ -185,7 +185,13 @@ def squeeze(t: Translating, step: Step, x: Any) -> Any:
         return t.folded(step, [x])
     axes = step.attributes.get("squeeze_dims") or [k for k, n in enumerate(t.axes(x)) if n == 1]
     for axis in sorted((a % len(x.shape) for a in axes), reverse=True):
-        before, at = t.memory.widened.get(x.name, (x, -1))
-        x = before if at == axis else t.ops(step).squeeze(x, axis)
-        t.settle()
+        x = without_axis(t, step, x, axis)
+    return x
+
+
+def without_axis(t: Translating, step: Step, x: Value, axis: int) -> Value:
+    """x without an axis of size 1; what it was before, if it was widened there."""
+    before, at = t.memory.widened.get(x.name, (x, -1))
+    x = before if at == axis else t.ops(step).squeeze(x, axis)
+    t.settle()
     return x

@@ -16,12 +16,13 @@ from converter.keras.architecture.context import Context
 from converter.keras.architecture.dialects import MODELS
 from converter.keras.architecture.inbound import call_specs, refs
 from converter.keras.architecture.ownership import refuse_strangers
+from converter.keras.eras.existence import had
 from converter.keras.eras.switches import Era
 from converter.keras.layer_type import LayerType
 from converter.keras.layers import LAYERS
 from converter.keras.layers.refused import REFUSED
 from converter.keras.schema import Config, validate
-from converter.keras.spec import CallSpec, LayerSpec, ModelSpec, Opaque, Ref
+from converter.keras.spec import PREFIX, CallSpec, LayerSpec, ModelSpec, Opaque, Ref
 from converter.model.naming import first_repeated
 
 
@@ -59,6 +60,9 @@ def layer_name(raw: Mapping[str, Any]) -> str:
 def _parse_leaf(raw: Mapping[str, Any], context: Context, name: str, own: str, depth: int) -> LayerSpec:
     row = LAYERS.get(name)
     if row is None:
+        operation = name.removeprefix(PREFIX)
+        if "trainable" not in raw["config"] and had("operations", operation, context.era):  # every layer writes it
+            raise Unsupported(f"the operation {operation} of Keras is not converted", hint=dialects.SUPPLY)
         raise refused(name) if name in REFUSED else dialects.custom(raw)
     written = context.activated(dialects.config(name, row, raw["config"], context.era, context.ordering))
     config = validate(row.config, written | {"name": own})
