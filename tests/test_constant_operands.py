@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from test_layers import SUFFIX, assert_equal, library, pytestmark, randomise
 
-from converter.errors import Unsupported
+from converter import convert
+from converter.errors import InvalidModel, Unsupported
+from converter.model.sizes import Sizes
 from converter.readers import load
 
 __all__ = ["pytestmark"]  # the marks of test_layers hold here too
@@ -127,3 +129,16 @@ def test_an_operation_that_is_not_converted_is_called_keras_own(tmp_path: Path) 
         model.save(tmp_path / f"model{suffix}")
         with pytest.raises(Unsupported, match="the operation ScatterUpdate of Keras is not converted"):
             load(tmp_path / f"model{suffix}")
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_constants_of_several_rows_fix_the_batch_and_the_message_says_so(name: str, tmp_path: Path) -> None:
+    keras = library(name)
+    x = keras.layers.Input((TIME, WIDTH), batch_size=BATCH)
+    add = keras.ops.add if name == "keras" else keras.backend.concatenate
+    rows = ROWS.astype("float32")
+    y = add(x, rows) if name == "keras" else add([x, rows], axis=-1)
+    keras.Model(x, keras.layers.LSTM(2)(y)).save(tmp_path / f"m{SUFFIX[name]}")
+    with pytest.raises(InvalidModel, match=f"takes batches of {BATCH} rows alone. Fix them with --batch {BATCH}"):
+        convert(tmp_path / f"m{SUFFIX[name]}", tmp_path / "m.onnx")
+    assert convert(tmp_path / f"m{SUFFIX[name]}", tmp_path / "m.onnx", sizes=Sizes(batch=BATCH)).reports[0].passed

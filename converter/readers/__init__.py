@@ -163,8 +163,6 @@ def load(
     Raises:
         ConversionError: the file is broken, or cannot be converted exactly.
     """
-    if (route == "graph" or signature) and sizes != OPEN:
-        raise Unsupported("sizes can be fixed where the model is read by its Keras configuration", where=path.name)
     from converter.formats import graph_def
 
     if graph_def.sniff(path):
@@ -175,16 +173,16 @@ def load(
         ends, begins = (part.outputs, part.inputs) if part else ((), ())
         return _loaded(partial(frozen_graph.load, outputs=ends, inputs=begins), path, "graph")
     if route == "graph" or signature:
-        return _by_graph(path, signature)
+        return _by_graph(path, signature, sizes)
     try:
         return _by_architecture(path, architecture, part, plugins, by_name, keras_version, sizes)
     except Unsupported as why:
-        if route or architecture or part or sizes != OPEN or not reader("saved_model").sniff(path):
+        if route or architecture or part or not reader("saved_model").sniff(path):
             raise
-        return _by_graph(path, "", why)
+        return _by_graph(path, "", sizes, why)
 
 
-def _by_graph(path: Path, signature: str, why: Unsupported | None = None) -> Model:
+def _by_graph(path: Path, signature: str, sizes: Sizes, why: Unsupported | None = None) -> Model:
     """A SavedModel by its function graph.
 
     Args:
@@ -194,6 +192,11 @@ def _by_graph(path: Path, signature: str, why: Unsupported | None = None) -> Mod
         raise Unsupported("only a SavedModel has a function graph", where=path.name)
     from converter.readers.common import NoConfiguration
     from converter.readers.function_graph import load as load_graph
+
+    if sizes != OPEN and (why is None or isinstance(why, NoConfiguration)):
+        raise Unsupported("sizes can be fixed where the model is read by its Keras configuration", where=path.name)
+    if sizes != OPEN and why is not None:
+        raise why
 
     try:
         with reading("graph", path):

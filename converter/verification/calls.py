@@ -14,6 +14,7 @@ from converter.verification.natural import Call
 
 LARGE_ROW = 1 << 18  # numbers that a model makes of one row, or
 LARGE_WEIGHTS = 32 << 20  # bytes of its weights, from which on
+BATCHES = (*range(2, 65), 1)  # of which a model that takes no others may have one fixed by its constants
 FEW_ROWS = 2  # have to do: images, convolutions and many units hold many of each kind in one
 
 
@@ -64,9 +65,18 @@ def _longer(model: Model, seed: int, batch: int) -> tuple[Case, list[Call]]:
     if isinstance(made, ConversionError):
         raise made
     if isinstance(made, Exception):
+        check_batches(model, seed)
         raise NothingFits(f"the model takes no sequence of {SHAPES[-1][1]} to {LENGTHS[-1]} steps that was tried: "
                           f"{made}", hint="give inputs that it takes with --inputs X.npz") from made  # fmt: skip
     return case, made
+
+
+def check_batches(model: Model, seed: int = 0, hint: str = "fix them with --batch {rows}") -> None:
+    """Raises NothingFits, naming it, where the model takes batches of one size alone: constants have as many rows."""
+    for rows in BATCHES:
+        (made,) = natural.attempt(model, cases_of(model, seed, [(rows, SHAPES[-1][1])]))
+        if _fits(made):
+            raise NothingFits(f"the model takes batches of {rows} rows alone", hint=hint.format(rows=rows))
 
 
 def _fits(made: list[Call] | Exception) -> TypeGuard[list[Call]]:

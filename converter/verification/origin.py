@@ -14,6 +14,7 @@ import numpy as np
 from converter.errors import ConversionError, InvalidModel, Unsupported, clean
 from converter.interpret import run
 from converter.model import Array, Model
+from converter.verification.calls import check_batches
 from converter.verification.inputs import LENGTHS, SHAPES, cases_of
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def _first_taken(model: Model, batch: int | None = None) -> tuple[dict[str, Arra
             return inputs, run(model, inputs)
         except (ValueError, IndexError) as error:
             why = error
+    check_batches(model, hint="save it with inputs of that batch, or with a Keras configuration and use --batch {rows}")
     raise InvalidModel(f"the model takes no sequence of {first} to {LENGTHS[-1]} steps that was tried: {why}")
 
 
