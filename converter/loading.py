@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from converter.errors import ConversionError, InvalidPlugin, Unsupported, walled
+from converter.errors import SURPRISES, ConversionError, InvalidPlugin, Unsupported, walled
 
 if TYPE_CHECKING:
     from converter.keras.layer_type import LayerType
@@ -73,7 +73,7 @@ def served(path: Path, reading: Reading) -> Served | None:
 
     try:  # an ONNX or PyTorch file is no container of Keras
         return function_graph.served(path) if readers.find(path) == "saved_model" else None
-    except (ConversionError, OSError):
+    except (ConversionError, OSError, MemoryError, *SURPRISES):  # a graph that is not asked for
         return None
 
 

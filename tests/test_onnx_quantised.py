@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from converter import api, interpret
-from converter.errors import Unsupported
+from converter.errors import InvalidModel, Unsupported
 
 _AXES = {"one scale": None, "a scale for each row": 0, "a scale for each column": 1, "counted from behind": -1}
 
@@ -65,4 +65,18 @@ def test_rounded_activations_are_refused_by_name(op: str, tmp_path: Path) -> Non
         helper.make_tensor_value_info("y", TensorProto.FLOAT, (2, 4))])  # fmt: skip
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
     with pytest.raises(Unsupported, match=f"layer: the file is quantised: {op} rounds activations.*without --quantize"):
+        api.load(tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize(("name", "array"), [
+    ("kernel", np.full((4, 5), 0.5, np.float32)), ("kernel", np.full((4, 5), 1 << 40)), ("scale", np.int64(3)),
+    ("point", np.float32(0.5)),
+])  # fmt: skip
+def test_types_that_the_operator_does_not_take_are_refused(name: str, array: np.ndarray, tmp_path: Path) -> None:
+    _file(tmp_path / "m.onnx", None, True)
+    proto = onnx.load(tmp_path / "m.onnx")
+    tensor = next(one for one in proto.graph.initializer if one.name == name)
+    tensor.CopyFrom(numpy_helper.from_array(np.asarray(array), name))
+    onnx.save(proto, tmp_path / "m.onnx")
+    with pytest.raises(InvalidModel, match=r"DequantizeLinear of .* by a scale|zero point of float32"):
         api.load(tmp_path / "m.onnx")

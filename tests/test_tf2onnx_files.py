@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from converter import api, convert, interpret
-from converter.errors import Unsupported
+from converter.errors import ConversionError, Unsupported
 from converter.exporters import EXPORTERS
 from converter.model import Array, Model
 from converter.model.layers import Recurrent, Scan
@@ -131,3 +132,47 @@ def test_a_changed_loop_is_read_right_or_refused(name: str, change: str, tmp_pat
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx", options, providers=["CPUExecutionProvider"])
     with np.load(HERE / f"{name}.npz") as arrays:
         close(outputs(model, arrays["x"]), session.run(None, {session.get_inputs()[0].name: arrays["x"]}))
+
+
+def _condition(*nodes: onnx.NodeProto) -> Callable[[onnx.ModelProto], None]:
+    """Loops go on while the last of these nodes says so; "was" is what they asked before."""
+
+    def change(proto: onnx.ModelProto) -> None:
+        for body in _bodies(proto):
+            for node in nodes:
+                inputs = [body.output[0].name if name == "was" else name for name in node.input]
+                body.node.add().CopyFrom(node)
+                body.node[-1].input[:] = inputs
+            body.output[0].name = nodes[-1].output[0]
+
+    return change
+
+
+HOSTILE: dict[str, Callable[[onnx.ModelProto], None]] = {
+    "asks itself": _condition(helper.make_node("Identity", ["b"], ["a"]), helper.make_node("Identity", ["a"], ["b"])),
+    "casts itself": _condition(
+        helper.make_node("Cast", ["b"], ["a"], to=6), helper.make_node("Cast", ["a"], ["b"], to=6),
+        helper.make_node("Less", ["b", "a"], ["c"])),
+    "joins itself": _condition(helper.make_node("And", ["a", "a"], ["a"])),
+    "Less of one": _condition(helper.make_node("Less", ["was"], ["a"])),
+    "Identity of nothing": _condition(helper.make_node("Identity", [], ["a"])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", HOSTILE)
+def test_a_condition_without_end_is_refused(change: str, tmp_path: Path) -> None:
+    proto = onnx.load(HERE / "simple.onnx")
+    HOSTILE[change](proto)
+    (tmp_path / "m.onnx").write_bytes(proto.SerializeToString())
+    with pytest.raises(ConversionError, match="Loop"):
+        api.load(tmp_path / "m.onnx")
+
+
+def test_a_condition_that_is_joined_many_times_is_read_once(tmp_path: Path) -> None:
+    proto = onnx.load(HERE / "simple.onnx")
+    names = ["was", *(f"twice_{k}" for k in range(500))]
+    _condition(*(helper.make_node("And", [a, a], [b]) for a, b in pairwise(names)))(proto)
+    (tmp_path / "m.onnx").write_bytes(proto.SerializeToString())
+    with np.load(HERE / "simple.npz") as arrays:
+        before = api.load(HERE / "simple.onnx")
+        close(outputs(api.load(tmp_path / "m.onnx"), arrays["x"]), outputs(before, arrays["x"]))

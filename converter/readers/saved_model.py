@@ -198,18 +198,26 @@ def output_names(folder: Path, graph: Any) -> tuple[str, ...]:
     except ConversionError:
         return ()
     config = tree["config"] if tree is not None else None
-    listed = config.get("output_layers") if isinstance(config, dict) else None
-    if not isinstance(listed, list):
-        return ()
     names: list[str] = []
     counts: dict[str, int] = {}
-    for entry in [listed] if listed and isinstance(listed[0], str) else listed:
-        name = base = str(entry[0]) if isinstance(entry, list) and entry else ""
+    for base in _layers_in(config.get("output_layers") if isinstance(config, dict) else None):
+        name = base
         while name in names:
             counts[base] = counts.get(base, 0) + 1
             name = f"{base}_{counts[base]}"
         names.append(name)
     return tuple(names)
+
+
+def _layers_in(listed: Any) -> list[str]:
+    """The layers of outputs, [name, node, tensor] each, in lists and dicts as `tf.nest.flatten` orders them."""
+    if isinstance(listed, dict):
+        return [name for key in sorted(listed) for name in _layers_in(listed[key])]
+    if not isinstance(listed, list):
+        return []
+    if listed and isinstance(listed[0], str):
+        return [listed[0]]
+    return [name for entry in listed for name in _layers_in(entry)]
 
 
 def _from_metadata(data: bytes, objects: Any) -> dict[str, Any] | None:

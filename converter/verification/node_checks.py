@@ -171,7 +171,7 @@ def _said(value: Array, error: Array | float) -> int:
     size = np.abs(value)
     size = np.where(np.isfinite(size), size, 0.0)
     if size.ndim > 1:
-        size = np.max(size, axis=tuple(range(size.ndim - 1)), keepdims=True)
+        size = np.max(size, axis=tuple(range(size.ndim - 1)), keepdims=True, initial=0.0)
     bound = np.broadcast_to(np.asarray(error), value.shape)
     return int(np.count_nonzero((bound <= SAID * size) | (bound == 0)))
 

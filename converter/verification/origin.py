@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from converter.errors import ConversionError, InvalidModel, Unsupported, clean
+from converter.errors import SURPRISES, ConversionError, InvalidModel, Unsupported, clean
 from converter.interpret import run
 from converter.model import Array, Model
 from converter.verification.calls import check_batches
@@ -63,14 +63,14 @@ def check_configuration(model: Model, served: Served) -> None:
     try:
         inputs, exact = _first_taken(model, batch)
         single, found = run(model, inputs, dtype="float32"), served.run(inputs)
-    except (ConversionError, ValueError, IndexError):
+    except (ConversionError, OSError, MemoryError, *SURPRISES):
         return
     for value, name, made in zip(model.outputs, model.output_names, found, strict=True):
         error, own, scale = _difference(exact[value.name], single[value.name], made)
         if not error <= max(OTHER * scale, FACTOR * own):
             raise Unsupported(
                 f"the Keras configuration gives another {clean(name)} than the function graph, by {error:.1e}: a class "
-                "or function of the author's is called as one of Keras'",
+                "or function of the author's is called as one of Keras', or what is served is more than the model",
                 hint="--route graph converts what the graph computes, --route keras what the configuration says",
             )
 

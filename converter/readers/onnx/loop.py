@@ -6,11 +6,12 @@ else it is a Scan over its body.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
-from converter.errors import InvalidModel, Unsupported
+from converter.errors import InvalidModel, Unsupported, clean
 from converter.formats.onnx_tensor import weight
 from converter.model import layers
 from converter.readers.onnx.counted import Dim
@@ -119,17 +120,24 @@ def _read(builder: Builder, call: Call) -> Loop:
     return found
 
 
-def _source(makers: Mapping[str, Any], name: str) -> str:
-    """What an Identity, or a Cast of a number, hands on."""
-    while name in makers and makers[name].op_type == "Identity":
+def _source(makers: Mapping[str, Any], name: str, through: Collection[str] = ("Identity",)) -> str:
+    """What an Identity hands on.
+
+    Raises:
+        InvalidModel: it hands on itself.
+    """
+    for _ in range(_MAX_NODES):
+        if name not in makers or makers[name].op_type not in through:
+            return name
+        if len(makers[name].input) != 1:
+            raise InvalidModel(f"{makers[name].op_type} of {len(makers[name].input)} inputs in a Loop")
         name = makers[name].input[0]
-    return name
+    raise InvalidModel(f"the body of a Loop goes in a circle at {clean(name, 60)}")
 
 
 def _uncast(makers: Mapping[str, Any], name: str) -> str:
-    while name in makers and makers[name].op_type in ("Identity", "Cast"):
-        name = makers[name].input[0]
-    return name
+    """The same, through Casts of a number too."""
+    return _source(makers, name, ("Identity", "Cast"))
 
 
 def _is_number(tensor: Tensor | None, number: int) -> bool:
@@ -155,7 +163,7 @@ def _rounds(
     counted = {_source(makers, name) for name in counters}
     bounds, more = ([] if not call.has(0) else [_bound(call.tensor(0))]), []
     for node in _all_of(makers, graph.output[0].name):
-        if node is None or node.op_type != "Less":
+        if node is None or node.op_type != "Less" or len(node.input) != 2:
             raise Unsupported("Loop that does not end at a count")
         below, limit = (_uncast(makers, name) for name in node.input)
         bound = _bound(outer[limit]) if limit in outer else None
@@ -179,7 +187,7 @@ def _bound(tensor: Tensor) -> Dim | None:
     if isinstance(tensor, Dims) and len(tensor.items) == 1:
         return tensor.items[0]
     number = tensor.array.item() if isinstance(tensor, Const) and tensor.weight.size == 1 else None
-    return int(number) if number is not None and number == int(number) else None
+    return int(number) if number is not None and isfinite(number) and number == int(number) else None
 
 
 def _not_below(builder: Builder, size: Dim, count: Dim) -> bool:
@@ -191,10 +199,18 @@ def _not_below(builder: Builder, size: Dim, count: Dim) -> bool:
 
 def _all_of(makers: Mapping[str, Any], name: str) -> list[Any]:
     """What makes each part of a condition that is joined by And."""
-    node = makers.get(_source(makers, name))
-    if node is None or node.op_type != "And":
-        return [node]
-    return [part for given in node.input for part in _all_of(makers, given)]
+    waiting, seen, parts = [name], set[str](), list[Any]()
+    while waiting:
+        found = _source(makers, waiting.pop())
+        if found in seen:
+            continue
+        seen.add(found)
+        node = makers.get(found)
+        if node is not None and node.op_type == "And":
+            waiting += node.input
+        else:
+            parts.append(node)
+    return parts
 
 
 def _begins(builder: Builder, condition: Tensor, count: Dim) -> bool:

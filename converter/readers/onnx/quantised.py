@@ -15,6 +15,7 @@ ROUNDING = frozenset({
     "DynamicQuantizeLinear", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "QuantizeLinear", "MatMulInteger",
     "MatMulIntegerToFloat", "ConvInteger", "QLinearConv", "QLinearMatMul", "QGemm", "QAttention",
 })  # fmt: skip
+_WHOLE = ("int8", "uint8", "int16", "int32")  # of those that the operator takes, what is read
 
 
 def _dequantised(builder: Builder, call: Call) -> list[Tensor]:
@@ -36,7 +37,15 @@ def _dequantised(builder: Builder, call: Call) -> list[Tensor]:
 
 
 def _numbers(weight: Weight, scale: Const, zero: Const | None, axis: int) -> Weight:
-    """The array that is meant, in the type of its scale."""
+    """The array that is meant, in the type of its scale.
+
+    Raises:
+        InvalidModel: shapes or types do not fit each other.
+    """
+    if weight.dtype not in _WHOLE or not scale.weight.dtype.startswith(("float", "bfloat")):
+        raise InvalidModel(f"DequantizeLinear of {weight.dtype} by a scale of {scale.weight.dtype}")
+    if zero is not None and zero.weight.dtype != weight.dtype:
+        raise InvalidModel(f"zero point of {zero.weight.dtype} for {weight.dtype}")
     if scale.weight.size != 1 and (
         not -len(weight.shape) <= axis < len(weight.shape) or scale.weight.shape != (weight.shape[axis],)
     ):
