@@ -194,13 +194,14 @@ def convert(
 
 def _as_its_graph(model: Model, source: Path, reading: Reading, progress: Progress) -> None:
     """Compares a model with the function graph that it was recovered from, or that is next to its configuration."""
-    from converter import loading
+    from converter import limits, loading
     from converter.verification.origin import check_configuration, check_origin
 
+    size = sum(weight.nbytes for layer in model.layers for weight in layer.weights)
     if model.origin is not None:
         progress("running the graph")
         check_origin(model)
-    elif (served := loading.served(source, reading)) is not None:
+    elif size <= limits.WITNESS_BYTES and (served := loading.served(source, reading)) is not None:
         progress("running the graph")
         check_configuration(model, served)
 

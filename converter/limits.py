@@ -109,6 +109,8 @@ NODE_INDEX = 1_000_000
 ROW_NUMBERS = 1 << 28
 """In one value for one row of a batch: 1 GB of float32. A runtime can still do it; what the proof can do is bounded by
 `PROOF_BYTES`."""
+WITNESS_BYTES = 256 * MiB
+"""Of weights, up to which the function graph of a SavedModel, which holds them all at once, is run as a witness."""
 PROOF_BYTES = 384 * MiB
 """Of the largest value in the proof, in float64: three 512 x 512 images of 64 channels have 384 MB."""
 PROOF_STEPS, PROOF_STEPS_IN_ALL = 100_000, 1_000_000
