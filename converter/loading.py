@@ -69,10 +69,12 @@ def served(path: Path, reading: Reading) -> Served | None:
 
     if replace(reading, sizes=None) != Reading() or reading.sizes not in (None, OPEN):
         return None
-    from converter.readers import function_graph
-
     try:  # an ONNX or PyTorch file is no container of Keras
-        return function_graph.served(path) if readers.find(path) == "saved_model" else None
+        if readers.find(path) != "saved_model":
+            return None
+        from converter.readers import function_graph
+
+        return function_graph.served(path)
     except (ConversionError, OSError, MemoryError, *SURPRISES):  # a graph that is not asked for
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from functools import cache
@@ -77,6 +78,16 @@ def test_start_up_loads_nothing_heavy(statement: str) -> None:
     heavy = ["numpy", "onnx", "onnxruntime", "h5py", "msgspec", "rich", "asyncio", "importlib.metadata"]
     code = f"import sys; {statement}; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_reader_of_function_graphs_is_loaded_for_saved_models_alone(tmp_path: Path) -> None:
+    code = f"import sys, converter; converter.convert({str(ROOT / 'fixtures/good/tf215_stack/model.h5')!r}, 'm.onnx'); "
+    code += "print([name for name in sys.modules if name.startswith('converter.tensorflow_graph')])"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path, env=environment
+    )
     assert done.stdout.strip() == "[]"
 
 
