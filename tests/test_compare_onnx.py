@@ -12,6 +12,7 @@ from onnx import TensorProto, numpy_helper
 from converter import api
 from converter.comparing.compare import compare, compare_parts
 from converter.comparing.parts import parts_of
+from converter.exporters import EXPORTERS
 from converter.exporters.onnx import export
 
 GOOD = Path(__file__).parents[1] / "fixtures" / "good"
@@ -74,3 +75,25 @@ def test_a_file_that_is_written_again_is_equal(name: str, tmp_path: Path) -> Non
     export(api.load(tmp_path / "m.onnx"), tmp_path / "again.onnx")
     assert compare(GOOD / name, tmp_path / "again.onnx").equal
     assert compare(tmp_path / "m.onnx", tmp_path / "again.onnx").equal
+
+
+BACK = ("tf213_convlstm/model.h5", "tf23_functional/model.h5", "tf22_maskfused/model.h5", "tf26_nested/model.h5",
+        "k3151_share/model.keras", "k122_convlstm/model.h5")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BACK)
+def test_archives_that_are_made_of_onnx_files_are_equal(name: str, tmp_path: Path) -> None:
+    """Their layers are called as the operators: "bi_GRU_1" for "bi/GRU_1"; gates are scaled, also behind a Conv."""
+    export(api.load(GOOD / name), tmp_path / "m.onnx")
+    EXPORTERS["keras"].export(api.load(tmp_path / "m.onnx"), tmp_path / "m.keras")
+    assert compare(tmp_path / "m.onnx", tmp_path / "m.keras").equal
+    assert compare(tmp_path / "m.keras", tmp_path / "m.onnx").equal
+    proto = onnx.load(tmp_path / "m.onnx")
+    for tensor in weights(proto):
+        before = TensorProto.FromString(tensor.SerializeToString())
+        array = numpy_helper.to_array(tensor).copy()
+        array.reshape(-1)[-1] += np.float32(1e-3)
+        tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+        onnx.save(proto, tmp_path / "changed.onnx")
+        assert not compare(tmp_path / "changed.onnx", tmp_path / "m.keras").equal, tensor.name
+        tensor.CopyFrom(before)

@@ -51,7 +51,10 @@ def computed_with(nodes: Sequence[Node]) -> list[Part]:
     makers = {value.name: node for node in nodes for value in node.outputs}
     chains = list(_chains(nodes, makers))
     known = {id(weight) for _, weights in chains for weight in weights}
-    parts = [Part(layer_name(name), FOLDED, (found[0].size, len(found) > 2), _flat(found)) for name, found in chains]
+    uses = Counter(_ids(found) for _, found in chains)
+    once = {_ids(found): (name, found) for name, found in reversed(chains)}
+    parts = [Part(layer_name(name), FOLDED, (found[0].size, len(found) > 2), _flat(found), uses=uses[_ids(found)])
+             for name, found in reversed(once.values())]  # fmt: skip
     counts: Counter[str] = Counter()
     values: set[tuple[object, ...]] = set()  # Keras' files write an array again for each operation that takes it
     for value in (value for node in nodes for value in node.inputs if value is not None):  # in the order of their use
@@ -73,13 +76,12 @@ def computed_with(nodes: Sequence[Node]) -> list[Part]:
 
 
 def _chains(nodes: Sequence[Node], makers: Mapping[str, Node]) -> Iterator[tuple[str, list[Weight]]]:
-    """Each (x - mean)·scale [+ beta] over arrays that lie along one axis, once for each array of means."""
+    """Each (x - mean)·scale [+ beta] over arrays that lie along one axis."""
     readers: dict[str, list[Node]] = {}
     for node in nodes:
         for value in node.inputs:
             if value is not None:
                 readers.setdefault(value.name, []).append(node)
-    seen: set[tuple[int, ...]] = set()
     for node in nodes:
         found, last, after = [], node, [node]
         for op in ("subtract", "multiply", "add"):
@@ -89,10 +91,12 @@ def _chains(nodes: Sequence[Node], makers: Mapping[str, Node]) -> Iterator[tuple
             found.append(weight)
             last = after[0]
             after = readers.get(last.outputs[0].name, [])
-        key = tuple(id(weight) for weight in found)
-        if len(found) > 1 and len({weight.size for weight in found}) == 1 and key not in seen:
-            seen.add(key)
+        if len(found) > 1 and len({weight.size for weight in found}) == 1:
             yield node.name, found
+
+
+def _ids(weights: Sequence[Weight]) -> tuple[int, ...]:
+    return tuple(id(weight) for weight in weights)
 
 
 def _array(node: Node, op: str, makers: Mapping[str, Node]) -> Weight | None:
@@ -113,7 +117,7 @@ def _flat(
 
 
 def convolved(nodes: Sequence[Node]) -> dict[int, list[Node]]:
-    """The convolutions of the input before each Scan of a ConvLSTM with the identity as its kernel, by the cell's id.
+    """The convolutions of the input before each ConvLSTM whose kernel gives each channel back, by the cell's id.
 
     Only the last of them has weights: the others are by the identity, from ONNX files that were read and written again.
     """
@@ -121,7 +125,7 @@ def convolved(nodes: Sequence[Node]) -> dict[int, list[Node]]:
     found: dict[int, list[Node]] = {}
     for node in nodes:
         cell = node.layer.directions[0].cell if isinstance(node.layer, Recurrent) else None
-        if not isinstance(cell, ConvLSTMCell) or cell.bias is not None or not _same(cell.kernel):
+        if not isinstance(cell, ConvLSTMCell) or cell.bias is not None or channels(cell.kernel) is None:
             continue
         before = _before(node, makers)
         while before is not None and isinstance(before.layer, Reshape | Transpose | Conv):
@@ -144,9 +148,17 @@ def _before(node: Node, makers: Mapping[str, Node]) -> Node | None:
 
 def _same(kernel: Weight) -> bool:
     """Whether a convolution by it changes nothing, as those that readers/onnx/scan.py makes."""
+    factors = channels(kernel)
+    return factors is not None and bool(np.all(factors == 1))
+
+
+def channels(kernel: Weight) -> Array | None:
+    """What a convolution multiplies each channel by, if it does nothing else: 1, or as exporters/keras scales gates."""
     *window, given, made = kernel.shape
     if given != made:
-        return False
-    same = np.zeros(kernel.shape)
-    same[tuple((n - 1) // 2 for n in window)] = np.eye(given)
-    return bool(np.array_equal(kernel.read(), same))
+        return None
+    array = kernel.read()
+    factors = np.diagonal(array[tuple((n - 1) // 2 for n in window)])
+    alone = np.zeros(kernel.shape, array.dtype)
+    alone[tuple((n - 1) // 2 for n in window)] = np.diag(factors)
+    return factors if np.all(factors > 0) and np.array_equal(array, alone) else None

@@ -20,17 +20,24 @@ def layer_name(name: str) -> str:
     return _OPERATOR.sub("", name)
 
 
+def spellings(name: str) -> tuple[str, str]:
+    """A name as any format may spell it: with the operator, as archives made of ONNX files have it, and without."""
+    whole, layer = (re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_") for text in (name, layer_name(name)))
+    return whole, layer
+
+
 def calls_again(parts: Sequence[Part], other: Sequence[Part]) -> list[tuple[Part, Part]]:
     """The parts that the other file has no layer for, as they are further calls of one before, each with that one.
 
     Whether the weights are the same is for the caller to see.
     """
-    there = {layer_name(part.name) for part in other}
+    there = {spelling for part in other for spelling in spellings(part.name)}
     first: dict[tuple[str, tuple[object, ...]], Part] = {}
     found: list[tuple[Part, Part]] = []
     for part in parts:
         name = layer_name(part.name)
-        before = first.get((_CALL.sub("", name), part.signature)) if _CALL.search(name) and name not in there else None
+        again = _CALL.search(name) and not there.intersection(spellings(part.name))
+        before = first.get((_CALL.sub("", name), part.signature)) if again else None
         if before is not None:
             found.append((part, before))
         else:

@@ -11,7 +11,6 @@ else by their values; only where both files hold a graph. Single numbers are set
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -21,7 +20,7 @@ import numpy as np
 
 from converter.comparing.alterations import altered
 from converter.comparing.arithmetic import ARRAY
-from converter.comparing.calls import calls_again, layer_name
+from converter.comparing.calls import calls_again, spellings
 from converter.comparing.comparison import Comparison, Finding, Pair, Verdict
 from converter.comparing.misreadings import misreadings
 from converter.comparing.part import Part
@@ -68,13 +67,36 @@ def compare_parts(a: Sequence[Part], b: Sequence[Part]) -> Comparison:
     again = calls_again(a, b), calls_again(b, a)
     further = {id(part) for calls in again for part, _ in calls}
     met, left_a, left_b = _met(*([part for part in side if id(part) not in further] for side in (a, b)))
+    copied_a, left_a = _copies(left_a, [(other, one) for one, other in met])
+    copied_b, left_b = _copies(left_b, met)
     pairs = [_pair(one, other) for one, other in met]
     pairs = _exchanged(pairs, {part.name: part for part in a}, {part.name: part for part in b})
     more_a, lost_a = _further(again[0], {one.name: other for one, other in met})
     more_b, lost_b = _further(again[1], {other.name: one for one, other in met})
     pairs += [_pair(part, mate) for part, mate in more_a] + [_pair(mate, part) for part, mate in more_b]
+    pairs += [_pair(part, mate) for part, mate in copied_a] + [_pair(mate, part) for part, mate in copied_b]
     only_a, only_b = (tuple(part.name for part in side) for side in ([*left_a, *lost_a], [*left_b, *lost_b]))
     return Comparison(tuple(pairs), only_a, only_b)
+
+
+def _copies(left: Sequence[Part], met: Sequence[tuple[Part, Part]]) -> tuple[list[tuple[Part, Part]], list[Part]]:
+    """Parts that hold once more what one of their file does, each with what the other file uses as often; the others.
+
+    Args:
+        left: parts of a file without a counterpart.
+        met: pairs of a part of the other file and one of that file.
+    """
+    again = {id(other): one.uses - other.uses for one, other in met}
+    found, alone = [], []
+    for part in left:
+        same = (pair for pair in met if again[id(pair[1])] >= part.uses and pair[1].signature == part.signature)
+        mate = next((pair for pair in same if _compared(part, pair[1]).verdict == "equal"), None)
+        if mate is None:
+            alone.append(part)
+            continue
+        again[id(mate[1])] -= part.uses
+        found.append((part, mate[0]))
+    return found, alone
 
 
 def _further(
@@ -97,12 +119,16 @@ def _met(a: Sequence[Part], b: Sequence[Part]) -> tuple[list[tuple[Part, Part]],
     for part in b:
         waiting.setdefault(part.signature, []).append(part)
     met, only_a = [], []
-    own = {(part.signature, _plain(part.name)) for part in a}
+    own = {(part.signature, spelling) for part in a for spelling in spellings(part.name)}
     for part in a:
         candidates = waiting.get(part.signature)
         if candidates:
-            namesake = [c for c in candidates if _plain(c.name) == _plain(part.name)]
-            free = [c for c in candidates if (c.signature, _plain(c.name)) not in own]
+            names = {id(c): spellings(c.name) for c in candidates}
+            whole, layer = spellings(part.name)
+            free = [c for c in candidates if not own.intersection((c.signature, name) for name in names[id(c)])]
+            namesake = [c for c in candidates if whole in names[id(c)]] or [
+                c for c in candidates if layer in names[id(c)]
+            ]
             same = [c for c in free if part.kind == ARRAY and _compared(part, c).verdict == "equal"]
             other = (namesake or same or free or candidates)[0]  # files that sort names change the order
             candidates.remove(other)
@@ -111,11 +137,6 @@ def _met(a: Sequence[Part], b: Sequence[Part]) -> tuple[list[tuple[Part, Part]],
             only_a.append(part)
     left = {id(part) for parts in waiting.values() for part in parts}
     return met, only_a, [part for part in b if id(part) in left]
-
-
-def _plain(name: str) -> str:
-    """A name as any of the formats may spell it."""
-    return re.sub(r"[^a-z0-9]+", "_", layer_name(name).lower()).strip("_")
 
 
 def _exchanged(pairs: list[Pair], a: Mapping[str, Part], b: Mapping[str, Part]) -> list[Pair]:

@@ -20,6 +20,7 @@ class Part:
         read: reads its weights: a cell, or arrays by field.
         factors: what the file says its gates were multiplied by, () for nothing.
         folded: the same layer as files hold it that say it in arithmetic, which loses something; None for most layers.
+        uses: how often the file's graph takes these arrays, for each of which another file may hold them again.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Part:
     read: Callable[[], Cell | Mapping[str, Array]]
     factors: tuple[float, ...] = ()
     folded: Part | None = None
+    uses: int = 1
 
     @property
     def signature(self) -> tuple[object, ...]:

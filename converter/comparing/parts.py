@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -10,13 +11,13 @@ from pathlib import Path
 from types import ModuleType
 
 from converter import readers
-from converter.comparing.arithmetic import computed_with, convolved, folded
+from converter.comparing.arithmetic import channels, computed_with, convolved, folded
 from converter.comparing.part import Part, plain
 from converter.exporters import row_of
 from converter.exporters.weights import cells, gate_cell, owned
 from converter.formats.keras_metadata import scaled_weights
 from converter.model import Model, Node, Weight
-from converter.model.layers import BatchNormalization, Constant, GRUCell, LSTMCell, SimpleRNNCell, every_node
+from converter.model.layers import BatchNormalization, Cell, Constant, GRUCell, LSTMCell, SimpleRNNCell, every_node
 
 _KINDS = {LSTMCell: "LSTM", GRUCell: "GRU", SimpleRNNCell: "RNN"}
 
@@ -64,18 +65,20 @@ def parts_read(model: Model, path: Path, every_call: bool = False) -> list[Part]
 def parts_of_model(model: Model, every_call: bool = False) -> list[Part]:
     """The layers with weights of a model, in order; shared ones once, or as often as they are called."""
     parts: list[Part] = []
-    seen: set[int] = set()
+    uses: Counter[tuple[object, ...]] = Counter()
+    keys: list[tuple[object, ...]] = []
     nodes = tuple(every_node(model.nodes))
     before = convolved(nodes)
     projections = {id(conv) for convs in before.values() for conv in convs}
     for node in nodes:
         found = [*_cells(node, before), *([] if id(node) in projections else _layers(node))]
         for part, weights in found:
-            own = {id(weight) for weight in weights}
-            if every_call or own - seen:  # a shared layer is called again
-                seen |= own
+            key = (part.kind, *(id(weight) for weight in weights))
+            if every_call or key not in uses:  # else a shared layer is called again
                 parts.append(part)
-    return parts
+                keys.append(key)
+            uses[key] += 1
+    return [replace(part, uses=uses[key]) for part, key in zip(parts, keys, strict=True)]
 
 
 def _cells(node: Node, before: Mapping[int, list[Node]]) -> Iterator[tuple[Part, Iterable[Weight]]]:
@@ -87,7 +90,20 @@ def _cells(node: Node, before: Mapping[int, list[Node]]) -> Iterator[tuple[Part,
             continue
         if id(cell) in before:
             weights |= dict(owned(before[id(cell)][-1].layer))
-        yield plain(name, "ConvLSTM", weights), weights.values()
+        yield plain(name, "ConvLSTM", _given(weights, cell)), weights.values()
+
+
+def _given(weights: Mapping[str, Weight], cell: Cell) -> Mapping[str, Weight]:
+    """The weights of a ConvLSTM; those of a convolution before it as its own kernel, which scales them, takes them."""
+    factors = channels(cell.kernel)
+    if factors is None or weights["kernel"] is cell.kernel:
+        return weights
+    made = {
+        f: weights[f].map(lambda a: (a * factors).astype(a.dtype), weights[f].shape)
+        for f in ("kernel", "bias")
+        if f in weights
+    }
+    return {**weights, **made}
 
 
 def _layers(node: Node) -> Iterator[tuple[Part, Iterable[Weight]]]:
