@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "fuzz"))
 import seed_files
 from targets import TARGETS
 
-SLOW = {"function_graph": 6, "saved_model": 20, "h5": 25, "weights_h5": 25, "keras": 25}
+SLOW = {"function_graph": 4, "saved_model": 15, "h5": 20, "weights_h5": 20, "keras": 20}
 SECONDS = 30
 
 
@@ -40,7 +40,7 @@ def no_hang():
 def test_a_mutated_file_gives_a_model_or_one_line(name, tmp_path):
     target, ends = TARGETS[name], set()
     seeds = target.seeds()
-    for number in range(SLOW.get(name, 60)):
+    for number in range(SLOW.get(name, 40)):
         rng = random.Random(f"test {name} {number}")
         seed = rng.choice(seeds)
         file, path, architecture = seed.place(tmp_path / f"{number}")
