@@ -81,6 +81,8 @@ class ModelSpec:
         inputs: names of the input layers' tensors in Keras' order.
         outputs: in Keras' order, with the names Keras gives them.
         wanted: calls whose outputs are asked for by the path of their layer (--outputs), next to `outputs`.
+        listed: whether the inputs are a plain list, whose names are the keys of a dict that the model is called on; in
+            dicts and nested lists they are in the order of the sorted keys.
     """
 
     name: str
@@ -90,6 +92,7 @@ class ModelSpec:
     outputs: tuple[Ref, ...]
     output_names: tuple[str, ...]
     wanted: tuple[Ref, ...] = ()
+    listed: bool = True
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ level flatter. Keras 3: [{"args": [...], "kwargs": {...}}] with `__keras_tensor_
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,19 +24,33 @@ def call_specs(nodes: Any, known: Collection[str]) -> list[CallSpec]:
 
 
 def refs(entry: Any, known: Collection[str]) -> tuple[tuple[Ref, ...], tuple[str, ...]]:
-    """input_layers or output_layers in any form, and the keys they have as a dict ("" otherwise), in Keras' order."""
+    """The tensors of input_layers or output_layers, nested in any form, in the order in which Keras flattens them.
+
+    That is `tf.nest.flatten` of tf_keras and `keras.tree.flatten` of Keras 3: dicts by sorted key.
+
+    Returns:
+        The tensors, and the keys of the dicts that each is in, joined by "_"; "" where it is in lists alone.
+    """
+    found = list(_flat(entry, "", known))
+    return tuple(ref for ref, _ in found), tuple(key for _, key in found)
+
+
+def is_listed(entry: Any) -> bool:
+    """Whether input_layers or output_layers are a plain list of tensors, or a single one."""
+    return isinstance(entry, list) and all(
+        isinstance(item, str | int) or (isinstance(item, list) and item and isinstance(item[0], str)) for item in entry
+    )
+
+
+def _flat(entry: Any, key: str, known: Collection[str]) -> Iterator[tuple[Ref, str]]:
     if isinstance(entry, Mapping):
-        keys = sorted(entry)
-        return tuple(_ref(entry[key], known) for key in keys), tuple(str(key) for key in keys)
-    if not isinstance(entry, list):
-        raise InvalidModel("input_layers and output_layers must be lists")
-    if len(entry) >= 3 and isinstance(entry[0], str) and isinstance(entry[1], int):
-        entry = [entry]
-    flat: list[Any] = []
-    for item in entry:
-        nested = isinstance(item, list) and item and isinstance(item[0], list)
-        flat += item if nested else [item]
-    return tuple(_ref(item, known) for item in flat), ("",) * len(flat)
+        for name in sorted(entry):
+            yield from _flat(entry[name], f"{key}_{name}" if key else str(name), known)
+    elif isinstance(entry, list) and not (entry and isinstance(entry[0], str)):
+        for item in entry:
+            yield from _flat(item, key, known)
+    else:
+        yield _ref(entry, known), key
 
 
 def _ref(item: Any, known: Collection[str]) -> Ref:
@@ -98,7 +112,8 @@ def _legacy(node: Any, known: Collection[str]) -> CallSpec:
     if _is_entry(node):  # operation layers: one tensor, one level flatter
         return CallSpec((_legacy_item(node, known),), kwargs)
     items = [_legacy_item(item, known) for item in node]
-    return CallSpec((items[0] if len(items) == 1 else items,), kwargs)
+    unwrapped = len(items) == 1 and not isinstance(items[0], Mapping)
+    return CallSpec((items[0] if unwrapped else items,), kwargs)
 
 
 def _is_entry(item: Any) -> bool:

@@ -14,7 +14,7 @@ from converter.errors import ConversionError, InvalidModel, Unsupported, clean, 
 from converter.keras.architecture import dialects
 from converter.keras.architecture.context import Context
 from converter.keras.architecture.dialects import MODELS
-from converter.keras.architecture.inbound import call_specs, refs
+from converter.keras.architecture.inbound import call_specs, is_listed, refs
 from converter.keras.architecture.ownership import refuse_strangers
 from converter.keras.eras.existence import had
 from converter.keras.eras.switches import Era
@@ -204,9 +204,8 @@ def _functional(name: str, layers: tuple[LayerSpec, ...], config: Any, listed: l
     offsets = {} if in_outputs_only else _node_offsets(layers, calls, outputs)
     for layer_name_, offset in offsets.items():
         calls[layer_name_] = {k + offset: v for k, v in calls[layer_name_].items()}
-    return ModelSpec(
-        name, layers, calls, inputs, outputs, tuple(key or ref.layer for key, ref in zip(keys, outputs, strict=True))
-    )
+    names = tuple(key or ref.layer for key, ref in zip(keys, outputs, strict=True))
+    return ModelSpec(name, layers, calls, inputs, outputs, names, listed=is_listed(config["input_layers"]))
 
 
 def _without_creation(layers: tuple[LayerSpec, ...], outputs: tuple[Ref, ...]) -> tuple[Ref, ...]:

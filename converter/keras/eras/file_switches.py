@@ -37,4 +37,23 @@ FILES: Switches = {
         "tf.keras": ((ALWAYS, True, "discretization.py of tf_keras 2.21; tfk221_edges"),),
         "keras3": ((ALWAYS, False, "discretization.py of 3.15.1"),),
     },
+    "dicts_by_name": {
+        # Whether the keys of a dict that a nested model is called on are the names of its inputs, if these are a list;
+        # else the dict is flattened by sorted key.
+        "keras": ((ALWAYS, True, "no such calls"),),
+        "tf.keras": ((ALWAYS, True, "tf_keras 2.21, run: _flatten_to_reference_inputs; test_nested_structures.py"),),
+        "keras3": (
+            (ALWAYS, True, "functional.py of 3.0.0 to 3.3.3: _flatten_to_reference_inputs"),
+            ((3, 4, 0), False, "functional.py of 3.4.1, 3.5.0, 3.6.0; k360_dicts"),
+            ((3, 7, 0), True, "functional.py of 3.7.0; keras 3.15.1, run; test_nested_structures.py"),
+        ),
+    },
+    "mask_dicts_by_name": {  # likewise, a dict of masks
+        "keras": ((ALWAYS, True, "no such calls"),),
+        "tf.keras": ((ALWAYS, True, "tf_keras 2.21: _flatten_to_reference_inputs"),),
+        "keras3": (
+            (ALWAYS, True, "functional.py of 3.0.0 to 3.3.3: _flatten_to_reference_inputs"),
+            ((3, 4, 0), False, "functional.py of 3.4.1 to 3.15.1; k360_dicts"),
+        ),
+    },
 }

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from converter.errors import ConversionError, InvalidModel, Unsupported, clean, formed
-from converter.keras.architecture.parse import references, refs_in
+from converter.keras.architecture.parse import references
 from converter.keras.building.graph import Graph, Tensor, refuse_large
 from converter.keras.building.ops import FLOATS, Ops
 from converter.keras.eras.switches import Era
+from converter.keras.graph.given_inputs import given_inputs, masked_refs
 from converter.keras.graph.ordering import execution_order
 from converter.keras.graph.partial_models import placed
 from converter.keras.graph.traits import acts_if_told, trainable_values
@@ -79,7 +80,7 @@ class Topology:
             where = f"{path}{layer}"
             try:
                 if isinstance(spec.config, ModelSpec) and call.kwargs.get("mask") is not None:
-                    read = refs_in(call.args)
+                    read = masked_refs(call, self.era)
                     self._refuse_left_mask([r for r in read if last_read[r] > place or r.layer in outer], done)
                 self._connect(spec, call, path)
                 done[layer, node] = self._call(spec, call, bound.children[layer], done, where)
@@ -153,14 +154,13 @@ class Topology:
     def _nested(
         self, model: ModelSpec, args: tuple[Any, ...], kwargs: Mapping[str, Any], bound: Bound, path: str
     ) -> tuple[Tensor, ...]:
-        names = [ref.layer for ref in model.inputs]
-        given = flatten(by_name([*args, kwargs.get("inputs", ())], names))
-        if len(given) != len(names):
-            raise InvalidModel(f"the model has {len(names)} inputs and is called on {len(given)} tensors")
+        called = args[0] if len(args) == 1 else list(args) or kwargs.get("inputs")
+        given = given_inputs(model, called, kwargs.get("mask"), self.era)
         specs = {layer.name: layer for layer in model.layers}
-        inputs = {}
-        for name, tensor in zip(names, masked(given, by_name([kwargs.get("mask")], names), self.era), strict=True):
-            inputs[name] = self._conformed(tensor, specs[name].config, path)
+        names = [ref.layer for ref in model.inputs]
+        inputs = {
+            name: self._conformed(tensor, specs[name].config, path) for name, tensor in zip(names, given, strict=True)
+        }
         outputs = tuple(t for tensors in self.run(model, bound, inputs, f"{path}/") for t in tensors)
         refuse_lost(self.era, [*given, *outputs], "enters or leaves a nested model")
         return outputs
@@ -218,30 +218,6 @@ class Topology:
         if dtype is None or tensor.dtype == dtype or dtype not in FLOATS:
             return tensor
         return Tensor(Ops(self.graph, path).cast(tensor.value, dtype), tensor.mask)
-
-
-def by_name(structure: list[Any], names: list[str]) -> list[Any]:
-    """What a nested model is called with; from a dict by the names of its inputs, in their order."""
-    first = structure[0]
-    if isinstance(first, Mapping) and set(first) == set(names):
-        return [first[name] for name in names]
-    return list(first) if isinstance(first, list | tuple) and len(structure) == 1 else structure
-
-
-def masked(tensors: list[Tensor], masks: list[Any], era: Era) -> list[Tensor]:
-    """The inputs of a nested model with the masks it is called with: none, or one for each input.
-
-    A None among several leaves an input its own mask in Keras 3, and takes it away in Keras 2.
-
-    Raises:
-        Unsupported: the masks are given in another form.
-    """
-    if masks == [None]:
-        return tensors
-    if len(masks) != len(tensors) or not all(isinstance(m, Tensor | None) for m in masks):
-        raise Unsupported("a nested model is called with mask= that is not one mask for each input")
-    kept = [t.mask if era.switch("none_keeps_mask") else None for t in tensors]
-    return [Tensor(t.value, m.value if m else k) for t, m, k in zip(tensors, masks, kept, strict=True)]
 
 
 def implied_shape(model: ModelSpec, bound: Bound) -> Shape:
