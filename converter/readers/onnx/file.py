@@ -69,7 +69,8 @@ def load(path: Path) -> Model:
     title = f"ONNX by {proto.producer_name or 'an unknown program'}"
     source = Provenance(str(path), title, sha256=hashlib.sha256(data).hexdigest())
     name = proto.graph.name or path.stem
-    model = joined(prune(Model(name, inputs, outputs, names, tuple(builder.nodes), states, (), source)))
+    warnings = tuple(dict.fromkeys(builder.warnings))
+    model = joined(prune(Model(name, inputs, outputs, names, tuple(builder.nodes), states, (), source, warnings)))
     return replace(model, layers=tuple(_info(node) for node in every_node(model.nodes) if _weights(node)))
 
 

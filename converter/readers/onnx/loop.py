@@ -18,10 +18,15 @@ from converter.readers.onnx.counted import Dim
 from converter.readers.onnx.origins import same, size_of
 from converter.readers.onnx.over_time import body_as_scan
 from converter.readers.onnx.tensors import Const, Dims, Filled, Spread, Stack, Tensor, Val
+from converter.readers.onnx.turns import elements, first_rows
 from converter.readers.onnx.values import Builder, Call
 
 _MAX_NODES = 2000
 _FAR = 1 << 30  # a bound that is none
+_PART = (
+    "it takes only as many steps as another axis is long, and fails where there are fewer; Keras 3.15 exports "
+    "TimeDistributed over open time so, with the batch for the time. The Keras file itself converts rightly"
+)
 
 
 @dataclass
@@ -88,10 +93,12 @@ def loop(builder: Builder, call: Call) -> list[Tensor]:
 
 def _as_scan(builder: Builder, found: Loop) -> list[Tensor]:
     """Final states and sequences of a Scan over the body."""
-    given = [builder.value(found.initial(place), found.call.name) for place in found.states]
-    given += [builder.value(sequence, found.call.name) for sequence in found.elements.values()]
     if not found.elements:
         raise Unsupported("Loop whose rounds read nothing")
+    if not found.nodes and not found.states and set(found.results[len(found.variables) :]) <= set(found.elements):
+        return [found.elements[name] for name in found.results[len(found.variables) :]]  # each element as it is
+    given = [builder.value(found.initial(place), found.call.name) for place in found.states]
+    given += [builder.value(sequence, found.call.name) for sequence in found.elements.values()]
     names = [*(found.variables[place] for place in found.states), *found.elements]
     after = [found.results[place] for place in found.states] + found.results[len(found.variables) :]
     return body_as_scan(builder, found.call, (names, found.nodes, after), given, len(found.states), found.outer)
@@ -242,6 +249,7 @@ def _begins(builder: Builder, condition: Tensor, count: Dim) -> bool:
 def _needed(builder: Builder, found: Loop, makers: Mapping[str, Any]) -> None:
     """Finds the elements, and the operators that states and outputs need."""
     counts = {found.graph.input[0].name, *(found.variables[k] for k in found.counters)}
+    taken = elements(builder, found.graph.node, sorted(counts), found.outer, found.count)
     places = {k for k in range(len(found.results)) if k in found.states or k >= len(found.variables)}
     wanted, seen = [found.results[k] for k in sorted(places)], set()
     while wanted:
@@ -251,8 +259,12 @@ def _needed(builder: Builder, found: Loop, makers: Mapping[str, Any]) -> None:
             if name in counts:
                 raise Unsupported("Loop whose steps compute with their number")
             continue
+        if name in taken:
+            found.elements[name] = _sequence(builder, found, taken[name], 0, part=True)
+            continue
         if node.op_type == "Gather" and _uncast(makers, node.input[1]) in counts:
-            found.elements[name] = _sequence(builder, found, node)
+            axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
+            found.elements[name] = _sequence(builder, found, node.input[0], axis)
             continue
         seen.add(id(node))
         wanted += _reads(node)
@@ -265,13 +277,15 @@ def _reads(node: Any) -> Iterable[str]:
     return [name for name in node.input if name]
 
 
-def _sequence(builder: Builder, found: Loop, node: Any) -> Tensor:
-    """What the elements are taken of: as long as there are rounds."""
-    tensor = found.outer.get(node.input[0])
-    axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
+def _sequence(builder: Builder, found: Loop, name: str, axis: int, part: bool = False) -> Tensor:
+    """What the elements are taken of: as long as there are rounds, or its first elements where `part` allows it."""
+    tensor = found.outer.get(name)
     if tensor is None or isinstance(tensor, Dims | Filled | Spread | Stack) or axis != 0:
         raise Unsupported("Loop over something that is no sequence")
     value = tensor if isinstance(tensor, Val) and not tensor.flat else Val(builder.value(tensor, found.call.name))
-    if not same(builder, size_of(value.value, value.axis(0)), found.count):
+    if same(builder, size_of(value.value, value.axis(0)), found.count):
+        return value
+    if not part:
         raise Unsupported("Loop over a part of a sequence")
-    return value
+    builder.warnings.append(f"{found.call.name}: {_PART}")
+    return first_rows(builder, value, found.count, found.call.name)

@@ -56,10 +56,27 @@ def _before(builder: Builder, size: tuple[str, int], known: dict[Dim, Dim]) -> D
     if isinstance(node.layer, layers.Elementwise | layers.Where):
         found = {origin(builder, place, known) for place in _broadcast(node, value, size[1])}
         return found.pop() if len(found) == 1 else None  # of different ones nobody knows which is 1
+    if isinstance(node.layer, layers.Range) and node.inputs[0] is not None:
+        return number(builder, node.inputs[0])
     rule = _RULES.get(type(node.layer))
     place = None if rule is None else rule(node, value, size[1])
     source = None if place is None else node.inputs[place[0]]
     return None if source is None or place is None else (source.name, place[1])
+
+
+def number(builder: Builder, x: Value) -> Dim | None:
+    """The size that a value of one number is, if it is one."""
+    while not any(size != 1 for size in x.shape):
+        node = builder.producer(x)
+        before = node.inputs[0] if node is not None and node.inputs else None
+        if node is None or before is None:
+            return None
+        if isinstance(node.layer, layers.Size):
+            return size_of(before, node.layer.axis)
+        if not isinstance(node.layer, layers.Cast | layers.Squeeze | layers.ExpandDims):
+            return None
+        x = before
+    return None
 
 
 def _broadcast(node: Node, value: Value, axis: int) -> list[tuple[str, int]]:
@@ -138,6 +155,15 @@ def _repeat(node: Node, value: Value, axis: int) -> _Place:
     return (0, axis) if layer.axis != axis else None
 
 
+def _gather(node: Node, value: Value, axis: int) -> _Place:
+    """Of places in one row."""
+    layer: Any = node.layer
+    places = node.inputs[1]
+    if places is None or len(places.shape) != 1:
+        return None
+    return (1, 0) if axis == layer.axis else (0, axis)
+
+
 def _expand(node: Node, value: Value, axis: int) -> _Place:
     layer: Any = node.layer
     return None if axis in layer.axes else (0, axis - sum(a < axis for a in layer.axes))
@@ -158,7 +184,12 @@ def _reduce(node: Node, value: Value, axis: int) -> _Place:
 
 def _reshape(node: Node, value: Value, axis: int) -> _Place:
     layer: Any = node.layer
-    return (0, axis) if layer.target[axis] == 0 else None
+    if layer.target[axis] == 0:
+        return 0, axis
+    x = node.inputs[0]
+    wide = [k for k, size in enumerate(x.shape) if size != 1] if x is not None else []
+    alone = all(size == 1 for k, size in enumerate(layer.target) if k != axis)
+    return (0, wide[0]) if layer.target[axis] == -1 and alone and len(wide) == 1 else None
 
 
 def _recurrent(node: Node, value: Value, axis: int) -> _Place:
@@ -194,7 +225,7 @@ def _conv(node: Node, value: Value, axis: int) -> _Place:
 _RULES: Mapping[type, Callable[[Node, Value, int], _Place]] = {
     layers.Activate: _kept, layers.Unary: _kept, layers.Cast: _kept, layers.CumSum: _kept,
     layers.BatchNormalization: _kept, layers.LayerNormalization: _kept, layers.Embedding: _before_last,
-    layers.Dense: _before_last, layers.Slice: _slice,
+    layers.Dense: _before_last, layers.Slice: _slice, layers.Gather: _gather,
     layers.Concatenate: _concatenate, layers.Tile: _tile, layers.Repeat: _repeat, layers.ExpandDims: _expand,
     layers.Squeeze: _squeeze, layers.Reduce: _reduce, layers.Reshape: _reshape, layers.Recurrent: _recurrent,
     layers.Conv: _conv, layers.MatMul: _matmul, layers.Scan: _scan,

@@ -133,9 +133,24 @@ def _product(builder: Builder, call: Call) -> list[Tensor]:
     return [Dims((total,), not call.integer("keepdims", 1), dtype)]
 
 
+def _only(op: str) -> Callable[[Builder, Call], list[Tensor]]:
+    """ReduceMax or ReduceMin, which of one size is that size."""
+
+    def rule(builder: Builder, call: Call) -> list[Tensor]:
+        tensor, axes = call.tensor(0), call.integers("axes", 1)
+        one = isinstance(tensor, Dims) and not tensor.scalar and len(tensor.items) == 1
+        if not isinstance(tensor, Dims) or not one or axes not in (None, [], [0], [-1]):
+            return reduced(op)(builder, call)
+        return [Dims(tensor.items, not call.integer("keepdims", 1), tensor.dtype)]
+
+    return rule
+
+
 RULES: Mapping[str, Callable[[Builder, Call], list[Tensor]]] = {
     "Max": _extreme("maximum"),
     "Min": _extreme("minimum"),
     "Range": _range,
     "ReduceProd": _product,
+    "ReduceMax": _only("max"),
+    "ReduceMin": _only("min"),
 }

@@ -80,6 +80,7 @@ class Builder:
     told: dict[tuple[str, int], Dim] = field(default_factory=dict)  # sizes of values that the file computes elsewhere
     factors: dict[str, tuple[Dim, Dim]] = field(default_factory=dict)  # of sizes that are products, by their values
     depth: int = 0  # of branches within branches
+    warnings: list[str] = field(default_factory=list)  # of the whole file
     _names: set[str] = field(default_factory=set)
     _counts: dict[str, int] = field(default_factory=dict)
     _flat: dict[Val, Value] = field(default_factory=dict)
@@ -88,7 +89,7 @@ class Builder:
         """One for the body of an operator, which reads what is here; names that are new there are new here."""
         return Builder(
             self.opset, self.run, [], dict(self.tensors), self.values, self.told, self.factors, self.depth,
-            self._names, self._counts,
+            self.warnings, self._names, self._counts,
         )  # fmt: skip
 
     def given(self, name: str, value: Value) -> None:
