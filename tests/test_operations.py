@@ -11,6 +11,7 @@ from dataclasses import replace
 from importlib import import_module
 from inspect import signature
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,9 @@ from op_spaces_tf import FUNCTIONS
 from op_values import Case, In, values
 from test_layers import SUFFIX, converted, library, pytestmark
 
+from converter.api import load
+from converter.errors import InvalidModel, Unsupported
+from converter.keras.operations.attributes import attribute
 from converter.keras.operations.keras3 import KERAS3
 from converter.keras.operations.node_defs import NODE_DEFS
 from converter.keras.operations.tensorflow import MODULES as TF_MODULES
@@ -189,7 +193,38 @@ def node_model(case: Case, name: str) -> tuple[Any, list[In]]:
 
 
 def test_every_node_has_a_space() -> None:
-    assert set(NODES) | {"Fill", "Range"} == set(NODE_DEFS)
+    assert set(NODES) | {"Fill", "Range", "Const"} == set(NODE_DEFS)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "int8", "uint8", "bool"])
+@pytest.mark.parametrize("whole", [[[1, 0, 1], [0, 1, 1]], [[1, 1, 1], [1, 1, 1]], 1, [], [[[2]]]])
+def test_arrays_of_nodes(whole: Any, dtype: str) -> None:
+    """Of a Const, in each of the ways in which TensorFlow writes it."""
+    from google.protobuf.json_format import MessageToDict
+
+    tf = library("tensorflow")
+    array = np.asarray(whole, dtype)
+    for one in (array, np.broadcast_to(array[..., :1], array.shape) if array.ndim else array):
+        given = MessageToDict(tf.compat.v1.AttrValue(tensor=tf.make_tensor_proto(one)))
+        made = attribute(given)
+        assert made.dtype == dtype
+        np.testing.assert_array_equal(made, one)
+        if one.size > 1:
+            with pytest.raises(InvalidModel, match="do not fill"):
+                attribute({"tensor": {**given["tensor"], "tensorShape": {"dim": [{"size": "-2"}]}}})
+
+
+@pytest.mark.parametrize("function", [
+    lambda tf, x, y: tf.einsum("bij,bkj->bik", x, y), lambda tf, x, y: x == y, lambda tf, x, y: x != y,
+])  # fmt: skip
+def test_functions_whose_operands_tf_keras_does_not_write(function: Callable[..., Any], tmp_path: Path) -> None:
+    keras = library("tf_keras")
+    x, y = keras.Input((3, 2)), keras.Input((3, 2))
+    keras.Model([x, y], function(library("tensorflow"), x, y)).save(tmp_path / "model.h5")
+    with pytest.raises((TypeError, ValueError), match=r"einsum|positional"):
+        keras.models.load_model(tmp_path / "model.h5")
+    with pytest.raises(Unsupported, match=r"tf.keras does not write what .* is called on"):
+        load(tmp_path / "model.h5")
 
 
 def test_nodes_of_sizes() -> None:

@@ -91,6 +91,7 @@ class LayerType:
             booleans, too; "indices" are not cast; "text": strings, too; "operands": constants, as the file has them.
         input_rank: axes of its input, where a Sequential without an input's shape leaves that to its first layer.
         joins_models: wraps whole models, which bring their own inputs.
+        makes_constants: is written without a call where it reads no tensor.
         variables_under: attribute below which the arrays are tracked ("cell" for LSTM, which keeps a cell).
         stored_as: the class that Keras 3 names its group of arrays after, where that is not its own.
         untracked: what to do about releases of TensorFlow whose checkpoints leave out the layers it wraps.
@@ -113,6 +114,7 @@ class LayerType:
     takes: Takes = "numbers"
     input_rank: int | None = None
     joins_models: bool = False
+    makes_constants: bool = False
     variables_under: tuple[str, ...] = ()
     stored_as: str = ""
     untracked: str = ""

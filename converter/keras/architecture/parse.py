@@ -198,6 +198,8 @@ def _functional(name: str, layers: tuple[LayerSpec, ...], config: Any, listed: l
     calls: dict[str, dict[int, CallSpec]] = {}
     for layer, raw in zip(layers, listed, strict=True):
         calls[layer.name] = dict(enumerate(call_specs(raw.get("inbound_nodes", []), known)))
+        if layer.row is not None and layer.row.makes_constants and not calls[layer.name]:
+            calls[layer.name] = {0: CallSpec((), {})}
     in_outputs_only = era.switch("creation_counts_in_outputs_only")
     if in_outputs_only:
         outputs = _without_creation(layers, outputs)

@@ -54,6 +54,13 @@ def target_of(given: Any) -> list[int | Size]:
     return [n if isinstance(n, Size) else one_integer(n, "a shape") for n in found]
 
 
+def constant(o: Ops, values: np.ndarray[Any, Any], dtype: str) -> Value:
+    """The array of a Const."""
+    if not isinstance(values, np.ndarray):
+        raise InvalidModel("a Const without its value")
+    return o.constant(values, dtype)
+
+
 def filled(o: Ops, shape: Any, value: Operand, dtype: Any = None) -> Value:
     """A number everywhere in a shape."""
     if isinstance(value, Value):

@@ -88,6 +88,7 @@ NODE_DEFS: Mapping[str, Op] = {
     "ReverseSequence": Op(indexing.reverse_sequence, "0 1 seq_dim batch_dim"),
     "Tile": Op(making.tiled, "0 1"),
     "BroadcastTo": Op(making.broadcast_to, "0 1"),
+    "Const": Op(making.constant, "value dtype"),
     "Fill": Op(making.filled, "0 1 T"),
     "Range": Op(making.numbers, "0 1 2 Tidx"),
     "Pad": Op(shapes.pad, "0 1"),

@@ -18,10 +18,11 @@ from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.building.graph import Tensor
 from converter.keras.building.ops import Ops
 from converter.keras.layer_type import LayerType
+from converter.keras.operations.attributes import attribute
 from converter.keras.operations.keras3 import KERAS3
 from converter.keras.operations.node_defs import INERT_ATTRIBUTES, NODE_DEFS
 from converter.keras.operations.rows import Op
-from converter.keras.operations.tensorflow import INERT_ARGUMENTS, MODULES, SYNONYMS, TF_FUNCTIONS
+from converter.keras.operations.tensorflow import INERT_ARGUMENTS, MODULES, SYNONYMS, TF_FUNCTIONS, UNWRITTEN
 from converter.keras.operations.values import Keras3Ops
 from converter.keras.schema import Config
 from converter.keras.shared.biases import refuse_misplaced
@@ -136,6 +137,11 @@ def _function(call: Call) -> tuple[Tensor, ...]:
     name = call.config.function
     module, _, short = name.rpartition(".")
     op = TF_FUNCTIONS.get(name, TF_FUNCTIONS.get(short)) if module in MODULES else None
+    if name in UNWRITTEN:
+        hint = "save it as a SavedModel, whose function graph holds them, or build the model with a layer in its place"
+        raise Unsupported(
+            f"tf.keras does not write what {clean(name)} is called on, nor can it open the file", hint=hint
+        )
     if op is None:
         raise Unsupported(f"the TensorFlow function {clean(name)} is not supported")
     names = op.names.split()
@@ -150,45 +156,6 @@ def _function(call: Call) -> tuple[Tensor, ...]:
 def _dtype_name(value: Any) -> Any:
     """ "tf.int32" as "int32"."""
     return value.removeprefix("tf.") if isinstance(value, str) else value
-
-
-_SCALARS = {"i": int, "f": float, "b": bool}
-_DTYPES = {
-    "DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16", "DT_BFLOAT16": "bfloat16", "DT_BOOL": "bool",
-    "DT_INT32": "int32", "DT_INT64": "int64", "DT_INT16": "int16", "DT_INT8": "int8", "DT_UINT8": "uint8",
-}  # fmt: skip
-
-
-def attribute(raw: Any) -> Any:
-    """The value of a NodeDef attribute in protobuf's JSON form ({"i": "5"}, {"list": {"i": ["1"]}})."""
-    if not isinstance(raw, Mapping) or len(raw) != 1:
-        return None
-    ((kind, value),) = raw.items()
-    if kind in _SCALARS:
-        return _scalar(kind, value)
-    if kind == "type":
-        return _DTYPES.get(str(value), str(value))
-    if kind == "list" and isinstance(value, Mapping):
-        return [_scalar(k, item) for k, items in value.items() if k in _SCALARS for item in items]
-    return _text(value) if kind == "s" else None
-
-
-def _scalar(kind: str, value: Any) -> Any:
-    try:
-        return _SCALARS[kind](value)
-    except (TypeError, ValueError):
-        raise InvalidModel(f"{clean(value, 40)} as an attribute of a TensorFlowOpLayer") from None
-
-
-def _text(value: Any) -> str:
-    """Bytes attributes are base64 in protobuf's JSON."""
-    import base64
-    import binascii
-
-    try:
-        return base64.b64decode(str(value), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return str(value)
 
 
 def _node_def(call: Call) -> tuple[Tensor, ...]:
@@ -232,5 +199,5 @@ TYPES: dict[str, LayerType] = {
     **{PREFIX + name: LayerType(OperationConfig, _keras3, takes="operands", note="operation") for name in KERAS3},
     "TFOpLambda": LayerType(FunctionConfig, _function, takes="operands"),
     "SlicingOpLambda": LayerType(FunctionConfig, _function, takes="operands"),
-    "TensorFlowOpLayer": LayerType(NodeDefConfig, _node_def, takes="operands"),
+    "TensorFlowOpLayer": LayerType(NodeDefConfig, _node_def, takes="operands", makes_constants=True),
 }

@@ -237,6 +237,8 @@ _NN: Mapping[str, Op] = {
     "conv3d": Op(nn.conv, _CONV),
     "depthwise_conv2d": Op(nn.depthwise_conv, _CONV.replace("filters", "filter")),
 }
+# What tf.keras writes without a second operand, and cannot open itself.
+UNWRITTEN = frozenset({"einsum", "linalg.einsum", "__operators__.eq", "__operators__.ne"})
 TF_FUNCTIONS: Mapping[str, Op] = {**_ELEMENTWISE, **_REDUCTIONS, **_PRODUCTS, **_SHAPES, **_INDEXING, **_NN}
 
 # Other names that TensorFlow's own functions have for the arguments above.
