@@ -168,6 +168,9 @@ def pool(
     every = tuple([slice(None), *(slice(None, None, stride) for stride in strides)])
 
     def windows(data: Array) -> Array:
+        if any(size < width for size, width in zip(data.shape[1:-1], window, strict=True)):  # none fits
+            sizes = (max(-(-(n - w + 1) // s), 0) for n, w, s in zip(data.shape[1:-1], window, strides, strict=True))
+            return np.empty((data.shape[0], *sizes, data.shape[-1], *window), data.dtype)
         return sliding_window_view(data, tuple(window), axis=spatial)[every]
 
     if kind == "max":

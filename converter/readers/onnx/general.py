@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 
 import numpy as np
 
-from converter.errors import Unsupported
+from converter.errors import InvalidModel, Unsupported
 from converter.model import Value, constant, layers
+from converter.readers.onnx.counted import Dim
+from converter.readers.onnx.origins import size_of
 from converter.readers.onnx.tensors import Const, Tensor, Val
 from converter.readers.onnx.values import Builder, Call, broadcast
 
@@ -159,11 +161,23 @@ def _einsum(builder: Builder, call: Call) -> list[Tensor]:
 
 
 def _tile(builder: Builder, call: Call) -> list[Tensor]:
-    x, times = value_of(builder, call, 0), call.integers("repeats", 1)
+    x, given = value_of(builder, call, 0), call.tensor(1)
+    sizes = builder.dims(given)
+    if sizes is not None and len(sizes) == len(x.shape) and not all(isinstance(n, int) for n in sizes):
+        return [_stretched(builder, call, x, sizes)]
+    times = call.integers("repeats", 1)
     if times is None or len(times) != len(x.shape):
         raise Unsupported("Tile of this kind")
     shape = tuple(None if size is None else size * n for size, n in zip(x.shape, times, strict=True))
     return [Val(builder.node(call.name, layers.Tile(tuple(times)), (x,), shape)[0])]
+
+
+def _stretched(builder: Builder, call: Call, x: Value, times: Sequence[Dim]) -> Tensor:
+    """Axes of 1 that are repeated a size often, the others once."""
+    if any(n != 1 and size != 1 for n, size in zip(times, x.shape, strict=True)):
+        raise Unsupported("Tile of more than one element, as often as a size is")
+    whole = [size_of(x, axis) if n == 1 else n for axis, n in enumerate(times)]
+    return Val(builder.stretched(x, whole, call.name))
 
 
 def _top(builder: Builder, call: Call) -> list[Tensor]:
@@ -215,15 +229,35 @@ def _pad(builder: Builder, call: Call) -> list[Tensor]:
     x, pads = value_of(builder, call, 0), call.integers("pads", 1)
     mode = call.attributes["mode"].s.decode("ascii", "replace") if "mode" in call.attributes else "constant"
     rank = len(x.shape)
-    if pads is None or len(pads) != 2 * rank or min(pads) < 0 or mode not in _EDGE or call.has(3):
+    if pads is None or len(pads) != 2 * rank or mode not in _EDGE or call.has(3):
         raise Unsupported("Pad of this kind")
+    if min(pads) < 0 and mode != "constant":
+        raise Unsupported(f"Pad that takes away, of the kind {mode}")
     fill = call.tensor(2) if call.has(2) else None
     if fill is not None and not isinstance(fill, Const):
         raise Unsupported("Pad with a value that is computed")
     value = call.number("value", 0.0) if fill is None else float(fill.array.ravel()[0])
-    pairs = tuple(zip(pads[:rank], pads[rank:], strict=True))
+    x = _cropped(builder, call, x, [min(n, 0) for n in pads])
+    pairs = tuple((max(n, 0), max(m, 0)) for n, m in zip(pads[:rank], pads[rank:], strict=True))
+    if not any(map(any, pairs)):
+        return [Val(x)]
     shape = tuple(None if size is None else size + sum(pair) for size, pair in zip(x.shape, pairs, strict=True))
     return [Val(builder.node(call.name, layers.Pad(pairs, value, mode), (x,), shape)[0])]  # type: ignore[arg-type]
+
+
+def _cropped(builder: Builder, call: Call, x: Value, pads: Sequence[int]) -> Value:
+    """What negative pads take away."""
+    rank = len(x.shape)
+    axes = tuple(axis for axis in range(rank) if pads[axis] or pads[rank + axis])
+    if not axes:
+        return x
+    less = [-pads[axis] - pads[rank + axis] if axis in axes else 0 for axis in range(rank)]
+    shape = tuple(None if size is None else size - n for size, n in zip(x.shape, less, strict=True))
+    if any(size is not None and size < 0 for size in shape):
+        raise InvalidModel("Pad that takes away more than there is")
+    starts, stops = tuple(-pads[axis] or None for axis in axes), tuple(pads[rank + axis] or None for axis in axes)
+    layer = layers.Slice(axes, starts, stops, (1,) * len(axes))
+    return builder.node(f"{call.name}/crop", layer, (x,), shape)[0]
 
 
 def _matmul(builder: Builder, call: Call) -> Tensor:

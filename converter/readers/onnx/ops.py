@@ -32,6 +32,7 @@ from converter.readers.onnx.sizes import RULES as SIZES
 from converter.readers.onnx.sizes import computed, of_sizes
 from converter.readers.onnx.tensors import Const, Dims, Filled, Tensor, Val, Zeros, is_zero
 from converter.readers.onnx.text import RULES as TEXT
+from converter.readers.onnx.triangles import RULES as TRIANGLES
 from converter.readers.onnx.values import Builder, Call, broadcast, on, plain
 
 Rule = Callable[[Builder, Call], list[Tensor]]
@@ -240,6 +241,7 @@ RULES: Mapping[str, Rule] = {
     **NORMALISING,
     **QUANTISED,
     **RESHAPING,
+    **TRIANGLES,
     "Identity": _identity, "Dropout": _identity, "Constant": _constant, "Cast": _cast, "ConstantOfShape": _fill,
     "Expand": _expand, "LSTM": recurrent, "GRU": recurrent, "RNN": recurrent, "Scan": scan, "Loop": loop,
     "MatMul": _matmul, "Gemm": _gemm,
