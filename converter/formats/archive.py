@@ -194,9 +194,9 @@ def _guarded(place: str) -> Iterator[None]:
 
 def sha256(*paths: Path) -> str:
     """Hexadecimal SHA-256 of the contents of files, one after the other."""
-    digest = hashlib.sha256()
+    digest, block = hashlib.sha256(), memoryview(bytearray(_BLOCK))
     for path in paths:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
+        with path.open("rb", buffering=0) as file:
+            while count := file.readinto(block):
+                digest.update(block[:count])
     return digest.hexdigest()

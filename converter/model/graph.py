@@ -53,7 +53,7 @@ class Weight:
         """How many bytes `read` returns."""
         return self.size * dtype_of(self.dtype).itemsize
 
-    def rows(self, block_bytes: int = 1 << 24) -> Iterator[Array]:
+    def rows(self, block_bytes: int = 1 << 20) -> Iterator[Array]:
         """The values in order, in blocks of whole rows of about `block_bytes`, or at once where that is all we can."""
         if self.read_rows is None or not self.shape or self.shape[0] < 2 or self.nbytes <= block_bytes:
             yield self.read()

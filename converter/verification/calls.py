@@ -85,7 +85,10 @@ def _fits(made: list[Call] | Exception) -> TypeGuard[list[Call]]:
 
 
 def _rows(model: Model, batch: int, length: int) -> int:
-    return FEW_ROWS if _is_large(model, length) else batch
+    """How many rows of `batch` are run; with large weights one, next to the two of a shorter sequence."""
+    if not _is_large(model, length):
+        return batch
+    return 1 if has_large_weights(model) else FEW_ROWS
 
 
 def has_large_weights(model: Model) -> bool:
