@@ -45,8 +45,8 @@ class Arguments:
 
 def arguments(call: Call) -> Arguments:
     """Sort out x, initial_state and mask: Keras 2 lists the states behind x, Keras 3 passes initial_state."""
-    if call.kwargs.get("constants") is not None:
-        raise Unsupported("RNN constants")
+    if call.kwargs.get("constants") is not None or call.config.num_constants:
+        raise Unsupported("is called with constants=, which only cells of one's own read")
     x, *more = flatten(call.args[:1])
     if x.dtype not in FLOATS and call.era.switch("integers_become_floats"):
         x = Tensor(call.ops.cast(x.value, call.dtype), x.mask)

@@ -19,13 +19,13 @@ class SequenceConfig(Config, frozen=True):
     unroll: bool = False
     time_major: bool = False
     zero_output_for_mask: bool = False
+    num_constants: int | None = None
 
 
 class RNNConfig(SequenceConfig, frozen=True, kw_only=True):
     """https://keras.io/api/layers/recurrent_layers/rnn/"""
 
     cell: dict[str, Any] | list[dict[str, Any]]
-    num_constants: int | None = None
 
 
 class GatedConfig(SequenceConfig, frozen=True):
