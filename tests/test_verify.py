@@ -16,6 +16,7 @@ from neutral_models import Builder
 from converter import api
 from converter.errors import InvalidModel
 from converter.exporters.onnx import export
+from converter.interpret import run
 from converter.model import LayerInfo, Model, constant, layers
 from converter.model.activations import LINEAR, SIGMOID, TANH, Activation
 from converter.model.layers import Direction, Recurrent
@@ -148,6 +149,23 @@ def test_an_operator_of_another_name_is_held_to_its_outputs(tmp_path: Path) -> N
 
     assert proof(lstm_model(), tmp_path, rename).nodes[0].steps == 0
     assert proof(lstm_model(), tmp_path, rename_and_turn).wrong[0].startswith("rnn: off by")
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("kind", ["lstm", "gru", "simple"])
+def test_units_that_the_usual_inputs_leave_at_zero_are_reached(kind: str, seed: int, tmp_path: Path) -> None:
+    """Units of relu far below zero, which only inputs along their own weights take above it."""
+    builder = Builder(seed)
+    cell = getattr(builder, kind)(4, 2, RELU)
+    kernel = constant("kernel", (cell.kernel.read() * 3).astype("float32"))
+    cell = structs.replace(cell, kernel=kernel, bias=constant("bias", np.full(cell.bias.shape, -10, "float32")))
+    x = builder.input("x", (None, 2, 4))
+    y = builder.node("rnn", Recurrent((Direction(cell),)), [x, None, None, None], *[(None, 2)] * (1 + cell.states))[0]
+    model = builder.model([y])
+    usual = {"x": np.random.default_rng(1).normal(size=(50, 2, 4))}
+    assert not run(model, usual)[y.name].any()
+    report = proof(model, tmp_path)
+    assert report.passed, report.failures
 
 
 def test_only_zeros_prove_nothing(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from converter.verification.coverage import knees
 PATTERNS = ("post", "pre", "gaps", "none", "all", "one", "alternate")
 SCALES = (1.0, 0.1, 3.0, 1e-3, 10.0, 30.0, 1e-6, 100.0)
 SCALES_FLOAT16 = (1.0, 0.1, 3.0, 0.3, 2.0, 6.0, 0.03, 10.0)
+GATES = {"i": 1, "f": 1, "c": 2, "o": 1, "z": -1, "r": 1, "h": 2}  # on which side a new state gets through, how far
+AIMED = 2**20  # the largest kernel that is read only to make inputs
 COMPARED = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "maximum", "minimum", "mod",
             "floor_divide")  # fmt: skip
 # Functions with a domain, and how a number gets into it.
@@ -38,6 +40,7 @@ class Wanted:
         like: names of values that it is compared with.
         domain: into what the numbers should be brought, half of the time.
         time: the axis of time of a mask.
+        aims: vectors of features that take a unit of a cell over the last knee of its activation, where relu is not 0.
     """
 
     limit: int | None = None
@@ -46,6 +49,7 @@ class Wanted:
     like: list[str] = field(default_factory=list)
     domain: Callable[[Array], Array] | None = None
     time: int = 1
+    aims: list[Array] = field(default_factory=list)
 
 
 def wanted_of(model: Model) -> dict[str, Wanted]:
@@ -96,6 +100,28 @@ def _note(wanted: Wanted, node: Node, place: int) -> None:
         wanted.points += [-0.5, 0.5, 1.5, 2.5] if layer.op in ("floor", "ceil", "round", "sign") else []
     elif isinstance(layer, layers.Recurrent) and place == 1:
         wanted.time = 0 if layer.time_major else 1
+    elif isinstance(layer, layers.Recurrent) and place == 0:
+        for direction in layer.directions:
+            wanted.aims += _aims(direction.cell)
+
+
+def _aims(cell: layers.Cell) -> list[Array]:
+    """For each unit of a cell the shortest input that takes it from a state of zeros over its last knee, gates aside,
+    and the one that opens its gates as well, as far as there is one.
+    """
+    if not knees(cell.activation) or isinstance(cell, layers.ConvLSTMCell) or cell.kernel.size > AIMED:
+        return []
+    gates, units = len(cell.gates), cell.units
+    kernel = cell.kernel.read().astype(np.float64).reshape(-1, gates, units)
+    bias = np.zeros((1, gates, units)) if cell.bias is None else cell.bias.read().reshape(-1, gates, units)
+    signs = np.asarray([GATES[gate] for gate in cell.gates])
+    targets = signs[:, None] * (np.abs(bias.astype(np.float64)).sum(0) + 2 * max(0.0, *knees(cell.activation)) + 2)
+    own = [k for k, gate in enumerate(cell.gates) if gate in "ch"]
+    return [
+        np.linalg.lstsq(kernel[:, some, unit].T, targets[some, unit])[0]
+        for unit in range(min(units, 16))
+        for some in (own, list(range(gates)))
+    ]
 
 
 def corner_values(
@@ -140,6 +166,9 @@ def _floats(like: Array, wanted: Wanted, made: Mapping[str, Array], rng: np.rand
         elif kind == 4:
             x[row] = np.abs(x[row])
         x[row] *= scales[(3 * turn + row) % len(scales)]
+        if kind == 3 and wanted.aims and len(wanted.aims[0]) == like.shape[-1]:
+            aim = wanted.aims[(turn * rows + row) // 5 % len(wanted.aims)]
+            x[row] = aim * rng.uniform(0.9, 1.1, like.shape[1:])
     if wanted.domain is not None:
         x[turn % 2 :: 2] = wanted.domain(x[turn % 2 :: 2])
     x = x.astype(like.dtype)
