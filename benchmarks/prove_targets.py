@@ -3,7 +3,8 @@
     KERAS_BACKEND=torch python -m benchmarks.prove_targets keras ../shared/corpus/eras/k224 ../shared/corpus/real
     python -m benchmarks.prove_targets torch ../shared/corpus/eras/tf215
 
-Each folder holds cases with a model file, inputs.npz and expected.npz, the outputs that the file's own Keras computed.
+Each folder holds cases with a model file, inputs.npz and expected.npz, the outputs that the file's own Keras computed; or
+ONNX files of other programs, which ONNX Runtime computes.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from converter.readers import load
 TOLERANCE = 2e-5
 HALF = 2e-2  # float16 and bfloat16
 NAMES = ("model.h5", "model.keras", "*.h5", "*.hdf5", "*.keras")
+_NO_CHANNELS_FIRST = "op currently only supports the NHWC tensor format on the CPU"  # TensorFlow of its convolutions
 Outputs = list[np.ndarray]
 # Where Keras itself is wrong: TensorFlow averages over what is there, Keras' torch backend pads unevenly by the edge
 # (3.15.1, AveragePooling2D((3, 5), (2, 1), "same") of 6 x 5 values).
@@ -79,8 +81,26 @@ def too_new(path: Path) -> bool:
 OPENERS = {"keras": opened_by_keras, "torch": opened_by_torch}
 
 
+def by_onnxruntime(path: Path) -> tuple[Outputs, Outputs]:
+    """Inputs of an ONNX file, those next to it if there are any, and what it makes of them."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    inputs, beside = session.get_inputs(), path.with_suffix(".npz")
+    if beside.exists():
+        with np.load(beside) as held:
+            arrays = [held[name] for name in held.files if not name.startswith("out")]
+    else:
+        sizes = [[n if isinstance(n, int) else (3, 7)[min(k, 1)] for k, n in enumerate(one.shape)] for one in inputs]
+        arrays = [np.random.default_rng(0).normal(size=shape).astype(np.float32) for shape in sizes]
+    return arrays, session.run(None, {one.name: array for one, array in zip(inputs, arrays, strict=True)})
+
+
 def calls(case: Path) -> Iterator[tuple[Outputs, Outputs]]:
     """Inputs and genuine outputs of a case; the calls of a stateful one, in order."""
+    if case.is_file():
+        yield by_onnxruntime(case)
+        return
     given, want = np.load(case / "inputs.npz"), np.load(case / "expected.npz")
     prefixes = sorted({name.rpartition("in")[0] for name in given.files})
     for prefix in prefixes if prefixes == [""] else [p for p in prefixes if p in ("call0_", "call1_", "call2_")]:
@@ -92,8 +112,8 @@ def calls(case: Path) -> Iterator[tuple[Outputs, Outputs]]:
 
 def judge(case: Path, target: str, folder: Path) -> str:
     """One word: right, WRONG, refused, unreadable (by us), or what the framework raised."""
-    files = [file for name in NAMES for file in sorted(case.glob(name))]
-    if not files or not (case / "expected.npz").exists():
+    files = [case] if case.is_file() else [file for name in NAMES for file in sorted(case.glob(name))]
+    if not files or not (case.is_file() or (case / "expected.npz").exists()):
         return "no model"
     try:
         model = prune(load(files[0]))
@@ -104,7 +124,7 @@ def judge(case: Path, target: str, folder: Path) -> str:
             model = prune(load(files[0], described[0]))
     except ConversionError:
         return "unreadable"
-    path = folder / f"{case.name}{EXPORTERS[target].suffix}"
+    path = folder / f"{case.stem}{EXPORTERS[target].suffix}"
     try:
         EXPORTERS[target].export(model, path)
     except ConversionError as error:
@@ -127,7 +147,9 @@ def judged(case: Path, target: str, folder: Path) -> str:
     """As `judge`; what a framework raises is told and counted."""
     try:
         return judge(case, target, folder)
-    except (ValueError, TypeError, RuntimeError, NotImplementedError) as error:
+    except Exception as error:  # noqa: BLE001  # TensorFlow has kinds of its own
+        if _NO_CHANNELS_FIRST in str(error):
+            return "not on this CPU"
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         print(f"  {case.name}: {type(error).__name__}: {first[:120]}")
         return "raised"
@@ -138,7 +160,8 @@ def main(target: str, *folders: str) -> int:
     wrong: Any = 0
     for root in map(Path, folders):
         with tempfile.TemporaryDirectory() as folder:
-            cases = [case for case in sorted(root.iterdir()) if case.is_dir() and case.name not in KNOWN]
+            cases = [case for case in sorted(root.iterdir()) if case.is_dir() or case.suffix == ".onnx"]
+            cases = [case for case in cases if case.name not in KNOWN]
             counts = Counter(judged(case, target, Path(folder)) for case in cases)
         print(root.name, dict(counts), flush=True)
         wrong += counts["WRONG"] + counts["raised"] + (not counts["right"])
