@@ -3,8 +3,8 @@
     KERAS_BACKEND=torch python -m benchmarks.prove_targets keras ../shared/corpus/eras/k224 ../shared/corpus/real
     python -m benchmarks.prove_targets torch ../shared/corpus/eras/tf215
 
-Each folder holds cases with a model file, inputs.npz and expected.npz, the outputs that the file's own Keras computed; or
-ONNX files of other programs, which ONNX Runtime computes.
+Each folder holds cases with a model file, inputs.npz and expected.npz, the outputs that the file's own Keras computed;
+or ONNX files of other programs, which ONNX Runtime computes.
 """
 
 from __future__ import annotations
