@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from test_layers import pytestmark, randomise
 
 from converter import convert
 from converter.errors import Unsupported
-from converter.model import Array, layers
+from converter.model import Array, LayerInfo, constant, layers
 from converter.readers.function_graph import Served
 from converter.verification.origin import check_configuration
 
@@ -111,4 +112,15 @@ def test_a_graph_that_does_not_run_says_nothing(error: type[Exception]) -> None:
 
     check_configuration(model, Served({"x": (None, 3)}, 1, failing))
     with pytest.raises(Unsupported, match="than the function graph"):
+        check_configuration(model, Served({"x": (None, 3)}, 1, lambda inputs: [inputs["x"]]))
+
+
+def test_arrays_of_a_normalization_that_were_set_later_are_named() -> None:
+    """Its graph holds what adapt() saw as constants, and never reads the arrays."""
+    builder = Builder()
+    x = builder.input("x", (None, 3))
+    model = builder.model(builder.node("norm", layers.Elementwise("add"), [x, x], (None, 3)))
+    normalization = LayerInfo("norm", "Normalization", ((None, 3),), (constant("mean", np.ones(3)),))
+    model = replace(model, layers=(normalization,))
+    with pytest.raises(Unsupported, match=r"the arrays of 'norm' \(Normalization\) were set after adapt"):
         check_configuration(model, Served({"x": (None, 3)}, 1, lambda inputs: [inputs["x"]]))

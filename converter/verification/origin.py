@@ -69,10 +69,17 @@ def check_configuration(model: Model, served: Served) -> None:
         error, own, scale = _difference(exact[value.name], single[value.name], made)
         if not error <= max(OTHER * scale, FACTOR * own):
             raise Unsupported(
-                f"the Keras configuration gives another {clean(name)} than the function graph, by {error:.1e}: a class "
-                "or function of the author's is called as one of Keras', or what is served is more than the model",
+                f"the Keras configuration gives another {clean(name)} than the function graph, by {error:.1e}: "
+                f"{_cause(model)}a class or function of the author's is called as one of Keras', or what is served is "
+                "more than the model",
                 hint="--route graph converts what the graph computes, --route keras what the configuration says",
             )
+
+
+def _cause(model: Model) -> str:
+    """What else may be the cause in this model: adapt() puts the mean into the graph as constants, next to arrays."""
+    adapted = [info.path for info in model.layers if info.class_name == "Normalization" and info.weights]
+    return f"the arrays of {clean(adapted[0])!r} (Normalization) were set after adapt(), or " if adapted else ""
 
 
 def _first_taken(model: Model, batch: int | None = None) -> tuple[dict[str, Array], dict[str, Array]]:
