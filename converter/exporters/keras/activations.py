@@ -86,6 +86,15 @@ def argument_of(activation: Activation, last_axis: int, dtype: str) -> tuple[obj
     return {"module": "keras.layers", "class_name": found[0], "config": config, "registered_name": None}, 1.0
 
 
+def unnamed(activation: Activation) -> str:
+    """What is said of an activation that the arguments of no layer of Keras 3 can hold."""
+    if activation.name == "hard_sigmoid":
+        slope, offset = activation.parameters
+        return f"its activation is clip({slope:g}x + {offset:g}), Keras 3's hard_sigmoid is clip(x/6 + 0.5)"
+    numbers = f" with {', '.join(f'{p:g}' for p in activation.parameters)}" if activation.parameters else ""
+    return f"Keras 3 has no name for activation {activation.name}{numbers}"
+
+
 def apply(activation: Activation, graph: Graph, x: Ref, place: str) -> Ref:
     """The operations of an activation on a tensor.
 
@@ -118,7 +127,7 @@ def apply(activation: Activation, graph: Graph, x: Ref, place: str) -> Ref:
         return graph.op(class_name, (x,), x, **dict(zip(keys, values, strict=True)))
     if activation.name == "thresholded_relu":
         return graph.op("Threshold", (x,), x, threshold=parameters[0], default_value=0.0)
-    raise Unsupported(f"Keras 3 has no activation {activation}", where=place, hint=HINT)
+    raise Unsupported(unnamed(activation), where=place, hint=HINT)
 
 
 def notes(model: Model) -> tuple[str, ...]:

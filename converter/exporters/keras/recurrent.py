@@ -7,7 +7,7 @@ from functools import singledispatch
 from typing import Any
 
 from converter.errors import Unsupported
-from converter.exporters.keras.activations import argument_of, factors, scale
+from converter.exporters.keras.activations import argument_of, factors, scale, unnamed
 from converter.exporters.keras.graph import HINT, Graph, Ref, policy, rule
 from converter.exporters.weights import DIRECTIONS
 from converter.model import Node, Weight, layers
@@ -20,7 +20,7 @@ _MERGES = {"sum": "Add", "mul": "Multiply", "ave": "Add"}
 def _factor(activation: Activation, place: str, dtype: str, last_axis: int = 1) -> tuple[object, float]:
     found = argument_of(activation, last_axis, dtype)
     if found is None:
-        raise Unsupported(f"Keras 3 has no name for activation {activation}", where=place, hint=HINT)
+        raise Unsupported(unnamed(activation), where=place, hint=HINT)
     return found
 
 
@@ -63,8 +63,9 @@ def _four_gates(
 ) -> tuple[dict[str, Any], dict[str, Weight]]:
     activation, factor = _factor(cell.activation, place, dtype, axis)
     gate, _ = _factor(cell.recurrent_activation, place, dtype, axis)
-    if factor != 1:  # it also acts on the cell state, which no weight scales
-        raise Unsupported(f"Keras 3 has no name for activation {cell.activation}", where=place, hint=HINT)
+    if factor != 1:
+        what = f"{unnamed(cell.activation)}, and it also acts on the cell state, which no weight scales"
+        raise Unsupported(what, where=place, hint=HINT)
     config = {"activation": activation, "recurrent_activation": gate, "use_bias": cell.bias is not None}
     return config, _gated(cell, axis)
 

@@ -1,0 +1,64 @@
+"""hard_sigmoid of old Keras, clip(0.2x + 0.5), and ONNX' of any slope, in archives: exact, or refused as what it is."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from neutral_models import Builder
+
+from converter import api, interpret
+from converter.errors import Unsupported
+from converter.exporters import EXPORTERS
+from converter.model import Model, layers
+from converter.model.activations import Activation
+from converter.model.layers import Direction, Recurrent
+
+TANH, SIGMOID = Activation("tanh"), Activation("sigmoid")
+OLD, STEEP, MOVED = (
+    Activation("hard_sigmoid", (slope, offset)) for slope, offset in ((0.2, 0.5), (0.7, 0.5), (0.3, 0.4))
+)
+
+
+def model(kind: str, own: Activation, gate: Activation) -> Model:
+    b = Builder()
+    x = b.input("x", (None, 6, 3))
+    if kind == "Dense":
+        return b.model(b.node("one", layers.Dense(b.weight(3, 5), b.weight(5), own), [x], (None, 6, 5)))
+    cell = {
+        "LSTM": lambda: b.lstm(3, 5, own, gate), "GRU": lambda: b.gru(3, 5, own, gate),
+        "GRU before": lambda: b.gru(3, 5, own, gate, reset_after=False), "RNN": lambda: b.simple(3, 5, own),
+    }[kind]()  # fmt: skip
+    states = 2 if kind == "LSTM" else 1
+    outputs = b.node("one", Recurrent((Direction(cell),)), [x, *[None] * (1 + states)], *[(None, 5)] * (1 + states))
+    return b.model(outputs[:1])
+
+
+@pytest.mark.parametrize(("kind", "own", "gate"), [
+    *product(("GRU", "GRU before"), (OLD, STEEP), (SIGMOID, OLD, STEEP)),
+    *product(("LSTM",), (TANH,), (OLD, STEEP)),
+    *product(("RNN", "Dense"), (OLD, STEEP), (SIGMOID,)),
+    ("Dense", MOVED, SIGMOID),
+])  # fmt: skip
+def test_other_slopes_are_exact(kind: str, own: Activation, gate: Activation, tmp_path: Path) -> None:
+    made = model(kind, own, gate)
+    EXPORTERS["keras"].export(made, tmp_path / "m.keras")
+    again = api.load(tmp_path / "m.keras")
+    x = np.random.default_rng(1).normal(0, 4, (4, 6, 3)).astype(np.float32)
+    want = interpret.run(made, {"x": x})[made.outputs[0].name]
+    have = interpret.run(again, {again.inputs[0].name: x})[again.outputs[0].name]
+    np.testing.assert_allclose(have, want, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize(("kind", "own", "gate", "said"), [
+    ("LSTM", OLD, SIGMOID, r"clip\(0.2x \+ 0.5\), Keras 3's hard_sigmoid is clip\(x/6 \+ 0.5\), and it also acts on"),
+    ("LSTM", TANH, MOVED, r"its activation is clip\(0.3x \+ 0.4\), Keras 3's hard_sigmoid is clip\(x/6 \+ 0.5\)"),
+    ("GRU", MOVED, SIGMOID, r"its activation is clip\(0.3x \+ 0.4\)"),
+    ("RNN", Activation("celu", (2.0,)), SIGMOID, "no name for activation celu with 2"),
+])  # fmt: skip
+def test_what_is_not_exact_is_named(kind: str, own: Activation, gate: Activation, said: str, tmp_path: Path) -> None:
+    with pytest.raises(Unsupported, match=said):
+        EXPORTERS["keras"].export(model(kind, own, gate), tmp_path / "m.keras")
+    assert not any(tmp_path.iterdir())
