@@ -112,7 +112,10 @@ def _slice(builder: Builder, call: Call) -> list[Tensor]:
     axes = call.integers("axes", 3) or list(range(len(starts)))
     steps = call.integers("steps", 4) or [1] * len(starts)
     if not len(starts) == len(stops) == len(axes) == len(steps) or 0 in steps:
-        raise InvalidModel("Slice with arguments that do not fit each other")
+        counts = ", ".join(map(str, map(len, (starts, stops, axes, steps))))
+        raise InvalidModel(
+            f"Slice with {counts} starts, ends, axes and steps, which do not fit each other, or a step of 0"
+        )
     return [cut(call.tensor(0), Cut(tuple(axes), tuple(starts), tuple(stops), tuple(steps)), builder, call)]
 
 

@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 
 from converter import limits
-from converter.errors import ConversionError, InvalidModel, Unsupported, formed
+from converter.errors import ConversionError, InvalidModel, Unsupported
 from converter.formats.onnx_tensor import DTYPES, weight
 from converter.formats.protobuf import parse
 from converter.model import LayerInfo, Model, Node, Provenance, State, Value, Weight
 from converter.model.layers import Recurrent, every_node
 from converter.model.naming import free_name
 from converter.model.prune import prune
+from converter.readers.onnx.fitting import fitting
 from converter.readers.onnx.folding import folded
 from converter.readers.onnx.joining import joined
 from converter.readers.onnx.masks import recognised
@@ -140,7 +141,7 @@ def _run(node: Any, index: int, builder: Builder, folder: Path) -> None:
         {a.name: a for a in node.attribute}, folder,
     )  # fmt: skip
     try:
-        with formed("attributes or inputs"):
+        with fitting(call.op, call.inputs, call.attributes):
             made = recognised(builder, call, rule) or folded(builder, call)
             if made is None and rule is not None:
                 made = rule(builder, call)

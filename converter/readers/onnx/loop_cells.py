@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from converter.errors import Unsupported, formed
+from converter.errors import Unsupported
 from converter.model import Array, Value, layers
 from converter.model.layers import Direction, MaskedOutput, Recurrent
+from converter.readers.onnx.fitting import fitting
 from converter.readers.onnx.loop import Loop
 from converter.readers.onnx.loop_ops import LOOP_OPS
 from converter.readers.onnx.steps import run
@@ -57,7 +58,7 @@ def as_cell(builder: Builder, loop: Loop) -> list[Tensor] | None:
     if len(xs) != 1 or len(masks) > 1 or not loop.states:
         return None
     try:
-        with np.errstate(all="ignore"), formed("a Loop's body"):
+        with np.errstate(all="ignore"), fitting("the body of a Loop", loop.call.inputs, ()):
             cell = _Steps(builder, loop, xs[0], masks[0] if masks else None).recognised()
     except Unsupported:
         return None

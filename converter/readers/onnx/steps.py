@@ -11,6 +11,7 @@ import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
 from converter.model import Array
+from converter.readers.onnx.fitting import fitting
 from converter.readers.onnx.tensors import Const
 from converter.readers.onnx.values import Call
 from reference_lstm.activations import FUNCTIONS, erf
@@ -86,7 +87,13 @@ class Body:
         """
         values = dict(self.arrays) | {info.name: array for info, array in zip(self.graph.input, given, strict=True)}
         run(self.graph.node, values, OPS)
-        return [values[info.name] for info in self.graph.output]
+        return [_known(values, info.name) for info in self.graph.output]
+
+
+def _known(values: Mapping[str, Array], name: str) -> Array:
+    if name not in values:
+        raise InvalidModel("nothing makes this tensor", where=name)
+    return values[name]
 
 
 def run(nodes: Iterable[Any], values: dict[str, Array], ops: Ops) -> None:
@@ -99,11 +106,12 @@ def run(nodes: Iterable[Any], values: dict[str, Array], ops: Ops) -> None:
         rule = ops.get(node.op_type)
         if rule is None:
             raise Unsupported(f"operator {node.op_type} in a Scan is not read back from ONNX")
-        inputs = [values[name] if name else None for name in node.input]
+        inputs = [_known(values, name) if name else None for name in node.input]
         attributes = {a.name: a for a in node.attribute}
-        if node.op_type == "Split" and "split" not in attributes and len(inputs) == 1:
-            inputs.append(_parts(attributes, inputs[0], len(node.output)))
-        made = rule(attributes, *inputs)
+        with fitting(node.op_type, inputs, attributes):
+            if node.op_type == "Split" and "split" not in attributes and len(inputs) == 1:
+                inputs.append(_parts(attributes, inputs[0], len(node.output)))
+            made = rule(attributes, *inputs)
         for name, array in zip(node.output, made if isinstance(made, list) else [made], strict=False):
             values[name] = array
 

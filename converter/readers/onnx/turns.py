@@ -69,7 +69,7 @@ def elements(
                 made = _RULES[node.op_type](node, [_numbers(name, known, outer) for name in node.input])
             else:
                 continue
-        except _Unknown:
+        except (_Unknown, LookupError, ValueError):  # it is none of these, whatever is wrong with it
             continue
         known[node.output[0]] = made
     return found
