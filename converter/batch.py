@@ -11,11 +11,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
+
+from converter import output
 
 VERDICTS = {0: "proved", 1: "refused", 2: "refused", 3: "not proved"}
 SUFFIXES = (".h5", ".hdf5", ".keras")
@@ -74,19 +76,21 @@ def convert_many(
         One outcome for each model found, in the order of `paths`.
     """
     jobs = placed(found(paths), Path(folder), suffix)
-    for _, target in jobs:
-        target.parent.mkdir(parents=True, exist_ok=True)
     pool = executor or ThreadPoolExecutor(os.cpu_count() or 1)
     work = partial(convert_one, options=tuple(options))
-    try:
-        futures = {pool.submit(work, str(source), str(target)): k for k, (source, target) in enumerate(jobs)}
-        outcomes: dict[int, Outcome] = {}
-        for future in as_completed(futures):
-            outcomes[futures[future]] = future.result()
-            done(future.result())
-    finally:
-        if executor is None:
-            pool.shutdown(cancel_futures=True)
+    futures: dict[Future[Outcome], int] = {}
+    outcomes: dict[int, Outcome] = {}
+    with output.folders_made(target.parent for _, target in jobs):
+        try:
+            futures = {pool.submit(work, str(source), str(target)): k for k, (source, target) in enumerate(jobs)}
+            for future in as_completed(futures):
+                outcomes[futures[future]] = future.result()
+                done(future.result())
+        finally:
+            for future in futures:  # after an interrupt those that wait are not begun
+                future.cancel()
+            if executor is None:
+                pool.shutdown()
     return [outcomes[k] for k in range(len(jobs))]
 
 
@@ -129,7 +133,12 @@ def is_collection(path: Path) -> bool:
 
 
 def _models_in(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.iterdir()):
+    try:
+        inside = sorted(folder.iterdir())
+    except OSError:  # cannot be looked into: a model of its own, whose conversion says why
+        yield folder
+        return
+    for path in inside:
         if path.is_symlink():
             continue
         if is_collection(path):

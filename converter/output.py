@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -22,6 +22,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PREFIX = ".keras-lstm-convert."
 _DONE = "complete"  # the file in a staging folder that lists what is to be moved, once all of it is written
 _FILES, _OLD = "new", "old"  # folders in it
+_OF_CHECKPOINT = re.compile(r"(.+)\.(?:index|data-[0-9]+-of-[0-9]+)")  # any of them names the checkpoint
 
 
 def guard(goal: Path, inputs: Sequence[Path], force: bool) -> None:
@@ -52,9 +53,12 @@ def guard(goal: Path, inputs: Sequence[Path], force: bool) -> None:
 
 def _files_of(source: Path, goal: Path) -> list[Path]:
     """The files of an input that `goal` could be: itself, in a folder, of a checkpoint, or one that it refers to."""
-    inside = source.is_dir() and goal.resolve().is_relative_to(source.resolve())
-    shard = goal.name.startswith((f"{source.name}.index", f"{source.name}.data-"))
-    beside = shard and goal.parent.resolve() == source.parent.resolve()
+    folder = source.parent if source.name.startswith("saved_model.") else source
+    inside = folder.is_dir() and goal.resolve().is_relative_to(folder.resolve())
+    shard = _OF_CHECKPOINT.fullmatch(goal.name)
+    of_source = _OF_CHECKPOINT.fullmatch(source.name)
+    same = shard is not None and shard[1] in (source.name, of_source and of_source[1])
+    beside = same and goal.parent.resolve() == source.parent.resolve()
     return [source, *([goal] if inside or beside or _refers(source, goal) else [])]
 
 
@@ -71,6 +75,21 @@ def _refers(source: Path, goal: Path) -> bool:
     with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         alone = content[:4] in (b"\x89HDF", b"PK\x03\x04")  # often large
         return not alone and (content.find(in_json) >= 0 or content.find(in_onnx) >= 0)
+
+
+@contextmanager
+def folders_made(folders: Iterable[Path]) -> Iterator[None]:
+    """Folders that are made where they are missing; those into which nothing came are gone at the end."""
+    missing = {place for folder in folders for place in (folder, *folder.parents) if not place.exists()}
+    deepest_last = sorted(missing, key=lambda place: len(place.parts))
+    for place in deepest_last:
+        place.mkdir(exist_ok=True)
+    try:
+        yield
+    finally:
+        for place in reversed(deepest_last):
+            with suppress(OSError):
+                place.rmdir()
 
 
 def write_text(goal: Path, text: str) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -62,6 +65,41 @@ def test_the_report_replaces_no_model(tmp_path: Path) -> None:
         assert run("m.h5", "-o", "out", "--junit", name, "--force", folder=tmp_path).returncode == 2
     assert (tmp_path / "m.h5").read_bytes() == MODEL.read_bytes()
     assert [path.name for path in tmp_path.iterdir()] == ["m.h5"]
+
+
+def test_a_dry_run_leaves_no_folder(tmp_path: Path) -> None:
+    root = collection(tmp_path)
+    assert len(convert_many([root], tmp_path / "new/out", ["--dry-run", "--no-verify"])) == 5
+    assert [path.name for path in tmp_path.iterdir()] == ["models"]
+
+
+def test_a_folder_that_cannot_be_read_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def inside(folder: Path) -> Iterator[Path]:
+        if folder.name == "below":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return iter([folder / name for name in os.listdir(folder)])
+
+    monkeypatch.setattr(Path, "iterdir", inside)
+    sources = [source.name for source, _ in found([collection(tmp_path)])]
+    assert sources == ["below", "broken.h5", "model.h5", "model.hdf5", "words"]
+
+
+def test_after_an_interrupt_nothing_is_begun(tmp_path: Path) -> None:
+    begun: list[str] = []
+
+    class Pool(Executor):
+        def submit(self, function: Any, /, *words: Any, **options: Any) -> Future[Any]:
+            future: Future[Any] = Future()
+            begun.append(words[0])
+            if len(begun) == 1:
+                future.set_exception(KeyboardInterrupt())
+            futures.append(future)
+            return future
+
+    futures: list[Future[Any]] = []
+    with pytest.raises(KeyboardInterrupt):
+        convert_many([MODEL, OTHER, MODEL], tmp_path / "out", executor=Pool())
+    assert [future.cancelled() for future in futures] == [False, True, True]
 
 
 def test_one_model_has_a_report_too(tmp_path: Path) -> None:

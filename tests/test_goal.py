@@ -103,6 +103,23 @@ def test_files_that_the_model_refers_to_are_inputs(tmp_path: Path) -> None:
     assert changed(tmp_path, "verify", "m.h5", "m.onnx", "--certificate", "weights.npz") == []
 
 
+@pytest.mark.parametrize("named", ["", ".index", ".data-00000-of-00001"])
+def test_whichever_file_names_a_checkpoint_all_of_it_is_read(tmp_path: Path, named: str) -> None:
+    folder = ROOT / "fixtures/good/tf215_stack"
+    for file in (*folder.glob("ckpt/*"), folder / "model.json"):
+        shutil.copy(file, tmp_path)
+    (index,) = tmp_path.glob("*.index")
+    for file in tmp_path.glob(f"{index.stem}.*"):
+        words = (f"{index.stem}{named}", "--architecture", "model.json", "-o", file.name, "--force")
+        assert changed(tmp_path, *words) == []
+
+
+def test_the_head_of_a_saved_model_stands_for_its_folder(tmp_path: Path) -> None:
+    shutil.copytree(MODEL.parents[1] / "tf213_words/savedmodel_notraces", tmp_path / "saved")
+    for file in (tmp_path / "saved/variables").iterdir():
+        assert changed(tmp_path, "saved/saved_model.pb", "-o", file, "--force") == []
+
+
 @pytest.mark.parametrize("name", ["m.h5", "x.npz", "y.npz", "m.onnx"])
 def test_reports_are_not_written_over_what_is_read_or_written(tmp_path: Path, name: str) -> None:
     shutil.copy(MODEL, tmp_path / "m.h5")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+from command_line import run as run_line
 
 from converter import InvalidModel, Unsupported, api
 from converter.interpret import run
@@ -52,6 +53,8 @@ def test_what_the_part_needs_must_be_named() -> None:
         api.load(SEQ2SEQ[0], begin=("target", "encoder:1"), outputs=("head",))
     with pytest.raises(InvalidModel, match=r"has 3 outputs, counted from 0"):
         api.load(SEQ2SEQ[0], outputs=("encoder:3",))
+    with pytest.raises(InvalidModel, match=r": 'nothing' is no layer of the model"):
+        api.load(SEQ2SEQ[0], begin=("nothing",), outputs=("head",))
     with pytest.raises(InvalidModel, match=r"Name with --outputs where the part ends"):
         api.load(SEQ2SEQ[0], begin=("target",))
 
@@ -74,6 +77,32 @@ def test_a_model_trained_without_states_can_be_streamed(name: str, tmp_path: Pat
     np.testing.assert_allclose(first[names[0]], want, atol=1e-5)
     second = streamed.run(None, {x.name: batch, **{s["input"]: first[s["output"]] for s in states}})
     assert np.abs(second[0] - first[names[0]]).max() > 1e-4
+
+
+def test_a_streamed_part_has_the_states_of_its_own_layers(tmp_path: Path) -> None:
+    file = GOOD / "tf215_stack/model.h5"
+    part = api.load(file, begin=("lstm",), outputs=("dense",), stateful=True)
+    assert [state.input.name for state in part.states] == ["lstm_1_h_in", "lstm_1_c_in"]
+    assert not api.load(file, begin=("lstm_1",), outputs=("dense",), stateful=True).states
+    api.convert(file, tmp_path / "part.onnx", begin=("lstm",), outputs=("dense",), stateful=True)
+
+
+def test_what_is_named_in_several_options_is_all_meant(tmp_path: Path) -> None:
+    file = SEQ2SEQ[-1]
+    words = ("--inputs", "target", "--inputs", "encoder:1,encoder:2", "--outputs", "head", "--outputs", "decoder:1")
+    assert run_line(file, *words, "-o", "decoder.onnx", folder=tmp_path).returncode == 0
+    assert [i.name for i in session(tmp_path / "decoder.onnx").get_inputs()] == ["target", "encoder_1", "encoder_2"]
+    assert [o.name for o in session(tmp_path / "decoder.onnx").get_outputs()] == ["head", "decoder_1"]
+    two = run_line(file, "--inputs", "x.npz", "--inputs", "y.npz", folder=tmp_path)
+    assert (two.returncode, "--inputs takes one .npz file" in two.stderr) == (2, True)
+
+
+def test_a_part_is_run_on_data_of_its_own(tmp_path: Path) -> None:
+    x = {"target": np.ones((2, 4, 2), np.float32), "encoder_1": np.ones((2, 4)), "encoder_2": np.ones((2, 4))}
+    np.savez(tmp_path / "x.npz", **{name: array.astype(np.float32) for name, array in x.items()})
+    words = ("--inputs", "target,encoder:1,encoder:2", "--inputs", "x.npz", "--outputs", "head", "-o", "d.onnx")
+    done = run_line(SEQ2SEQ[-1], *words, folder=tmp_path)
+    assert (done.returncode, "[2, 4, 2] [2, 4] [2, 4]" in done.stdout) == (0, True), done.stderr
 
 
 def test_what_reads_from_the_end_is_no_stream() -> None:

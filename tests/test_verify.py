@@ -201,6 +201,14 @@ def test_a_wrong_shape_and_missing_outputs_fail(tmp_path: Path) -> None:
         onnx.helper.make_tensor_value_info("z", 1, [1]))).failures[0]  # fmt: skip
 
 
+def test_the_archive_of_another_model_is_called_different(tmp_path: Path) -> None:
+    made, other = GOOD / "tf215_stack/model.h5", GOOD / "k3151_encdec/model.h5"
+    revived = tmp_path / "revived.keras"
+    api.convert(made, revived, to="keras")
+    (wrong,) = api.verify(api.load(other, outputs=("encoder:1",)), revived).wrong
+    assert "its input lstm_input is [?, 5, 3], the model's source" in wrong
+
+
 def test_what_is_no_onnx_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(b"\xff" * 100)
     with pytest.raises(InvalidModel, match="no ONNX file"):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from converter import lines
 from converter.api import ENGINES, HOMES
+from converter.cli.goal import UsageError
 from converter.errors import Unsupported, clean
 
 if TYPE_CHECKING:
@@ -37,11 +38,11 @@ def declare_reading(parser: argparse.ArgumentParser) -> None:
     by_name = "match arrays with layers by name, as load_weights(by_name=True) does, not by order"
     parser.add_argument("--by-name", action="store_true", help=by_name)
     outputs = "layers whose outputs become the model's; MODEL/LAYER in a nested one, LAYER:1 for one output of several"
-    parser.add_argument("--outputs", metavar="L1,L2", default="", help=outputs)
+    parser.add_argument("--outputs", metavar="L1,L2", action="append", default=[], help=outputs)
     inputs = (
         "with --outputs: layers whose outputs become the model's inputs; or an .npz file: inputs to compare as well"
     )
-    parser.add_argument("--inputs", metavar="L1,L2|X.npz", default="", help=inputs)
+    parser.add_argument("--inputs", metavar="L1,L2|X.npz", action="append", default=[], help=inputs)
     stateful = "recurrent layers keep their states from call to call, as inputs and outputs, to stream a model"
     parser.add_argument("--stateful", action="store_true", help=stateful)
     route = "read a SavedModel by its Keras configuration or by its function graph (default: the first that serves)"
@@ -73,7 +74,19 @@ def declare_proof(parser: argparse.ArgumentParser) -> None:
 def proof_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """What `declare_proof` declared, as the functions of the API take it."""
     named = {name: getattr(arguments, name) for name in ("expected", "tolerance", "certificate")}
-    return {**named, "inputs": arguments.inputs if arguments.inputs.endswith(DATA) else None}
+    return {**named, "inputs": data_of(arguments)}
+
+
+def data_of(arguments: argparse.Namespace) -> str | None:
+    """The file that --inputs names, next to layers or without.
+
+    Raises:
+        UsageError: there are several.
+    """
+    files = [text for text in arguments.inputs if text.endswith(DATA)]
+    if len(files) > 1:
+        raise UsageError(f"--inputs takes one {DATA} file, with an array for each input of the model")
+    return files[0] if files else None
 
 
 def warn(warnings: Sequence[str]) -> None:
@@ -86,13 +99,13 @@ def reading(arguments: argparse.Namespace) -> dict[str, Any]:
     """What `declare_reading` declared, as `api.load` and `loading.Reading` take it."""
     return {
         "architecture": arguments.architecture,
-        "outputs": names_in(arguments.outputs),
+        "outputs": names_in(*arguments.outputs),
         "plugins": tuple(arguments.plugin),
         "route": arguments.route,
         "signature": arguments.signature,
         "by_name": arguments.by_name,
         "keras_version": arguments.keras_version,
-        "begin": _begin(arguments.inputs),
+        "begin": tuple(name for text in arguments.inputs for name in _begin(text)),
         "stateful": arguments.stateful,
     }
 
@@ -109,9 +122,9 @@ def _begin(text: str) -> tuple[str, ...]:
     return () if text.endswith(DATA) else names_in(text)
 
 
-def names_in(text: str) -> tuple[str, ...]:
-    """A list of names as an option gives it: L1,L2."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+def names_in(*texts: str) -> tuple[str, ...]:
+    """Lists of names as an option gives them: L1,L2."""
+    return tuple(name.strip() for text in texts for name in text.split(",") if name.strip())
 
 
 def print_json(value: Mapping[str, Any], code: int = DONE) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from converter.exporters import EXPORTERS
+from converter.output import folders_made
 
 STDOUT = "-"
 # The target that a suffix alone stands for; `.safetensors` is also that of torch and flax, with --to.
@@ -51,18 +51,9 @@ def goal_of(model: str, to: str, output: str | None) -> Path | None:
     return Path(output) / (named(Path(model)).stem + EXPORTERS[to].suffix)
 
 
-@contextmanager
-def folder_made(output: str | None) -> Iterator[None]:
+def folder_made(output: str | None) -> AbstractContextManager[None]:
     """The folder that -o names by a slash at its end, made if missing; gone again where nothing came into it."""
-    folder = Path(output) if output and _is_folder(output) else Path()
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            for place in missing:
-                place.rmdir()
+    return folders_made([Path(output)] if output and _is_folder(output) else [])
 
 
 def named(model: Path) -> Path:

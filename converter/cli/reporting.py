@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from converter import lines, output
 from converter.cli.command import (
-    DATA,
     DONE,
     NOT_PROVED,
     Command,
+    data_of,
     declare_reading,
     print_json,
     reading,
@@ -48,7 +48,7 @@ def _report(arguments: argparse.Namespace) -> int:
 
     name = named(Path(arguments.model))
     goal = Path(arguments.output) if arguments.output else name.with_name(name.stem + SUFFIX)
-    data = arguments.inputs if arguments.inputs.endswith(DATA) else None
+    data = data_of(arguments)
     read = [arguments.model, arguments.exported, arguments.architecture, *arguments.plugin, data]
     output.guard(goal, [Path(file) for file in read if file], arguments.force)
     own = own_data(data, None, None)

@@ -44,7 +44,11 @@ def beginning_at(model: Model, inputs: tuple[tuple[str, Value], ...]) -> Model:
         return replace(old, inputs=tuple(None if v is None else given.get(v.name, v) for v in old.inputs))
 
     outputs = tuple(given.get(value.name, value) for value in model.outputs)
-    cut = prune(replace(model, inputs=tuple(given.values()), nodes=tuple(map(node, model.nodes)), outputs=outputs))
+    nodes = tuple(map(node, model.nodes))
+    after = prune(replace(model, inputs=tuple(given.values()), nodes=nodes, outputs=outputs, states=()))
+    reached = {v.name for n in after.nodes for v in n.inputs if v is not None}
+    states = tuple(state for state in model.states if state.input.name in reached)  # not those of layers before it
+    cut = prune(replace(after, nodes=nodes, states=states))
     read = {v.name for n in cut.nodes for v in n.inputs if v is not None} | {value.name for value in cut.outputs}
     if missing := [value.name for value in model.inputs if value.name in read - {v.name for v in cut.inputs}]:
         raise InvalidModel(

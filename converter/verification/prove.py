@@ -175,7 +175,8 @@ def _interface(model: Model, file: Runnable) -> str:
         ("outputs", len(file.outputs), len(model.outputs) + len(model.states)),
     ):
         if have != want:
-            return f"the exported file has {have} {what}, the model {want} (states included)"
+            given = "; name the --outputs, --inputs and --stateful that it was made with"
+            return f"the exported file has {have} {what}, the model {want} (states included){given}"
     return ""
 
 

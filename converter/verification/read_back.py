@@ -16,7 +16,8 @@ from converter.comparing.comparison import Pair
 from converter.comparing.part import Part
 from converter.comparing.parts import parts_of, parts_of_model, parts_read
 from converter.formats.keras_metadata import scaled_weights
-from converter.model import Array, Model
+from converter.lines import shape
+from converter.model import Array, Model, Shape
 from converter.verification.calls import usable_cases
 from converter.verification.inputs import Case
 from converter.verification.report import OutputError, Report
@@ -37,6 +38,10 @@ def read_back(model: Model, exported: Path, seed: int = 0) -> Report:
     runtime = f"reference_lstm, on {again.source.format} read back"
     if len(again.inputs) != len(model.inputs) or len(again.outputs) != len(model.outputs):
         return Report("the original", runtime, (), wrong=("it has other inputs or outputs",))
+    pairs = [(a, b) for a, b in zip(model.inputs, again.inputs, strict=True) if not _taken(a.shape, b.shape)]
+    if pairs:
+        others = (f"its input {b.name} is {shape(b.shape)}, the model's {a.name} {shape(a.shape)}" for a, b in pairs)
+        return Report("the original", runtime, (), wrong=tuple(others))
     cases, _ = usable_cases(model, seed)  # convolutions and pools may need more steps
     scaled = bool(scaled_weights(exported))
     outputs = _outputs(model, again, cases, scaled)
@@ -46,6 +51,11 @@ def read_back(model: Model, exported: Path, seed: int = 0) -> Report:
             parts_of_model(model, every_call=True), parts_read(again, exported, every_call=True)
         ).wrong
     return Report("the original", runtime, tuple(case.label for case in cases), outputs=tuple(outputs), wrong=failures)
+
+
+def _taken(ours: Shape, theirs: Shape) -> bool:
+    """Whether all that one input takes can be given to the other."""
+    return len(ours) == len(theirs) and all(b in (None, a) for a, b in zip(ours, theirs, strict=True))
 
 
 def _run(model: Model, like: Model, case: Case, dtype: str) -> list[Array]:

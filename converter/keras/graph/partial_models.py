@@ -164,13 +164,11 @@ def _holder(model: ModelSpec, name: str, whole: str) -> str:
     holder = next((one for one in models if name.startswith(f"{one}/")), None)
     if holder is None:
         have = ", ".join(clean(layer.name, 40) for layer in model.layers[-12:])
-        raise InvalidModel(
-            f"--outputs names {clean(whole)!r}, which is no layer of the model", hint=f"the last layers are {have}"
-        )
+        raise InvalidModel(f"{clean(whole)!r} is no layer of the model", hint=f"the last layers are {have}")
     count = len(model.calls.get(holder, {}))
     if count != 1:
         hint = f"name {clean(holder)!r} itself, or a layer behind it"
-        raise InvalidModel(f"--outputs names {clean(whole)!r}, whose model is called {count} times", hint=hint)
+        raise InvalidModel(f"{clean(whole)!r} is in a model that is called {count} times", hint=hint)
     return holder
 
 

@@ -39,7 +39,9 @@ class Pick:
             return tensors
         if self.index >= len(tensors):
             have = f"has {len(tensors)} output{'s' * (len(tensors) != 1)}, counted from 0"
-            raise InvalidModel(f"layer {clean(self.path)!r} {have}; number {self.index} is asked for")
+            hint = "a recurrent layer gives its states too only if it was made with return_state=True"
+            what = f"layer {clean(self.path)!r} {have}; number {self.index} is asked for"
+            raise InvalidModel(what, hint=hint if len(tensors) == 1 else "")
         return (tensors[self.index],)
 
 
