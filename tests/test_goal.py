@@ -59,6 +59,17 @@ def test_folders_standard_output_and_dry_runs(tmp_path: Path) -> None:
     assert run(MODEL, "--to", "torch", "-o", "-", folder=tmp_path).returncode == 2
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the size of a file is bounded")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_standard_output_that_takes_a_part_alone_is_an_error(tmp_path: Path, unbuffered: str) -> None:
+    (tmp_path / "out").write_bytes(bytes(16_000))  # there is room for 384 bytes more
+    line = f'ulimit -f 16; trap "" XFSZ; exec {sys.executable} -m converter {MODEL} -o - >> out'
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(["bash", "-c", line], cwd=tmp_path, env=variables, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    assert "the standard output: " in done.stderr
+
+
 def test_a_model_in_the_folder_where_one_stands(tmp_path: Path) -> None:
     shutil.copytree(Path(MODEL).parents[1] / "tf213_words/savedmodel_notraces", tmp_path / "mine")
     done = run(".", "--opset", "20", folder=tmp_path / "mine")

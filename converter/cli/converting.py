@@ -123,8 +123,8 @@ def _copy(files: tuple[Path, ...], proofs: list[str]) -> None:
     if len(files) > 1:
         raise UsageError(f"the model becomes {len(files)} files, which the standard output cannot hold")
     try:
-        sys.stdout.buffer.write(files[0].read_bytes())
-        sys.stdout.buffer.flush()
+        with open(sys.stdout.fileno(), "wb", closefd=False) as whole:  # unbuffered, .buffer may write a part alone
+            whole.write(files[0].read_bytes())
     except OSError as error:
         raise OSError(error.errno, error.strerror, "the standard output") from error
     print("\n".join(proofs), file=sys.stderr)

@@ -72,4 +72,6 @@ def misread(word: str, commands: Sequence[str]) -> str:
 
 def _remote(model: str) -> str:
     """What to do with an address, which is no file."""
-    return " (download it first: only files on this machine are read)" if re.match(r"[a-z]+://", model) else ""
+    return (
+        " (download it first: only files on this machine are read)" if re.match(r"[a-z][a-z0-9+.-]*://", model) else ""
+    )
