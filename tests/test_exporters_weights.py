@@ -89,7 +89,7 @@ def test_the_old_hard_sigmoid_is_scaled(tmp_path: Path) -> None:
 
 
 def test_an_old_hard_sigmoid_on_the_cell_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Unsupported, match="no name for activation"):
+    with pytest.raises(Unsupported, match="it also acts on the cell state"):
         keras.export(lstm_model(Builder(), activation=OLD_HARD_SIGMOID), tmp_path / "m.keras")
 
 

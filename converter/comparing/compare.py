@@ -50,7 +50,9 @@ def compare(a: Path | str, b: Path | str) -> Comparison:
             raise InvalidModel("it holds no weights", where=str(path))
         sides.append(parts)
     if not (has_graph(Path(a)) and has_graph(Path(b))):  # one has layers alone
+        left_out = tuple(part.name for parts in sides for part in parts if part.kind == ARRAY)
         sides = [[part for part in parts if part.kind != ARRAY] for parts in sides]
+        return replace(compare_parts(*sides), left_out=left_out)
     return compare_parts(*sides)
 
 

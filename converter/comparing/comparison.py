@@ -74,11 +74,13 @@ class Comparison(Shown):
     Attributes:
         pairs: layers with a counterpart.
         only_a, only_b: layers without one.
+        left_out: arrays in one file's arithmetic, of which the other, that holds layers alone, says nothing.
     """
 
     pairs: tuple[Pair, ...]
     only_a: tuple[str, ...]
     only_b: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """The verdict, and over how many layers."""
@@ -93,7 +95,8 @@ class Comparison(Shown):
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
         pairs = [{**asdict(pair), "verdict": pair.verdict} for pair in self.pairs]
-        return {"equal": self.equal, "pairs": pairs, "only_a": list(self.only_a), "only_b": list(self.only_b)}
+        return {"equal": self.equal, "pairs": pairs, "only_a": list(self.only_a),
+                "only_b": list(self.only_b), "left_out": list(self.left_out)}  # fmt: skip
 
     def lines(self) -> list[str]:
         """A table: one row per gate that differs, one per layer that does not."""
@@ -104,7 +107,10 @@ class Comparison(Shown):
         rows += [("-", name, "", "", "only in the second file") for name in self.only_b]
         widths = [max(len(row[k]) for row in rows) for k in range(4)]
         shown = [[*(cell.ljust(w) for cell, w in zip(row[:4], widths, strict=True)), row[4]] for row in rows]
-        return ["  ".join(cells).rstrip() for cells in shown] + ["equal" if self.equal else "NOT equal"]
+        notes = [f"not compared, as one of the files holds layers alone: {', '.join(self.left_out)}"] * bool(
+            self.left_out
+        )
+        return ["  ".join(cells).rstrip() for cells in shown] + notes + ["equal" if self.equal else "NOT equal"]
 
 
 def _rows(pair: Pair) -> Iterable[tuple[str, str, str, str, str]]:

@@ -18,6 +18,7 @@ from converter.exporters.weights import cells, gate_cell, owned
 from converter.formats.keras_metadata import scaled_weights
 from converter.model import Model, Node, Weight
 from converter.model.layers import BatchNormalization, Cell, Constant, GRUCell, LSTMCell, SimpleRNNCell, every_node
+from converter.readers import own_arrays
 
 _KINDS = {LSTMCell: "LSTM", GRUCell: "GRU", SimpleRNNCell: "RNN"}
 
@@ -31,7 +32,7 @@ def parts_of(path: Path) -> list[Part]:
     files = _of_weights(path)
     if files is not None:
         parts: list[Part] = files.parts(path)
-        return parts
+        return [*parts, *_arithmetic(own_arrays.load(path))] if own_arrays.holds_graph(path) else parts
     model = readers.load(path)
     return [*parts_read(model, path), *_arithmetic(model)]
 
@@ -47,7 +48,7 @@ def _arithmetic(model: Model) -> list[Part]:
 
 def has_graph(path: Path) -> bool:
     """Whether a file says what its arrays are computed with, besides its layers."""
-    return _of_weights(path) is None
+    return _of_weights(path) is None or own_arrays.holds_graph(path)
 
 
 def _of_weights(path: Path) -> ModuleType | None:

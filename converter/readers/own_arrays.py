@@ -24,6 +24,14 @@ FLAX = "flax linen"
 _CELLS = {"ii/kernel": "flax/LSTMCell", "iz/kernel": "flax/GRUCell", "i/kernel": "flax/SimpleCell"}
 
 
+def holds_graph(path: Path) -> bool:
+    """Whether it is such a file, and its metadata holds the graph; modules of PyTorch say it themselves."""
+    if not npz.sniff(path) and not safetensors.sniff(path):
+        return False
+    metadata = (npz if npz.sniff(path) else safetensors).read(path).metadata
+    return metadata.get("format") == OURS and metadata.get("conventions") != "torch" and "graph" in metadata
+
+
 def load(path: Path) -> Model:
     """The model that the arrays belong to.
 

@@ -14,7 +14,7 @@ from converter import interpret, readers
 from converter.comparing.compare import compare_parts
 from converter.comparing.comparison import Pair
 from converter.comparing.part import Part
-from converter.comparing.parts import parts_of, parts_of_model, parts_read
+from converter.comparing.parts import has_graph, parts_of, parts_of_graph, parts_of_model, parts_read
 from converter.formats.keras_metadata import scaled_weights
 from converter.lines import shape
 from converter.model import Array, Model, Shape
@@ -100,7 +100,7 @@ def arrays(model: Model, exported: Path) -> Report:
     Raises:
         InvalidModel, Unsupported, OSError: the file cannot be read.
     """
-    return _compared(parts_of_model(model), parts_of(exported))
+    return _compared((parts_of_graph if has_graph(exported) else parts_of_model)(model), parts_of(exported))
 
 
 def _compared(ours: list[Part], theirs: list[Part]) -> Report:
