@@ -91,6 +91,8 @@ def test_it_computes_what_onnxruntime_does(name: str, tmp_path: Path) -> None:
     (_pad([0, 0, -4, 0, 0, 0]), "takes away more than there is"),
     ([_constant("times", [2, 1, 1]), node("Shape", ["x"], ["shape"]), node("Tile", ["x", "shape"], ["y"])],
      "Tile of more than one element, as often as a size is"),
+    ([node("AveragePool", ["x"], ["y"], kernel_shape=[2], ceil_mode=1)], "AveragePool with ceil_mode"),
+    ([node("MaxPool", ["x"], ["y"], kernel_shape=[2], dilations=[2])], "MaxPool with dilations"),
     ([node("ReduceSum", ["x"], ["s"], keepdims=0), node("Cast", ["s"], ["k"], to=7), node("Trilu", ["x", "k"], ["y"])],
      "Trilu from a diagonal that is computed"),
 ])  # fmt: skip

@@ -168,14 +168,16 @@ def _pool(kind: str) -> Rule:
         window, strides = _sizes(call, "kernel_shape", rank), _sizes(call, "strides", rank)
         ones = (1,) * rank
         padding = _padding(call, x, window, strides, ones)
-        if call.integer("ceil_mode", 0) or _sizes(call, "dilations", rank) != ones or len(call.outputs) > 1:
-            raise Unsupported(f"{call.op} of this kind")
+        if call.integer("ceil_mode", 0):
+            raise Unsupported(f"{call.op} with ceil_mode, which also takes windows that begin in the padding")
+        if _sizes(call, "dilations", rank) != ones or len(call.outputs) > 1:
+            raise Unsupported(f"{call.op} with dilations, or with the places of what it takes")
         counted = kind == "max" or bool(call.integer("count_include_pad", 0))
         if padding == "same" and kind == "average" and counted:
             padding = tuple(call.attributes["pads"].ints) if "pads" in call.attributes else ()
         if not isinstance(padding, str):
             if not counted or not padding:
-                raise Unsupported(f"{call.op} of this kind")
+                raise Unsupported(f"{call.op} whose padding is neither counted nor that of the same size")
             x = _padded(builder, call, x, padding, float("-inf") if kind == "max" else 0.0)
             padding = "valid"
         layer = layers.Pool(rank, kind, window, strides, padding)  # type: ignore[arg-type]
