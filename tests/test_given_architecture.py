@@ -265,3 +265,20 @@ def test_sub_classed_models_of_keras_3(equal_layers: bool, attributes: tuple[str
         assert equal(interpreted(ours, arrays, 1)[0][0], np.asarray(model(arrays[0]))), names
         right += 1
     assert equal_layers or right == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("weights.h5", "--architecture weights.h5: no architecture, as it holds weights only"),
+        ("ckpt", "no architecture, as it holds weights only"),
+        (".", "a folder without a model"),
+        ("inputs.npz", "inputs.npz: a NumPy archive: arrays without a model"),
+        ("missing.json", "there is no such file"),
+    ],
+)
+def test_what_is_no_architecture_is_told(name: str, said: str) -> None:
+    folder = Path(__file__).parents[1] / "fixtures/good/tf215_stack"
+    with pytest.raises(ConversionError) as caught:
+        load(folder / "weights.h5", folder / name)
+    assert said in str(caught.value)

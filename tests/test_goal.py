@@ -16,6 +16,7 @@ from command_line import ROOT, run
 from test_cli import MODEL
 from tf_files import KERNEL, tfjs_model
 
+from converter import __main__ as entry
 from converter.cli.goal import BY_SUFFIX, UsageError, target_of
 from converter.exporters import EXPORTERS
 
@@ -159,7 +160,21 @@ def test_manners(tmp_path: Path) -> None:
         assert done.returncode == 2
         assert "did you mean the command" in done.stderr
     assert os.listdir(tmp_path) == []
-    assert "download it first" in run("https://example.org/model.h5", folder=tmp_path).stderr
+    for words in (("https://example.org/m.h5",), ("inspect", "s3://m.h5"), ("verify", MODEL, "gs://m.onnx")):
+        done = run(*words, folder=tmp_path)
+        assert (done.returncode, "download it first" in done.stderr) == (2, True)
     done = run(MODEL, "--opset", "x", "--json", folder=tmp_path)
     assert done.returncode == json.loads(done.stdout)["exit_code"] == 2
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_interrupt_while_the_program_is_loaded_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Loading:
+        def __getattr__(self, name: str) -> object:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "converter.cli.main", Loading())
+    assert entry.main() == 130
+    assert capsys.readouterr().err == "error: interrupted\n"

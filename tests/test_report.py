@@ -132,6 +132,31 @@ def test_errors_are_what_they_say(tmp_path: Path) -> None:
     np.testing.assert_allclose(one.exported, want, atol=1e-5)
 
 
+def test_a_file_of_another_model_has_a_page_that_says_so(tmp_path: Path) -> None:
+    convert(MODEL, tmp_path / "stream.onnx", stateful=True)
+    done = run("report", MODEL, "stream.onnx", "-o", "pages/", folder=tmp_path)
+    assert done.returncode == 3, done.stderr
+    text = (tmp_path / "pages/model.report.html").read_text(encoding="utf-8")
+    assert "the exported file has 5 inputs, the model 1" in text
+    assert "ONNX operators, a box for each layer" in text
+
+
+def test_a_page_goes_to_no_standard_output(tmp_path: Path) -> None:
+    assert run("report", MODEL, "-o", "-", folder=tmp_path).returncode == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_edge_goes_past_the_boxes_between(tmp_path: Path) -> None:
+    done = run("report", GOOD / "k3151_encdec/model.h5", "-o", "page.html", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    edges = re.findall(
+        r"M(\d+) (\d+)C(\d+) \d+ \d+ \d+ \d+ (\d+)m", (tmp_path / "page.html").read_text(encoding="utf-8")
+    )
+    far = [(x, side) for x, y, side, end in edges if int(end) - int(y) > 26]
+    assert far
+    assert all(int(side) > int(x) for x, side in far)
+
+
 def test_boxes_stand_below_what_they_read() -> None:
     boxes = [Box("a", "", "", ()), Box("d", "", "", ("b", "c")), Box("b", "", "", ("a", "e")), Box("c", "", "", ("a",)),
              Box("e", "", "", ("d",))]  # fmt: skip

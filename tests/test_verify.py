@@ -201,12 +201,15 @@ def test_a_wrong_shape_and_missing_outputs_fail(tmp_path: Path) -> None:
         onnx.helper.make_tensor_value_info("z", 1, [1]))).failures[0]  # fmt: skip
 
 
-def test_the_archive_of_another_model_is_called_different(tmp_path: Path) -> None:
+def test_the_file_of_another_model_is_called_different(tmp_path: Path) -> None:
     made, other = GOOD / "tf215_stack/model.h5", GOOD / "k3151_encdec/model.h5"
     revived = tmp_path / "revived.keras"
     api.convert(made, revived, to="keras")
     (wrong,) = api.verify(api.load(other, outputs=("encoder:1",)), revived).wrong
     assert "its input lstm_input is [?, 5, 3], the model's source" in wrong
+    api.convert(made, tmp_path / "other.onnx", outputs=("lstm_1",))
+    (wrong,) = api.verify(api.load(made, outputs=("lstm_1",), begin=("lstm",)), tmp_path / "other.onnx").wrong
+    assert wrong == "its input lstm_input is [?, 5, 3], the model's lstm [?, 5, 4]"
 
 
 def test_what_is_no_onnx_file_is_refused(tmp_path: Path) -> None:

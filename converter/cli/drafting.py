@@ -7,6 +7,7 @@ import json
 
 from converter import lines
 from converter.cli.command import DONE, Command, print_json
+from converter.cli.goal import STDOUT
 
 EXAMPLES = """\
 examples:
@@ -25,8 +26,9 @@ def _draft(arguments: argparse.Namespace) -> int:
     from converter import api
     from converter.keras.arrays.draft import unfilled
 
-    tree = api.draft(arguments.model, arguments.output, arguments.force)
-    if arguments.output is None:
+    goal = None if arguments.output == STDOUT else arguments.output
+    tree = api.draft(arguments.model, goal, arguments.force)
+    if goal is None:
         print(json.dumps(tree, indent=2)) if not arguments.json else print_json({"architecture": tree})
         return DONE
     count = len(list(unfilled(tree)))

@@ -16,6 +16,8 @@ from converter.cli.command import REFUSED, USAGE
 from converter.cli.goal import UsageError
 from converter.errors import ConversionError
 
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://")
+
 
 class Parser(argparse.ArgumentParser):
     """argparse's, whose errors are one line, as JSON, too, where that is asked for."""
@@ -47,14 +49,14 @@ def outcome(model: str, error: Exception) -> tuple[int, str]:
     if isinstance(error, UsageError):
         return USAGE, str(error)
     if isinstance(error, ConversionError):
-        return REFUSED, str(error).removeprefix(f"{Path(model).name}: ") + _remote(model)
+        return REFUSED, str(error).removeprefix(f"{Path(model).name}: ")
     if isinstance(error, FileExistsError | IsADirectoryError) and error.errno is None:
         return USAGE, f"{error}" + (" (--force writes over it)" if str(error).endswith("exists") else "")
     if isinstance(error, FileNotFoundError) and error.errno is None:
-        return USAGE, str(error) + _remote(model)
+        return USAGE, str(error)
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        return REFUSED, f"{where}{error.strerror or error}" + _remote(model)
+        return REFUSED, f"{where}{error.strerror or error}"
     if isinstance(error, MemoryError):
         return REFUSED, "not enough memory"
     if isinstance(error, RecursionError):
@@ -62,16 +64,14 @@ def outcome(model: str, error: Exception) -> tuple[int, str]:
     return REFUSED, f"internal error, {type(error).__name__}: {error} (please report it; --debug shows where)"
 
 
+def address(arguments: argparse.Namespace) -> str:
+    """What to do with an address where a file belongs; "" where there is none."""
+    named = [getattr(arguments, name, None) for name in ("model", "exported", "other", "architecture")]
+    found = next((one for one in [*named, *getattr(arguments, "models", [])] if one and _ADDRESS.match(one)), None)
+    return f"{found}: an address (download it first: only files on this machine are read)" if found else ""
+
+
 def misread(word: str, commands: Sequence[str]) -> str:
     """Why a command line cannot be meant that begins with this word, which is no command; "" where it can."""
-    if _remote(word):
-        return f"an address{_remote(word)}"
     close = difflib.get_close_matches(word, commands, n=1) if not Path(word).suffix else []
     return f"there is no such file (did you mean the command {close[0]}?)" if close and not Path(word).exists() else ""
-
-
-def _remote(model: str) -> str:
-    """What to do with an address, which is no file."""
-    return (
-        " (download it first: only files on this machine are read)" if re.match(r"[a-z][a-z0-9+.-]*://", model) else ""
-    )

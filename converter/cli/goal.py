@@ -46,9 +46,12 @@ def goal_of(model: str, to: str, output: str | None) -> Path | None:
         raise UsageError("the standard output is a terminal: redirect it, or name a file")
     if output is None or output == STDOUT:
         return None
-    if not _is_folder(output):
-        return Path(output)
-    return Path(output) / (named(Path(model)).stem + EXPORTERS[to].suffix)
+    return in_folder(output, named(Path(model)).stem + EXPORTERS[to].suffix)
+
+
+def in_folder(output: str, name: str) -> Path:
+    """The file that -o names, or one of this name in the folder that it names."""
+    return Path(output) / name if _is_folder(output) else Path(output)
 
 
 def folder_made(output: str | None) -> AbstractContextManager[None]:

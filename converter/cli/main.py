@@ -20,7 +20,7 @@ from converter.cli.command import REFUSED, USAGE, Command
 from converter.cli.comparing import COMPARE, CONVENTIONS
 from converter.cli.converting import CONVERT
 from converter.cli.drafting import DRAFT
-from converter.cli.failing import Parser, fail, misread, outcome, say
+from converter.cli.failing import Parser, address, fail, misread, outcome, say
 from converter.cli.inspecting import INSPECT
 from converter.cli.reporting import REPORT
 from converter.cli.verifying import VERIFY
@@ -66,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         warnings.simplefilter("ignore")  # of NumPy and others; what the user should know is said by this program itself
     if name == "":
         arguments.model = arguments.models[0]
+    if wrong := address(arguments):
+        return say(arguments.json, USAGE, wrong)
     if argv is None and not arguments.trust and sandbox.fits(arguments):
         models = getattr(arguments, "models", [arguments.model])
         return sandbox.run(lambda: _run(command, arguments), lambda why: _crashed(arguments, why), models)

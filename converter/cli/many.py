@@ -34,7 +34,8 @@ def convert_all(arguments: argparse.Namespace) -> int:
     if single:
         raise UsageError(f"--{single[0]} belongs to one model, and there are several")
     if not arguments.output or arguments.output == "-" or Path(arguments.output).is_file():
-        raise UsageError("several models, or --junit, need a folder to go to: -o FOLDER")
+        several = "several models go" if len(arguments.models) > 1 else "the models in a folder go"
+        raise UsageError(f"{'with --junit models go' if arguments.junit else several} to a folder: -o FOLDER")
     if arguments.jobs < 1:
         raise UsageError("--jobs takes a number from 1 on")
     to = target_of(arguments.to, None)

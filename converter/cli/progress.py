@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from threading import Timer
 from typing import TYPE_CHECKING
 
@@ -23,14 +24,15 @@ def progress_shown() -> Iterator[Callable[[str], None]]:
         if bar is None:
             yield lambda what: None
             return
-        task = bar.add_task("", total=None)
+        task = bar.add_task("", total=None, count="")
 
         def show(what: str) -> None:
             counted = COUNTED.fullmatch(what)
             if counted is None:
-                bar.update(task, description=what, completed=0, total=None)
+                bar.update(task, description=what, completed=0, total=None, count="")
             else:
-                bar.update(task, description=counted[1], completed=int(counted[2]) - 1, total=int(counted[3]))
+                done, total = int(counted[2]) - 1, int(counted[3])
+                bar.update(task, description=counted[1], completed=done, total=total, count=f"{done}/{total}")
 
         yield show
 
@@ -42,8 +44,9 @@ def many_shown(total: int) -> Iterator[Callable[[], None]]:
         if bar is None:
             yield lambda: None
             return
-        task = bar.add_task(f"{total} models", total=total)
-        yield lambda: bar.advance(task)
+        done = count(1)
+        task = bar.add_task(f"{total} models", total=total, count=f"0/{total}")
+        yield lambda: bar.update(task, advance=1, count=f"{next(done)}/{total}")
 
 
 @contextmanager
@@ -53,9 +56,14 @@ def _bar() -> Iterator[Progress | None]:
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[count]}"),
+    )
     bar = Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True,
                    redirect_stdout=False, redirect_stderr=False)  # fmt: skip
     later = Timer(DELAY, bar.start)

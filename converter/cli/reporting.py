@@ -18,7 +18,7 @@ from converter.cli.command import (
     reading,
     warn,
 )
-from converter.cli.goal import named
+from converter.cli.goal import STDOUT, UsageError, folder_made, in_folder, named
 from converter.cli.progress import progress_shown
 
 if TYPE_CHECKING:
@@ -36,18 +36,25 @@ SUFFIX = ".report.html"
 def _declare_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a Keras file or folder")
     parser.add_argument("exported", metavar="EXPORTED", nargs="?", help="the file made from it (default: made anew)")
-    parser.add_argument("-o", "--output", metavar="OUT", help="the page (default: next to the model)")
+    parser.add_argument("-o", "--output", metavar="OUT", help="the page, or FOLDER/ (default: next to the model)")
     parser.add_argument("--force", action="store_true", help="write over an existing file")
     declare_reading(parser)
 
 
 def _report(arguments: argparse.Namespace) -> int:
+    if arguments.output == STDOUT:
+        raise UsageError("a report goes to a file: -o report.html")
+    with folder_made(arguments.output):
+        return _written(arguments)
+
+
+def _written(arguments: argparse.Namespace) -> int:
     from converter import api
     from converter.report import page
     from converter.verification.own_data import own_data
 
     name = named(Path(arguments.model))
-    goal = Path(arguments.output) if arguments.output else name.with_name(name.stem + SUFFIX)
+    goal = in_folder(arguments.output, name.stem + SUFFIX) if arguments.output else name.with_name(name.stem + SUFFIX)
     data = data_of(arguments)
     read = [arguments.model, arguments.exported, arguments.architecture, *arguments.plugin, data]
     output.guard(goal, [Path(file) for file in read if file], arguments.force)

@@ -111,7 +111,7 @@ def _given(path: Path) -> Mapping[str, Any]:
     try:
         source = reader(kind).read(path, None)
     except NoArchitecture:
-        raise Unsupported("holds weights only, no architecture", where=path.name) from None
+        raise Unsupported("no architecture, as it holds weights only", where=f"--architecture {path.name}") from None
     except ConversionError as error:
         raise error.at(path.name) from error
     versions_known = {"keras_version": source.provenance.keras_version, "backend": source.provenance.backend}

@@ -43,13 +43,16 @@ def read_architecture(path: Path) -> Mapping[str, Any]:
     """
     place = path.name
     if not path.is_file():
-        raise InvalidModel("there is no such file", where=place)
+        raise InvalidModel("a folder without a model" if path.is_dir() else "there is no such file", where=place)
     if path.stat().st_size > limits.TEXT_BYTES:
         raise InvalidModel(f"{path.stat().st_size} bytes are too many for an architecture", where=place)
     if path.suffix == ".py":
         hint = 'there, write open("model.json", "w").write(model.to_json()), and give model.json'
         raise Unsupported("Python code, which is never run", where=place, hint=hint)
-    text = decode(path.read_bytes(), place)
+    try:
+        text = decode(path.read_bytes(), place)
+    except InvalidModel:
+        raise InvalidModel("neither JSON nor YAML, nor a whole Keras model", where=place) from None
     if text.lstrip()[:1] in ("{", '"'):
         return filled(parse_architecture(text, place), place)
     return filled(as_architecture(parse_yaml(text, place), place), place)

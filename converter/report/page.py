@@ -69,7 +69,8 @@ def write(model: Model, exported: Path, report: Report, named: str, own: OwnData
     except ImportError as error:
         hint = "pip install 'keras-lstm-convert[report]'"
         raise Unsupported(f"a report needs {error.name}, which is not installed", hint=hint) from error
-    run = exported if (row := row_of(exported)) is not None and row.proof == "run" else None
+    graph = exported if (row := row_of(exported)) is not None and row.proof == "run" else None
+    run = graph if report.outputs else None  # a file of another model takes other inputs
     call = shown_call(model, own)
     shown = row_shown(model, call)
     page: dict[str, Any] = {
@@ -79,7 +80,7 @@ def write(model: Model, exported: Path, report: Report, named: str, own: OwnData
         "said": lines.of_report(report),
         "facts": _facts(model, exported, named, report),
         "inspection": inspection_of(model),
-        "drawings": _drawings(model, run),
+        "drawings": _drawings(model, graph),
         "hues": _hues(model),
         "shape": lines.shape,
         "legends": figures.legends(),
@@ -145,10 +146,10 @@ def _notes(trace: Trace, drawn: Sequence[Grid]) -> Iterator[str]:
     yield from (f"{grid.name}: {grid.said}" for grid in drawn if grid.said)
 
 
-def _drawings(model: Model, run: Path | None) -> list[tuple[str, flow.Drawing]]:
+def _drawings(model: Model, graph: Path | None) -> list[tuple[str, flow.Drawing]]:
     drawn = [("Keras layers", flow.drawn(flow.of_model(model)))]
-    if run is not None:
-        drawn.append(("ONNX operators, a box for each layer", flow.drawn(flow.of_exported(model, run))))
+    if graph is not None:
+        drawn.append(("ONNX operators, a box for each layer", flow.drawn(flow.of_exported(model, graph))))
     return drawn
 
 

@@ -21,7 +21,7 @@ from converter.verification.node_checks import PartsRun, check_nodes, constants,
 from converter.verification.own_data import MATCHING, NO_DATA, OwnData
 from converter.verification.report import ONLY_ZEROS, NodeResult, OutputError, Report
 from converter.verification.rounding import KERNELS_OF
-from converter.verification.runnable import Parts, PlacesUnknown, Runnable, opened
+from converter.verification.runnable import Parts, PlacesUnknown, Runnable, differs, opened
 from converter.verification.scans import held_inside, inside_of, shown_tensors
 from converter.verification.weight_accounting import Accounts
 
@@ -80,7 +80,7 @@ def _prove(
     model: Model, file: Runnable, seed: int, progress: Callable[[str], None], truth: Truth | None, own: OwnData
 ) -> Report:
     blank = Report(truth.name if truth else REFERENCE, file.title, ())
-    if wrong := _interface(model, file):
+    if wrong := differs(model, file):
         return replace(blank, wrong=(wrong,))
     model = _sized(model, file)
     progress("reference")
@@ -166,18 +166,6 @@ def _off(outputs: Sequence[OutputError]) -> tuple[str, ...]:
 
 def _wrong(one: NodeResult) -> str:
     return f"{one.name}: {one.note or f'off by {one.error:.2e} where {one.allowed:.2e} is allowed'} ({one.kind})"
-
-
-def _interface(model: Model, file: Runnable) -> str:
-    """Why the file's inputs and outputs cannot be this model's, or ""."""
-    for what, have, want in (
-        ("inputs", len(file.inputs), len(model.inputs) + len(model.states)),
-        ("outputs", len(file.outputs), len(model.outputs) + len(model.states)),
-    ):
-        if have != want:
-            given = "; name the --outputs, --inputs and --stateful that it was made with"
-            return f"the exported file has {have} {what}, the model {want} (states included){given}"
-    return ""
 
 
 def _names(model: Model) -> tuple[list[str], list[str]]:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from converter.errors import InvalidModel
 from converter.formats import tflite
+from converter.lines import shape
 from converter.model import Array, Model, Shape, Value
 from converter.verification.graph_cutting import NOTHING, Listed, Operator
 from converter.verification.rounding import Kernels
@@ -111,3 +112,21 @@ def opened(path: Path) -> Runnable:
     from converter.verification.runtime import Exported
 
     return Exported(path)
+
+
+def differs(model: Model, file: Runnable) -> str:
+    """Why the file's inputs and outputs cannot be this model's, or ""."""
+    for what, have, want in (
+        ("inputs", len(file.inputs), len(model.inputs) + len(model.states)),
+        ("outputs", len(file.outputs), len(model.outputs) + len(model.states)),
+    ):
+        if have != want:
+            given = "; name the --outputs, --inputs and --stateful that it was made with"
+            return f"the exported file has {have} {what}, the model {want} (states included){given}"
+    values = [*model.inputs, *(state.input for state in model.states)]
+    for name, theirs, value in zip(file.inputs, file.sizes, values, strict=False):
+        if len(theirs) == len(value.shape) and any(
+            None not in (a, b) and a != b for a, b in zip(theirs, value.shape, strict=True)
+        ):
+            return f"its input {name} is {shape(theirs)}, the model's {value.name} {shape(value.shape)}"
+    return ""

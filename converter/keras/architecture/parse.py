@@ -84,7 +84,7 @@ def _parse_plugged(raw: Mapping[str, Any], context: Context, key: str, own: str,
     try:
         config = validate(row.config, written | {"name": own})
     except ConversionError as problem:
-        problem.hint = problem.hint or f"{row.config.__name__} of the plugin has no such field, nor lists it as inert"
+        problem.hint = problem.hint or f"add it to {row.config.__name__} of the plugin, as a field or as inert"
         raise
     return _leaf(row, config, context, key, written_as, depth)
 
