@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
 from command_line import run as run_line
+from keras_compare import library
 
 from converter import InvalidModel, Unsupported, api
 from converter.interpret import run
@@ -25,6 +28,16 @@ def session(path: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
+def example() -> ModuleType:
+    """examples/seq2seq.py."""
+    spec = importlib.util.spec_from_file_location("seq2seq", ROOT / "examples/seq2seq.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.mark.parametrize("file", SEQ2SEQ, ids=lambda file: file.parent.name)
 def test_encoder_and_decoder_come_from_one_training_file(file: Path, tmp_path: Path) -> None:
     """Decoded token by token, the parts choose what the whole model chooses when it is fed the same tokens."""
@@ -34,17 +47,70 @@ def test_encoder_and_decoder_come_from_one_training_file(file: Path, tmp_path: P
     assert [i.name for i in session(encoder).get_inputs()] == ["source"]
     assert [i.name for i in session(decoder).get_inputs()] == ["target", "encoder_1", "encoder_2"]
     assert [o.name for o in session(decoder).get_outputs()] == ["head", "decoder_1", "decoder_2"]
-    spec = importlib.util.spec_from_file_location("seq2seq", ROOT / "examples/seq2seq.py")
-    assert spec is not None
-    assert spec.loader is not None
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
     rng = np.random.default_rng(0)
     source, first = rng.standard_normal((3, 5, 3)).astype(np.float32), np.eye(2, dtype=np.float32)[[0, 1, 0]]
-    tokens = list(example.decode(str(encoder), str(decoder), source, first, steps=6))
+    tokens = list(example().decode(str(encoder), str(decoder), source, first, steps=6))
     fed = np.stack([first, *tokens[:-1]], 1)
     model = api.load(file)
     whole = run(model, {"source": source, "target": fed})[model.outputs[0].name]
+    np.testing.assert_array_equal(np.stack(tokens, 1).argmax(-1), whole.argmax(-1))
+
+
+def words_model(keras: Any) -> Any:
+    """Words in, words out: Embeddings with masks, one LSTM each."""
+    layers = keras.layers
+    source, target = keras.Input((None,), name="source"), keras.Input((None,), name="target")
+    _, h, c = layers.LSTM(4, return_state=True, name="e")(layers.Embedding(9, 3, mask_zero=True)(source))
+    fed = layers.Embedding(7, 3, mask_zero=True)(target)
+    y, _, _ = layers.LSTM(4, return_sequences=True, return_state=True, name="d")(fed, initial_state=[h, c])
+    return keras.Model([source, target], layers.Dense(7, name="head")(y))
+
+
+def attention_model(keras: Any) -> Any:
+    """A decoder that looks at all of the encoder's steps."""
+    layers = keras.layers
+    source, target = keras.Input((None, 5), name="source"), keras.Input((None, 7), name="target")
+    seen, h, c = layers.LSTM(4, return_sequences=True, return_state=True, name="e")(source)
+    y, _, _ = layers.LSTM(4, return_sequences=True, return_state=True, name="d")(target, initial_state=[h, c])
+    both = layers.Concatenate()([y, layers.Attention()([y, seen])])
+    return keras.Model([source, target], layers.Dense(7, name="head")(both))
+
+
+def stacked_model(keras: Any) -> Any:
+    """Two GRU layers each."""
+    layers = keras.layers
+    source, target = keras.Input((None, 5), name="source"), keras.Input((None, 7), name="target")
+    x, first = layers.GRU(4, return_sequences=True, return_state=True, name="e1")(source)
+    _, second = layers.GRU(3, return_state=True, name="e2")(x)
+    y, _ = layers.GRU(4, return_sequences=True, return_state=True, name="d1")(target, initial_state=first)
+    y, _ = layers.GRU(3, return_sequences=True, return_state=True, name="d2")(y, initial_state=second)
+    return keras.Model([source, target], layers.Dense(7, name="head")(y))
+
+
+@pytest.mark.tensorflow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("build", "read", "states"),
+    [
+        (words_model, ("e:1", "e:2"), ("d:1", "d:2")),
+        (attention_model, ("e:0", "e:1", "e:2"), ("d:1", "d:2")),
+        (stacked_model, ("e1:1", "e2:1"), ("d1:1", "d2:1")),
+    ],
+)
+def test_the_example_decodes_what_keras_does(build: Any, read: Any, states: Any, tmp_path: Path) -> None:
+    keras = library("keras")
+    keras.utils.set_random_seed(0)
+    model = build(keras)
+    model.save(tmp_path / "m.keras")
+    encoder, decoder = tmp_path / "encoder.onnx", tmp_path / "decoder.onnx"
+    api.convert(tmp_path / "m.keras", encoder, outputs=read)
+    api.convert(tmp_path / "m.keras", decoder, begin=("target", *read), outputs=("head", *states))
+    rng, words = np.random.default_rng(1), build is words_model
+    source = rng.integers(1, 9, (2, 5)) if words else rng.standard_normal((2, 5, 5))
+    first = np.eye(7, dtype=np.float32)[[1, 2]]
+    tokens = list(example().decode(str(encoder), str(decoder), source.astype(np.float32), first, steps=5))
+    fed = np.stack([first, *tokens[:-1]], 1)
+    whole = np.asarray(model([source.astype(np.float32), fed.argmax(-1).astype(np.float32) if words else fed]))
     np.testing.assert_array_equal(np.stack(tokens, 1).argmax(-1), whole.argmax(-1))
 
 
