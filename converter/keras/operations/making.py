@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from converter.keras.operations.values import Operand, array_of, either, integer
 from converter.model import Value, layers
 from converter.model.layers import ElementwiseOp
 
+WRITTEN_OUT = 1 << 12  # numbers of a shape that is known, at most
 
 def positions(o: Ops, x: Value, axis: int) -> Value:
     """0, 1, ... along an axis of x, as a vector of int64."""
@@ -65,8 +67,13 @@ def filled(o: Ops, shape: Any, value: Operand, dtype: Any = None) -> Value:
     """A number everywhere in a shape."""
     if isinstance(value, Value):
         return broadcast_to(o, value, shape)
-    number = o.constant(array_of(value), str(dtype or ("float32" if isinstance(value, float) else "int32")))
-    return o.where(nowhere(o, target_of(shape)), number, number)
+    kind = str(dtype or ("float32" if isinstance(value, float) else "int32"))
+    number, target = array_of(value), target_of(shape)
+    sizes = [n for n in target if not isinstance(n, Size) and n >= 0]
+    if number.ndim == 0 and len(sizes) == len(target) and prod(sizes) <= WRITTEN_OUT:
+        return o.constant(np.broadcast_to(number, sizes), kind)
+    single = o.constant(number, kind)
+    return o.where(nowhere(o, target), single, single)
 
 
 def of_number(number: float) -> Any:
