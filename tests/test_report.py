@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import re
+import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -139,6 +142,21 @@ def test_a_file_of_another_model_has_a_page_that_says_so(tmp_path: Path) -> None
     text = (tmp_path / "pages/model.report.html").read_text(encoding="utf-8")
     assert "the exported file has 5 inputs, the model 1" in text
     assert "ONNX operators, a box for each layer" in text
+
+
+def test_the_next_commands_work_as_they_stand(tmp_path: Path) -> None:
+    file = tmp_path / "a model.h5"
+    shutil.copy(GOOD / "k3151_encdec/model.h5", file)
+    part = ("--inputs", "target,encoder:1,encoder:2", "--outputs", "head,decoder:1", "--stateful")
+    for words in ((file.name, *part), ("a model.onnx",), (file.name, "a.npz")):
+        assert run(file.name, "-o", "a.npz", "--force", folder=tmp_path).returncode == 0
+        assert run("report", *words, "-o", "page.html", "--force", folder=tmp_path).returncode == 0
+        text = (tmp_path / "page.html").read_text(encoding="utf-8")
+        lines = [html.unescape(line) for line in re.findall(r"(keras-lstm-convert [^<]*)", text.partition(">Next<")[2])]
+        assert lines
+        for line in lines:
+            done = run(*shlex.split(line.removesuffix(" --inputs x.npz"))[1:], folder=tmp_path)
+            assert done.returncode == 0, (line, done.stderr)
 
 
 def test_a_page_goes_to_no_standard_output(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from converter import lines, output
 from converter.cli.command import (
+    DATA,
     DONE,
     NOT_PROVED,
     Command,
@@ -62,10 +63,10 @@ def _written(arguments: argparse.Namespace) -> int:
     with progress_shown() as progress, tempfile.TemporaryDirectory() as folder:
         progress("reading")
         model = api.load(arguments.model, **reading(arguments))
-        exported = Path(arguments.exported or _exported(model, Path(folder, f"{name.stem}.onnx")))
+        exported = Path(arguments.exported or _exported(model, Path(folder, _new(name))))
         report = api.verify(model, exported, inputs=own.inputs, progress=progress)
         progress("drawing")
-        text = page.write(model, exported, report, arguments.exported or exported.name, own)
+        text = page.write(model, exported, report, arguments.exported or exported.name, own, _options(arguments))
     with output.staging(goal) as written:
         written.write_text(text, encoding="utf-8")
         output.publish(written, goal, arguments.force)
@@ -76,6 +77,22 @@ def _written(arguments: argparse.Namespace) -> int:
     else:
         print(f"wrote {lines.line(goal)} ({lines.size(len(text.encode()))}): {report.verdict}")
     return code
+
+
+def _new(model: Path) -> str:
+    """What the file is called that is made anew: not as the model itself."""
+    return f"{model.stem}.new.onnx" if model.suffix == ".onnx" else f"{model.stem}.onnx"
+
+
+def _options(arguments: argparse.Namespace) -> list[str]:
+    """The options that say how the model is read, as they were given."""
+    given: list[str] = []
+    for name in ("architecture", "outputs", "inputs", "route", "signature", "keras_version", "plugin"):
+        value = getattr(arguments, name)
+        for one in value if isinstance(value, list) else [value]:
+            if one and not (name == "inputs" and one.endswith(DATA)):
+                given += [f"--{name.replace('_', '-')}", one]
+    return given + [f"--{name.replace('_', '-')}" for name in ("by_name", "stateful") if getattr(arguments, name)]
 
 
 def _exported(model: Model, path: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +14,7 @@ from typing import Any
 
 from converter import __version__, lines
 from converter.errors import Unsupported
-from converter.exporters import row_of
+from converter.exporters import Exporter, row_of
 from converter.inspection import inspection_of
 from converter.model import Model
 from converter.report import flow
@@ -48,7 +49,9 @@ class Layer:
     notes: tuple[str, ...]
 
 
-def write(model: Model, exported: Path, report: Report, named: str, own: OwnData = NO_DATA) -> str:
+def write(
+    model: Model, exported: Path, report: Report, named: str, own: OwnData = NO_DATA, options: Sequence[str] = ()
+) -> str:
     """The page as HTML.
 
     Args:
@@ -57,6 +60,7 @@ def write(model: Model, exported: Path, report: Report, named: str, own: OwnData
         report: the proof.
         named: what the exported file is called where it is not at its place yet.
         own: an input of the user's, to be shown.
+        options: of the command line that the model was read with.
 
     Raises:
         Unsupported: what draws the pictures is not installed.
@@ -71,6 +75,7 @@ def write(model: Model, exported: Path, report: Report, named: str, own: OwnData
         raise Unsupported(f"a report needs {error.name}, which is not installed", hint=hint) from error
     graph = exported if (row := row_of(exported)) is not None and row.proof == "run" else None
     run = graph if report.outputs else None  # a file of another model takes other inputs
+    kept = Path(named).resolve() == exported.resolve()
     call = shown_call(model, own)
     shown = row_shown(model, call)
     page: dict[str, Any] = {
@@ -87,7 +92,7 @@ def write(model: Model, exported: Path, report: Report, named: str, own: OwnData
         "input": ", ".join(f"{name} {list(array.shape)}" for name, array in call.given.items()),
         "row": shown,
         "not_covered": [*report.notes, *(f"not reached: {side}" for side in report.missed), *NEVER],
-        "next": _next(Path(model.source.path).name, named, report, Path(named).resolve() == exported.resolve()),
+        "next": _next(Next(Path(model.source.path).name, named, options), report, row, kept),
         "layers": [],
         "outputs": [],
         "left_out": [],
@@ -171,18 +176,37 @@ def _facts(model: Model, exported: Path, named: str, report: Report) -> list[tup
     ]
 
 
-def _next(source: str, named: str, report: Report, kept: bool) -> list[tuple[str, str]]:
+@dataclass(frozen=True)
+class Next:
+    """The words of a next command."""
+
+    source: str
+    exported: str
+    options: Sequence[str]
+
+    def line(self, *words: str) -> str:
+        """A command with the options that the model was read with."""
+        return shlex.join(["keras-lstm-convert", *words, *self.options])
+
+
+def _next(words: Next, report: Report, row: Exporter | None, kept: bool) -> list[tuple[str, str]]:
     """What to do, and the command for it."""
+    source, exported = words.source, words.exported
     if report.verdict not in (PROVED, WITHIN):
+        compare = shlex.join(["keras-lstm-convert", "compare", source, exported])
         return [
-            ("convert it anew; nothing is written unless it is proved", f"keras-lstm-convert {source} -o new.onnx"),
-            ("see which weights differ, gate by gate", f"keras-lstm-convert compare {source} {named}"),
+            ("convert it anew; nothing is written unless it is proved", words.line(source, "-o", "new.onnx")),
+            ("see which weights differ, gate by gate", compare),
         ]
-    first = [] if kept else [("write it, which this page did not", f"keras-lstm-convert {source} -o {named}")]
+    first = [] if kept else [("write it, which this page did not", words.line(source, "-o", exported))]
+    if row is None or row.proof != "run":
+        return [*first, ("compare it again", words.line("verify", source, exported))]
+    purpose = "run it, its states carried from call to call where it has any"
+    run = [(purpose, shlex.join(["python", "examples/stream.py", exported]))] if row.suffix == ".onnx" else []
     return [
         *first,
-        ("run it, its states carried from call to call where it has any", f"python examples/stream.py {named}"),
-        ("compare it on inputs of your own", f"keras-lstm-convert verify {source} {named} --inputs x.npz"),
+        *run,
+        ("compare it on inputs of your own", f"{words.line('verify', source, exported)} --inputs x.npz"),
     ]
 
 
