@@ -58,6 +58,8 @@ def test_folders_standard_output_and_dry_runs(tmp_path: Path) -> None:
     assert piped.returncode == 0
     assert piped.stdout == (tmp_path / "out/model.onnx").read_bytes()
     assert run(MODEL, "--to", "torch", "-o", "-", folder=tmp_path).returncode == 2
+    assert run(MODEL, "--test-data", "-o", "-", folder=tmp_path).returncode == 2
+    assert run(MODEL, "--json", "-o", "-", folder=tmp_path).returncode == 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the size of a file is bounded")

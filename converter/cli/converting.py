@@ -79,6 +79,8 @@ def _convert(arguments: argparse.Namespace) -> int:
             return _written(arguments, to, goal)
     if arguments.json:
         raise UsageError("-o - and --json both want the standard output")
+    if arguments.test_data:
+        raise UsageError("--test-data is written next to a file, and -o - names none")
     with tempfile.TemporaryDirectory() as folder:
         return _written(arguments, to, Path(folder, named(Path(arguments.model)).stem + EXPORTERS[to].suffix))
 

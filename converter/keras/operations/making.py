@@ -19,6 +19,7 @@ from converter.model.layers import ElementwiseOp
 
 WRITTEN_OUT = 1 << 12  # numbers of a shape that is known, at most
 
+
 def positions(o: Ops, x: Value, axis: int) -> Value:
     """0, 1, ... along an axis of x, as a vector of int64."""
     size = x.shape[axis]
