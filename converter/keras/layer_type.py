@@ -89,7 +89,9 @@ class LayerType:
         trains_by_default: `call` has training=True by default, which Keras 3 writes out and `predict` overrides.
         takes: "numbers" are cast to the dtype it computes in if they are floats; "floats": Keras 3 casts integers and
             booleans, too; "indices" are not cast; "text": strings, too; "operands": constants, as the file has them.
-        input_rank: axes of its input, where a Sequential without an input's shape leaves that to its first layer.
+        input_rank: axes of its input, where a Sequential without an input's shape leaves that to its first layers; of
+            a `stepwise` class at least so many.
+        keeps_features: its output's last axis is as long as its input's.
         joins_models: wraps whole models, which bring their own inputs.
         makes_constants: is written without a call where it reads no tensor.
         variables_under: attribute below which the arrays are tracked ("cell" for LSTM, which keeps a cell).
@@ -113,6 +115,7 @@ class LayerType:
     trains_by_default: bool = False
     takes: Takes = "numbers"
     input_rank: int | None = None
+    keeps_features: bool = False
     joins_models: bool = False
     makes_constants: bool = False
     variables_under: tuple[str, ...] = ()

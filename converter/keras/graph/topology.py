@@ -12,6 +12,7 @@ from converter.keras.building.graph import Graph, Tensor, refuse_large
 from converter.keras.building.ops import FLOATS, Ops
 from converter.keras.eras.switches import Era
 from converter.keras.graph.given_inputs import given_inputs, masked_refs
+from converter.keras.graph.implied import implied_shape
 from converter.keras.graph.ordering import execution_order
 from converter.keras.graph.partial_models import placed
 from converter.keras.graph.traits import acts_if_told, trainable_values
@@ -19,7 +20,7 @@ from converter.keras.layer_type import NO_EFFECT
 from converter.keras.shared.constants import as_tensors
 from converter.keras.shared.masks import passed_mask, refuse_lost
 from converter.keras.spec import ALL, Bound, Call, CallSpec, Keywords, LayerSpec, ModelSpec, Opaque, Ref, flatten
-from converter.model import LayerInfo, Shape, Value
+from converter.model import LayerInfo, Value
 from converter.model.sizes import OPEN, Sizes
 
 Outputs = dict[tuple[str, int], tuple[Tensor, ...]]
@@ -218,24 +219,6 @@ class Topology:
         if dtype is None or tensor.dtype == dtype or dtype not in FLOATS:
             return tensor
         return Tensor(Ops(self.graph, path).cast(tensor.value, dtype), tensor.mask)
-
-
-def implied_shape(model: ModelSpec, bound: Bound) -> Shape:
-    """The input shape of a Sequential that states none: rank by the first layer's class, features by its kernel.
-
-    Raises:
-        Unsupported: the first layer does not settle it.
-    """
-    first = model.layers[1]
-    row, arrays = first.row, bound.children.get(first.name)
-    weights = arrays.all() if arrays else ()
-    if row is None or row.input_rank is None or not weights:
-        raise Unsupported("the file does not say the model's input shape", where=f"layer {clean(first.name)!r}")
-    features = None if row.takes == "indices" else weights[0].shape[-2]
-    axis = 1 - row.input_rank if getattr(first.config, "data_format", None) == "channels_first" else -1
-    shape: list[int | None] = [None] * row.input_rank
-    shape[axis] = features
-    return tuple(shape)
 
 
 def pick(done: Outputs, ref: Ref) -> Tensor:

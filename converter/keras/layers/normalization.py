@@ -186,7 +186,7 @@ def along(call: Call, weight: Weight, axes: tuple[int, ...], rank: int) -> Value
 TYPES: dict[str, LayerType] = {
     "BatchNormalization": LayerType(
         BatchNormalizationConfig, _batch_normalization, _batch_norm_variables, masking="pass",
-        acts_in_training=always, note="not by the statistics of the batch",
+        acts_in_training=always, note="not by the statistics of the batch", keeps_features=True,
         aliases=("BatchNormalizationV1", "BatchNormalizationV2", "SyncBatchNormalization"),
     ),
     "LayerNormalization": LayerType(

@@ -125,12 +125,21 @@ _KERAS1 = Keras1(ORDERING | {"pool_length": "pool_size", "stride": "strides", "b
 
 def _global(kind: str, rank: str, call: Callable[[Call], tuple[Tensor, ...]] = _global_pool) -> LayerType:
     takes: Takes = "floats" if kind == "Average" else "numbers"
-    return LayerType(GlobalPoolConfig, call, takes=takes, aliases=(f"Global{_SHORT[kind]}{rank}",), keras1=IMAGE)
+    return LayerType(
+        GlobalPoolConfig, call, takes=takes, aliases=(f"Global{_SHORT[kind]}{rank}",), keras1=IMAGE, **_shape(rank)
+    )
+
+
+def _shape(rank: str) -> dict[str, Any]:
+    """Of pools over one axis, which are for sequences."""
+    return {"input_rank": 3, "keeps_features": True} if rank == "1D" else {}
 
 
 TYPES: dict[str, LayerType] = {
     **{
-        f"{kind}Pooling{rank}": LayerType(PoolConfig, _pool, aliases=(f"{_SHORT[kind]}{rank}",), keras1=_KERAS1)
+        f"{kind}Pooling{rank}": LayerType(
+            PoolConfig, _pool, aliases=(f"{_SHORT[kind]}{rank}",), keras1=_KERAS1, **_shape(rank)
+        )
         for kind in KINDS
         for rank in RANKS
     },

@@ -159,7 +159,7 @@ TYPES: dict[str, LayerType] = {
     "Flatten": LayerType(FlattenConfig, _flatten),
     "Reshape": LayerType(ReshapeConfig, _reshape),
     "Permute": LayerType(PermuteConfig, _permute),
-    "RepeatVector": LayerType(RepeatVectorConfig, _repeat_vector),
+    "RepeatVector": LayerType(RepeatVectorConfig, _repeat_vector, input_rank=2, keeps_features=True),
     **{f"Cropping{rank}": LayerType(CroppingConfig, _cropping, keras1=keras1) for rank, keras1 in _CROPPING.items()},
     **{
         f"ZeroPadding{rank}": LayerType(ZeroPaddingConfig, _zero_padding, keras1=keras1)

@@ -92,7 +92,9 @@ def legacy_resize(era: Era) -> bool:
 
 
 TYPES: dict[str, LayerType] = {
-    "UpSampling1D": LayerType(UpSamplingConfig, _up_sampling, keras1=Keras1({"length": "size"})),
+    "UpSampling1D": LayerType(
+        UpSamplingConfig, _up_sampling, keras1=Keras1({"length": "size"}), input_rank=3, keeps_features=True
+    ),
     "UpSampling2D": LayerType(
         UpSamplingConfig, _up_sampling, keras1=UNORDERED_IMAGE,
         note="interpolations other than nearest and bilinear: of known sizes",
