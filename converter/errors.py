@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -16,6 +17,7 @@ Given = ParamSpec("Given")
 Made = TypeVar("Made")
 
 MAX_MESSAGE = 600
+_PATHS = ("PathLike", "PathLike | None")  # how the arguments of the API say so
 
 
 def clean(text: object, limit: int = 200) -> str:
@@ -109,7 +111,9 @@ def walled(function: Callable[Given, Made]) -> Callable[Given, Made]:
 
     @wraps(function)
     def guarded(*args: Given.args, **kwargs: Given.kwargs) -> Made:
-        taken.bind(*args, **kwargs)  # what the caller got wrong is no fault of the file
+        for name, value in taken.bind(*args, **kwargs).arguments.items():  # no fault of the file
+            if taken.parameters[name].annotation in _PATHS and not isinstance(value, str | os.PathLike | None):
+                raise TypeError(f"{name} is a path, not {type(value).__name__}")
         try:
             return function(*args, **kwargs)
         except (ConversionError, OSError, MemoryError):
