@@ -27,7 +27,7 @@ FILES = {
     "group normalization, ConvLSTM both ways": "k3151_edges/model.keras",
     "quantized": "k3151_int8/model.h5",
 }  # fmt: skip
-MOST = 6
+MOST = 4
 
 
 def weights(proto: onnx.ModelProto) -> list[TensorProto]:

@@ -156,11 +156,15 @@ def test_scales_of_a_quantised_layer_are_no_bias() -> None:
         assert classes[name][0] == "?" and "in int8: quantised" in classes[name][1]
 
 
-@pytest.mark.parametrize("name", sorted(BY_NAME))
-def test_every_class_with_any_arrays(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", range(0, len(BY_NAME), 5))
+def test_every_class_with_any_arrays(first: int, tmp_path: Path) -> None:
     """Names promise a class; its arrays may be anything."""
     shapes: list[list[tuple[int, ...]]] = [[], [(2, 3, 2, 3, 2)], [(2,), (3, 2)]]
-    layers = {f"{name}_{k}": [(f"w{i}", shape) for i, shape in enumerate(arrays)] for k, arrays in enumerate(shapes)}
+    layers = {
+        f"{name}_{k}": [(f"w{i}", shape) for i, shape in enumerate(arrays)]
+        for name in sorted(BY_NAME)[first : first + 5]
+        for k, arrays in enumerate(shapes)
+    }
     path = write(tmp_path / "w.h5", layers | {"lstm_8": LSTM})
     assert [layer["config"]["name"] for layer in layers_of(api.draft(path))] == [*layers, "lstm_8"]
     with pytest.raises(Unsupported, match="weights without an architecture"):

@@ -27,7 +27,7 @@ _BY_KIND: dict[str, list[str]] = {}  # "stack" was written by many versions, "k0
 for _name in sorted({case.name for case in GOOD.iterdir()} - BROKEN - SLOW):
     _BY_KIND.setdefault(_name.split("_", 1)[1], []).append(_name)
 # The newest, and the oldest of those that many versions wrote.
-NAMES = sorted({name for names in _BY_KIND.values() for name in (names[0] if len(names) > 3 else names[-1], names[-1])})
+NAMES = sorted({name for names in _BY_KIND.values() for name in (names[0] if len(names) > 5 else names[-1], names[-1])})
 WHOLE = {names[-1] for names in _BY_KIND.values()}  # those that are also written on
 # What of a fixture is read: the first of these that it has.
 KINDS = ("model.h5", "model.keras", "export", "savedmodel", "savedmodel_notraces", "tfjs", "weights.h5")
