@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sampling import some
 
 from converter.errors import ConversionError, InvalidModel
 from converter.keras.source import FlatWeights
@@ -85,7 +86,7 @@ def keys(values: list[np.ndarray]) -> Counter:
 @pytest.mark.parametrize("era", ["k122", "k224", "tf115", "tf26", "tf215", "k3151"])
 def test_every_array_of_genuine_files(era):
     checked = 0
-    for case in sorted((ERAS / era).iterdir())[::3]:
+    for case in some(sorted((ERAS / era).iterdir()), 3):
         with np.load(case / "weights.npz") as expected:
             wanted = keys([expected[k] for k in expected.files])
         for path in (case / name for name in NAMES if (case / name).exists()):
