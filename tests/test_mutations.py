@@ -40,7 +40,7 @@ def no_hang():
 def test_a_mutated_file_gives_a_model_or_one_line(name, tmp_path):
     target, ends = TARGETS[name], set()
     seeds = target.seeds()
-    for number in range(SLOW.get(name, 40)):
+    for number in range(SLOW.get(name, 30)):
         rng = random.Random(f"test {name} {number}")
         seed = rng.choice(seeds)
         file, path, architecture = seed.place(tmp_path / f"{number}")

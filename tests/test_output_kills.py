@@ -130,7 +130,7 @@ def test_100_kills_leave_old_or_new(convert, name, at_once, tmp_path, monkeypatc
 
     done, points = killed(0)
     assert done
-    spread = {1 + k * (points - 1) // 69 for k in range(70)}  # and every one near the end, where files are moved
+    spread = {1 + k * (points - 1) // 59 for k in range(60)}  # and every one near the end, where files are moved
     chosen = sorted(spread | set(range(points - 45, points + 1)))
     assert len(chosen) >= 100
     assert not any(killed(last)[0] for last in chosen)
