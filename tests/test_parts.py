@@ -179,7 +179,7 @@ def test_parts(number: int, name: str, tmp_path: Path) -> None:
 
 def test_a_name_that_is_no_layer(tmp_path: Path) -> None:
     lambda_head(library("keras")).save(tmp_path / "model.keras")
-    with pytest.raises(InvalidModel, match=r"'lstn', which is no layer .*The last layers are .*lstm, dropout, twice"):
+    with pytest.raises(InvalidModel, match=r"'lstn' is no layer of the model\. The last layers .*lstm, dropout, twice"):
         load(tmp_path / "model.keras", outputs=("lstn",))
 
 
