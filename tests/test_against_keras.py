@@ -5,7 +5,6 @@ KERAS_EXAMPLES sets how many models each test draws; those beyond the default ar
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +14,12 @@ import keras_spaces as spaces
 import pytest
 from keras_compare import check, library, over
 from keras_graphs import Entry, Graph, GraphCase, Step
+from needing import BOTH_KERAS
 
 from converter.errors import Unsupported
 from converter.readers import load
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    pytest.mark.skipif(
-        not all(find_spec(name) for name in ("tensorflow", "keras", "tf_keras")), reason="needs TensorFlow and tf_keras"
-    ),
-    pytest.mark.filterwarnings("ignore"),
-]
+pytestmark = BOTH_KERAS
 LIBRARIES = pytest.mark.parametrize("library_name", [models.KERAS3, models.TF_KERAS])
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,17 +19,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from keras_compare import EXAMPLES, interpreted, library
 from keras_models import KERAS3, TF_KERAS
+from needing import BOTH_KERAS
 
 from converter.errors import ConversionError
 from converter.readers import load
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    pytest.mark.skipif(
-        not all(find_spec(name) for name in ("tensorflow", "keras", "tf_keras")), reason="needs TensorFlow and tf_keras"
-    ),
-    pytest.mark.filterwarnings("ignore"),
-]
+pytestmark = BOTH_KERAS
 WIDTH = 4
 CONTAINERS = {  # by library: what a file is called, and whether Keras matches its layers one by one
     KERAS3: ("w.weights.h5", "w.h5"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,13 @@ import numpy as np
 import onnxruntime
 import pytest
 from keras_compare import library
+from needing import BOTH_KERAS
 
 import converter
 from converter.errors import Unsupported
 from converter.readers import load
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    pytest.mark.filterwarnings("ignore"),  # Keras' own, while it builds and saves
-    pytest.mark.skipif(
-        not all(find_spec(name) for name in ("tensorflow", "keras", "tf_keras")), reason="needs TensorFlow and tf_keras"
-    ),
-]
+pytestmark = BOTH_KERAS
 RANDOM = np.random.default_rng(7)
 
 

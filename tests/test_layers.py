@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import warnings
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,19 +20,14 @@ from keras_compare import library
 from layer_arguments import TF_KERAS, Space
 from layer_spaces import SPACES as PLAIN
 from layer_spaces_more import SPACES as MORE
+from needing import BOTH_KERAS
 
 from converter import interpret
 from converter.errors import Unsupported
 from converter.exporters.onnx import export
 from converter.readers import load
 
-pytestmark = [
-    pytest.mark.tensorflow,
-    pytest.mark.skipif(
-        not all(find_spec(name) for name in ("tensorflow", "keras", "tf_keras")), reason="needs TensorFlow and tf_keras"
-    ),
-    pytest.mark.filterwarnings("ignore"),
-]
+pytestmark = BOTH_KERAS
 SPACES = PLAIN | MORE
 EXAMPLES = int(os.environ.get("LAYER_EXAMPLES", "3"))
 BATCH = 3

@@ -6,13 +6,13 @@ The inputs of the inner models are used differently, so that any that are exchan
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from keras_compare import library
+from needing import BOTH_KERAS
 
 from converter.api import load
 from converter.errors import Unsupported
@@ -20,13 +20,7 @@ from converter.interpret import run
 from converter.model import Model
 
 LIBRARIES = ["keras", "tf_keras"]
-pytestmark = [
-    pytest.mark.tensorflow,
-    pytest.mark.skipif(
-        not all(find_spec(name) for name in ("tensorflow", *LIBRARIES)), reason="needs TensorFlow and tf_keras"
-    ),
-    pytest.mark.filterwarnings("ignore"),
-]
+pytestmark = BOTH_KERAS
 Structure = Callable[[Any, Any, Any], Any]
 
 # A structure of the inputs "b", "a" and "c", and how the model is called on three tensors.

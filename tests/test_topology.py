@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from keras_compare import library
+from needing import BOTH_KERAS
 
 from converter.api import load
 from converter.errors import InvalidModel, Unsupported
@@ -20,13 +20,7 @@ from converter.keras.source import FlatWeights, Source
 from converter.model import Model, Provenance
 
 LIBRARIES = ["keras", "tf_keras"]
-pytestmark = [
-    pytest.mark.tensorflow,
-    pytest.mark.skipif(
-        not all(find_spec(name) for name in ("tensorflow", *LIBRARIES)), reason="needs TensorFlow and tf_keras"
-    ),
-    pytest.mark.filterwarnings("ignore"),
-]
+pytestmark = BOTH_KERAS
 Build = Callable[[Any], Any]
 
 

@@ -58,7 +58,8 @@ def _longer(model: Model, seed: int, batch: int) -> tuple[Case, list[Call]]:
         NothingFits: it takes none.
     """
     for length in LENGTHS:
-        (case,) = cases_of(model, seed, [(_rows(model, batch, length), length)])
+        rows = max(FEW_ROWS, _rows(model, batch, length))  # it may be the only case that is left
+        (case,) = cases_of(model, seed, [(rows, length)])
         (made,) = natural.attempt(model, [case])
         if _fits(made):
             return case, made
