@@ -118,7 +118,7 @@ def _aims(cell: layers.Cell) -> list[Array]:
     targets = signs[:, None] * (np.abs(bias.astype(np.float64)).sum(0) + 2 * max(0.0, *knees(cell.activation)) + 2)
     own = [k for k, gate in enumerate(cell.gates) if gate in "ch"]
     return [
-        np.linalg.lstsq(kernel[:, some, unit].T, targets[some, unit])[0]
+        np.linalg.lstsq(kernel[:, some, unit].T, targets[some, unit], rcond=None)[0]
         for unit in range(min(units, 16))
         for some in (own, list(range(gates)))
     ]
