@@ -24,6 +24,7 @@ from converter.formats.protobuf import parse
 from converter.formats.stored_bytes import read_file
 from converter.formats.tensor_bundle import DTYPES, STRING, Bundle, open_bundle
 from converter.formats.text import decode, parse_json
+from converter.keras.eras.releases import KERAS_OF_TENSORFLOW
 from converter.keras.source import FlatWeights, Source
 from converter.model import Shape
 from converter.readers.common import NEEDS_ARCHITECTURE, NoConfiguration, as_architecture, provenance
@@ -41,17 +42,6 @@ VARIABLES = Path("variables", "variables")
 _OTHER_FORMS = {"saved_model.cpb": "split into chunks", "saved_model.pbtxt": "written as text"}
 _STATES = "/keras_api/states/"
 _MODELS = ("_tf_keras_sequential", "_tf_keras_network", "_tf_keras_model")
-# The Keras of each TensorFlow, for files that do not name it; from 2.5 on it has TensorFlow's own numbers.
-_KERAS_OF_TENSORFLOW = {
-    (1, 13): "2.2.4-tf",
-    (1, 14): "2.2.4-tf",
-    (1, 15): "2.2.4-tf",
-    (2, 0): "2.2.4-tf",
-    (2, 1): "2.3.0-tf",
-    (2, 2): "2.3.0-tf",
-    (2, 3): "2.4.0",
-    (2, 4): "2.4.0",
-} | {(2, minor): f"2.{minor}.0" for minor in range(5, 16)}
 
 
 @dataclass(frozen=True)
@@ -90,7 +80,7 @@ def read(path: Path, architecture: Mapping[str, Any] | None) -> Source:
         raise _no_configuration(folder, graph)
     bundle = open_bundle(folder / VARIABLES)
     root = object_graph(bundle)
-    keras = (own or {}).get("keras_version") or _KERAS_OF_TENSORFLOW.get(_numbers(version))
+    keras = (own or {}).get("keras_version") or KERAS_OF_TENSORFLOW.get(_numbers(version))
     kind = f"SavedModel of TensorFlow {clean(version)}"
     source = provenance(path, kind, keras, "tensorflow", architecture, sha256(*files_of(folder)))
     if root is not None and architecture is not None and is_exported(root):

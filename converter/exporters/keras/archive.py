@@ -15,6 +15,8 @@ from converter.errors import InvalidModel, Unsupported
 from converter.exporters.keras.graph import HINT, Graph, Op, Ref
 from converter.exporters.keras.stored import Group, group_of
 from converter.formats.keras_metadata import OPENS_FROM, SCALED
+from converter.keras.eras.existence import text
+from converter.keras.eras.releases import FUNCTIONAL, NAMED_OPERATIONS, SEQUENTIAL
 from converter.model import Weight, dtype_of
 
 KERAS_VERSION = "3.15.1"  # whose format this is
@@ -31,16 +33,14 @@ def write(path: Path, graph: Graph, outputs: list[Ref]) -> None:
     """
     whole, stored = config_of(graph, outputs), group_of(graph.ordered(outputs))
     metadata: dict[str, Any] = {"keras_version": KERAS_VERSION, "date_saved": "1980-01-01@00:00:00"}
-    metadata[OPENS_FROM] = opens_from(graph, outputs)
+    metadata[OPENS_FROM] = text(opens_from(graph, outputs))
     if graph.scaled:
         metadata[SCALED] = graph.scaled
     with tempfile.TemporaryFile(dir=path.parent) as weights, zipfile.ZipFile(path, "w") as archive:
         _weights(weights, stored)
-        for name, text in (
-            ("metadata.json", metadata),
-            ("config.json", whole),
-        ):  # NaN and Infinity as Keras writes them
-            archive.writestr(zipfile.ZipInfo(name, _EPOCH), json.dumps(text))
+        for name, content in (("metadata.json", metadata), ("config.json", whole)):
+            # NaN and Infinity as Keras writes them
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), json.dumps(content))
         size = weights.seek(0, 2)
         weights.seek(0)
         info = zipfile.ZipInfo("model.weights.h5", _EPOCH)
@@ -48,13 +48,12 @@ def write(path: Path, graph: Graph, outputs: list[Ref]) -> None:
             shutil.copyfileobj(weights, member, 1 << 20)
 
 
-def opens_from(graph: Graph, outputs: list[Ref]) -> str:
-    """The first Keras that opens the archive: before 3.11 no operation with a name, before 3.5 no functional model."""
+def opens_from(graph: Graph, outputs: list[Ref]) -> tuple[int, int]:
+    """The first Keras that opens the archive."""
     ops = graph.ordered(outputs)
     within = [opens_from(*op.inside) for op in ops if op.inside is not None]
-    operations = any(op.module != "keras.layers" and op.inside is None for op in ops)
-    own = "3.11" if operations else "3.3" if graph.sequential else "3.5"
-    return max([own, *within], key=lambda version: int(version.partition(".")[2]))
+    named = any(op.module != "keras.layers" and op.inside is None for op in ops)
+    return max([NAMED_OPERATIONS if named else SEQUENTIAL if graph.sequential else FUNCTIONAL, *within])
 
 
 def config_of(graph: Graph, outputs: list[Ref], name: str = "") -> dict[str, Any]:

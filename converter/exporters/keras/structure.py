@@ -23,9 +23,7 @@ from converter.exporters.keras.structure_layers import FIELDS, made
 from converter.exporters.keras.structure_recurrent import refuse
 from converter.exporters.weights import cells
 from converter.keras.build import build
-from converter.keras.eras.candidates import runs
-from converter.keras.eras.existence import versions
-from converter.keras.eras.switches import Era
+from converter.keras.eras.releases import openers
 from converter.keras.graph.ordering import execution_order
 from converter.keras.source import Source
 from converter.keras.spec import ALL, PREFIX, CallSpec, LayerSpec, ModelSpec
@@ -47,17 +45,13 @@ def structured(model: Model) -> tuple[Graph, list[Ref]] | None:
         graph.scaled |= facts.scaled
         stored = group_of(graph.ordered(outputs))
         config, scaled = config_of(graph, outputs), bool(graph.scaled)
-        read = (build(Source(config, stored, Provenance("", "", keras_version=v))) for v in _openers(graph, outputs))
+        read = (
+            build(Source(config, stored, Provenance("", "", keras_version=v)))
+            for v in openers(opens_from(graph, outputs))
+        )
         return (graph, outputs) if all(same(model, again, scaled) for again in read) else None
     except ConversionError:
         return None
-
-
-def _openers(graph: Graph, outputs: list[Ref]) -> list[str]:
-    """One of each run of versions of Keras that open the archive and that nothing tells apart."""
-    first = tuple(map(int, opens_from(graph, outputs).split(".")))
-    eras = [Era("keras3", (major, minor, patch)) for major, minor, patch in versions("keras3")]
-    return [".".join(map(str, run[-1].version)) for run in runs([era for era in eras if era.version >= first])]
 
 
 @dataclass(frozen=True, eq=False)

@@ -47,7 +47,7 @@ def stranger(raw: Mapping[str, Any], era: Era, complete: bool = True) -> str:
     name, config = str(raw.get("class_name")), raw.get("config")
     if isinstance(raw.get("module"), str) or name in MODELS or name == "Lambda" or is_foreign(raw):
         return ""
-    operation = era.major >= 3 and is_operation(raw)
+    operation = era.switch("operations_are_layers") and is_operation(raw)
     span = had("operations" if operation else "layers", name, era)
     if span is None:
         some = anywhere("layers", name)
@@ -58,7 +58,7 @@ def stranger(raw: Mapping[str, Any], era: Era, complete: bool = True) -> str:
     if missing := sorted(span.always - {*config}):
         return f"that of {era} always writes {', '.join(missing[:3])}"
     row = LAYERS.get(name)
-    if row is None or era.major < 2 or operation:
+    if row is None or era.switch("keras1_spellings") or operation:
         return ""
     keys = span.always | span.ever | ANY_LAYER | {*row.config.__struct_fields__, *row.config.inert}
     if surplus := sorted(clean(key, 40) for key in {*config} - keys):
