@@ -17,10 +17,9 @@ import numpy as np
 from converter.errors import InvalidModel, Unsupported
 from converter.keras.activation_argument import activation_of
 from converter.keras.eras.switches import Era
-from converter.keras.layer_type import LayerType, Variable
-from converter.keras.schema import Config, each
-from converter.keras.shared.recurrent_config import GRUCellConfig, LSTMCellConfig
-from converter.keras.spec import Bound, Call, LayerSpec, check_shape
+from converter.keras.layer_type import Variable
+from converter.keras.schema import each
+from converter.keras.spec import Bound, LayerSpec, check_shape
 from converter.model import Array, Weight, join
 from converter.model.activations import TANH, Activation
 from converter.model.layers import Cell, ConvLSTMCell, GRUCell, LSTMCell, SimpleRNNCell
@@ -185,46 +184,3 @@ def cells_of(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: int 
         raise Unsupported(f"{spec.class_name} is no recurrent cell this program knows")
     make = partial(spec.row.cells, spec, bound, era, dtype, features)
     return bound.once(("cells", dtype, features), make)
-
-
-def _stacked_cells(spec: LayerSpec, bound: Bound, era: Era, dtype: str, features: int | None) -> tuple[Cell, ...]:
-    found: tuple[Cell, ...] = ()
-    for key, child in spec.children.items():
-        found += cells_of(child, bound.children[key], era, dtype, features)
-        features = getattr(found[-1], "units", None)
-    return found
-
-
-def _stepped(call: Call) -> tuple[Any, ...]:
-    from converter.keras.layers.stepping import step  # which needs this module
-
-    return step(call)
-
-
-class StackedConfig(Config, frozen=True):
-    """StackedRNNCells."""
-
-    cells: list[dict[str, Any]]
-
-
-def _peephole_variables(config: Any, era: Era) -> tuple[Variable, ...]:
-    return (*variables(LSTMCell)(config, era), *map(Variable, PEEPHOLES))
-
-
-SPEECHLESS = "Keras 2.0.9 to 2.1.2"  # no get_config of cells in keras/layers/recurrent.py before 2.1.3
-
-TYPES: dict[str, LayerType] = {
-    "LSTMCell": LayerType(LSTMCellConfig, _stepped, variables(LSTMCell), cells=lstm_cell, unwritten=SPEECHLESS),
-    "PeepholeLSTMCell": LayerType(  # extends TF 1's cell to the last: tf115_peephole, tf26_peephole
-        LSTMCellConfig, _stepped, _peephole_variables, cells=partial(lstm_cell, gate="hard_sigmoid")
-    ),
-    "GRUCell": LayerType(GRUCellConfig, _stepped, variables(GRUCell), cells=gru_cell, unwritten=SPEECHLESS),
-    "SimpleRNNCell": LayerType(
-        LSTMCellConfig, _stepped, variables(SimpleRNNCell), cells=simple_cell, unwritten=SPEECHLESS
-    ),
-    "StackedRNNCells": LayerType(
-        StackedConfig, _stepped, children=lambda c, e: {f"cells/{k}": cell for k, cell in enumerate(c.cells)},
-        cells=_stacked_cells,
-        untracked="TF 1.12 and 1.13 leave stacked cells out of checkpoints: save the weights as .h5",
-    ),
-}  # fmt: skip

@@ -21,7 +21,6 @@ MODULES: Mapping[str, str] = {
         "RandomPerspective RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear "
         "RandomTranslation RandomZoom Solarization Equalization RandomColorJitter RandomHeight RandomWidth RandomCrop"
     ),
-    "converter.keras.layers.cells": "LSTMCell PeepholeLSTMCell GRUCell SimpleRNNCell StackedRNNCells",
     "converter.keras.layers.contrast": "AutoContrast",
     "converter.keras.layers.conv_lstm": "ConvLSTM1D ConvLSTM2D ConvLSTM3D",
     "converter.keras.layers.convolution": (
@@ -55,6 +54,7 @@ MODULES: Mapping[str, str] = {
     "converter.keras.layers.resizing": "Resizing CenterCrop",
     "converter.keras.layers.reversible": "ReversibleEmbedding Pipeline",
     "converter.keras.layers.spectrograms": "STFTSpectrogram MelSpectrogram",
+    "converter.keras.layers.stepping": "LSTMCell PeepholeLSTMCell GRUCell SimpleRNNCell StackedRNNCells",
     "converter.keras.layers.text": "TextVectorization",
     "converter.keras.layers.transposed": "Conv1DTranspose Conv2DTranspose Conv3DTranspose",
     "converter.keras.layers.up_sampling": "UpSampling1D UpSampling2D UpSampling3D",
