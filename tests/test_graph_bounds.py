@@ -12,6 +12,7 @@ from converter.errors import ConversionError, InvalidModel, Unsupported
 from converter.model import constant
 from converter.tensorflow_graph.definitions import Body, Library, Ref, Step
 from converter.tensorflow_graph.kernels import run_kernel
+from converter.tensorflow_graph.meaning import outputs_of
 from converter.tensorflow_graph.restoring import Stored as Part
 from converter.tensorflow_graph.running import Running
 from converter.tensorflow_graph.signature import Port, _in_order, choose
@@ -41,7 +42,9 @@ def body(*steps: Step, result: str, name: str = "main") -> Body:
     return Body(name, {one.name: one for one in steps}, {}, ((result, 0),))
 
 
-@pytest.mark.parametrize("meaning", [lambda: Running(EMPTY), lambda: Translating(EMPTY, {})], ids=["run", "translate"])
+@pytest.mark.parametrize(
+    "meaning", [lambda: Running(EMPTY), lambda: Translating(EMPTY, {}, outputs_of)], ids=["run", "translate"]
+)
 @pytest.mark.parametrize(
     ("graph", "message"),
     [
@@ -75,7 +78,7 @@ def test_a_function_that_calls_itself() -> None:
 def test_one_number_that_stands_for_4_tb() -> None:
     splat = const("x", np.broadcast_to(np.float32(1), (1 << 20, 1 << 20)))
     with pytest.raises(Unsupported, match="of one number"):
-        Walk(Translating(EMPTY, {})).call(body(splat, result="x"), [])
+        Walk(Translating(EMPTY, {}, outputs_of)).call(body(splat, result="x"), [])
 
 
 def test_endless_loops_are_not_run() -> None:
@@ -85,7 +88,7 @@ def test_endless_loops_are_not_run() -> None:
         roles_of(EMPTY, true, same, [False], [True])
     graph = body(const("z", np.int32(0)), step("w", "While", ("z", 0), loop=(true, same)), result="w")
     with pytest.raises(Unsupported, match="no recurrent layer"):
-        Walk(Translating(EMPTY, {})).call(graph, [])
+        Walk(Translating(EMPTY, {}, outputs_of)).call(graph, [])
 
 
 def counting(name: str, *inner: Step, made: Ref = ("b", 0)) -> tuple[Body, Body]:
@@ -105,14 +108,14 @@ def test_loops_in_loops_are_counted_together() -> None:
     for depth in range(1, 6):
         loop = counting(str(depth), const("z", np.int32(0)), step("w", "While", ("z", 0), loop=loop))
     with pytest.raises(Unsupported, match="more steps than any model"):
-        Walk(Translating(EMPTY, {}), 5000).call(looping(loop), [])
+        Walk(Translating(EMPTY, {}, outputs_of), 5000).call(looping(loop), [])
 
 
 def test_a_loop_that_is_its_own_body() -> None:
     cond, inner = counting("a", const("z", np.int32(0)))
     inner.steps["w"] = step("w", "While", ("z", 0), loop=(cond, inner))  # type: ignore[index]
     with pytest.raises(InvalidModel, match="calls itself"):
-        Walk(Translating(EMPTY, {})).call(looping((cond, inner)), [])
+        Walk(Translating(EMPTY, {}, outputs_of)).call(looping((cond, inner)), [])
 
 
 def test_signatures_are_listed() -> None:

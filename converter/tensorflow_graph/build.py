@@ -12,6 +12,7 @@ from converter.errors import Unsupported, clean
 from converter.model import Array, LayerInfo, Model, Node, Provenance, State, Value, Weight, dtype_of, layers
 from converter.model.naming import free_name
 from converter.model.renaming import renamed
+from converter.tensorflow_graph.meaning import outputs_of
 from converter.tensorflow_graph.running import Variable
 from converter.tensorflow_graph.running_wide import RunningWide
 from converter.tensorflow_graph.signature import Entry
@@ -65,7 +66,7 @@ def _translated(
 ) -> tuple[Translating, list[Value]]:
     """The translation of the whole signature, and its outputs."""
     stored: dict[str, Any] = {name: states.get(name, Stored(weight)) for name, weight in variables.items()}
-    t = Translating(entry.library, {name: Resource(name, value) for name, value in stored.items()})
+    t = Translating(entry.library, {name: Resource(name, value) for name, value in stored.items()}, outputs_of)
     for port in entry.inputs:
         if port.shape is None:
             raise Unsupported(f"the input {clean(port.name, 60)} has no number of axes")

@@ -36,7 +36,7 @@ class Inside(Translating):
     """
 
     def __init__(self, outer: Translating, path: str, length: Axis | Value) -> None:
-        super().__init__(outer.library, outer.resources)
+        super().__init__(outer.library, outer.resources, outer.meaning)
         self.outer, self.length, self.padded = outer, length, _may_be_none(outer, length)
         self.graph, self.memory, self.feed = outer.graph.inside(), outer.memory, outer.feed
         self.symbols, self._axes, self._constants = dict(outer.symbols), outer._axes, dict(outer._constants)

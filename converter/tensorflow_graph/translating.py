@@ -1,8 +1,8 @@
 """Translates a body into neutral nodes: the meaning of steps on neutral values.
 
 What the graph computes of constants and sizes alone is computed here; the rest becomes nodes, by a rule of this
-package where an operator needs to know more than its operands (`rules`, `rules_shapes`, `rules_lists`), else by the
-row for TensorFlow's operator in `converter.keras.operations.node_defs`.
+package where an operator needs to know more than its operands (see `meaning`), else by the row for TensorFlow's
+operator in `converter.keras.operations.node_defs`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from converter.keras.operations.sizes import Size, sizes_of
 from converter.model import Shape, Value, constant, layers
 from converter.tensorflow_graph.definitions import FOLD_BYTES, Library, Step
 from converter.tensorflow_graph.kernels import KERNELS, run_kernel
-from converter.tensorflow_graph.running import BRANCHES, CALLS, LOOPS, body_of
 from converter.tensorflow_graph.shapes import sizes_after
 from converter.tensorflow_graph.sizes import Axes, Axis, Dim, Dims, OpenSize, dims_or_array
-from converter.tensorflow_graph.values import INERT, LINEAR, REFUSED, Memory, Resource, Stored, TensorList, path_of
+from converter.tensorflow_graph.values import INERT, REFUSED, Memory, Resource, Stored, TensorList, path_of
 from converter.tensorflow_graph.walking import Walk
 
 BATCH = "batch"
+Meaning = Callable[["Translating", Step, Sequence[Any], Walk], Sequence[Any]]
 
 
 class Translating:
@@ -36,6 +36,7 @@ class Translating:
     Attributes:
         library: the functions.
         resources: variables by the name of the step that makes their handle.
+        meaning: what a step gives: `converter.tensorflow_graph.meaning.outputs_of`, which needs this class.
         feed: values for Placeholders, by name.
         graph: takes the nodes.
         memory: what is known of values.
@@ -44,8 +45,8 @@ class Translating:
         pending: last outputs of recurrent layers, which no node makes yet: see `converter.tensorflow_graph.build`.
     """
 
-    def __init__(self, library: Library, resources: Mapping[str, Resource]) -> None:
-        self.library, self.resources = library, resources
+    def __init__(self, library: Library, resources: Mapping[str, Resource], meaning: Meaning) -> None:
+        self.library, self.resources, self.meaning = library, resources, meaning
         self.graph, self.memory = Graph(), Memory()
         self.feed: dict[str, Value] = {}
         self.symbols: dict[str, tuple[Value, int]] = {}
@@ -59,43 +60,14 @@ class Translating:
 
     def step(self, step: Step, inputs: Sequence[Any], walk: Walk) -> Sequence[Any]:
         """The outputs of one step."""
-        from converter.tensorflow_graph.loops import translate_loop
-        from converter.tensorflow_graph.rules import RULES
-        from converter.tensorflow_graph.rules_branches import translate_branches
-        from converter.tensorflow_graph.rules_complex import Complex, on_complex
-        from converter.tensorflow_graph.rules_spread import Computed, Spread, computed, on_spread
-
-        if step.op in CALLS:
-            return walk.call(body_of(step, self.library), inputs)
-        if step.op in LOOPS:
-            return translate_loop(self, step, inputs, walk)
-        if step.op in BRANCHES:
-            return translate_branches(self, step, inputs, walk)
-        if any(isinstance(x, Complex) for x in inputs):
-            return [on_complex(self, step, inputs, lambda parts: self.step(step, parts, walk))]
-        if any(isinstance(x, Spread) for x in inputs):
-            return [on_spread(self, step, inputs, lambda one, given: self.step(one, given, walk))]
-        remainder = step.op == "FloorMod" and isinstance(inputs[0], Dims)
-        if remainder and isinstance(inputs[1], np.ndarray) and not np.any(np.abs(inputs[1]) != 1):
-            return [np.zeros(np.broadcast_shapes(inputs[0].array.shape, inputs[1].shape), inputs[0].dtype)]
-        if (remainder or any(isinstance(x, Computed) for x in inputs)) and step.op != "SpaceToBatchND":
-            return [computed(step, inputs)]
-        rule: Callable[..., Any] | None = RULES.get(step.op)
-        made = self._folded(step, inputs) if rule is None else rule(self, step, *inputs)
-        if made is None:
-            made = self.by_row(step, inputs)
-        self.settle()
-        made = made if isinstance(made, list) else [made]
-        if step.op in LINEAR and any(isinstance(x, Value) and self.memory.filled.get(x.name) == 0 for x in inputs):
-            self.memory.filled.update({x.name: 0.0 for x in made if isinstance(x, Value)})
-        return made
+        return self.meaning(self, step, inputs, walk)
 
     def folded(self, step: Step, inputs: Sequence[Any]) -> Any:
         """The output where inputs are constants and sizes alone; None where the running model must compute it."""
-        made = self._folded(step, inputs)
+        made = self.all_folded(step, inputs)
         return made[0] if made is not None and len(made) == 1 else made
 
-    def _folded(self, step: Step, inputs: Sequence[Any]) -> list[Any] | None:
+    def all_folded(self, step: Step, inputs: Sequence[Any]) -> list[Any] | None:
         """All outputs, likewise."""
         if not all(isinstance(x, np.ndarray | np.generic | Stored | Dims) for x in inputs) or step.op not in KERNELS:
             return None
