@@ -33,7 +33,7 @@ def _(layer: neutral.Recurrent, stage: Stage, inputs: list[Tensor | None], dtype
         mask = None if mask is None else _swapped(stage, mask)
     outputs, finals = [], []
     for direction in layer.directions:
-        count = 2 if isinstance(direction.cell, neutral.LSTMCell | neutral.ConvLSTMCell) else 1
+        count = direction.cell.states
         given, initial = initial[:count], initial[count:]
         y, *states = _direction(layer, direction, stage, x, mask, given)
         outputs.append(_swapped(stage, y) if layer.time_major and layer.return_sequences else y)

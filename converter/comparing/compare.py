@@ -27,11 +27,10 @@ from converter.comparing.part import Part
 from converter.comparing.parts import has_graph, parts_of
 from converter.comparing.scaled import scale_note, unscaled
 from converter.errors import ConversionError, InvalidModel
-from converter.gates import Cell
+from converter.gates import ORDERS, Cell
 from converter.model import Array
 
 ROUNDING_ULPS = 8
-GATES = {"LSTM": "ifco", "GRU": "zrh", "RNN": "h"}
 
 
 def compare(a: Path | str, b: Path | str) -> Comparison:
@@ -156,7 +155,7 @@ def _exchanged(pairs: list[Pair], a: Mapping[str, Part], b: Mapping[str, Part]) 
 
 
 def _pair(a: Part, b: Part) -> Pair:
-    return replace(_compared(a, b), scaled=scale_note(a, b, GATES))
+    return replace(_compared(a, b), scaled=scale_note(a, b))
 
 
 def _compared(a: Part, b: Part) -> Pair:
@@ -172,7 +171,7 @@ def _compared(a: Part, b: Part) -> Pair:
     explanation = _explain(first, second)
     if explanation:
         return replace(pair, explanation=explanation)
-    return _explained(pair, altered(_matrices(first), _matrices(second), GATES[a.kind]))
+    return _explained(pair, altered(_matrices(first), _matrices(second), ORDERS[a.kind]))
 
 
 def _explained(pair: Pair, found: tuple[str, str] | None) -> Pair:
@@ -202,7 +201,7 @@ def _matrices(cell: Cell) -> dict[str, Array | None]:
 
 def _gate_findings(a: Cell, b: Cell) -> Iterable[Finding]:
     first, second = _matrices(a), _matrices(b)
-    order = GATES[a.kind]
+    order = ORDERS[a.kind]
     if a.reset_after != b.reset_after:
         yield Finding("reset_after", "", "different")
     for matrix in {**first, **second}:

@@ -10,7 +10,7 @@ import numpy as np
 
 from converter.comparing.part import Part
 from converter.errors import InvalidModel
-from converter.gates import Cell
+from converter.gates import ORDERS, Cell
 from converter.model import Array
 
 _FIELDS = ("kernel", "recurrent_kernel", "bias", "recurrent_bias")
@@ -39,19 +39,14 @@ def _divided(array: Array, part: Part) -> Array:
     return np.asarray(apart.reshape(array.shape).astype(array.dtype))
 
 
-def scale_note(a: Part, b: Part, orders: Mapping[str, str]) -> str:
-    """What two files say of their factors, in words; "" where neither says anything.
-
-    Args:
-        a, b: the parts.
-        orders: the letters of the gates, by kind.
-    """
-    found = [f"{w}: {_words(part, orders)}" for w, part in (("first", a), ("second", b)) if part.factors]
+def scale_note(a: Part, b: Part) -> str:
+    """What two files say of their factors, in words; "" where neither says anything."""
+    found = [f"{w}: {_words(part)}" for w, part in (("first", a), ("second", b)) if part.factors]
     return f"scaled, as the metadata says ({'; '.join(found)})" if found else ""
 
 
-def _words(part: Part, orders: Mapping[str, str]) -> str:
-    order = orders["LSTM"] if part.kind == "ConvLSTM" else orders.get(part.kind, "")
+def _words(part: Part) -> str:
+    order = ORDERS.get(part.kind.removeprefix("Conv"), "")
     if len(part.factors) != len(order) or len(order) == 1:
         return f"by {', '.join(f'{factor:g}' for factor in part.factors)}"
     return ", ".join(f"{gate} by {factor:g}" for gate, factor in zip(order, part.factors, strict=True) if factor != 1)

@@ -6,16 +6,18 @@
 
 from __future__ import annotations
 
-from converter.gates.conventions import CONVENTIONS, ORDERS, Convention, table
+from converter.gates.conventions import CONVENTIONS, KINDS, ORDERS, Convention, gate_order, table
 from converter.gates.repack import Cell, convention, convert, pack, repack, unpack
 
 __all__ = [
     "CONVENTIONS",
+    "KINDS",
     "ORDERS",
     "Cell",
     "Convention",
     "convention",
     "convert",
+    "gate_order",
     "pack",
     "repack",
     "table",

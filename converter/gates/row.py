@@ -9,6 +9,7 @@ from typing import Literal
 # The gates of each cell in Keras' order, by the letters the patterns use: c is the candidate of an LSTM (others
 # say g, j or z), h that of a GRU (n, a, o elsewhere).
 ORDERS: Mapping[str, str] = {"LSTM": "ifco", "GRU": "zrh", "RNN": "c"}
+KINDS: Mapping[int, str] = {len(gates): kind for kind, gates in ORDERS.items()}
 
 
 @dataclass(frozen=True)

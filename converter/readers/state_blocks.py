@@ -10,13 +10,11 @@ from functools import partial
 import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
-from converter.gates import unpack
+from converter.gates import KINDS, unpack
 from converter.model import Array, Weight, layers
 from converter.model.activations import SIGMOID, TANH
 
 RECURRENT = re.compile(r"(?:(.*)\.)?(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)(?:_l(\d{1,3})(_reverse)?)?")
-KINDS = {4: "LSTM", 3: "GRU", 1: "RNN"}
-"""By the number of gates."""
 _COUNTER = "num_batches_tracked"
 _EMBEDDING = re.compile(r"(^|[._])(w|word|token|char|pos)?_?(emb|embed|embedding|embeddings|lookup|wte)([._]|$)", re.I)
 

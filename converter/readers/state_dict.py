@@ -212,7 +212,7 @@ def _info(block: Block, node: Node) -> LayerInfo:
 def _states(layer: layers.Layer) -> list[int]:
     if not isinstance(layer, Recurrent):
         return []
-    return [d.cell.units for d in layer.directions for _ in range(2 if isinstance(d.cell, layers.LSTMCell) else 1)]  # type: ignore[union-attr]
+    return [d.cell.units for d in layer.directions for _ in range(d.cell.states)]  # type: ignore[union-attr]
 
 
 def _layer(block: Block) -> layers.Layer:

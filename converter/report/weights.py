@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from converter.comparing.compare import GATES, compare_parts
+from converter.comparing.compare import compare_parts
 from converter.comparing.comparison import Pair
 from converter.comparing.part import Part
 from converter.comparing.parts import parts_of, parts_of_model
 from converter.errors import ConversionError
 from converter.exporters.weights import cells, owned
-from converter.gates import Cell
+from converter.gates import ORDERS, Cell
 from converter.model import Array, Model
 from converter.verification.report import Report
 
-ORDERS = {**GATES, "ConvLSTM": "ifco"}
+_ORDERS = {**ORDERS, "ConvLSTM": ORDERS["LSTM"]}
 MATRICES = ("kernel", "recurrent_kernel", "bias")
 
 
@@ -55,7 +55,7 @@ def grids(model: Model, exported: Path, report: Report) -> list[Grid]:
 
     Where the file is not read back, its proof says which weights were found in it bit for bit.
     """
-    ours = [part for part in parts_of_model(model) if part.kind in ORDERS]
+    ours = [part for part in parts_of_model(model) if part.kind in _ORDERS]
     try:
         theirs = parts_of(exported)
         pairs = {pair.a: pair for pair in compare_parts(parts_of_model(model), theirs).pairs}
@@ -73,7 +73,7 @@ def grids(model: Model, exported: Path, report: Report) -> list[Grid]:
 
 def _grid(part: Part, pair: Pair | None, theirs: Mapping[str, Part], found: Collection[str]) -> Grid:
     cell, other = part.read(), theirs[pair.b].read() if pair is not None else None
-    order = ORDERS[part.kind]
+    order = _ORDERS[part.kind]
     squares = []
     for k, gate in enumerate(order):
         for matrix in MATRICES:

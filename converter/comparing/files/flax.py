@@ -10,6 +10,7 @@ from pathlib import Path
 from converter.comparing.files.metadata import types
 from converter.comparing.part import Part, plain, unpacked
 from converter.formats import safetensors
+from converter.gates import ORDERS
 from converter.model import Weight
 
 Layer = tuple[str, str, Mapping[str, Weight]]  # name, kind, arrays by neutral field
@@ -32,8 +33,7 @@ def parts(path: Path) -> list[Part]:
     for place, given in cells.items():
         kind = "LSTM" if "ii/kernel" in given else "GRU" if "iz/kernel" in given else "RNN"
         first = next(weight for name, weight in given.items() if name.startswith("i") and name.endswith("/kernel"))
-        gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[kind]
-        shape = (first.shape[0], gates * first.shape[1])
+        shape = (first.shape[0], len(ORDERS[kind]) * first.shape[1])
         convention = {"LSTM": "flax/LSTMCell", "GRU": "flax/GRUCell", "RNN": "flax/SimpleCell"}[kind]
         found.append(Part(place, kind, shape, partial(unpacked, given, convention)))
     return found

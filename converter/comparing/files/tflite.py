@@ -12,6 +12,7 @@ import numpy as np
 from converter.comparing.part import Part, plain, unpacked
 from converter.exporters.weights import DIRECTIONS
 from converter.formats.tflite import Contents, read, sniff
+from converter.gates import KINDS
 from converter.model import Array, Weight, join
 
 __all__ = ["parts", "sniff"]
@@ -26,7 +27,6 @@ INPUTS = {
     12: "input_gate_bias", 13: "forget_gate_bias", 14: "cell_bias", 15: "output_gate_bias", 16: "projection_weights",
 }  # fmt: skip
 FIELDS = re.compile(rf"(?:({'|'.join(DIRECTIONS)})_)?([a-z_]+?(?:_[0-2])?)(?:_\d+)?")
-KINDS = {4: "LSTM", 3: "GRU", 1: "RNN"}
 CONVENTIONS = {"LSTM": "keras/LSTM", "RNN": "keras/SimpleRNN"}
 
 

@@ -13,7 +13,7 @@ from converter.comparing.files.metadata import types
 from converter.comparing.part import Part, plain, unpacked
 from converter.errors import Unsupported
 from converter.formats import pytorch, safetensors
-from converter.gates import Cell
+from converter.gates import KINDS, Cell
 from converter.model import Weight, constant
 from converter.readers.state_blocks import RECURRENT, Block, checked, projection
 
@@ -65,7 +65,7 @@ def _cells(block: Block, convention: str) -> Iterator[Part]:
     for side, given in (("forward" if block.reverse else "", block.arrays), ("backward", block.reverse)):
         if given:
             rows, features = given["weight_ih"].shape
-            kind = {4: "LSTM", 3: "GRU", 1: "RNN"}[rows // given["weight_hh"].shape[1]]
+            kind = KINDS[rows // given["weight_hh"].shape[1]]
             read = partial(_cell, given, peephole, kind, convention.endswith("(reset_after=False)"))
             yield Part(" ".join(p for p in (block.name, side) if p), kind, (features, rows), read)
 

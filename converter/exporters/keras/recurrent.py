@@ -102,7 +102,7 @@ class _Call:
             x, mask = (None if tensor is None else self._swap(tensor) for tensor in (x, mask))
         self.x, self.mask = x, mask
         self.stateful = any(_carried(graph, value) for value in node.inputs)
-        counts = [2 if isinstance(d.cell, (layers.LSTMCell, layers.ConvLSTMCell)) else 1 for d in layer.directions]
+        counts = [direction.cell.states for direction in layer.directions]
         states = states or [None] * sum(counts)
         ends = node.outputs[len(node.outputs) - sum(counts) :]
         by_state = mask is not None and layer.masked_output == "state"
@@ -218,7 +218,7 @@ def _directions(call: _Call) -> list[Ref]:
 
 
 def _states(layer: Recurrent) -> int:
-    return sum(2 if isinstance(d.cell, (layers.LSTMCell, layers.ConvLSTMCell)) else 1 for d in layer.directions)
+    return sum(direction.cell.states for direction in layer.directions)
 
 
 def _filled(call: _Call, cell: layers.Cell, initial: list[Any]) -> list[Any]:

@@ -9,8 +9,7 @@ from functools import partial
 import numpy as np
 
 from converter.exporters.onnx.graph import Graph, Tensor
-from converter.gates import CONVENTIONS
-from converter.gates.notation import parse
+from converter.gates import gate_order
 from converter.model import Array, Weight, dtype_of
 from converter.model.layers import GRUCell, LSTMCell, SimpleRNNCell
 
@@ -23,16 +22,9 @@ CLOSED = {"i": -32768.0, "f": 32768.0}
 BEHIND = 32768.0
 
 
-def _order(cell: type[NativeCell], array: str) -> tuple[int, ...]:
-    """The operator's gates as indices of ours; of the peepholes, which the candidate has none of."""
-    pattern = CONVENTIONS[f"onnx/{OPERATORS[cell]}"].arrays[array]
-    stored = parse(pattern).pieces[0].gates
-    ours = [gate for gate in cell.gates if gate in stored]
-    return tuple(ours.index(gate) for gate in stored)
-
-
-GATES: dict[type, tuple[int, ...]] = {cell: _order(cell, "W") for cell in OPERATORS}
-PEEPHOLES = _order(LSTMCell, "P")
+# The operator's gates as indices of ours.
+GATES: dict[type, tuple[int, ...]] = {cell: gate_order(f"onnx/{kind}", "W") for cell, kind in OPERATORS.items()}
+PEEPHOLES = gate_order("onnx/LSTM", "P")
 
 
 @dataclass(frozen=True)

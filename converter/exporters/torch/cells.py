@@ -15,11 +15,9 @@ import numpy as np
 from converter.errors import Unsupported
 from converter.exporters.torch.activations import activated
 from converter.exporters.torch.source import Writer
+from converter.gates import gate_order
 from converter.model import Array, Weight, layers
 from converter.model.layers import MaskedOutput
-
-TORCH_ORDER: Mapping[str, tuple[int, ...]] = {"LSTM": (0, 1, 2, 3), "GRU": (1, 0, 2), "RNN": (0,)}
-"""Keras' gates (i, f, c, o; z, r, h) in the order of torch (i, f, g, o; r, z, n)."""
 
 
 @dataclass
@@ -47,7 +45,7 @@ class Text:
 
 def _reordered(weight: Weight, kind: str, axes: tuple[int, ...] | None = None) -> Weight:
     """Gates on the last axis, in torch's order; then axes reordered, by default the last one first."""
-    order, axes = TORCH_ORDER[kind], axes or tuple(reversed(range(len(weight.shape))))
+    order, axes = gate_order(f"torch/{kind}", "weight_ih"), axes or tuple(reversed(range(len(weight.shape))))
 
     def transform(array: Array) -> Array:
         apart = array.reshape(*array.shape[:-1], len(order), -1)[..., order, :]

@@ -17,7 +17,6 @@ from converter.model.activations import NAMES, SIGMOID, TANH
 from converter.model.layers import Direction, Recurrent
 
 _FORWARD, _BACKWARD = (False, False), (True, True)
-_GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 _MERGES = {"sum": "{a} + {b}", "mul": "{a} * {b}", "ave": "({a} + {b}) / 2", "concat": "torch.cat([{a}, {b}], -1)"}
 
 
@@ -125,8 +124,7 @@ def _declare(writer: Writer, nodes: tuple[Node, ...], only: int | None) -> str:
         for n in nodes
     ]
     bias = any(cell.bias is not None for pair in cells for cell in pair)
-    features, gates = picked[0].cell.kernel.shape
-    arguments = [str(features), str(gates // _GATES[name])]
+    arguments = [str(picked[0].cell.kernel.shape[0]), str(picked[0].cell.recurrent_kernel.shape[0])]
     arguments += [f"num_layers={len(nodes)}"] if len(nodes) > 1 else []
     arguments += [] if layer.time_major else ["batch_first=True"]
     arguments += ["bidirectional=True"] if len(picked) == 2 else []
@@ -161,7 +159,7 @@ def _state(cell: layers.Cell, name: str, suffix: str, bias: bool, place: str) ->
 
 def _initial(layer: Recurrent, inputs: list[str], picked: list[int], writer: Writer) -> str:
     """The initial states as torch takes them: "" for zeros, else "h" or "h, c", each [directions, batch, units]."""
-    counts = [_state_count(direction.cell) for direction in layer.directions]
+    counts = [direction.cell.states for direction in layer.directions]
     given = inputs[2:] or ["None"] * sum(counts)
     per = counts[picked[0]]
     parts = [[given[sum(counts[:d]) + s] for d in picked] for s in range(per)]
@@ -235,7 +233,7 @@ def _own(writer: Writer, node: Node, place: int, inputs: list[str]) -> list[tupl
     mask = node.inputs[1] if len(node.inputs) > 1 else None
     axes = 0 if mask is None else 1 if len(mask.shape) > 2 else len(node.inputs[0].shape) - 2  # type: ignore[union-attr]
     attribute = declare(writer, direction.cell, node.name, label, Masked(layer.masked_output, axes) if mask else None)
-    counts = [_state_count(one.cell) for one in layer.directions]
+    counts = [one.cell.states for one in layer.directions]
     given = (inputs[2:] or ["None"] * sum(counts))[sum(counts[:place]) :][: counts[place]]
     turn = (".transpose(0, 1)" if layer.time_major else "") + (".flip(1)" if direction.reverse_input else "")
     arguments = [f"{name}{turn}" for name in inputs[: 2 if mask else 1]]
@@ -248,10 +246,6 @@ def _own(writer: Writer, node: Node, place: int, inputs: list[str]) -> list[tupl
         writer.lines.append(f"{back} = {y}.flip(1)")
         y = back
     return [(f"{y}.transpose(0, 1)" if layer.time_major else y, last, states)]
-
-
-def _state_count(cell: layers.Cell) -> int:
-    return 2 if isinstance(cell, (layers.LSTMCell, layers.ConvLSTMCell)) else 1
 
 
 def _finish(writer: Writer, node: Node, directions: list[tuple[str, str, list[str]]]) -> None:

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import TypeVar
 
 from converter.errors import ConversionError, InvalidModel, Unsupported, listed
+from converter.gates import ORDERS
 from converter.keras.arrays.slots import Reading, assemble, checked, slots
 from converter.keras.eras.switches import Era
 from converter.keras.source import NamedWeights
@@ -22,8 +23,6 @@ from converter.model import Weight
 
 MAX_OPTIONS = 24  # ways to give out the arrays that are tried on the graph
 MAX_DEPTH = 8  # of attributes below the model's own
-# Kernels and biases of a recurrent layer are side by side for all gates; any other has one column per unit.
-_GATES = {"LSTM": 4, "CuDNNLSTM": 4, "LSTMCell": 4, "GRU": 3, "CuDNNGRU": 3, "GRUCell": 3}
 
 Node = TypeVar("Node")
 
@@ -74,7 +73,9 @@ def _as_wide(layer: LayerSpec, bound: Bound) -> bool:
     """Whether a layer and those it wraps have the widths that their configurations say; True where they say none."""
     units = next((n for key in ("units", "filters", "output_dim") if (n := getattr(layer.config, key, None))), None)
     first = next((w for key in ("kernel", "embeddings") if (w := bound.variables.get(key)) is not None), None)
-    if units is not None and first is not None and first.shape[-1:] != (units * _GATES.get(layer.class_name, 1),):
+    # The gates of a recurrent layer lie side by side; any other has one column per unit.
+    gates = len(ORDERS.get(layer.class_name.removeprefix("CuDNN").removesuffix("Cell"), "c"))
+    if units is not None and first is not None and first.shape[-1:] != (units * gates,):
         return False
     return all(_as_wide(child, bound.children[key]) for key, child in layer.children.items() if key in bound.children)
 

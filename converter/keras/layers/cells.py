@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
+from converter.gates import CONVENTIONS
 from converter.keras.activation_argument import activation_of
 from converter.keras.eras.switches import Era
 from converter.keras.layer_type import Variable
@@ -25,16 +26,16 @@ from converter.model.activations import TANH, Activation
 from converter.model.layers import Cell, ConvLSTMCell, GRUCell, LSTMCell, SimpleRNNCell
 
 # Keras 1: gates in the order in which their arrays are stored; joined they are in that of the neutral cell.
-KERAS1_GATES: Mapping[type[Cell], str] = {LSTMCell: "icfo", ConvLSTMCell: "icfo", GRUCell: "zrh"}
+_KERAS1: Mapping[type[Cell], str] = {LSTMCell: "keras1/LSTM", ConvLSTMCell: "keras1/LSTM", GRUCell: "keras1/GRU"}
 
 
 def variables(kind: type[Cell]) -> Callable[[Any, Era], tuple[Variable, ...]]:
     """The arrays of a kind of cell."""
 
     def of(config: Any, era: Era) -> tuple[Variable, ...]:
-        gates = KERAS1_GATES.get(kind)
-        if gates and era.switch("gates_apart") and config.consume_less != "gpu":
-            return tuple(Variable(f"{part}_{gate}") for gate in gates for part in "WUb")
+        apart = _KERAS1.get(kind)
+        if apart and era.switch("gates_apart") and config.consume_less != "gpu":
+            return tuple(Variable(f"{part}_{gate}") for gate in CONVENTIONS[apart].letters.split() for part in "WUb")
         names = ("kernel", "recurrent_kernel", "bias") if config.use_bias else ("kernel", "recurrent_kernel")
         return tuple(Variable(name) for name in names)
 

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
-from converter.gates import unpack
+from converter.gates import ORDERS, unpack
 from converter.model import Array, Value, Weight, layers
 from converter.model.activations import FUNCTIONS, LINEAR, NAMES, Activation
 from converter.model.layers import Direction, Recurrent
@@ -17,7 +17,6 @@ from converter.readers.onnx.counted import Compact, Counting, Steps
 from converter.readers.onnx.tensors import Const, Filled, Stack, States, Tensor, Val, is_zero
 from converter.readers.onnx.values import Builder, Call
 
-_GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 _DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
 # Name in lower case -> neutral name, defaults of (alpha, beta); None: it takes none.
 _ACTIVATIONS: Mapping[str, tuple[str, tuple[float | None, float | None]]] = {
@@ -42,7 +41,7 @@ def recurrent(builder: Builder, call: Call) -> list[Tensor]:
         raise Unsupported(f"{call.op} with layout, clip or input_forget")
     weights = [_constant(call, k) for k in (1, 2)]
     count, rows, features = weights[0].shape if len(weights[0].shape) == 3 else (0, 0, 0)
-    units = rows // _GATES[call.op]
+    units = rows // len(ORDERS[call.op])
     if count not in (1, 2) or not units or weights[1].shape != (count, rows, units):
         raise InvalidModel(f"W {weights[0].shape} and R {weights[1].shape} do not fit each other")
     straight = call.text("direction", "forward")
@@ -144,7 +143,7 @@ def _near(value: float) -> float:
 def _cell(call: Call, direction: int, functions: list[Activation], units: int) -> layers.Cell:
     """One direction's weights, unpacked when read."""
     given = {name: _constant(call, k) for name, k in (("W", 1), ("R", 2), ("B", 3), ("P", 7)) if call.has(k)}
-    features, dtype, gates = given["W"].shape[2], given["W"].dtype, _GATES[call.op]
+    features, dtype, gates = given["W"].shape[2], given["W"].dtype, len(ORDERS[call.op])
     widths = {"B": 2 * gates * units, "P": 3 * units}
     for name, width in widths.items():
         if name in given and (len(given[name].shape) != 2 or given[name].shape[1] != width):

@@ -7,7 +7,7 @@ before the Scan, is taken into the cell where it is a Dense; else the cell's own
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -26,7 +26,9 @@ from reference_lstm.conv import convolve
 
 _ROWS, _CLOSE = 48, 1e-5
 _SCALES = (0.3, 2.0, 10.0)  # of the random numbers, and once beyond what any constant of the body bounds
-_GATES = {"LSTM": 4, "GRU": 3, "RNN": 1, "ConvLSTM": 4}
+_CELLS: Mapping[str, type[layers.Cell]] = {
+    "LSTM": layers.LSTMCell, "GRU": layers.GRUCell, "RNN": layers.SimpleRNNCell, "ConvLSTM": layers.ConvLSTMCell,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -177,10 +179,10 @@ def _recognised(body: Body) -> tuple[_Found, int]:
         Unsupported: none is.
     """
     kind = body.kind
-    states = 2 if kind in ("LSTM", "ConvLSTM") else 1
-    size = body.recurrent.shape[-1] // _GATES[kind]
+    states, gates = _CELLS[kind].states, len(_CELLS[kind].gates)
+    size = body.recurrent.shape[-1] // gates
     spatial = tuple(n + 2 for n in body.recurrent.shape[:-2]) if kind == "ConvLSTM" else ()
-    x, *given = _drawn(body, (_GATES[kind] * size, *[size] * body.carried), spatial)
+    x, *given = _drawn(body, (gates * size, *[size] * body.carried), spatial)
     real = (np.arange(len(x)) % 2 == 0).reshape(-1, *[1] * (x.ndim - 1))
     made = body.run([*given, x, *([real] if body.scanned == 2 else [])])
     h = made[0]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
+from converter.gates import KINDS
 from converter.model import Array
 from converter.readers.onnx.fitting import fitting
 from converter.readers.onnx.tensors import Const
@@ -61,7 +62,7 @@ class Body:
         if first.ndim > 2:
             return "ConvLSTM"
         rows, columns = first.shape
-        kind = {4: "LSTM", 3: "GRU", 2: "GRU", 1: "RNN"}.get(columns // rows if columns % rows == 0 else 0)
+        kind = {**KINDS, 2: "GRU"}.get(columns // rows if columns % rows == 0 else 0)
         if kind is None or len(self.matrices) != (2 if columns == 2 * rows else 1):
             raise Unsupported(f"Scan over matrices {[m.shape for m in self.matrices]}")
         return kind
