@@ -8,6 +8,7 @@ Each cell holds weights packed as Keras 3 packs them and offers four things:
     step(projected_t, states, recurrent) -> (output, new states); without `recurrent`, it is recur(h)
 
 Everything is computed in the dtype of the arrays. The first state is always h.
+The gates are sliced here, not by a table of `converter`: this must not share one with what it judges.
 σ is the recurrent activation, φ the activation, * the elementwise product.
 """
 

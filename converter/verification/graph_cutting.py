@@ -20,6 +20,7 @@ from onnx import helper
 from converter.errors import clean
 from converter.model import Value, dtype_of
 
+# Operators and their states: an own copy, a proof must not share a table with what it judges.
 NATIVE = {"LSTM": 2, "GRU": 1, "RNN": 1}
 GIVEN = "@in"
 _STATES = "@states"

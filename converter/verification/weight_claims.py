@@ -14,6 +14,7 @@ from converter.model import Array, Node, Weight, layers
 Pairs = Iterator[tuple[Array, Array]]
 """Pieces of an initializer, and what they should be, of one shape; all pieces together are the whole initializer."""
 
+# Own copies: a proof must not share a table with what it judges.
 # i, o, f, c of i, f, c, o; z, r, h: https://onnx.ai/onnx/operators/onnx__LSTM.html
 GATES: Mapping[Any, tuple[int, ...]] = {
     layers.LSTMCell: (0, 3, 1, 2), layers.GRUCell: (0, 1, 2), layers.SimpleRNNCell: (0,),

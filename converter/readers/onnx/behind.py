@@ -14,6 +14,7 @@ from converter.readers.onnx.counted import Compact
 from converter.readers.onnx.tensors import Const
 from converter.readers.onnx.values import Builder, Call
 
+# Own copies: a reader must not share a table with the exporter that its reading back judges.
 _WEIGHTS = (-32768.0, 0.0, 32768.0, 0.0)  # of the gates i, o, f and c, in ONNX' order
 _VALUES = (0.0, 32768.0)  # at unmasked and masked steps
 
