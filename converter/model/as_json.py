@@ -17,11 +17,6 @@ from converter.model.activations import FUNCTIONS, Activation
 from converter.model.graph import Model, Node, Provenance, State, Value, Weight
 
 VERSION = 1
-STRUCTS: Mapping[str, type[Struct]] = {
-    kind.__name__: kind
-    for kind in (layers.Direction, *get_args(layers.Cell), *get_args(layers.Layer))
-    if issubclass(kind, Struct)
-}
 
 
 def to_json(model: Model, key_of: Callable[[Weight], str]) -> str:

@@ -21,7 +21,6 @@ _FRAME = {"Enter", "RefEnter"}
 class _Variable:
     """One loop variable: names of its steps."""
 
-    enter: str
     merge: str
     switch: str
     next: Ref
@@ -109,4 +108,4 @@ def _variable(enter: Step, steps: Mapping[str, Step], readers: Mapping[str, list
     back = next(steps[name] for name, _ in merge.inputs if name != enter.name)
     if back.op not in ("NextIteration", "RefNextIteration"):
         raise InvalidModel(f"{clean(enter.name, 80)} enters no loop")
-    return _Variable(enter.name, merge.name, switch.name, back.inputs[0])
+    return _Variable(merge.name, switch.name, back.inputs[0])

@@ -35,7 +35,6 @@ class Packed:
     bias: Array | None
     weights: Callable[[], tuple[Weight, Weight, Weight | None]]
     peephole: Array | None = None
-    peephole_weight: Weight | None = None
 
 
 def apart(candidates: Sequence[Candidate], inputs: int, units: int, gates: int) -> Iterator[Packed]:

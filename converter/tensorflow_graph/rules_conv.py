@@ -66,7 +66,7 @@ def transposed(t: Translating, step: Step, sizes: Any, kernel: Any, x: Any) -> V
     if len(weight.shape) != rank + 2 or value.shape[1 if first == 2 else -1] != weight.shape[-1]:
         raise InvalidModel(f"a kernel of shape {weight.shape} for an input of shape {value.shape}")
     strides, dilation = window(a, "strides", rank), window(a, "dilations", rank)
-    wanted = _wanted(t, step, sizes, rank, first)
+    wanted = _wanted(step, sizes, rank, first)
     before, kind = t.axes(value)[first : first + rank], convolution_padding(a)
     pads = explicit_pads(a, rank + 2)[first : first + rank].tolist()
     spans = [
@@ -82,7 +82,7 @@ def transposed(t: Translating, step: Step, sizes: Any, kernel: Any, x: Any) -> V
     return made
 
 
-def _wanted(t: Translating, step: Step, sizes: Any, rank: int, first: int) -> list[Axis]:
+def _wanted(step: Step, sizes: Any, rank: int, first: int) -> list[Axis]:
     """The size of each spatial axis of the output; some versions leave out batch and channels."""
     given = integers_of(sizes, "the size of what a transposed convolution makes")
     if len(given) not in (rank, rank + 2):

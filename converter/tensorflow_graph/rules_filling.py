@@ -29,7 +29,7 @@ def strided_slice(t: Translating, step: Step, x: Any, begin: Any, end: Any, stri
     if isinstance(begin, Value):
         return _at_computed(t, step, x, [_items(t, n) for n in (begin, end, strides)], masks)
     starts, stops, steps = (integers_of(n, "an index") for n in (begin, end, strides))
-    if _is_last(step.attributes, starts, steps) and x.name in t.memory.last:
+    if _is_last(step.attributes, starts) and x.name in t.memory.last:
         return t.memory.last[x.name]
     return _sliced(t, step, x, (starts, stops, steps), masks)
 
@@ -97,7 +97,7 @@ def _sliced(
     return indexing.strided_slice(t.ops(step), x, first, end_, by, *masks.values())
 
 
-def _is_last(a: Any, starts: list[Axis], steps: list[Axis]) -> bool:
+def _is_last(a: Any, starts: list[Axis]) -> bool:
     first = starts[0] if starts else 0
     return first == -1 and bool(a.get("shrink_axis_mask", 0) == 1) and _plain_rest(a, len(starts))
 

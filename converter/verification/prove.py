@@ -205,7 +205,7 @@ def _nodes(
     inner = held_inside(model, needed, file.tensors)
     parts = file.parts(held, shown_tensors(inner))
     copies = _copies(model, file, tensors)
-    runs = [_run(parts, file, (held, inner), copies, values) for values in _draws(model, calls, held)]
+    runs = [_run(parts, file, (held, inner), copies, values) for values in _draws(model, calls)]
     operators = parts.operators
     del parts  # one copy of the weights at a time
     found = check_nodes(model, needed, runs, operators, coverage, progress)
@@ -238,7 +238,7 @@ def _tensors(model: Model, file: Runnable, needed: frozenset[str]) -> dict[str, 
     return {name: tensor for name, tensor in places.items() if tensor in file.known}
 
 
-def _draws(model: Model, calls: Sequence[Call], held: Mapping[str, Sequence[Value]]) -> list[Values]:
+def _draws(model: Model, calls: Sequence[Call]) -> list[Values]:
     """Values for the parts: those of each call, then those made for the corners in the shapes of the last."""
     wanted, fixed = wanted_of(model), constants(model)
     last = calls[-1].values

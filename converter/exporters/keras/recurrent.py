@@ -198,7 +198,7 @@ def _directions(call: _Call) -> list[Ref]:
         class_name, config, weights = keras_cell(direction.cell, node.name, node.outputs[0].dtype)
         dtype, weights = policy(node, weights)
         config |= {**call.config(), **dtype, "go_backwards": direction.reverse_input}
-        initial = _filled(call, direction.cell, call.initial[k])
+        initial = _filled(call, call.initial[k])
         name = node.name if len(layer.directions) == 1 else f"{node.name}_{DIRECTIONS[k]}"
         name = graph.layer(name, class_name, config, (call.x,), weights, _keywords(call, initial))
         graph.note_scaled(name, factors(direction.cell, last_axis(direction.cell)))
@@ -221,7 +221,7 @@ def _states(layer: Recurrent) -> int:
     return sum(direction.cell.states for direction in layer.directions)
 
 
-def _filled(call: _Call, cell: layers.Cell, initial: list[Any]) -> list[Any]:
+def _filled(call: _Call, initial: list[Any]) -> list[Any]:
     """Initial states, zeros put in where only some are given."""
     given = [state for state in initial if state is not None]
     if not given or len(given) == len(initial):

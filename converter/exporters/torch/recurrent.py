@@ -99,7 +99,7 @@ def recurrent(layer: Recurrent, writer: Writer, nodes: tuple[Node, ...]) -> None
     if native(layer):
         attribute = _declare(writer, nodes, None)
         count = len(layer.directions)
-        states = _initial(layer, first, list(range(count)), writer)
+        states = _initial(layer, first, list(range(count)))
         results = [_call(writer, node, attribute, list(range(count)), first, states)]
     else:
         results = []
@@ -108,7 +108,7 @@ def recurrent(layer: Recurrent, writer: Writer, nodes: tuple[Node, ...]) -> None
                 results.append(_own(writer, node, k, first))
                 continue
             attribute = _declare(writer, nodes, k)
-            results.append(_call(writer, node, attribute, [k], first, _initial(layer, first, [k], writer)))
+            results.append(_call(writer, node, attribute, [k], first, _initial(layer, first, [k])))
     _finish(writer, node, [direction for result in results for direction in result])
 
 
@@ -157,7 +157,7 @@ def _state(cell: layers.Cell, name: str, suffix: str, bias: bool, place: str) ->
         yield key + suffix, Weight(f"{place}/{key}", shape, kernel.dtype, partial(read, key))
 
 
-def _initial(layer: Recurrent, inputs: list[str], picked: list[int], writer: Writer) -> str:
+def _initial(layer: Recurrent, inputs: list[str], picked: list[int]) -> str:
     """The initial states as torch takes them: "" for zeros, else "h" or "h, c", each [directions, batch, units]."""
     counts = [direction.cell.states for direction in layer.directions]
     given = inputs[2:] or ["None"] * sum(counts)

@@ -83,7 +83,7 @@ def _gather(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | N
     """Steps counted from the end, at the first step: how many there are."""
     x, index = call.tensor(0), call.tensor(1)
     if isinstance(index, Places) and index.placed:
-        return _picked(builder, call, x, index)
+        return _picked(builder, x, index)
     if not isinstance(x, Counting) or x.kept or x.flipped or not isinstance(index, Const) or index.weight.size != 1:
         return None
     if call.integer("axis", 0) != 1 or (x.what, index.array.item()) != ("from end", 0):
@@ -91,7 +91,7 @@ def _gather(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | N
     return _also(builder, call, rule, replace(x, what="count"))
 
 
-def _picked(builder: Builder, call: Call, x: Tensor, index: Places) -> list[Tensor] | None:
+def _picked(builder: Builder, x: Tensor, index: Places) -> list[Tensor] | None:
     """Outputs where they belong."""
     if not isinstance(x, History) or index.steps.mask != x.steps.mask:
         return None
