@@ -5,10 +5,12 @@ The way of a model, one package or module each (data flows only from top to bott
     formats         bytes -> trees and arrays; every bound is checked here
     readers         one file per kind of container: what is in it, as Keras wrote it
     keras           what a Keras configuration means, by the version that wrote it -> `model.Model`
+    tensorflow_graph    what the function graph of a SavedModel computes -> `model.Model`
     model, gates    the neutral model; how every framework packs recurrent weights
     exporters       one file or folder per target: onnx, ...
     interpret       runs a Model on `reference_lstm`, an independent NumPy implementation
     verification    reference and exported file on the same inputs, side by side -> `Report`
+    against_tensorflow    the same by TensorFlow's own layers, where it is installed
     comparing       the weights of two files, gate by gate
     report          a page that shows a conversion
     batch           many models in one run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import os
 import subprocess
 import sys
@@ -48,6 +49,32 @@ def calls(path: Path) -> frozenset[str]:
 def test_files_are_short() -> None:
     lines = {relative(path): len(path.read_text(encoding="utf-8").splitlines()) for path in CODE}
     assert {name: n for name, n in lines.items() if n > MAX_LINES} == {}
+
+
+def test_no_circle_of_imports_not_even_within_functions() -> None:
+    modules = {relative(path).removesuffix(".py").removesuffix("/__init__").replace("/", "."): path for path in CODE}
+    needs: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        skipped = {id(node) for test in ast.walk(tree) if is_type_checking(test) for node in ast.walk(test)}
+        found = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and id(node) not in skipped]
+        names = [(f"{node.module}.{alias.name}", str(node.module)) for node in found for alias in node.names]
+        needs[module] = {name if name in modules else package for name, package in names} & modules.keys() - {module}
+    assert len(list(graphlib.TopologicalSorter(needs).static_order())) == len(modules)
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def test_every_package_is_on_the_map() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    folders = [
+        path.parent for path in CODE if path.name == "__init__.py" and path.parent.parent.name in ("converter", "keras")
+    ]
+    assert [
+        relative(folder) for folder in folders if f"`{relative(folder)}`" not in page and folder.name != "keras"
+    ] == []
 
 
 def test_no_framework_is_imported() -> None:

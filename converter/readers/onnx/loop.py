@@ -1,7 +1,6 @@
 """Loop over time, as tf2onnx writes the loops of recurrent layers: a counter, states, elements at the counter.
 
-https://onnx.ai/onnx/operators/onnx__Loop.html. Where the body is a step of a known cell, the Loop is a recurrent layer;
-else it is a Scan over its body.
+https://onnx.ai/onnx/operators/onnx__Loop.html
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from converter.formats.onnx_tensor import weight
 from converter.model import layers
 from converter.readers.onnx.counted import Dim
 from converter.readers.onnx.origins import same, size_of
-from converter.readers.onnx.over_time import body_as_scan
 from converter.readers.onnx.tensors import Const, Dims, Filled, Spread, Stack, Tensor, Val
 from converter.readers.onnx.turns import elements, first_rows
 from converter.readers.onnx.values import Builder, Call
@@ -67,45 +65,12 @@ class Loop:
         return self.call.tensor(place + 2)
 
 
-def loop(builder: Builder, call: Call) -> list[Tensor]:
-    """The variables after the last round, then the sequences.
+def read_loop(builder: Builder, call: Call) -> Loop:
+    """What a Loop counts and keeps.
 
     Raises:
-        InvalidModel: the body is broken. Unsupported: the number of rounds is computed inside, or the body has
-            operators that are not read back.
+        InvalidModel: the body is broken. Unsupported: the number of rounds is computed inside.
     """
-    from converter.readers.onnx.loop_cells import as_cell
-
-    found = _read(builder, call)
-    begun = len(builder.nodes)
-    made = as_cell(builder, found)
-    if made is None:
-        del builder.nodes[begun:]
-        made = _as_scan(builder, found)
-    results: list[Tensor] = []
-    for place, name in enumerate(found.variables):
-        if place in found.counters:
-            results.append(Dims((found.count,), scalar=True, dtype="int32"))
-        else:
-            results.append(made.pop(0) if place in found.states else found.outer[name])
-    return [*results, *made]
-
-
-def _as_scan(builder: Builder, found: Loop) -> list[Tensor]:
-    """Final states and sequences of a Scan over the body."""
-    if not found.elements:
-        raise Unsupported("Loop whose rounds read nothing")
-    if not found.nodes and not found.states and set(found.results[len(found.variables) :]) <= set(found.elements):
-        return [found.elements[name] for name in found.results[len(found.variables) :]]  # each element as it is
-    given = [builder.value(found.initial(place), found.call.name) for place in found.states]
-    given += [builder.value(sequence, found.call.name) for sequence in found.elements.values()]
-    names = [*(found.variables[place] for place in found.states), *found.elements]
-    after = [found.results[place] for place in found.states] + found.results[len(found.variables) :]
-    return body_as_scan(builder, found.call, (names, found.nodes, after), given, len(found.states), found.outer)
-
-
-def _read(builder: Builder, call: Call) -> Loop:
-    """What a Loop counts and keeps."""
     if "body" not in call.attributes:
         raise InvalidModel("Loop without a body")
     graph = call.attributes["body"].g

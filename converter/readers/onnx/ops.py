@@ -18,7 +18,7 @@ from converter.readers.onnx.conv import conv_with_bias
 from converter.readers.onnx.cutting import RULES as CUTTING
 from converter.readers.onnx.general import RULES as GENERAL
 from converter.readers.onnx.general import matmul
-from converter.readers.onnx.loop import loop
+from converter.readers.onnx.loop_rule import loop
 from converter.readers.onnx.moving import RULES as MOVING
 from converter.readers.onnx.normalising import RULES as NORMALISING
 from converter.readers.onnx.quantised import RULES as QUANTISED
