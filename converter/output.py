@@ -44,7 +44,8 @@ def guard(goal: Path, inputs: Sequence[Path], force: bool) -> None:
         raise FileExistsError(f"{goal} is no ordinary file, and is never replaced")
     for source in inputs:
         if goal.exists() and any(file.exists() and goal.samefile(file) for file in _files_of(source, goal)):
-            raise FileExistsError(f"{goal} is {'the model itself' if source is inputs[0] else 'read by this run'}")
+            role = "the model itself" if source is inputs[0] else "read by this run"
+            raise FileExistsError(f"{goal} is {role}: write to another file")
     if (goal.exists() or goal.is_symlink()) and not force:
         raise FileExistsError(f"{goal} exists")
     if not goal.parent.is_dir():

@@ -32,8 +32,9 @@ class Command:
     run: Callable[[argparse.Namespace], int]
 
 
-def declare_reading(parser: argparse.ArgumentParser) -> None:
+def declare_reading(command: argparse.ArgumentParser) -> None:
     """Options of every command that reads a model."""
+    parser = command.add_argument_group("what is read")
     parser.add_argument("--architecture", metavar="FILE", help="JSON, YAML or a whole model, for weights alone")
     by_name = "match arrays with layers by name, as load_weights(by_name=True) does, not by order"
     parser.add_argument("--by-name", action="store_true", help=by_name)
@@ -57,18 +58,16 @@ def declare_reading(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def declare_against(parser: argparse.ArgumentParser) -> None:
-    """--against."""
+def declare_proof(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Options of a proof: other engines, data of the user's own, a tolerance, a certificate."""
+    group = command.add_argument_group("the proof")
     what = "prove it with TensorFlow's own layers as well; or run a Keras archive or a PyTorch module there"
-    parser.add_argument("--against", choices=sorted((*ENGINES, *HOMES)), help=what)
-
-
-def declare_proof(parser: argparse.ArgumentParser) -> None:
-    """Options of a proof: data of the user's own, a tolerance, a certificate."""
-    parser.add_argument("--expected", metavar="Y.npz", help="the outputs that --inputs should give")
-    tolerance = "how far outputs may be off, for a file that was quantised or changed on purpose"
-    parser.add_argument("--tolerance", metavar="T", type=float, help=tolerance)
-    parser.add_argument("--certificate", metavar="FILE.json", help="write what was checked, with bounds and hashes")
+    group.add_argument("--against", choices=sorted((*ENGINES, *HOMES)), help=what)
+    group.add_argument("--expected", metavar="Y.npz", help="the outputs that --inputs should give")
+    tolerance = "how far outputs may be off, for a file that was quantized or changed on purpose"
+    group.add_argument("--tolerance", metavar="T", type=float, help=tolerance)
+    group.add_argument("--certificate", metavar="FILE.json", help="write what was checked, with bounds and hashes")
+    return group
 
 
 def proof_options(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from converter.cli.command import (
     DONE,
     NOT_PROVED,
     Command,
-    declare_against,
     declare_proof,
     declare_reading,
     print_json,
@@ -52,21 +51,19 @@ def _declare_convert(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("models", metavar="MODEL", nargs="+", help=model)
     parser.add_argument("--to", choices=sorted(EXPORTERS), help="what to write (default: as OUT ends, or onnx)")
     parser.add_argument("-o", "--output", metavar="OUT", help="a file, FOLDER/, or - (default: next to the model)")
-    declare_reading(parser)
-    parser.add_argument("--opset", type=int, metavar="N", help="ONNX operator set (default: 13, or what is needed)")
-    deploying.declare(parser)
     parser.add_argument("--force", action="store_true", help="write over an existing file")
     parser.add_argument("--dry-run", action="store_true", help="read, convert and prove, but write nothing")
     parser.add_argument("--strict", action="store_true", help="refuse where there would be a warning")
-    parser.add_argument("--no-verify", action="store_true", help="skip the proof")
-    parser.add_argument("--keep", action="store_true", help="keep the file even if the proof fails")
     jobs = "how many models to convert at a time (default: 2)"
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help=jobs)
     parser.add_argument("--junit", metavar="FILE", help="with -o FOLDER: write what became of models as JUnit XML")
-    declare_against(parser)
-    declare_proof(parser)
+    declare_reading(parser)
+    deploying.declare(parser)
+    proof = declare_proof(parser)
+    proof.add_argument("--no-verify", action="store_true", help="skip it")
+    proof.add_argument("--keep", action="store_true", help="keep the file even if it fails")
     test_data = "write test_data_set_0 next to it: inputs and outputs as ONNX' own tests have them"
-    parser.add_argument("--test-data", action="store_true", help=test_data)
+    proof.add_argument("--test-data", action="store_true", help=test_data)
 
 
 def _convert(arguments: argparse.Namespace) -> int:

@@ -15,8 +15,9 @@ RUNTIMES = ("onnxruntime", "openvino", "reference", "tract", "c")  # the rows of
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
-    """--runtime, --quantize, --batch, --steps, --shape."""
-    group = parser.add_argument_group("what the ONNX file is for")
+    """--opset, --runtime, --quantize, --batch, --steps, --shape."""
+    group = parser.add_argument_group("what the file is for")
+    group.add_argument("--opset", type=int, metavar="N", help="ONNX operator set (default: 13, or what is needed)")
     group.add_argument("--runtime", choices=RUNTIMES, default="", help="what is right there (default: onnxruntime)")
     smaller = "smaller weights; outputs may be off by --tolerance (default: 0.05), which is measured"
     group.add_argument("--quantize", choices=QUANTIZED, default="", help=smaller)

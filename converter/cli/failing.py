@@ -73,5 +73,7 @@ def address(arguments: argparse.Namespace) -> str:
 
 def misread(word: str, commands: Sequence[str]) -> str:
     """Why a command line cannot be meant that begins with this word, which is no command; "" where it can."""
+    if word == "convert" and not Path(word).exists():
+        return "this is what the command does without that word: leave it out"
     close = difflib.get_close_matches(word, commands, n=1) if not Path(word).suffix else []
     return f"there is no such file (did you mean the command {close[0]}?)" if close and not Path(word).exists() else ""

@@ -11,7 +11,6 @@ from converter.cli.command import (
     DONE,
     NOT_PROVED,
     Command,
-    declare_against,
     declare_proof,
     declare_reading,
     print_json,
@@ -24,8 +23,8 @@ from converter.converting import guard_certificate
 from converter.exporters import EXPORTERS
 
 EXPORTED = "; ".join(
-    f"{', '.join(name for name, row in EXPORTERS.items() if row.proof == proof)} {what}"
-    for proof, what in (("run", "is run"), ("read back", "is read back"), ("arrays", "(weights) is compared"))
+    f"{what}: {', '.join(name for name, row in EXPORTERS.items() if row.proof == proof)}"
+    for proof, what in (("run", "run"), ("read back", "read back"), ("arrays", "compared as weights"))
 )
 EXAMPLES = """\
 examples:
@@ -34,19 +33,18 @@ examples:
   convert verify model.h5 weights.safetensors         as --to torch, flax or safetensors wrote it
   convert verify model.h5 model.onnx --against tensorflow
   convert verify model.h5 model.onnx --inputs x.npz --expected y.npz
-  convert verify model.h5 quantised.onnx --tolerance 0.05
+  convert verify model.h5 quantized.onnx --tolerance 0.05
 """
 
 
 def _declare_verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="the Keras file or folder")
-    parser.add_argument("exported", metavar="EXPORTED", help=f"the file made from it: {EXPORTED}")
+    parser.add_argument("exported", metavar="EXPORTED", help=f"the file made from it ({EXPORTED})")
     declare_reading(parser)
-    parser.add_argument("--seed", type=int, default=0, help="of the inputs (default: 0)")
+    parser.add_argument("--seed", type=int, metavar="N", default=0, help="of the inputs (default: 0)")
     parser.add_argument(
         "--runtime", choices=("openvino", "reference"), default="", help="compare outputs there, if it is installed"
     )
-    declare_against(parser)
     declare_proof(parser)
 
 
