@@ -14,7 +14,7 @@ from layer_samples import sample
 from converter import exporters, readers
 from converter.errors import Unsupported
 from converter.keras import layers
-from converter.keras.layers.versions import versions
+from converter.keras.eras import existence
 from converter.keras.operations.keras3 import KERAS3
 from converter.keras.operations.node_defs import NODE_DEFS
 from converter.keras.operations.tensorflow import TF_FUNCTIONS
@@ -23,6 +23,8 @@ from converter.model import layers as neutral
 from converter.model.activations import BY_MAJOR, NAMES, native
 
 PAGE = Path(__file__).parents[1] / "docs/supported.md"
+# Of Keras' legacy modules, or abstract there: no layers of that version's own.
+LEGACY = {2: {"Highway", "MaxoutDense", "Merge"}, 3: {"Merge", "RandomHeight", "RandomWidth", "ThresholdedReLU"}}
 
 
 def table(*rows: tuple[str, ...]) -> str:
@@ -63,13 +65,21 @@ def can_be_written(model: Model, target: str) -> bool:
         return True
 
 
+def majors(name: str) -> set[int]:
+    """The major versions of Keras that have a layer class, under any of its names."""
+    names = (name, *layers.LAYERS[name].aliases)
+    spans = [span for f in existence.FAMILIES for each in names for span in existence.spans(f, "layers", each)]
+    had = {major for span in spans for major in range(span.first[0], span.last[0] + 1)}
+    return {major for major in had if name not in LEGACY.get(major, ())}
+
+
 def layer_table() -> str:
     """Every layer class by the versions of Keras that have it, the targets that take it, and what restricts it."""
     rows = []
     for name, row in sorted(layers.LAYERS.items()):
         if not name.startswith("ops."):
             model = sample(name)
-            said = [major in versions(name) for major in (1, 2, 3)] + [can_be_written(model, t) for t in MODELS]
+            said = [major in majors(name) for major in (1, 2, 3)] + [can_be_written(model, t) for t in MODELS]
             rows.append((name, *("x" if yes else "" for yes in said), row.note))
     head = ("Keras 1", "Keras 2", "Keras 3", *(f"`{target}`" for target in MODELS))
     return table(("layer", *head, "restriction"), *rows)

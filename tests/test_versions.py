@@ -7,12 +7,12 @@ import inspect
 from typing import Any
 
 import pytest
+from docs_tables import majors
 
 from converter.keras.architecture.ownership import ANY_LAYER
 from converter.keras.eras import existence
 from converter.keras.eras.switches import Era, Family
 from converter.keras.layers import LAYERS
-from converter.keras.layers.versions import KERAS_1, versions
 from converter.model.activations import NAMES
 
 CLASSES = {name for name in LAYERS if not name.startswith("ops.")}
@@ -27,11 +27,7 @@ HIDDEN = {
 @pytest.mark.parametrize(("package", "major"), [("tf_keras", 2), ("keras", 3)])
 def test_each_version_has_the_classes_the_table_says(package: str, major: int) -> None:
     public = set(dir(importlib.import_module(package).layers))
-    assert {name for name in CLASSES if major in versions(name)} - HIDDEN[major] == CLASSES & public
-
-
-def test_keras_1_names_are_layers() -> None:
-    assert KERAS_1 <= CLASSES
+    assert {name for name in CLASSES if major in majors(name)} - HIDDEN[major] == CLASSES & public
 
 
 # Not in the table: what is no layer, or wraps another framework's.
