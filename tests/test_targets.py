@@ -46,14 +46,41 @@ def parts(path):
 '''
 
 
+# One that is run: the magic word, then an ONNX file.
+RUN = '''
+"""Run: the magic word RUN, then ONNX."""
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from converter.exporters import onnx
+from converter.verification import runtime
+
+def export(model, path):
+    onnx.export(model, path)
+    path.write_bytes(b"RUN" + path.read_bytes())
+
+def sniff(path):
+    return path.is_file() and path.read_bytes()[:3] == b"RUN"
+
+def opened(path):
+    with TemporaryDirectory() as folder:
+        Path(folder, "model.onnx").write_bytes(path.read_bytes()[3:])
+        return runtime.opened(Path(folder, "model.onnx"))
+'''
+
+
+def added(monkeypatch: pytest.MonkeyPatch, name: str, code: str, row: Exporter) -> ModuleType:
+    """A target of this name, its module the row's."""
+    made = ModuleType(row.module)
+    exec(code, made.__dict__)
+    monkeypatch.setitem(sys.modules, row.module, made)
+    monkeypatch.setitem(EXPORTERS, name, row)  # type: ignore[arg-type]
+    return made
+
+
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    made = ModuleType("toy_target")
-    exec(TOY, made.__dict__)
-    monkeypatch.setitem(sys.modules, "toy_target", made)
     row = Exporter("toy_target", ".toy", "a toy", "arrays", "toy_target", notes="toy_target")
-    monkeypatch.setitem(EXPORTERS, "toy", row)  # type: ignore[arg-type]
-    return made
+    return added(monkeypatch, "toy", TOY, row)
 
 
 def test_a_target_needs_one_module_and_one_row(toy: ModuleType, tmp_path: Path) -> None:
@@ -77,6 +104,22 @@ def test_it_is_held_to_its_proof(toy: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(VerificationFailed, match="are multiplied by"):
         api.convert(LSTM, tmp_path / "model.toy", to="toy")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_target_that_is_run_names_what_runs_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    row = Exporter("run_target", ".run", "a toy that is run", "run", "run_target", runs="run_target")
+    added(monkeypatch, "run", RUN, row)
+    goal = tmp_path / "model.run"
+    report = api.convert(LSTM, goal, to="run").reports[0]
+    assert report.passed and report.nodes and report.weights
+    assert api.verify(LSTM, goal).passed
+    goal.write_bytes(goal.read_bytes()[:-3000])
+    assert main(["verify", str(LSTM), str(goal)]) == 1
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_what_is_run_has_what_runs_it(name: str) -> None:
+    assert (EXPORTERS[name].proof == "run") == bool(EXPORTERS[name].runs)
 
 
 @pytest.mark.parametrize("name", EXPORTERS)

@@ -27,6 +27,7 @@ class Exporter:
         proof: how a file of this target is proved.
         files: offers `sniff(path)`, whether a file is of this target, by content; where no reader makes a model of
             it also `parts(path)`, its layers as `comparing.part.Part`.
+        runs: offers `opened(path)`, a `verification.runnable.Runnable`, where the proof runs files; else "".
         architecture: whether a model is needed; the others take arrays of which no architecture is known.
         options: further keyword arguments of `export`.
         guard: offers `guard(path)`, which refuses to write next to `path` over files that are not ours; "" for none.
@@ -40,6 +41,7 @@ class Exporter:
     title: str
     proof: Proof
     files: str
+    runs: str = ""
     architecture: bool = True
     options: tuple[str, ...] = ()
     calibration: str = ""
@@ -82,7 +84,8 @@ class Exporter:
 EXPORTERS: Mapping[str, Exporter] = {
     "onnx": Exporter(
         "converter.exporters.onnx", ".onnx", "ONNX", "run", "converter.formats.onnx_tensor",
-        options=("opset", "runtime", "quantize"), notes="converter.exporters.onnx.precision",
+        runs="converter.verification.runtime", options=("opset", "runtime", "quantize"),
+        notes="converter.exporters.onnx.precision",
     ),
     "torch": Exporter(
         "converter.exporters.torch", ".safetensors", "PyTorch state_dict and module", "arrays",
@@ -102,7 +105,8 @@ EXPORTERS: Mapping[str, Exporter] = {
     ),
     "tflite": Exporter(
         "converter.exporters.tflite", ".tflite", "TFLite (LiteRT), for phones and microcontrollers", "run",
-        "converter.comparing.files.tflite", options=("quantize",), calibration="converter.verification.calibrating",
+        "converter.comparing.files.tflite", runs="converter.verification.tflite.file", options=("quantize",),
+        calibration="converter.verification.calibrating",
     ),
     "keras": Exporter(
         "converter.exporters.keras", ".keras", "Keras 3 archive", "read back", "converter.readers.keras_zip",
@@ -112,6 +116,7 @@ EXPORTERS: Mapping[str, Exporter] = {
 """Asked in this order whose a file is: any ZIP file may be a Keras archive, so that one comes last."""
 
 
-def row_of(path: Path) -> Exporter | None:
-    """The target that writes files like `path`, by content; None where there is none."""
-    return next((row for row in EXPORTERS.values() if import_module(row.files).sniff(path)), None)
+def row_of(path: Path, offers: str = "module") -> Exporter | None:
+    """The target that writes files like `path`, by content, of those with this field; None where there is none."""
+    rows = (row for row in EXPORTERS.values() if getattr(row, offers))
+    return next((row for row in rows if import_module(row.files).sniff(path)), None)

@@ -1,13 +1,14 @@
-"""What a proof asks of a file that is run, whatever its format and runtime; and which module opens which kind."""
+"""What a proof asks of a file that is run, whatever its format and runtime."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
 from converter.errors import InvalidModel
-from converter.formats import tflite
+from converter.exporters import EXPORTERS, row_of
 from converter.lines import shape
 from converter.model import Array, Model, Shape, Value
 from converter.verification.graph_cutting import NOTHING, Listed, Operator
@@ -100,18 +101,14 @@ class Runnable(Protocol):
 
 
 def opened(path: Path) -> Runnable:
-    """A file, in the runtime of its kind.
+    """A file, in the runtime of its target; what looks like none is tried as ONNX.
 
     Raises:
         InvalidModel, Unsupported, OSError: it cannot be read, or its runtime is not installed.
     """
-    if tflite.sniff(path):
-        from converter.verification.tflite.file import LiteFile
-
-        return LiteFile(path)
-    from converter.verification.runtime import Exported
-
-    return Exported(path)
+    row = row_of(path, "runs") or EXPORTERS["onnx"]
+    file: Runnable = import_module(row.runs).opened(path)
+    return file
 
 
 def differs(model: Model, file: Runnable) -> str:

@@ -18,6 +18,7 @@ from converter.formats.onnx_metadata import tensors_of
 from converter.model import Array, Model, Shape, Value
 from converter.verification.graph_cutting import NOTHING, Cut, Listed, Operator, cut, owner_of
 from converter.verification.rounding import ONNXRUNTIME
+from converter.verification.runnable import Runnable
 from converter.verification.skeleton import read_skeleton
 from converter.verification.weight_accounting import Accounts, account, held_by
 
@@ -139,6 +140,11 @@ class Parts:
     def run(self, values: Mapping[str, Array]) -> dict[str, Array]:
         """What each part makes of given values: tensors by name in and out, and the states shown by operators."""
         return self._session.run({new: values[name] for name, new in self._given.items()})
+
+
+def opened(path: Path) -> Runnable:
+    """The file, ready to run."""
+    return Exported(path)
 
 
 def _sizes(value: onnx.ValueInfoProto) -> Shape:

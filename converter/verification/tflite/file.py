@@ -18,6 +18,7 @@ from converter.formats.tflite import PACKAGE, Contents, pack, read
 from converter.model import Array, Model, Shape, Value
 from converter.verification.graph_cutting import GIVEN, NOTHING, Listed, Operator
 from converter.verification.rounding import Kernels
+from converter.verification.runnable import Runnable
 from converter.verification.tflite.claims import held_by, lite_claims_of
 from converter.verification.tflite.cutting import cut
 from converter.verification.weight_accounting import Accounts, account
@@ -149,6 +150,11 @@ class Cuts:
             steps = made[name]
             found[f"{name}{STATES}"] = (steps if time_major else np.swapaxes(steps, 0, 1))[:, None]
         return found
+
+
+def opened(path: Path) -> Runnable:
+    """The file, ready to run."""
+    return LiteFile(path)
 
 
 def _interpreter() -> Any:
