@@ -17,14 +17,14 @@ from test_cli import MODEL
 from tf_files import KERNEL, tfjs_model
 
 from converter import __main__ as entry
-from converter.cli.goal import BY_SUFFIX, UsageError, target_of
+from converter.cli.goal import UsageError, by_suffix, target_of
 from converter.exporters import EXPORTERS
 
 
-@pytest.mark.parametrize("suffix", BY_SUFFIX)
+@pytest.mark.parametrize("suffix", by_suffix())
 def test_the_suffix_decides_the_target(suffix: str) -> None:
-    assert target_of(None, f"out{suffix}") == BY_SUFFIX[suffix]
-    assert EXPORTERS[BY_SUFFIX[suffix]].suffix == suffix
+    to = target_of(None, f"out{suffix}")
+    assert f".{to}" == EXPORTERS[to].suffix == suffix
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,8 @@ def test_a_target_needs_one_module_and_one_row(toy: ModuleType, tmp_path: Path) 
 
 
 def test_the_command_line_knows_it(toy: ModuleType, tmp_path: Path) -> None:
-    assert main([str(LSTM), "--to", "toy", "-o", str(tmp_path / "a.toy")]) == 0
+    assert main([str(LSTM), "-o", str(tmp_path / "a.toy")]) == 0
+    assert toy.sniff(tmp_path / "a.toy")
     assert main(["verify", str(LSTM), str(tmp_path / "a.toy")]) == 0
     assert main([str(LSTM), "--to", "toy", "-o", str(tmp_path / "b.toy"), "--opset", "13"]) == 1
 

@@ -10,14 +10,17 @@ from converter.exporters import EXPORTERS
 from converter.output import folders_made
 
 STDOUT = "-"
-# The target that a suffix alone stands for; `.safetensors` is also that of torch and flax, with --to.
-BY_SUFFIX = {".onnx": "onnx", ".tflite": "tflite", ".keras": "keras", ".npz": "npz", ".safetensors": "safetensors"}
 # Suffixes of files that this program does not write: a name that ends so would lie.
 FOREIGN = (".h5", ".hdf5", ".pt", ".pth", ".pb", ".json", ".mlmodel", ".xml", ".msgpack")
 
 
 class UsageError(Exception):
     """The options contradict each other, or name something that there is not."""
+
+
+def by_suffix() -> dict[str, str]:
+    """The target that a suffix alone stands for: of several, the last row's. Torch and flax are named with --to."""
+    return {row.suffix: name for name, row in EXPORTERS.items()}
 
 
 def target_of(to: str | None, output: str | None) -> str:
@@ -30,8 +33,8 @@ def target_of(to: str | None, output: str | None) -> str:
     if to is None and suffix in FOREIGN:
         raise UsageError(f"no target writes {suffix} files; --to knows {', '.join(EXPORTERS)}")
     if to is None:
-        return BY_SUFFIX.get(suffix, "onnx")
-    if suffix and suffix != EXPORTERS[to].suffix and suffix in (*BY_SUFFIX, *FOREIGN):
+        return by_suffix().get(suffix, "onnx")
+    if suffix and suffix != EXPORTERS[to].suffix and suffix in (*by_suffix(), *FOREIGN):
         raise UsageError(f"--to {to} writes {EXPORTERS[to].suffix} files, but -o names {output}")
     return to
 
