@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -147,7 +147,8 @@ def convert(
     row = EXPORTERS[to]
     options = {name: value for name, value in (("opset", opset), ("runtime", runtime), ("quantize", quantize))
                if value not in (None, "")}  # fmt: skip
-    _check_asked(to, options, against, {"certificate": certificate is not None, "test_data": test_data})
+    beside = [name for name, asked in (("certificate", certificate is not None), ("test_data", test_data)) if asked]
+    _check_asked(to, [*options, *beside], against)
     goal = Path(target) if target is not None else default_target(Path(source), to)
     files_read = [Path(file) for file in (source, architecture) if file]
     if not dry:
@@ -229,7 +230,7 @@ def _takes(row: Exporter, against: str) -> bool:
     return not against or against == row.home or (against in ENGINES and row.proof == "run")
 
 
-def _check_asked(to: str, options: Mapping[str, object], against: str, for_onnx: Mapping[str, bool]) -> None:
+def _check_asked(to: str, options: Sequence[str], against: str) -> None:
     """Refuses what is asked of a target that it does not have.
 
     Raises:
@@ -240,7 +241,6 @@ def _check_asked(to: str, options: Mapping[str, object], against: str, for_onnx:
     row = EXPORTERS[to]
     wrong = [name for name in options if name not in row.options]
     wrong += [] if _takes(row, against) else ["against"]
-    wrong += [name for name, asked in for_onnx.items() if asked and to != "onnx"]
     if wrong:
         raise Unsupported(f"{' and '.join(wrong)} is not for {to}")
 

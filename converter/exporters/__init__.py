@@ -29,7 +29,7 @@ class Exporter:
             it also `parts(path)`, its layers as `comparing.part.Part`.
         runs: offers `opened(path)`, a `verification.runnable.Runnable`, where the proof runs files; else "".
         architecture: whether a model is needed; the others take arrays of which no architecture is known.
-        options: further keyword arguments of `export`.
+        options: of `convert`: further keyword arguments of `export`; "certificate" and "test_data", written beside it.
         guard: offers `guard(path)`, which refuses to write next to `path` over files that are not ours; "" for none.
         calibration: offers `ranges(model, inputs)`, what `export` wants to know for `quantize`; "" for nothing.
         home: what `--against` calls the framework that the files are for, where a file can be run in it; else "".
@@ -84,8 +84,8 @@ class Exporter:
 EXPORTERS: Mapping[str, Exporter] = {
     "onnx": Exporter(
         "converter.exporters.onnx", ".onnx", "ONNX", "run", "converter.formats.onnx_tensor",
-        runs="converter.verification.runtime", options=("opset", "runtime", "quantize"),
-        notes="converter.exporters.onnx.precision",
+        runs="converter.verification.runtime", notes="converter.exporters.onnx.precision",
+        options=("opset", "runtime", "quantize", "certificate", "test_data"),
     ),
     "torch": Exporter(
         "converter.exporters.torch", ".safetensors", "PyTorch state_dict and module", "arrays",

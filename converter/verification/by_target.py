@@ -67,12 +67,12 @@ def certified(model: Model, exported: Path, report: Report) -> str:
     """The certificate of a proof as JSON.
 
     Raises:
-        Unsupported: the file is not ONNX.
+        Unsupported: files of its target have none.
     """
-    from converter.formats.onnx_tensor import sniff
+    from converter.exporters import row_of
     from converter.verification.certificate import certificate_of
 
-    if not sniff(exported):
+    row = row_of(exported)
+    if row is None or "certificate" not in row.options:
         raise Unsupported("a certificate is for ONNX files")
-
     return json.dumps(finite(certificate_of(model, exported, report)), indent=1) + "\n"
