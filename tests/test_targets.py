@@ -51,6 +51,7 @@ RUN = '''
 """Run: the magic word RUN, then ONNX."""
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from converter.exporters import onnx
 from converter.verification import runtime
 
@@ -60,6 +61,9 @@ def export(model, path):
 
 def sniff(path):
     return path.is_file() and path.read_bytes()[:3] == b"RUN"
+
+def overview(path):
+    return SimpleNamespace(lines=lambda: [f"run me, {path.name}"])
 
 def opened(path):
     with TemporaryDirectory() as folder:
@@ -107,13 +111,17 @@ def test_it_is_held_to_its_proof(toy: ModuleType, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_target_that_is_run_names_what_runs_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    row = Exporter("run_target", ".run", "a toy that is run", "run", "run_target", runs="run_target")
+def test_a_target_that_is_run_names_what_runs_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = Exporter("run_target", ".run", "a toy that is run", "run", "run_target", runs="run_target", overview="run_target")
     added(monkeypatch, "run", RUN, row)
     goal = tmp_path / "model.run"
     report = api.convert(LSTM, goal, to="run").reports[0]
     assert report.passed and report.nodes and report.weights
     assert api.verify(LSTM, goal).passed
+    assert main(["inspect", str(goal)]) == 0
+    assert capsys.readouterr().out == "run me, model.run\n"
     goal.write_bytes(goal.read_bytes()[:-3000])
     assert main(["verify", str(LSTM), str(goal)]) == 1
 

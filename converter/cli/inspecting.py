@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from importlib import import_module
 from pathlib import Path
 
 from converter.cli.command import DONE, Command, declare_reading, print_json, reading, show, warn
@@ -24,10 +25,10 @@ def _declare_inspect(parser: argparse.ArgumentParser) -> None:
 
 def _inspect(arguments: argparse.Namespace) -> int:
     from converter import api, loading, tables
-    from converter.formats import tflite
+    from converter.exporters import row_of
 
-    if tflite.sniff(Path(arguments.model)):
-        return _inspect_tflite(arguments)
+    if target := row_of(Path(arguments.model), "overview"):
+        return _inspect_target(arguments, target.overview)
     model = loading.model_or_survey(Path(arguments.model), loading.Reading(**reading(arguments)))
     found = api.inspect(model)
     warn(found.warnings)
@@ -40,11 +41,9 @@ def _inspect(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def _inspect_tflite(arguments: argparse.Namespace) -> int:
+def _inspect_target(arguments: argparse.Namespace, module: str) -> int:
     """A file that this program writes and does not read as a model: what a runtime needs for it."""
-    from converter.exporters.tflite.overview import overview
-
-    found = overview(Path(arguments.model))
+    found = import_module(module).overview(Path(arguments.model))
     if arguments.json:
         print_json(found.as_json())
     else:

@@ -33,6 +33,8 @@ class Exporter:
         guard: offers `guard(path)`, which refuses to write next to `path` over files that are not ours; "" for none.
         calibration: offers `ranges(model, inputs)`, what `export` wants to know for `quantize`; "" for nothing.
         home: what `--against` calls the framework that the files are for, where a file can be run in it; else "".
+        overview: offers `overview(path)`, which `lines()` and `as_json()` show where no reader makes a model of a file
+            of this target; "" for none.
         notes: offers `notes(model)`, warnings that are due before anything is written; "" for none.
     """
 
@@ -48,6 +50,7 @@ class Exporter:
     notes: str = ""
     guard: str = ""
     home: str = ""
+    overview: str = ""
 
     def export(self, model: Model, path: Path, **options: Any) -> None:
         """Writes `model` at `path`, over an existing file.
@@ -106,7 +109,7 @@ EXPORTERS: Mapping[str, Exporter] = {
     "tflite": Exporter(
         "converter.exporters.tflite", ".tflite", "TFLite (LiteRT), for phones and microcontrollers", "run",
         "converter.comparing.files.tflite", runs="converter.verification.tflite.file", options=("quantize",),
-        calibration="converter.verification.calibrating",
+        calibration="converter.verification.calibrating", overview="converter.exporters.tflite.overview",
     ),
     "keras": Exporter(
         "converter.exporters.keras", ".keras", "Keras 3 archive", "read back", "converter.readers.keras_zip",
