@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from converter import output
 from converter.converting import (
     ENGINES,
-    HOMES,
     Conversion,
     PathLike,
     Progress,
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ENGINES",
-    "HOMES",
     "Conversion",
     "compare",
     "convert",
@@ -167,7 +165,7 @@ def verify(
     >>> verify("model.h5", "model.onnx").passed
     True
     """
-    from converter.exporters import row_of
+    from converter.exporters import EXPORTERS, row_of
     from converter.model import Model
     from converter.verification import by_target
     from converter.verification.own_data import own_data
@@ -182,8 +180,8 @@ def verify(
         return elsewhere.verify(neutral, Path(exported), runtime, seed)
     own = own_data(inputs, expected, tolerance)
     proof, engine = row.proof if row else "read back", ENGINES.get(against, "")
-    home = against if against in HOMES else ""
-    if home and (row is None or row.home != home):
+    home = "" if against in ENGINES else against
+    if home and (row is None or not row.home or row is not EXPORTERS.get(home)):
         raise Unsupported(f"{Path(exported).name} is not a file of {home}")
     report = by_target.prove(
         neutral, Path(exported), proof, engine=engine, home=home, seed=seed, own=own, progress=progress

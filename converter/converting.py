@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 # Engines to prove a conversion against, besides reference_lstm: modules with `engine(model) -> Engine`.
 ENGINES = {"tensorflow": "converter.against_tensorflow"}
-# Frameworks that the files of some targets can be run in (`Exporter.home`).
-HOMES = ("keras", "torch")
 
 QUANTIZED = 0.05  # how far outputs may be off where weights are made smaller, unless said otherwise
 
@@ -225,9 +223,9 @@ def guard_certificate(certificate: PathLike | None, others: Sequence[Path], forc
     output.guard(Path(certificate), others, force)
 
 
-def _takes(row: Exporter, against: str) -> bool:
+def _takes(to: str, row: Exporter, against: str) -> bool:
     """Whether files of a target can be compared with an engine, or run in it."""
-    return not against or against == row.home or (against in ENGINES and row.proof == "run")
+    return not against or (against == to and bool(row.home)) or (against in ENGINES and row.proof == "run")
 
 
 def _check_asked(to: str, options: Sequence[str], against: str) -> None:
@@ -240,7 +238,7 @@ def _check_asked(to: str, options: Sequence[str], against: str) -> None:
 
     row = EXPORTERS[to]
     wrong = [name for name in options if name not in row.options]
-    wrong += [] if _takes(row, against) else ["against"]
+    wrong += [] if _takes(to, row, against) else ["against"]
     if wrong:
         raise Unsupported(f"{' and '.join(wrong)} is not for {to}")
 
@@ -282,7 +280,7 @@ def _report(
     from converter.verification.own_data import own_data
 
     engine = ENGINES.get(against, "")
-    home = against if against in HOMES else ""
+    home = "" if against in ENGINES else against
     return prove(model, written, proof, engine=engine, home=home, own=own_data(*own), progress=progress)
 
 

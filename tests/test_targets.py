@@ -54,6 +54,7 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from converter.exporters import onnx
 from converter.verification import runtime
+from converter.verification.at_home import Started
 
 def export(model, path):
     onnx.export(model, path)
@@ -61,6 +62,10 @@ def export(model, path):
 
 def sniff(path):
     return path.is_file() and path.read_bytes()[:3] == b"RUN"
+
+def started(path):
+    file = opened(path)
+    return Started("home", lambda inputs, states: [*file.whole().run(dict(zip(file.inputs, inputs))).values()], False)
 
 def overview(path):
     return SimpleNamespace(lines=lambda: [f"run me, {path.name}"])
@@ -114,12 +119,15 @@ def test_it_is_held_to_its_proof(toy: ModuleType, tmp_path: Path) -> None:
 def test_a_target_that_is_run_names_what_runs_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    row = Exporter("run_target", ".run", "a toy that is run", "run", "run_target", runs="run_target", overview="run_target")
+    module = "run_target"
+    row = Exporter(module, ".run", "a toy that is run", "run", module, runs=module, overview=module, home=module)
     added(monkeypatch, "run", RUN, row)
     goal = tmp_path / "model.run"
     report = api.convert(LSTM, goal, to="run").reports[0]
     assert report.passed and report.nodes and report.weights
     assert api.verify(LSTM, goal).passed
+    assert main(["verify", str(LSTM), str(goal), "--against", "run"]) == 0
+    assert "in home" in capsys.readouterr().out
     assert main(["inspect", str(goal)]) == 0
     assert capsys.readouterr().out == "run me, model.run\n"
     goal.write_bytes(goal.read_bytes()[:-3000])

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from converter import lines
-from converter.api import ENGINES, HOMES
+from converter.api import ENGINES
 from converter.cli.goal import UsageError
 from converter.errors import Unsupported, clean
+from converter.exporters import EXPORTERS
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -62,7 +63,8 @@ def declare_proof(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     """Options of a proof: other engines, data of the user's own, a tolerance, a certificate."""
     group = command.add_argument_group("the proof")
     what = "prove it with TensorFlow's own layers as well; or run a Keras archive or a PyTorch module there"
-    group.add_argument("--against", choices=sorted((*ENGINES, *HOMES)), help=what)
+    homes = [name for name, row in EXPORTERS.items() if row.home]
+    group.add_argument("--against", choices=sorted((*ENGINES, *homes)), help=what)
     group.add_argument("--expected", metavar="Y.npz", help="the outputs that --inputs should give")
     tolerance = "how far outputs may be off, for a file that was quantized or changed on purpose"
     group.add_argument("--tolerance", metavar="T", type=float, help=tolerance)

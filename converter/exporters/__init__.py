@@ -32,7 +32,8 @@ class Exporter:
         options: of `convert`: further keyword arguments of `export`; "certificate" and "test_data", written beside it.
         guard: offers `guard(path)`, which refuses to write next to `path` over files that are not ours; "" for none.
         calibration: offers `ranges(model, inputs)`, what `export` wants to know for `quantize`; "" for nothing.
-        home: what `--against` calls the framework that the files are for, where a file can be run in it; else "".
+        home: offers `started(path)`, a `verification.at_home.Started`: a file in the framework that it is for, which
+            `--against` calls as the target; "" for none.
         overview: offers `overview(path)`, which `lines()` and `as_json()` show where no reader makes a model of a file
             of this target; "" for none.
         notes: offers `notes(model)`, warnings that are due before anything is written; "" for none.
@@ -92,7 +93,8 @@ EXPORTERS: Mapping[str, Exporter] = {
     ),
     "torch": Exporter(
         "converter.exporters.torch", ".safetensors", "PyTorch state_dict and module", "arrays",
-        "converter.comparing.files.torch", guard="converter.exporters.torch", home="torch",
+        "converter.comparing.files.torch", guard="converter.exporters.torch",
+        home="converter.verification.at_home.torch",
     ),
     "flax": Exporter(
         "converter.exporters.flax", ".safetensors", "Flax variables and module", "arrays",
@@ -113,7 +115,7 @@ EXPORTERS: Mapping[str, Exporter] = {
     ),
     "keras": Exporter(
         "converter.exporters.keras", ".keras", "Keras 3 archive", "read back", "converter.readers.keras_zip",
-        notes="converter.exporters.keras", home="keras",
+        notes="converter.exporters.keras", home="converter.verification.at_home.keras",
     ),
 }  # fmt: skip
 """Asked in this order whose a file is: any ZIP file may be a Keras archive, so that one comes last."""

@@ -36,7 +36,7 @@ def prove(
         exported: the file.
         proof: how files of its target are proved.
         engine: a module with `engine(model) -> Truth`, to compare with it too; "" for none.
-        home: the framework to run the file in, a key of `at_home.HOMES`; "" for none.
+        home: a target that has one, to run the file in its framework; "" for none.
         seed: of the inputs.
         own: data of the user's.
         progress: called with each step of the work.
