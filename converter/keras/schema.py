@@ -46,7 +46,8 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tr
     """Fields that any layer may carry.
 
     Attributes:
-        inert: further fields that a class writes and that have no effect at inference.
+        inert: further fields that a class writes and that have no effect at inference, whatever their values. One that
+            is a field of the struct and that nothing reads has none either, but a value that Keras refuses is refused.
         absent: fields of the struct it extends that a class does not have.
         modes: the quantisations that its rule computes.
     """

@@ -26,13 +26,13 @@ EPSILON = 1e-7  # of keras.backend.epsilon(), below which a cosine's denominator
 class MergeConfig(Config, frozen=True):
     """keras/engine/topology.py of 1.2.2. `layers` are the branches of a Sequential that starts with a Merge."""
 
+    inert = frozenset({"output_mask"})
     mode: Any = "sum"
     mode_type: str = "raw"
     concat_axis: int = -1
     dot_axes: Ints = -1
     output_shape: Any = None
     output_shape_type: str = "raw"
-    output_mask: Any = None
     output_mask_type: str = "raw"
     arguments: dict[str, Any] | None = None
     layers: list[dict[str, Any]] | None = None
@@ -88,8 +88,8 @@ def _branches(config: Any, era: Era) -> Mapping[str, Mapping[str, Any]]:
 class HighwayConfig(Config, frozen=True):
     """keras/layers/core.py of 1.2.2: y = t·h(x·W + b) + (1 - t)·x with t = sigmoid(x·W_carry + b_carry)."""
 
+    inert = frozenset({"transform_bias"})
     activation: ActivationField = "linear"
-    transform_bias: Any = None
     use_bias: bool = True
 
 

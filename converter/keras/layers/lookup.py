@@ -32,6 +32,7 @@ LEARNT = "vocabulary or weights learnt: not in HDF5 files"
 class LookupConfig(DenseOutput, frozen=True):
     """What both lookups have."""
 
+    inert = frozenset({"salt"})
     max_tokens: Positive | None = None
     num_oov_indices: Count = 1
     vocabulary_size: int | None = None
@@ -41,7 +42,6 @@ class LookupConfig(DenseOutput, frozen=True):
     pad_to_max_tokens: bool = False
     has_input_vocabulary: bool | None = None
     oov_method: Literal["floormod", "farmhash"] | None = None
-    salt: Any = None
 
     @property
     def compute_dtype(self) -> None:
