@@ -26,6 +26,11 @@ def clean(text: object, limit: int = 200) -> str:
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
+def first_line(error: Exception) -> str:
+    """What a library says of a failure, where only one line can be shown."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
+
+
 def listed(names: Iterable[str], most: int = 6) -> str:
     """The first names for a message."""
     every = list(names)

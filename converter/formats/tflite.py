@@ -141,6 +141,16 @@ class Contents:
         """The tensors of a graph that have values."""
         return [k for k, tensor in enumerate(graph.tensors) if _held(self.model, tensor)]
 
+    def each_constant(self) -> Iterator[tuple[str, Array]]:
+        """The constants of all graphs by name, each buffer once."""
+        seen: set[int] = set()
+        for graph in self.model.subgraphs:
+            for place in self.constants(graph):
+                tensor = graph.tensors[place]
+                if tensor.buffer not in seen:
+                    seen.add(tensor.buffer)
+                    yield _name(tensor), self.values(graph, place)
+
     def values(self, graph: Any, place: int) -> Array:
         """The values of a constant of a graph.
 

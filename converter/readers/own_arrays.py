@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from functools import partial
@@ -13,10 +12,12 @@ import numpy as np
 from converter import gates
 from converter.errors import InvalidModel, Unsupported
 from converter.formats import npz, safetensors
+from converter.formats.archive import sha256
 from converter.formats.safetensors import Contents
-from converter.model import Array, LayerInfo, Model, Node, Provenance, Weight
+from converter.model import Array, Model, Provenance, Weight
 from converter.model.as_json import from_json
-from converter.model.layers import Recurrent, every_node
+from converter.model.layers import every_node
+from converter.readers.described import described, weights_of
 
 OURS = "keras-lstm-convert"
 FLAX = "flax linen"
@@ -52,28 +53,12 @@ def model_of(path: Path, contents: Contents, title: str) -> Model:
     arrays = contents.tensors
     if contents.metadata.get("conventions") == FLAX:
         arrays = _from_flax(contents)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    model = from_json(text, arrays, Provenance(str(path), title, sha256=digest))
-    infos = tuple(
-        LayerInfo(node.name, _kind(node), (node.outputs[0].shape,), _weights(node)) for node in every_node(model.nodes)
-    )
+    model = from_json(text, arrays, Provenance(str(path), title, sha256=sha256(path)))
+    infos = tuple(described(node, weights_of(node.layer)) for node in every_node(model.nodes))
     return Model(
         model.name, model.inputs, model.outputs, model.output_names, model.nodes, model.states,
         tuple(info for info in infos if info.weights), model.source,
     )  # fmt: skip
-
-
-def _kind(node: Node) -> str:
-    if not isinstance(node.layer, Recurrent):
-        return type(node.layer).__name__
-    kind = type(node.layer.directions[0].cell).__name__.removesuffix("Cell")
-    return f"Bidirectional({kind})" if len(node.layer.directions) == 2 else kind
-
-
-def _weights(node: Node) -> tuple[Weight, ...]:
-    owners = [d.cell for d in node.layer.directions] if isinstance(node.layer, Recurrent) else [node.layer]
-    fields = (getattr(owner, name) for owner in owners for name in owner.__struct_fields__)
-    return tuple(field for field in fields if isinstance(field, Weight))
 
 
 def _from_flax(contents: Contents) -> dict[str, Weight]:

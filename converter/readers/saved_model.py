@@ -22,7 +22,7 @@ from converter.errors import ConversionError, InvalidModel, Unsupported, clean
 from converter.formats.archive import sha256
 from converter.formats.protobuf import parse
 from converter.formats.stored_bytes import read_file
-from converter.formats.tensor_bundle import DTYPES, STRING, Bundle, open_bundle
+from converter.formats.tensor_bundle import Bundle, open_bundle
 from converter.formats.text import decode, parse_json
 from converter.keras.eras.releases import KERAS_OF_TENSORFLOW
 from converter.keras.source import FlatWeights, Source
@@ -32,6 +32,7 @@ from converter.readers.exported import exported_weights, is_exported
 from converter.readers.grouping import by_first_name
 from converter.readers.object_graph import named_weights, object_graph, saver_variables
 from converter.readers.saved_tables import words_at
+from converter.tensorflow_graph.definitions import dtype_name, shape
 
 PROTO = "saved_model.pb"
 METADATA = "keras_metadata.pb"
@@ -123,15 +124,7 @@ def signatures(path: Path) -> tuple[Signature, ...]:
 
 
 def _tensors(entries: Any) -> dict[str, tuple[str, Shape | None]]:
-    return {entry.key: (_dtype_name(entry.value.dtype), _shape(entry.value.tensor_shape)) for entry in entries}
-
-
-def _dtype_name(code: int) -> str:
-    return "string" if code == STRING else DTYPES.get(code, f"dtype {code}")
-
-
-def _shape(proto: Any) -> Shape | None:
-    return None if proto.unknown_rank else tuple(None if dim.size < 0 else dim.size for dim in proto.dim)
+    return {entry.key: (dtype_name(entry.value.dtype), shape(entry.value.tensor_shape)) for entry in entries}
 
 
 def folder_of(path: Path) -> Path:

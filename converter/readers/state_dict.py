@@ -8,9 +8,8 @@ Keras' own, nothing is left to tell: its layers take the arrays of the torch lay
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,13 @@ import numpy as np
 
 from converter.errors import InvalidModel, Unsupported
 from converter.formats import pytorch, safetensors
+from converter.formats.archive import sha256
 from converter.keras.arrays.chains import orders
 from converter.keras.source import FlatWeights, Source
 from converter.model import LayerInfo, Model, Node, Provenance, Value, Weight, constant, layers
 from converter.model.layers import Direction, Recurrent
 from converter.readers.common import chosen
+from converter.readers.described import weights_of
 from converter.readers.own_arrays import OURS, model_of
 from converter.readers.state_blocks import Block, blocks_of, cell, projection
 
@@ -79,7 +80,7 @@ def read(path: Path, architecture: Mapping[str, Any] | None) -> Source:
         mine, theirs = ", ".join(block.name for block in blocks.values()), ", ".join(name for name in names if name)
         raise InvalidModel(f"no layer of the architecture is called as {mine} of the state_dict; it has {theirs}")
     weights = FlatWeights({name: tuple(_keras_arrays(block)) for name, block in found.items()})
-    return Source(given, weights, Provenance(str(path), title, sha256=_digest(path)))
+    return Source(given, weights, Provenance(str(path), title, sha256=sha256(path)))
 
 
 def read_weights(path: Path) -> FlatWeights:
@@ -97,7 +98,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_").removesuffix("_l0")
 
 
-def _keras_arrays(block: Block) -> Iterator[Weight]:
+def _keras_arrays(block: Block) -> tuple[Weight, ...]:
     """A layer's arrays in the order that Keras keeps them in.
 
     Raises:
@@ -105,13 +106,7 @@ def _keras_arrays(block: Block) -> Iterator[Weight]:
     """
     if block.recurrent and projection(block) is not None:
         raise Unsupported("Keras has no LSTM with a projection", where=block.name, hint="leave --architecture out")
-    layer = _layer(block)
-    owners = [d.cell for d in layer.directions] if isinstance(layer, Recurrent) else [layer]
-    for owner in owners:
-        for field in owner.__struct_fields__:
-            weight = getattr(owner, field)
-            if isinstance(weight, Weight):
-                yield weight
+    return weights_of(_layer(block))
 
 
 def _arrays(path: Path) -> tuple[str, Mapping[str, Weight]]:
@@ -191,16 +186,8 @@ def _model(path: Path, title: str, chain: list[Block]) -> Model:
             raise Unsupported(f"no array says which activation comes between {block.name} and {after.name}", hint=_HINT)
     named = {node.name: node for node in nodes}
     infos = tuple(_info(block, named[block.name]) for block in chain)
-    source = Provenance(str(path), title, sha256=_digest(path))
+    source = Provenance(str(path), title, sha256=sha256(path))
     return Model(path.stem, inputs, (x,), ("output",), tuple(nodes), (), infos, source, tuple(warnings))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _info(block: Block, node: Node) -> LayerInfo:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 from converter import __version__, lines
 from converter.errors import Unsupported
 from converter.exporters import Exporter, row_of
+from converter.formats.archive import sha256
 from converter.inspection import inspection_of
 from converter.model import Model
 from converter.report import flow
@@ -170,7 +170,7 @@ def _facts(model: Model, exported: Path, named: str, report: Report) -> list[tup
         ("original", f"{source.path}: {source.format}, {source.era}"),
         ("SHA-256", source.sha256),
         ("exported", named),
-        ("SHA-256", _sha256(exported)),
+        ("SHA-256", sha256(exported)),
         ("compared", f"{report.against} in {report.runtime}: {'; '.join(report.cases)}"),
         ("versions", f"keras-lstm-convert {__version__}, Python {platform.python_version()}, {versions}"),
     ]
@@ -208,11 +208,3 @@ def _next(words: Next, report: Report, row: Exporter | None, kept: bool) -> list
         *run,
         ("compare it on inputs of your own", f"{words.line('verify', source, exported)} --inputs x.npz"),
     ]
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

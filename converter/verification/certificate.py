@@ -15,6 +15,7 @@ import onnx
 import onnxruntime
 
 from converter import __version__
+from converter.formats.archive import sha256
 from converter.model import Array, Model, Weight
 from converter.model.layers import every_node
 from converter.verification import natural
@@ -44,7 +45,7 @@ def certificate_of(model: Model, exported: Path, report: Report) -> dict[str, An
     return {
         "format": FORMAT,
         "source": {"file": Path(source.path).name, "format": source.format, "sha256": source.sha256},
-        "exported": {"file": exported.name, "sha256": _sha256(exported)},
+        "exported": {"file": exported.name, "sha256": sha256(exported)},
         "versions": {
             "converter": __version__, "python": platform.python_version(), "numpy": np.__version__,
             "onnx": onnx.__version__, "onnxruntime": onnxruntime.__version__,
@@ -109,11 +110,3 @@ def encoded(array: Array) -> Mapping[str, Any]:
     little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
     data = base64.b64encode(little.tobytes()).decode("ascii")
     return {"dtype": array.dtype.name, "shape": list(array.shape), "base64": data}
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

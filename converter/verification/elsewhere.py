@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from converter.errors import Unsupported
+from converter.errors import Unsupported, first_line
 from converter.model import Array, Model
 from converter.verification.calls import usable_cases
 from converter.verification.end_to_end import compare_outputs
@@ -84,8 +84,7 @@ def verify(model: Model, exported: Path, runtime: str, seed: int = 0) -> Report:
         except Unsupported:
             raise
         except Exception as error:  # whatever a runtime raises is its refusal
-            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            raise Unsupported(f"{runtime} refuses the file: {reason[:200]}") from error
+            raise Unsupported(f"{runtime} refuses the file: {first_line(error)}") from error
         return judged(model, cases, calls, made, title)
 
 

@@ -13,7 +13,7 @@ import onnx
 import onnxruntime
 from onnx import numpy_helper
 
-from converter.errors import InvalidModel
+from converter.errors import InvalidModel, first_line
 from converter.formats.onnx_metadata import tensors_of
 from converter.model import Array, Model, Shape, Value
 from converter.verification.graph_cutting import NOTHING, Cut, Listed, Operator, cut, owner_of
@@ -107,7 +107,7 @@ class Session:
             data = model.SerializeToString()
             self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         except Exception as error:
-            raise InvalidModel(f"onnxruntime cannot load it: {_first_line(error)}") from error
+            raise InvalidModel(f"onnxruntime cannot load it: {first_line(error)}") from error
         self._types = {value.name: _TYPES.get(value.type, "") for value in self._session.get_inputs()}
         self.outputs = [value.name for value in self._session.get_outputs()]
 
@@ -121,7 +121,7 @@ class Session:
         try:
             made = self._session.run(self.outputs, given)
         except Exception as error:
-            raise InvalidModel(f"onnxruntime cannot run it: {_first_line(error)}") from error
+            raise InvalidModel(f"onnxruntime cannot run it: {first_line(error)}") from error
         return dict(zip(self.outputs, made, strict=True))
 
 
@@ -149,7 +149,3 @@ def opened(path: Path) -> Runnable:
 
 def _sizes(value: onnx.ValueInfoProto) -> Shape:
     return tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in value.type.tensor_type.shape.dim)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)[:200]

@@ -84,6 +84,7 @@ def _varint(file: BinaryIO) -> int:
 
 
 def _encoded(number: int) -> bytes:
+    """An own copy of the exporter's `_varint`: must not share code with what it judges."""
     groups = bytearray()
     while number > 0x7F:
         groups.append(number & 0x7F | 0x80)

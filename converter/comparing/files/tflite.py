@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import partial
+from itertools import starmap
 from pathlib import Path
 
 import numpy as np
@@ -40,25 +41,13 @@ def parts(path: Path) -> list[Part]:
     found = list(_fused(contents))
     taken = {name for _, names in found for name in names}
     groups: dict[tuple[str, str], dict[str, Weight]] = {}
-    for weight in _weights(contents):
+    for weight in starmap(_weight, contents.each_constant()):
         owner, _, suffix = weight.name.rpartition("/")
         match = FIELDS.fullmatch(suffix)
         if weight.name not in taken and match and match[2] != "constant":
             groups.setdefault((owner, match[1] or ""), {})[match[2]] = weight
     named = [_named(" ".join(filter(None, key)), fields) for key, fields in groups.items()]
     return [*(part for part, _ in found), *(part for part in named if part)]
-
-
-def _weights(contents: Contents) -> Iterator[Weight]:
-    """The constants of all graphs, each buffer once."""
-    seen: set[int] = set()
-    for graph in contents.model.subgraphs:
-        for place in contents.constants(graph):
-            tensor = graph.tensors[place]
-            if tensor.buffer not in seen:
-                seen.add(tensor.buffer)
-                values = contents.values(graph, place)
-                yield _weight(contents.name(tensor), values)
 
 
 def _weight(name: str, values: Array) -> Weight:

@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from converter.errors import Unsupported
+from converter.errors import Unsupported, first_line
 from converter.exporters.onnx.runtimes import DEFAULT
 from converter.exporters.onnx.writer import sha256_property, values_digest
 from converter.formats.onnx_metadata import SHA256
@@ -70,9 +70,7 @@ def _int8(path: Path, model: onnx.ModelProto) -> onnx.ModelProto | None:
         quantize_dynamic(path, made, weight_type=QuantType.QInt8, reduce_range=True, per_channel=True)
         found = onnx.load(made)
     except Exception as error:  # whatever the tool raises is its refusal
-        raise Unsupported(
-            f"quantizing to int8: onnxruntime's tool fails: {str(error).splitlines()[0][:200]}"
-        ) from error
+        raise Unsupported(f"quantizing to int8: onnxruntime's tool fails: {first_line(error)}") from error
     finally:
         logging.disable(logging.NOTSET)
         made.unlink(missing_ok=True)

@@ -20,10 +20,11 @@ from converter import limits
 from converter.errors import ConversionError, InvalidModel, Unsupported
 from converter.formats.onnx_tensor import DTYPES, weight
 from converter.formats.protobuf import parse
-from converter.model import LayerInfo, Model, Node, Provenance, State, Value, Weight
+from converter.model import Model, Node, Provenance, State, Value, Weight
 from converter.model.layers import Recurrent, every_node
 from converter.model.naming import free_name
 from converter.model.prune import prune
+from converter.readers.described import described, weights_of
 from converter.readers.onnx.fitting import fitting
 from converter.readers.onnx.folding import folded
 from converter.readers.onnx.joining import joined
@@ -72,7 +73,8 @@ def load(path: Path) -> Model:
     name = proto.graph.name or path.stem
     warnings = tuple(dict.fromkeys(builder.warnings))
     model = joined(prune(Model(name, inputs, outputs, names, tuple(builder.nodes), states, (), source, warnings)))
-    return replace(model, layers=tuple(_info(node) for node in every_node(model.nodes) if _weights(node)))
+    nodes = (node for node in every_node(model.nodes) if weights_of(node.layer))
+    return replace(model, layers=tuple(described(node, _stored(node)) for node in nodes))
 
 
 def _states(text: str, inputs: tuple[Value, ...], outputs: Mapping[str, Value]) -> tuple[State, ...]:
@@ -155,22 +157,9 @@ def _run(node: Any, index: int, builder: Builder, folder: Path) -> None:
 
 
 def _stored(node: Node) -> tuple[Weight, ...]:
-    """As `_weights`, but biases as B has them: two of each gate, also where one is made of them here."""
+    """As `weights_of`, but biases as B has them: two of each gate, also where one is made of them here."""
     if not isinstance(node.layer, Recurrent):
-        return _weights(node)
+        return weights_of(node.layer)
     biases = {id(d.cell.bias) for d in node.layer.directions if d.cell.bias is not None and len(d.cell.bias.shape) == 1}
-    return tuple(w.map(lambda b: np.tile(b, 2), (2 * w.size,)) if id(w) in biases else w for w in _weights(node))
-
-
-def _weights(node: Node) -> tuple[Weight, ...]:
-    owners = [d.cell for d in node.layer.directions] if isinstance(node.layer, Recurrent) else [node.layer]
-    fields = (getattr(owner, name) for owner in owners for name in owner.__struct_fields__)
-    return tuple(field for field in fields if isinstance(field, Weight))
-
-
-def _info(node: Node) -> LayerInfo:
-    kind = type(node.layer).__name__
-    if isinstance(node.layer, Recurrent):
-        kind = type(node.layer.directions[0].cell).__name__.removesuffix("Cell")
-        kind = f"Bidirectional({kind})" if len(node.layer.directions) == 2 else kind
-    return LayerInfo(node.name, kind, (node.outputs[0].shape,), _stored(node))
+    weights = weights_of(node.layer)
+    return tuple(w.map(lambda b: np.tile(b, 2), (2 * w.size,)) if id(w) in biases else w for w in weights)

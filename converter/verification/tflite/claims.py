@@ -21,14 +21,8 @@ from converter.verification.weight_claims import Claim, as_it_is, claims_of, mad
 
 def held_by(contents: Contents) -> Iterator[Held]:
     """The constants of all graphs of a file, each once."""
-    seen: set[int] = set()
-    for graph in contents.model.subgraphs:
-        for place in contents.constants(graph):
-            tensor = graph.tensors[place]
-            if tensor.buffer not in seen:
-                seen.add(tensor.buffer)
-                values = contents.values(graph, place)
-                yield Held(contents.name(tensor), values.dtype.name, values.shape, "constant", _open(values))
+    for name, values in contents.each_constant():
+        yield Held(name, values.dtype.name, values.shape, "constant", _open(values))
 
 
 def _open(values: Array) -> Callable[[], nullcontext[Opened]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from converter.errors import InvalidModel, Unsupported
+from converter.errors import InvalidModel, Unsupported, first_line
 from converter.formats.tflite import PACKAGE, Contents, pack, read
 from converter.model import Array, Model, Shape, Value
 from converter.verification.graph_cutting import GIVEN, NOTHING, Listed, Operator
@@ -101,7 +101,7 @@ class Interpreted:
             with _quiet():
                 self._interpreter = _interpreter()(model_content=data, num_threads=THREADS)
         except (ValueError, RuntimeError) as error:
-            raise InvalidModel(f"LiteRT cannot load it: {_first_line(error)}") from error
+            raise InvalidModel(f"LiteRT cannot load it: {first_line(error)}") from error
         self._given = self._interpreter.get_input_details()
         self._made = self._interpreter.get_output_details()
         self._shapes: list[tuple[int, ...]] = []
@@ -116,7 +116,7 @@ class Interpreted:
             self._interpreter.invoke()
             made = [self._interpreter.get_tensor(one["index"]) for one in self._made]
         except (ValueError, RuntimeError) as error:
-            raise InvalidModel(f"LiteRT cannot run it: {_first_line(error)}") from error
+            raise InvalidModel(f"LiteRT cannot run it: {first_line(error)}") from error
         return dict(zip(self._outputs, made, strict=True))
 
     def _fit(self, shapes: list[tuple[int, ...]]) -> None:
@@ -181,7 +181,3 @@ def _quiet() -> Iterator[None]:
         with suppress(OSError):
             os.dup2(kept, 2)
         os.close(kept)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)[:200]
