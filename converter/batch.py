@@ -20,9 +20,6 @@ from xml.etree import ElementTree
 from converter import output
 
 VERDICTS = {0: "proved", 1: "refused", 2: "refused", 3: "not proved"}
-SUFFIXES = (".h5", ".hdf5", ".keras")
-# Files that make a folder a model, together: a SavedModel, an unzipped .keras, TensorFlow.js.
-MARKS = (("saved_model.*",), ("config.json", "metadata.json"), ("model.json", "*.bin"))
 
 
 @dataclass(frozen=True)
@@ -129,10 +126,18 @@ def found(paths: Iterable[str | Path]) -> list[tuple[Path, Path]]:
 
 def is_collection(path: Path) -> bool:
     """Whether a folder holds models and is none itself."""
-    return path.is_dir() and not any(all(any(path.glob(name)) for name in names) for names in MARKS)
+    if not path.is_dir():
+        return False
+    from converter.readers.containers import READERS
+
+    marks = [row.marks for row in READERS.values() if row.marks]
+    return not any(all(any(path.glob(name)) for name in names) for names in marks)
 
 
 def _models_in(folder: Path) -> Iterator[Path]:
+    from converter.readers.containers import READERS
+
+    suffixes = {suffix for row in READERS.values() for suffix in row.suffixes}
     try:
         inside = sorted(folder.iterdir())
     except OSError:  # cannot be looked into: a model of its own, whose conversion says why
@@ -143,7 +148,7 @@ def _models_in(folder: Path) -> Iterator[Path]:
             continue
         if is_collection(path):
             yield from _models_in(path)
-        elif path.is_dir() or path.suffix.lower() in SUFFIXES:
+        elif path.is_dir() or path.suffix.lower() in suffixes:
             yield path
 
 

@@ -1,8 +1,8 @@
 """How much a file may ask for, in one place. Each limit comes with its reason, far above the largest honest model.
 
 Three kinds: what a format may declare (checked before anything is allocated), how much work a reader may do (bytes and
-nodes by format, seconds by reader), and what a model may make the export and the proof hold. Whoever meets one raises
-InvalidModel or Unsupported and names it.
+nodes by format; its seconds are in its row), and what a model may make the export and the proof hold. Whoever meets
+one raises InvalidModel or Unsupported and names it.
 """
 
 from __future__ import annotations
@@ -86,13 +86,9 @@ SAFETENSORS_HEADER = 32 * MiB
 KERAS_SHARDS = 10_000
 TFJS_FILES = 10_000
 
-READER_SECONDS = {
-    "state_dict": 30, "keras_zip": 120, "h5": 120, "saved_model": 120, "checkpoint": 60, "tfjs": 60, "onnx": 60,
-    "own_arrays": 30, "graph": 300,
-}  # fmt: skip
-"""Of processor time, for each kind of container (`readers.READERS`, ONNX, and SavedModels and frozen graphs by their
-functions); and more for each byte. Its bytes and nodes are above. The slowest honest ones: 5,000 layers in HDF5 take
-8 s, a SavedModel of 100 recurrent layers by its functions 40 s."""
+GRAPH_SECONDS = 300
+"""Of processor time, for a function graph; those of containers are in the rows of `READERS`. A SavedModel of 100
+recurrent layers takes 40 s."""
 READER_BYTES_PER_SECOND = 10 * MiB
 """Hashing and checksums go over all of a file."""
 

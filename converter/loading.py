@@ -64,13 +64,13 @@ def model_of(path: Path, reading: Reading) -> Model:
 
 def served(path: Path, reading: Reading) -> Served | None:
     """What the function graph of a SavedModel computes; None where more than the file was asked for, or without one."""
-    from converter import readers
     from converter.model.sizes import OPEN
+    from converter.readers import containers
 
     if replace(reading, sizes=None) != Reading() or reading.sizes not in (None, OPEN):
         return None
     try:  # an ONNX or PyTorch file is no container of Keras
-        if readers.find(path) != "saved_model":
+        if containers.find(path) != "saved_model":
             return None
         from converter.readers import function_graph
 

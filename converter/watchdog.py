@@ -78,9 +78,9 @@ def size_of(model: Path) -> int:
         return 0
 
 
-def reading(kind: str, path: Path) -> AbstractContextManager[None]:
+def reading(kind: str, path: Path, seconds: float) -> AbstractContextManager[None]:
     """The budget of time of a reader, by the size of what it reads."""
-    seconds = limits.READER_SECONDS[kind] + size_of(path) / limits.READER_BYTES_PER_SECOND
+    seconds += size_of(path) / limits.READER_BYTES_PER_SECOND
     return watched(f"reading {path.name}, for which {kind} has {seconds:.0f} s of processor time", seconds)
 
 

@@ -11,7 +11,7 @@ from types import ModuleType
 
 from layer_samples import sample
 
-from converter import exporters, readers
+from converter import exporters
 from converter.errors import Unsupported
 from converter.keras import layers
 from converter.keras.eras import existence
@@ -21,6 +21,7 @@ from converter.keras.operations.tensorflow import TF_FUNCTIONS
 from converter.model import Model
 from converter.model import layers as neutral
 from converter.model.activations import BY_MAJOR, NAMES, native
+from converter.readers import containers
 
 PAGE = Path(__file__).parents[1] / "docs/supported.md"
 # Of Keras' legacy modules, or abstract there: no layers of that version's own.
@@ -40,8 +41,8 @@ def first_line(module: ModuleType) -> str:
 
 def formats() -> str:
     """What is read."""
-    rows = [(f"`{name}`", first_line(readers.reader(name))) for name in readers.READERS]
-    others = dict.fromkeys(readers.OTHERS.values())
+    rows = [(f"`{name}`", first_line(containers.reader(name))) for name in containers.READERS]
+    others = dict.fromkeys(container.module for _, container in containers.OTHERS.values())
     rows += [(f"`{name.rpartition('.')[2]}`", first_line(importlib.import_module(name))) for name in others]
     return table(("read by", "what"), *rows)
 

@@ -13,7 +13,8 @@ import pytest
 
 from converter.errors import ConversionError, InvalidModel, Unsupported
 from converter.keras.source import FlatWeights
-from converter.readers import find, read_source, read_weights
+from converter.readers import read_source, read_weights
+from converter.readers.containers import find
 from converter.readers.path_weights import StoredPaths
 
 ARCHITECTURE = {"class_name": "Sequential", "config": {"name": "s", "layers": []}}

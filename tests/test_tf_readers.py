@@ -12,7 +12,8 @@ from tf_files import ARCHITECTURE, KERNEL, VALUE, given_architecture, kernel_of,
 
 from converter.errors import ConversionError, InvalidModel, Unsupported
 from converter.keras.source import NamedWeights
-from converter.readers import find, read_source, read_weights, saved_model
+from converter.readers import read_source, read_weights, saved_model
+from converter.readers.containers import find
 
 # --- SavedModel -------------------------------------------------------------------------------------------------------
 

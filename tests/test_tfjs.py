@@ -9,7 +9,8 @@ import pytest
 from tf_files import ARCHITECTURE, KERNEL, LAYERS, tfjs_model
 
 from converter.errors import ConversionError, InvalidModel, Unsupported
-from converter.readers import find, read_source
+from converter.readers import read_source
+from converter.readers.containers import find
 
 
 def entry(name: str, shape: list, dtype: str = "float32", quantization: dict | None = None) -> dict:

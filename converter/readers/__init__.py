@@ -1,4 +1,4 @@
-"""One module for each kind of container, each with `sniff`, `read` and `read_weights`; the kind is found by content.
+"""Files as models: one module for each kind of container (`containers.READERS`), and what joins them.
 
 `load` gives the neutral model, `read_source` what the file says before it is understood.
 """
@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any
 
 from converter.errors import ConversionError, InvalidModel, Unsupported
+from converter.limits import GRAPH_SECONDS
 from converter.model.sizes import OPEN, Sizes
+from converter.readers.containers import OTHERS, READERS, find, reader
 from converter.watchdog import reading
 
 if TYPE_CHECKING:
@@ -22,58 +24,6 @@ if TYPE_CHECKING:
     from converter.keras.spec import Part
     from converter.model import Model
     from converter.readers.common import NoArchitecture
-
-READERS = {
-    "state_dict": "converter.readers.state_dict",  # before keras_zip: torch.save writes ZIP files
-    "keras_zip": "converter.readers.keras_zip",  # before h5: what it stores may look like HDF5 behind a user block
-    "h5": "converter.readers.h5",
-    "saved_model": "converter.readers.saved_model",
-    "checkpoint": "converter.readers.checkpoint",
-    "tfjs": "converter.readers.tfjs",
-}
-"""Kind of container -> module that reads it, in the order they are asked."""
-
-OTHERS = {
-    "converter.formats.onnx_tensor": "converter.readers.onnx.file",
-    "converter.formats.safetensors": "converter.readers.state_dict",
-    "converter.formats.npz": "converter.readers.own_arrays",
-    "converter.formats.pytorch": "converter.readers.state_dict",
-}
-"""Files without a Keras architecture: a small module with `sniff(path)`, asked of every file -> the module with
-`load(path)`, which gives a neutral model."""
-
-
-class Reader(Protocol):
-    """What every module of READERS offers."""
-
-    def sniff(self, path: Path) -> bool:
-        """Whether the content of `path` is of this kind; cheap."""
-
-    def read(self, path: Path, architecture: Mapping[str, Any] | None) -> Source:
-        """What the file says of a model; an architecture given replaces its own."""
-
-    def read_weights(self, path: Path) -> FlatWeights | PathWeights | ObjectWeights:
-        """Its arrays alone; no architecture is needed."""
-
-
-def reader(kind: str) -> Reader:
-    """The module that reads a kind of container."""
-    return cast(Reader, importlib.import_module(READERS[kind]))
-
-
-def find(path: Path) -> str:
-    """The kind of container that `path` is, a key of READERS; found by its content, not its name.
-
-    Raises:
-        InvalidModel: there is nothing there, or nothing that could hold a model.
-        Unsupported: it is something known that is not read: ONNX, PyTorch, a Git LFS pointer, ...
-    """
-    for kind in READERS:
-        if reader(kind).sniff(path):
-            return kind
-    from converter.readers.unreadable import describe
-
-    raise describe(path)
 
 
 def read_source(path: Path, architecture_path: Path | None = None) -> Source:
@@ -89,7 +39,7 @@ def read_source(path: Path, architecture_path: Path | None = None) -> Source:
     architecture = None if architecture_path is None else _given(architecture_path)
     try:
         kind = find(path)
-        with reading(kind, path):
+        with reading(kind, path, READERS[kind].seconds):
             return reader(kind).read(path, architecture)
     except ConversionError as error:
         raise error.at(path.name) from error
@@ -126,7 +76,7 @@ def read_weights(path: Path) -> FlatWeights | PathWeights | ObjectWeights:
     """
     try:
         kind = find(path)
-        with reading(kind, path):
+        with reading(kind, path, READERS[kind].seconds):
             return reader(kind).read_weights(path)
     except ConversionError as error:
         raise error.at(path.name) from error
@@ -171,7 +121,7 @@ def load(
         if part and part.stateful:
             raise Unsupported("a frozen graph keeps no states from call to call", where=path.name)
         ends, begins = (part.outputs, part.inputs) if part else ((), ())
-        return _loaded(partial(frozen_graph.load, outputs=ends, inputs=begins), path, "graph")
+        return _loaded(partial(frozen_graph.load, outputs=ends, inputs=begins), path, "graph", GRAPH_SECONDS)
     if route == "graph" or signature:
         return _by_graph(path, signature, sizes)
     try:
@@ -199,7 +149,7 @@ def _by_graph(path: Path, signature: str, sizes: Sizes, why: Unsupported | None 
         raise why
 
     try:
-        with reading("graph", path):
+        with reading("graph", path, GRAPH_SECONDS):
             return load_graph(path, signature)
     except Unsupported as neither:
         if why is None:
@@ -222,9 +172,9 @@ def _by_architecture(
     keras_version: str,
     sizes: Sizes,
 ) -> Model:
-    for format_name, name in () if architecture or part or sizes != OPEN else OTHERS.items():
+    for format_name, (kind, other) in () if architecture or part or sizes != OPEN else OTHERS.items():
         if importlib.import_module(format_name).sniff(path):
-            return _loaded(importlib.import_module(name).load, path, name.split(".")[2])
+            return _loaded(importlib.import_module(other.module).load, path, kind, other.seconds)
     from converter.keras import build
     from converter.readers.common import NoArchitecture
 
@@ -288,9 +238,9 @@ def _weights_alone(path: Path, error: NoArchitecture) -> Unsupported:
     return Unsupported(f"weights without an architecture: {known}", where=path.name, hint=hint)
 
 
-def _loaded(load_it: Callable[[Path], Model], path: Path, kind: str) -> Model:
+def _loaded(load_it: Callable[[Path], Model], path: Path, kind: str, seconds: int) -> Model:
     try:
-        with reading(kind, path):
+        with reading(kind, path, seconds):
             return load_it(path)
     except ConversionError as error:
         raise error.at(path.name) from error

@@ -8,7 +8,8 @@ from pathlib import Path
 from converter.errors import ConversionError
 from converter.keras.source import FlatWeights, ObjectWeights, PathWeights
 from converter.model import LayerInfo, Model, Provenance, Weight
-from converter.readers import find, read_weights
+from converter.readers import read_weights
+from converter.readers.containers import find
 
 
 def arrays_of(path: Path, why: ConversionError) -> Model:
