@@ -27,6 +27,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from converter import plugin
     from converter.api import Conversion, compare, convert, inspect, load, verify
     from converter.batch import Outcome, convert_many
     from converter.comparing.comparison import Comparison
@@ -54,6 +55,7 @@ __all__ = [
     "convert_many",
     "inspect",
     "load",
+    "plugin",
     "verify",
 ]
 
@@ -70,6 +72,8 @@ _HOME = {name: module for module, names in _NAMES.items() for name in names.spli
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plugin":
+        return import_module("converter.plugin")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)

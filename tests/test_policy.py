@@ -122,10 +122,16 @@ def test_public_names_resolve_and_unknown_ones_do_not() -> None:
     import converter
 
     for name in converter.__all__:
-        assert getattr(converter, name).__name__ == name
+        assert getattr(converter, name).__name__.removeprefix("converter.") == name
     assert set(converter.__all__) <= set(dir(converter))
     with pytest.raises(AttributeError):
         _ = converter.nothing
+
+
+def test_what_plugins_need_is_loaded_when_it_is_named() -> None:
+    code = "import sys, converter; print('converter.plugin' in sys.modules, converter.plugin.keras_layer.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "False keras_layer\n"
 
 
 def test_the_index_of_layers_is_the_one_of_their_rows() -> None:
