@@ -18,12 +18,13 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from converter import output
+from converter.lines import Shown, line
 
 VERDICTS = {0: "proved", 1: "refused", 2: "refused", 3: "not proved"}
 
 
-@dataclass(frozen=True)
-class Outcome:
+@dataclass(frozen=True, repr=False)
+class Outcome(Shown):
     """What became of one model.
 
     Attributes:
@@ -49,6 +50,16 @@ class Outcome:
         """Whether nothing that can be used was written."""
         return self.verdict in ("not proved", "refused")
 
+    def summary(self) -> str:
+        """What became of it, and why where it failed."""
+        error = "" if self.error is None else f"end-to-end error {self.error:.1e}"
+        said = ", ".join(filter(None, (self.verdict, error, self.message)))
+        return f"{self.source}: {said}"
+
+    def lines(self) -> list[str]:
+        """The same, the target, and the warnings."""
+        return [line(text) for text in (self.summary(), f"  {self.target}", *self.warnings)]
+
 
 def convert_many(
     paths: Iterable[str | Path],
@@ -71,6 +82,10 @@ def convert_many(
 
     Returns:
         One outcome for each model found, in the order of `paths`.
+
+    >>> for outcome in convert_many(["model.h5"], "converted"):
+    ...     print(outcome.verdict, outcome.target)
+    proved converted/model.onnx
     """
     jobs = placed(found(paths), Path(folder), suffix)
     pool = executor or ThreadPoolExecutor(os.cpu_count() or 1)

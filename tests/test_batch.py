@@ -112,6 +112,8 @@ def test_any_executor_runs_them(tmp_path: Path) -> None:
     with ProcessPoolExecutor(1) as pool:
         (outcome,) = convert_many([MODEL], tmp_path, ["--to", "npz"], suffix=".npz", executor=pool)
     assert not outcome.failed
+    assert repr(outcome).startswith(f"<Outcome: {MODEL}: proved")
+    assert f"  {tmp_path / 'model.npz'}" in outcome._repr_html_()
     assert (tmp_path / "model.npz").is_file()
     assert "<failure" not in junit([outcome])
 

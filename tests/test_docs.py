@@ -11,7 +11,7 @@ import pytest
 from command_line import run
 from docs_tables import PAGE, filled
 
-from converter import Unsupported, api, converting
+from converter import Unsupported, api, batch, converting
 
 ROOT = PAGE.parents[1]
 README, CONTRIBUTING, DEPLOYING = (
@@ -74,8 +74,10 @@ def test_docstring_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     shutil.copy(ROOT / "fixtures/good/tf215_stack/model.h5", tmp_path)
     monkeypatch.chdir(tmp_path)
     api.convert("model.h5", "weights.npz", to="npz")
-    found = [test for module in (api, converting) for test in doctest.DocTestFinder().find(module) if test.examples]
-    assert len(found) >= 5
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # of processes
+    modules = (api, converting, batch)
+    found = [test for module in modules for test in doctest.DocTestFinder().find(module) if test.examples]
+    assert len(found) == 6
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     for test in sorted(found, key=lambda test: not test.name.endswith(".convert")):  # the others use what it writes
         runner.run(test)
