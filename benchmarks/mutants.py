@@ -67,7 +67,7 @@ def one_element(array: Any, rng: np.random.Generator) -> Any:
 
 
 def swapped(axis: int, pieces: int) -> Callable[[Any, np.random.Generator], Any]:
-    """Two neighbouring pieces of an axis exchanged."""
+    """Two neighboring pieces of an axis exchanged."""
 
     def change(array: Any, rng: np.random.Generator) -> Any:
         parts = np.array_split(array, pieces, axis)

@@ -5,7 +5,7 @@
 Each model is made by Keras 3 and by tf_keras with the same weights, batch 1 and known steps (TensorFlow's converter
 fuses LSTMs of tf_keras only then). The error is that of a later call, next to Keras' own output: an operator that
 keeps its states from the first shows there. Times are processor time, the best of several rounds taken in turn, each
-with interpreters of its own, so that where their memory happens to lie favours no side.
+with interpreters of its own, so that where their memory happens to lie favors no side.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Results as tables: wide and plain for a file or a pipe, fitted and in colours on a terminal. Prints nothing.
+"""Results as tables: wide and plain for a file or a pipe, fitted and in colors on a terminal. Prints nothing.
 
 A table is made once, as one of rich's; `plain` turns it into lines that keep every column, however wide.
 """
@@ -30,7 +30,7 @@ FIRST = ("layer", "class", "output", "parameters", "becomes")  # columns that co
 
 
 def plain(made: RenderableType) -> list[str]:
-    """Lines without colours, as wide as they need be."""
+    """Lines without colors, as wide as they need be."""
     console = Console(file=io.StringIO(), width=WIDE, color_system=None, legacy_windows=False)
     with console.capture() as captured:
         console.print(made)

@@ -4,7 +4,7 @@
     cell          one step of LSTM, GRU, SimpleRNN, ConvLSTM: the equations
     sequence      a cell over time: masks, directions, states, merging
     conv          convolution, transposed convolution, pooling
-    layers        Dense, Embedding, normalisations
+    layers        Dense, Embedding, normalizations
     ops           shapes, arithmetic, reductions
     text          strings: case, characters, words, and the numbers of words
 

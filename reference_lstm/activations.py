@@ -130,7 +130,7 @@ def hard_shrink(x: Array, threshold: float) -> Array:
 
 
 def soft_shrink(x: Array, threshold: float) -> Array:
-    """x moved towards 0 by threshold, 0 within it."""
+    """x moved toward 0 by threshold, 0 within it."""
     return np.sign(x) * np.maximum(np.abs(x) - threshold, 0)
 
 
@@ -170,7 +170,7 @@ def sparse_plus(x: Array) -> Array:
 
 
 def softmax(x: Array, axis: float) -> Array:
-    """exp(x), normalised to sum 1 along the axis."""
+    """exp(x), normalized to sum 1 along the axis."""
     powers: Array = np.exp(x - np.max(x, axis=int(axis), keepdims=True))
     total: Array = np.sum(powers, axis=int(axis), keepdims=True)
     return powers / total

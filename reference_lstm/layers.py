@@ -57,10 +57,10 @@ def batch_normalization(
 def layer_normalization(
     x: Array, gamma: Array | None, beta: Array | None, *, axes: tuple[int, ...], epsilon: float, rms: bool = False
 ) -> Array:
-    """x normalised over `axes` by its own mean and variance; with `rms` by its root mean square alone.
+    """x normalized over `axes` by its own mean and variance; with `rms` by its root mean square alone.
 
     gamma and beta have the sizes of those axes, in order.
     """
-    centred = x if rms else x - np.mean(x, axis=axes, keepdims=True)
-    normal = centred / np.sqrt(np.mean(np.square(centred), axis=axes, keepdims=True) + epsilon)
+    centered = x if rms else x - np.mean(x, axis=axes, keepdims=True)
+    normal = centered / np.sqrt(np.mean(np.square(centered), axis=axes, keepdims=True) + epsilon)
     return scaled(normal, along(gamma, axes, x), along(beta, axes, x))

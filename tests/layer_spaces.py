@@ -10,7 +10,7 @@ from layer_arguments import (
     ANY,
     BOOL,
     BOTH,
-    COLOURS,
+    COLORS,
     CUBES,
     EITHER_WAY,
     EXTRA,
@@ -178,9 +178,9 @@ SPACES: dict[str, Space] = {
         for kind in ("Average", "Max")
         for r in (1, 2, 3)
     },
-    **{name: Space(arguments, COLOURS, libraries) for name, (arguments, libraries) in AUGMENTATIONS.items()},
+    **{name: Space(arguments, COLORS, libraries) for name, (arguments, libraries) in AUGMENTATIONS.items()},
     "AutoContrast": Space(
-        {"value_range": st.sampled_from([(0, 255), (0, 1), (-1.5, 2), (1, 0)]), "data_format": FORMAT}, COLOURS, ONLY_3
+        {"value_range": st.sampled_from([(0, 255), (0, 1), (-1.5, 2), (1, 0)]), "data_format": FORMAT}, COLORS, ONLY_3
     ),
     "RandomCrop": Space(
         {"height": st.integers(1, 8), "width": st.integers(1, 8)}, images(2), frozenset({TF_KERAS}),

@@ -130,7 +130,7 @@ def test_every_misreading_is_told_from_every_other(kind: str) -> None:
         assert (got, why) == ("permuted", words)
 
 
-def test_cudnn_kernels_are_recognised() -> None:
+def test_cudnn_kernels_are_recognized() -> None:
     a = cell()
     arrays = pack(a, "keras/CuDNNLSTM")
     b = Cell("LSTM", arrays["kernel"], arrays["recurrent_kernel"], a.bias)

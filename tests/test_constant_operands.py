@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_layers import SUFFIX, assert_equal, library, pytestmark, randomise
+from test_layers import SUFFIX, assert_equal, library, pytestmark, randomize
 
 from converter import convert
 from converter.errors import InvalidModel, Unsupported
@@ -34,7 +34,7 @@ def checked(name: str, call: Callable[[Any, Any], Any], shape: tuple[int, ...] =
     keras = library(name)
     x = keras.layers.Input(shape)
     model = keras.Model(x, call(keras.layers, x))
-    randomise(model, np.random.default_rng(1))
+    randomize(model, np.random.default_rng(1))
     assert_equal(model, [np.random.default_rng(2).normal(size=(BATCH, *shape)).astype("float32")], SUFFIX[name])
 
 

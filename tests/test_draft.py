@@ -16,7 +16,7 @@ from converter import api
 from converter.errors import ConversionError, InvalidModel, Unsupported
 from converter.interpret import run
 from converter.keras.arrays.draft import unfilled
-from converter.keras.arrays.recognise import BY_NAME
+from converter.keras.arrays.recognize import BY_NAME
 from converter.readers import load
 
 GOOD = Path(__file__).parent.parent / "fixtures" / "good"
@@ -146,7 +146,7 @@ def test_two_directions_of_different_layers(tmp_path: Path) -> None:
         load(path)
 
 
-def test_scales_of_a_quantised_layer_are_no_bias() -> None:
+def test_scales_of_a_quantized_layer_are_no_bias() -> None:
     """Keras writes the kernel in int8, the bias if there is one, and a scale per unit."""
     found = layers_of(api.draft(GOOD / "k3151_int8" / "model.weights.h5"))
     classes = {
@@ -154,7 +154,7 @@ def test_scales_of_a_quantised_layer_are_no_bias() -> None:
     }
     assert classes["lstm"][0] == "LSTM"
     for name in ("dense", "dense_1", "einsum_dense", "embedding"):
-        assert classes[name][0] == "?" and "in int8: quantised" in classes[name][1]
+        assert classes[name][0] == "?" and "in int8: quantized" in classes[name][1]
 
 
 @pytest.mark.parametrize("first", range(0, len(BY_NAME), 5))

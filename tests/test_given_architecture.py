@@ -65,7 +65,7 @@ def build(keras: Any, kinds: list[str], names: list[str], branches: bool) -> Any
     return keras.Model(start, x)
 
 
-def randomise(model: Any, seed: int) -> None:
+def randomize(model: Any, seed: int) -> None:
     rng = np.random.default_rng(seed)
     model.set_weights([np.abs(rng.normal(size=w.shape)) + 0.1 for w in model.get_weights()])
 
@@ -122,7 +122,7 @@ def test_what_load_weights_does(library_name: str, container: str) -> None:
         keras.backend.clear_session()
         names = [f"layer_{k}" for k in range(len(kinds))]
         model = build(keras, kinds, names, branches)
-        randomise(model, seed)
+        randomize(model, seed)
         if change == "swapped":
             random.Random(seed).shuffle(names)
         elif change == "new":
@@ -148,7 +148,7 @@ def two_lstms(keras: Any, names: list[str]) -> Any:
 def test_names_in_another_order_are_warned_of(library_name: str, container: str, tmp_path: Path) -> None:
     keras = library(library_name)
     model = two_lstms(keras, ["a", "b", "c"])
-    randomise(model, 0)
+    randomize(model, 0)
     path = save(model, tmp_path, container)
     swapped = two_lstms(keras, ["b", "a", "c"]).to_json()
     wanted, ours, warnings = both(keras, path, swapped)
@@ -169,7 +169,7 @@ def test_surplus_layers(library_name: str, container: str, tmp_path: Path) -> No
     """Where Keras refuses them, names decide, as with by_name=True; where it passes over them, so do we. Both warn."""
     keras = library(library_name)
     model = two_lstms(keras, ["a", "b", "c"])
-    randomise(model, 0)
+    randomize(model, 0)
     path = save(model, tmp_path, container)
     part = build(keras, ["lstm", "lstm"], ["a", "b"], False)
     wanted, ours, warnings = both(keras, path, part.to_json())
@@ -209,7 +209,7 @@ def test_sub_classed_models(container: str, equal_layers: bool, tmp_path: Path) 
     arrays = [np.random.default_rng(1).normal(size=(2, 5, WIDTH)).astype("float32")]
     model = Mine()
     model(arrays[0])
-    randomise(model, 0)
+    randomize(model, 0)
     path = save(model, tmp_path, container)
     start = keras.layers.Input((5, WIDTH))
     for names in (("first", "second"), ("one", "two"), ("lstm", "lstm_1"), ("lstm_1", "lstm")):
@@ -243,7 +243,7 @@ def test_sub_classed_models_of_keras_3(equal_layers: bool, attributes: tuple[str
     arrays = [np.random.default_rng(1).normal(size=(2, 5, WIDTH)).astype("float32")]
     model = Mine()
     model(arrays[0])
-    randomise(model, 0)
+    randomize(model, 0)
     path = save(model, tmp_path, "w.weights.h5")
     start = keras.layers.Input((5, WIDTH))
     right = 0

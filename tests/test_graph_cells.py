@@ -1,4 +1,4 @@
-"""Cells found by computing: TensorFlow 1's own equations, written here anew, are recognised in Keras' packing."""
+"""Cells found by computing: TensorFlow 1's own equations, written here anew, are recognized in Keras' packing."""
 
 from __future__ import annotations
 

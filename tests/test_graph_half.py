@@ -34,7 +34,7 @@ def exported(keras: Any, layers: list[Any], folder: Path) -> Path:
 
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("case", CELLS)
-def test_cells_are_recognised(case: str, policy: str, tmp_path: Path) -> None:
+def test_cells_are_recognized(case: str, policy: str, tmp_path: Path) -> None:
     keras = pytest.importorskip("keras")
     make, activation, options = CELLS[case]
     done = convert(exported(keras, [make(keras.layers, dtype=policy)], tmp_path), tmp_path / "m.onnx")

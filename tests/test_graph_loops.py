@@ -102,7 +102,7 @@ def at_most_ten_times(tf: Any, x: Any, w: Weights) -> Any:
     )[0]
 
 
-def between_neighbours(tf: Any, x: Any, w: Weights) -> Any:
+def between_neighbors(tf: Any, x: Any, w: Weights) -> Any:
     t, h = 1, zeros(tf, x)  # of one step, there is none
     while t < tf.shape(x)[1]:
         h = own_cell(tf, w, x[:, t] - x[:, t - 1], h)
@@ -130,7 +130,7 @@ SCANS: dict[str, Loop] = {
     "scan from the last": lambda tf, x, w: tf.scan(lambda h, v: 0.5 * h + tf.sin(v), steps(tf, x), reverse=True),
     "written down": written_down, "written up and down": written_up_and_down, "every second": every_second,
     "broken off": broken_off, "until it is large": until_it_is_large, "at most ten times": at_most_ten_times,
-    "between neighbours": between_neighbours, "every other step": every_other_step,
+    "between neighbors": between_neighbors, "every other step": every_other_step,
 }  # fmt: skip
 LAYERS: dict[str, Loop] = {
     "scan": lambda tf, x, w: tf.scan(lambda h, v: cell(tf, w, v, h), steps(tf, x), zeros(tf, x), reverse=True),

@@ -67,7 +67,7 @@ def test_the_terminal_is_never_too_narrow(width: int) -> None:
         assert said in text
 
 
-def test_colours_on_a_terminal_alone(tmp_path: Path) -> None:
+def test_colors_on_a_terminal_alone(tmp_path: Path) -> None:
     assert "\x1b[32mnative LSTM" in shown(MODEL, 120, force_terminal=True, color_system="standard")
     assert "\x1b" not in run("inspect", MODEL, folder=tmp_path).stdout
 

@@ -70,7 +70,7 @@ def test_prelu_inside_a_cell_is_refused_by_name(tmp_path: Path) -> None:
         converter.convert(tmp_path / "m.keras", tmp_path / "m.onnx")
 
 
-# --- masks, integers, quantised layers --------------------------------------------------------------------------------
+# --- masks, integers, quantized layers --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("marker", [np.nan, np.inf, -np.inf])
@@ -109,12 +109,12 @@ def test_layers_cast_integers_to_what_they_compute_in(kind: str, dtype: str, tmp
 
 
 @pytest.mark.parametrize("mode", ["int4", "float8"])
-def test_quantised_layers_are_refused_by_that_name(mode: str, tmp_path: Path) -> None:
+def test_quantized_layers_are_refused_by_that_name(mode: str, tmp_path: Path) -> None:
     keras = library("keras")
     model = keras.Sequential([keras.Input((4, 3)), keras.layers.LSTM(2), keras.layers.Dense(2)])
     model.quantize(mode)
     model.save(tmp_path / "m.keras")
-    with pytest.raises(Unsupported, match=f"quantised to {mode}"):
+    with pytest.raises(Unsupported, match=f"quantized to {mode}"):
         converter.convert(tmp_path / "m.keras", tmp_path / "m.onnx")
 
 
@@ -203,7 +203,7 @@ JUMPS = {
 @pytest.mark.parametrize(("library_name", "case"), [(library, case) for library in JUMPS for case in JUMPS[library]])
 @pytest.mark.parametrize("threshold", [0.1, 0.2, 0.7, 1.1])
 def test_values_at_a_threshold(library_name: str, case: str, threshold: float, tmp_path: Path) -> None:
-    """No threshold here is a float32; x takes its neighbours on both sides and the one that is nearest."""
+    """No threshold here is a float32; x takes its neighbors on both sides and the one that is nearest."""
     keras = library(library_name)
     x = keras.Input((3,))
     y = JUMPS[library_name][case](keras, x, threshold)

@@ -36,7 +36,7 @@ def last_step(b: Builder) -> Model:
     return b.model(b.node("dense", layers.Dense(b.weight(4, 2), None), [z], (None, 2)))
 
 
-def normalised(b: Builder) -> Model:
+def normalized(b: Builder) -> Model:
     """(x - mean) / max(sqrt(variance), epsilon): the divisor is made of constants alone."""
     x = b.input("x", (None, None, 3))
     arrays = [constant(name, np.array(v, np.float32)) for name, v in (("m", [1, 2, 3]), ("v", [4, 0, 2]), ("e", 1e-7))]
@@ -75,7 +75,7 @@ def padded_by_edges(b: Builder) -> Model:
     return b.model(b.node("pad", layers.Pad(((0, 0), (2, 1), (0, 0)), mode="edge"), [x], (None, 8, 3)))
 
 
-MODELS = [last_step, normalised, stateful, with_layers_as_activations, padded_by_edges]
+MODELS = [last_step, normalized, stateful, with_layers_as_activations, padded_by_edges]
 
 
 @pytest.mark.parametrize("make", MODELS, ids=lambda make: make.__name__)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_layers import SUFFIX, assert_equal, library, pytestmark, randomise
+from test_layers import SUFFIX, assert_equal, library, pytestmark, randomize
 
 __all__ = ["pytestmark"]  # the marks of test_layers hold here too
 BATCH, TIME, SIZE = 4, 5, 3
@@ -27,7 +27,7 @@ def check(name: str, build: Build, count: int, seed: int = 0, suffix: str = "") 
     keras, rng = library(name), np.random.default_rng(seed)
     inputs = [keras.layers.Input((TIME, SIZE)) for _ in range(count)]
     model = keras.Model(inputs if count > 1 else inputs[0], build(keras, *inputs))
-    randomise(model, rng)
+    randomize(model, rng)
     assert_equal(model, [masked(rng) for _ in range(count)], suffix or SUFFIX[name])
 
 
@@ -175,7 +175,7 @@ def test_reversible_embedding(arguments: dict[str, Any], suffix: str) -> None:
     words = keras.layers.Input((TIME,), dtype="int32")
     scores = embedding(keras.layers.LSTM(SIZE, return_sequences=True)(embedding(words)), reverse=True)
     model = keras.Model(words, scores)
-    randomise(model, rng)
+    randomize(model, rng)
     assert_equal(model, [rng.integers(0, 7, (BATCH, TIME)).astype("int32")], suffix)
 
 

@@ -34,7 +34,7 @@ BATCH = 3
 SUFFIX = {"keras": ".keras", "tf_keras": ".h5"}
 
 
-def randomise(model: Any, rng: np.random.Generator) -> None:
+def randomize(model: Any, rng: np.random.Generator) -> None:
     """Weights of ordinary size; variances are positive."""
     weights = []
     for variable, value in zip(model.weights, model.get_weights(), strict=True):
@@ -142,7 +142,7 @@ def test_layer(name: str, kind: str) -> None:
             reject()
         if 0 in made.shape:  # a window longer than an open axis, which onnxruntime refuses
             reject()
-        randomise(model, rng)
+        randomize(model, rng)
         try:
             assert_equal(model, arrays, SUFFIX[name], space.opset)
         except Unsupported as problem:

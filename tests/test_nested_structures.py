@@ -62,7 +62,7 @@ def flat(value: Any) -> list[Any]:
     return [a for v in value for a in flat(v)] if isinstance(value, list | tuple) else [value]
 
 
-def randomised(model: Any) -> Any:
+def randomized(model: Any) -> Any:
     rng = np.random.default_rng(0)
     model.set_weights([rng.normal(size=w.shape).astype("float32") for w in model.get_weights()])
     return model
@@ -90,7 +90,7 @@ def test_nested_calls_give_what_keras_gives(case: str, name: str, tmp_path: Path
     x, y, z = (k.Input((4, 2), name=n) for n in "xyz")
     first = flat(inner(call(x, y, z)))
     second = flat(inner(call(z, first[0], x))) if len(first[0].shape) == 3 else []
-    model = randomised(k.Model([x, y, z], first + second))
+    model = randomized(k.Model([x, y, z], first + second))
     model.save(tmp_path / f"model.{suffix}")
     feeds = dict(zip("xyz", arrays(3), strict=True))
     assert_equal(load(tmp_path / f"model.{suffix}"), feeds, [np.asarray(t) for t in model(list(feeds.values()))])
@@ -105,7 +105,7 @@ def test_nested_models_give_what_keras_gives(case: str, name: str, tmp_path: Pat
     outputs = OUTPUTS[len(case) % len(OUTPUTS)]
     if (suffix, name) == ("tf", "keras"):  # which exports no nested outputs
         outputs = lambda p, q, r: [p, q, r]  # noqa: E731
-    model = randomised(inner_model(k, structure, outputs))
+    model = randomized(inner_model(k, structure, outputs))
     feeds = dict(zip("bac", arrays(3), strict=True))
     truth = [np.asarray(t) for t in flat(model(structure(*feeds.values())))]
     wanted = {n: feeds[n] for n in [t.name.partition(":")[0] for t in model.inputs]}

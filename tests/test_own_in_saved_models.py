@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 from keras_compare import library
 from neutral_models import Builder
-from test_layers import pytestmark, randomise
+from test_layers import pytestmark, randomize
 
 from converter import convert
 from converter.errors import Unsupported
@@ -62,7 +62,7 @@ def test_what_is_the_authors_is_told_by_the_graph(kind: str, tmp_path: Path) -> 
     keras = library("tf_keras")
     x = keras.layers.Input((4, 3), name="x")
     model = keras.Model(x, OWN[kind](keras.layers, x))
-    randomise(model, np.random.default_rng(0))
+    randomize(model, np.random.default_rng(0))
     model.save(tmp_path / "model", save_format="tf")
     with pytest.raises(Unsupported, match="than the function graph"):
         convert(tmp_path / "model", tmp_path / "model.onnx")
@@ -79,7 +79,7 @@ def test_outputs_in_a_dict_are_compared_each_with_its_own(route: str, tmp_path: 
     a, b = (keras.layers.Input((4, width), name=name) for name, width in (("a", 3), ("b", 2)))
     outputs = {"v": keras.layers.GRU(2, name="a_gru")(b), "u": keras.layers.LSTM(2, name="z_lstm")(a)}
     model = keras.Model({"p": a, "q": b}, outputs)
-    randomise(model, np.random.default_rng(0))
+    randomize(model, np.random.default_rng(0))
     model.save(tmp_path / "model", save_format="tf")
     convert(tmp_path / "model", tmp_path / "model.onnx", route=route)
     draw = np.random.default_rng(1)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_topology import LIBRARIES, arrays_for, assert_equal, flat, library, pytestmark, randomised
+from test_topology import LIBRARIES, arrays_for, assert_equal, flat, library, pytestmark, randomized
 
 from converter.api import load
 from converter.errors import InvalidModel, Unsupported
@@ -158,7 +158,7 @@ def tensors_of(k: Any, model: Any, layer: str) -> list[Any]:
 def test_parts(number: int, name: str, tmp_path: Path) -> None:
     build, outputs, message, inputs = PARTS[number]
     k = library(name)
-    model = randomised(build(k))
+    model = randomized(build(k))
     kept = [t for t in model.inputs if not inputs or t.name.partition(":")[0] in inputs]
     arrays = arrays_for(kept)
     part = k.Model(model.inputs, [t for layer in outputs for t in tensors_of(k, model, layer)])

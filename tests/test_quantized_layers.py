@@ -1,4 +1,4 @@
-"""Keras 3's quantised layers: int8 as Keras computes it, everything else refused by name."""
+"""Keras 3's quantized layers: int8 as Keras computes it, everything else refused by name."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 PLAIN = {"name": "d", "units": 3}
 
 
-def quantised(mode: str = "int8", source: str = "float32") -> dict[str, Any]:
+def quantized(mode: str = "int8", source: str = "float32") -> dict[str, Any]:
     return {"class_name": "QuantizedDTypePolicy", "config": {"mode": mode, "source_name": source}}
 
 
-def by(quantiser: Any) -> dict[str, Any]:
-    config = {"weight_quantizer": None, "activation_quantizer": quantiser}
+def by(quantizer: Any) -> dict[str, Any]:
+    config = {"weight_quantizer": None, "activation_quantizer": quantizer}
     return {"class_name": "Int8QuantizationConfig", "config": config}
 
 
@@ -34,39 +34,39 @@ LARGEST = {
 
 
 def test_what_a_policy_says() -> None:
-    assert policy_name(quantised()) == policy_name("int8_from_float32") == "float32"
-    for dtype in (quantised(), "int8_from_float32"):
+    assert policy_name(quantized()) == policy_name("int8_from_float32") == "float32"
+    for dtype in (quantized(), "int8_from_float32"):
         config = validate(DenseConfig, {**PLAIN, "dtype": dtype})
         assert config.quantized
         assert config.quantizes_inputs
         assert config.epsilon == 1e-7
-    config = validate(DenseConfig, {**PLAIN, "dtype": quantised(), "quantization_config": by(LARGEST)})
+    config = validate(DenseConfig, {**PLAIN, "dtype": quantized(), "quantization_config": by(LARGEST)})
     assert config.quantizes_inputs
     assert config.epsilon == 1e-6
-    config = validate(DenseConfig, {**PLAIN, "dtype": quantised(), "quantization_config": by(None)})
+    config = validate(DenseConfig, {**PLAIN, "dtype": quantized(), "quantization_config": by(None)})
     assert config.quantized
     assert not config.quantizes_inputs
 
 
 @pytest.mark.parametrize("mode", ["int4", "int4/128", "float8", "gptq/4/128", "awq/4/128"])
 def test_other_modes_are_refused_by_name(mode: str) -> None:
-    for dtype in (quantised(mode), f"{mode}_from_float32"):
-        with pytest.raises(Unsupported, match=f"quantised to {mode}"):
+    for dtype in (quantized(mode), f"{mode}_from_float32"):
+        with pytest.raises(Unsupported, match=f"quantized to {mode}"):
             validate(DenseConfig, {**PLAIN, "dtype": dtype})
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"dtype": quantised(source="mixed_float16")}, "from float16, not from float32"),
-        ({"dtype": quantised(source="bfloat16")}, "from bfloat16"),
-        ({"quantization_config": by(LARGEST)}, "not quantised"),
-        ({"dtype": quantised(), "quantization_config": by({"class_name": "Own", "config": {}})}, "Own"),
-        ({"dtype": quantised(), "quantization_config": by({**LARGEST, "config": {"value_range": [-8, 7]}})}, "-8"),
-        ({"dtype": quantised(), "quantization_config": by({**LARGEST, "config": {"axis": 0}})}, "axis"),
+        ({"dtype": quantized(source="mixed_float16")}, "from float16, not from float32"),
+        ({"dtype": quantized(source="bfloat16")}, "from bfloat16"),
+        ({"quantization_config": by(LARGEST)}, "not quantized"),
+        ({"dtype": quantized(), "quantization_config": by({"class_name": "Own", "config": {}})}, "Own"),
+        ({"dtype": quantized(), "quantization_config": by({**LARGEST, "config": {"value_range": [-8, 7]}})}, "-8"),
+        ({"dtype": quantized(), "quantization_config": by({**LARGEST, "config": {"axis": 0}})}, "axis"),
         (
-            {"dtype": quantised(), "quantization_config": {"class_name": "Int4QuantizationConfig"}},
-            "inputs are quantised",
+            {"dtype": quantized(), "quantization_config": {"class_name": "Int4QuantizationConfig"}},
+            "inputs are quantized",
         ),
     ],
 )

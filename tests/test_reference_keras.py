@@ -26,7 +26,7 @@ def keras():
     return pytest.importorskip("keras")
 
 
-def randomised(layer, shape, rng):
+def randomized(layer, shape, rng):
     layer.build(shape)
     layer.set_weights([rng.normal(scale=0.5, size=w.shape).astype("float32") for w in layer.get_weights()])
     return layer
@@ -51,7 +51,7 @@ def test_masked_layer_with_initial_states(keras, kind, sequences, go_backwards, 
         4, return_sequences=sequences, return_state=True, go_backwards=go_backwards, zero_output_for_mask=zero
     )
     x = rng.normal(size=(5, 5, 3)).astype("float32")
-    cell = CELLS[kind](*randomised(layer, x.shape, rng).get_weights())
+    cell = CELLS[kind](*randomized(layer, x.shape, rng).get_weights())
     states = [rng.normal(size=(5, 4)).astype("float32") for _ in range(cell.state_count)]
     got = reference_lstm.run(
         [Direction(cell, go_backwards)], x, MASK, states,
@@ -68,7 +68,7 @@ def test_masked_bidirectional(keras, merge, sequences):
         keras.layers.LSTM(4, return_sequences=sequences, return_state=True), merge_mode=merge
     )
     x = rng.normal(size=(5, 5, 3)).astype("float32")
-    randomised(layer, x.shape, rng)
+    randomized(layer, x.shape, rng)
     sides = [LSTM(*side.get_weights()) for side in (layer.forward_layer, layer.backward_layer)]
     got = reference_lstm.run(
         [Direction(sides[0]), Direction(sides[1], True, True)], x, MASK,
@@ -85,6 +85,6 @@ def test_masked_conv_lstm(keras, strides, dilation, padding):
         recurrent_activation="sigmoid",
     )  # fmt: skip
     x = rng.normal(size=(5, 5, 7, 6, 2)).astype("float32")
-    weights = randomised(layer, x.shape, rng).get_weights()
+    weights = randomized(layer, x.shape, rng).get_weights()
     cell = ConvLSTM(*weights, (strides,) * 2, padding, (dilation,) * 2)
     assert_same(reference_lstm.run([Direction(cell)], x, MASK, return_sequences=True), layer(x, mask=MASK))

@@ -197,4 +197,4 @@ def test_a_browser_shows_it(scheme: str, folder: Path) -> None:
     seen = np.any(np.abs(pixels - paper) > 0.1, -1).mean(1)
     assert (seen > 0).mean() > 0.5  # lines with something on them
     saturated = (pixels.max(-1) - pixels.min(-1) > 0.3).mean()
-    assert saturated > 0.005  # the colours of layers, gates and states
+    assert saturated > 0.005  # the colors of layers, gates and states

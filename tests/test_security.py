@@ -1,4 +1,4 @@
-"""SECURITY.md holds what it says: each threat names a defence that is there and tests that are there."""
+"""SECURITY.md holds what it says: each threat names a defense that is there and tests that are there."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ ROWS = [
 ]
 
 
-def test_each_threat_names_a_defence_and_tests_that_are_there():
+def test_each_threat_names_a_defense_and_tests_that_are_there():
     assert len(ROWS) >= 10
-    for threat, defence, tests in ROWS:
+    for threat, defense, tests in ROWS:
         files = re.findall(r"`(test_\w+\.py)(?:::(test_\w+))?`", tests)
         assert files, threat
         for file, name in files:
             text = (ROOT / "tests" / file).read_text()
             assert not name or f"def {name}(" in text, (threat, file, name)
-        for module in re.findall(r"`([\w/]+\.py)`", defence):
+        for module in re.findall(r"`([\w/]+\.py)`", defense):
             assert (ROOT / module).exists() or (ROOT / "converter" / module).exists(), (threat, module)
 
 

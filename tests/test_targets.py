@@ -140,7 +140,7 @@ def test_what_is_run_has_what_runs_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EXPORTERS)
-def test_files_of_a_target_are_recognised_by_content(name: str, tmp_path: Path) -> None:
+def test_files_of_a_target_are_recognized_by_content(name: str, tmp_path: Path) -> None:
     from converter.exporters import row_of
 
     path = tmp_path / "anything"

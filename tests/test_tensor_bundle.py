@@ -45,7 +45,7 @@ def same(weight, array) -> bool:
 
 
 def test_crc32c_of_the_specification() -> None:
-    assert checksum.crc32c(b"123456789") == 0xE3069283  # RFC 3720 and every catalogue
+    assert checksum.crc32c(b"123456789") == 0xE3069283  # RFC 3720 and every catalog
     assert checksum.extend_numpy(0, bytes(32)) == 0x8A9136AA  # RFC 3720, B.4
     assert checksum.masked(checksum.crc32c(b"foo")).to_bytes(4, "little") == masked(b"foo")
 

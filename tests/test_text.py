@@ -1,4 +1,4 @@
-"""Text and learnt words against Keras 3 and tf_keras: in every container, in whole models, character by character."""
+"""Text and learned words against Keras 3 and tf_keras: in every container, in whole models, character by character."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ LINES = strings(["Hello, FOO!  bar\tworld"], [""], ["foo-bar it's hello hello he
 TEXTS = np.array(["Hello, world", "foo bar hello", "it's foobar \u00e9t\u00e9"])
 NUMBERS = np.random.default_rng(0).normal(size=(60, 2)).astype("float32")
 TAUGHT = np.array([["a", "b", "a"], ["c", "zz\u00e9", "c"]])
-LEARNT: dict[str, Callable[[Any, Any], Made]] = {
+LEARNED: dict[str, Callable[[Any, Any], Made]] = {
     "StringLookup": lambda k, L: on(k, adapted(L.StringLookup(), TAUGHT), WORDS),
     "StringLookup, mask": lambda k, L: on(k, adapted(L.StringLookup(mask_token="", max_tokens=4), TAUGHT), WORDS),
     "StringLookup, tf_idf": lambda k, L: on(k, adapted(L.StringLookup(output_mode="tf_idf"), TAUGHT), WORDS),
@@ -92,19 +92,19 @@ def opset_of(kind: str) -> int | None:
 
 
 @pytest.mark.parametrize("name", LIBRARIES)
-@pytest.mark.parametrize("kind", LEARNT)
-def test_learnt_in_archives(name: str, kind: str) -> None:
+@pytest.mark.parametrize("kind", LEARNED)
+def test_learned_in_archives(name: str, kind: str) -> None:
     keras = library(name)
-    model, array = LEARNT[kind](keras, keras.layers)
+    model, array = LEARNED[kind](keras, keras.layers)
     assert_equal(model, [array], ".keras", opset_of(kind))
 
 
 @pytest.mark.parametrize("sequential", [False, True])
-@pytest.mark.parametrize("kind", [*LEARNT, *(f"given {kind}" for kind in GIVEN)])
+@pytest.mark.parametrize("kind", [*LEARNED, *(f"given {kind}" for kind in GIVEN)])
 def test_saved_models(kind: str, sequential: bool) -> None:
     """tf_keras alone writes them with a configuration; words are in tables of the graph."""
     keras = library("tf_keras")
-    made = GIVEN[kind.removeprefix("given ")] if kind.startswith("given") else LEARNT[kind]
+    made = GIVEN[kind.removeprefix("given ")] if kind.startswith("given") else LEARNED[kind]
     model, array = made(keras, keras.layers)
     if sequential:
         last = [keras.layers.Dense(2)] if model.output.dtype == "float32" else []
@@ -115,9 +115,9 @@ def test_saved_models(kind: str, sequential: bool) -> None:
 
 @pytest.mark.parametrize("kind", ["Discretization", "Normalization"])
 @pytest.mark.parametrize("name", LIBRARIES)
-def test_learnt_in_hdf5(name: str, kind: str) -> None:
+def test_learned_in_hdf5(name: str, kind: str) -> None:
     keras = library(name)
-    model, array = LEARNT[kind](keras, keras.layers)
+    model, array = LEARNED[kind](keras, keras.layers)
     assert_equal(model, [array], ".h5")
 
 
@@ -125,17 +125,17 @@ def test_learnt_in_hdf5(name: str, kind: str) -> None:
 def test_words_are_not_in_hdf5(tmp_path: Path, kind: str) -> None:
     """Keras 3 writes such files without a word, tf_keras refuses to."""
     keras = library("keras")
-    model, _ = LEARNT[kind](keras, keras.layers)
+    model, _ = LEARNED[kind](keras, keras.layers)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.save(tmp_path / "m.h5")
-    with pytest.raises(Unsupported, match=r"vocabulary was learnt and is not in the file\. Save the model as \.keras"):
+    with pytest.raises(Unsupported, match=r"vocabulary was learned and is not in the file\. Save the model as \.keras"):
         load(tmp_path / "m.h5")
 
 
 def test_unzipped_archive(tmp_path: Path) -> None:
     keras = library("keras")
-    model, array = LEARNT["TextVectorization"](keras, keras.layers)
+    model, array = LEARNED["TextVectorization"](keras, keras.layers)
     model.save(tmp_path / "m.keras")
     with zipfile.ZipFile(tmp_path / "m.keras") as archive:
         archive.extractall(tmp_path / "m")

@@ -69,23 +69,23 @@ TEXT = np.array([["a", "b", "\u00e9t\u00e9"], ["", "[UNK]", "A"]], object)
 
 
 @pytest.mark.parametrize("words", [WORDS, WORDS.replace(b"\n", b"\r\n")])
-def test_learnt_words(tmp_path: Path, words: bytes) -> None:
+def test_learned_words(tmp_path: Path, words: bytes) -> None:
     """With the line ends of Windows, too."""
     assert looked_up(archive(tmp_path / "m.keras", words), TEXT) == [[4, 2, 3], [0, 1, 1]]
 
 
-def test_learnt_numbers(tmp_path: Path) -> None:
+def test_learned_numbers(tmp_path: Path) -> None:
     path = archive(tmp_path / "m.keras", NUMBERS, "IntegerLookup")
     assert looked_up(path, [[5, 7, -(2**63)], [0, -1, 6]]) == [[3, 2, 4], [0, 1, 1]]
 
 
-def test_learnt_weights(tmp_path: Path) -> None:
+def test_learned_weights(tmp_path: Path) -> None:
     path = archive(tmp_path / "m.keras", WORDS[1:], idf=[9, 1, 2, 4], output_mode="tf_idf", vocabulary_size=4)
     assert looked_up(path, TEXT) == [[0, 1, 2, 4], [18, 0, 0, 0]]
 
 
 BROKEN: dict[str, tuple[bytes | None, dict[str, Any], str]] = {
-    "missing": (None, {}, "its vocabulary was learnt and is not in the file"),
+    "missing": (None, {}, "its vocabulary was learned and is not in the file"),
     "empty": (b"", {}, "1 words in the file, 5 are expected"),
     "only special": (b"\n[UNK]", {"vocabulary_size": 2}, "an empty vocabulary"),
     "twice": (b"\n[UNK]\na\nb\na", {}, "the word 'a' occurs twice"),
@@ -101,7 +101,7 @@ BROKEN: dict[str, tuple[bytes | None, dict[str, Any], str]] = {
     "terminal escape": (b"\n[UNK]\n\x1b[31m\n\x1b[31m\nb", {}, r"\x1b[31m' occurs twice"),
     "a path": (WORDS, {"vocabulary": "/etc/passwd"}, "a vocabulary in the file /etc/passwd, outside of the model"),
     "other encoding": (WORDS, {"encoding": "latin-1"}, "encoding latin-1: ONNX has UTF-8 only"),
-    "no weights": (WORDS[1:], {"output_mode": "tf_idf", "vocabulary_size": 4}, "the weights of tf_idf were learnt"),
+    "no weights": (WORDS[1:], {"output_mode": "tf_idf", "vocabulary_size": 4}, "the weights of tf_idf were learned"),
     "other weights": (
         WORDS[1:],
         {"output_mode": "tf_idf", "vocabulary_size": 4, "idf": [1, 2]},

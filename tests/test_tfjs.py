@@ -1,4 +1,4 @@
-"""TensorFlow.js layers models: weights over files, quantised or not; what is broken is refused by name."""
+"""TensorFlow.js layers models: weights over files, quantized or not; what is broken is refused by name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_tfjs_weights_span_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-def test_tfjs_quantised(tmp_path: Path, dtype: str) -> None:
+def test_tfjs_quantized(tmp_path: Path, dtype: str) -> None:
     stored = np.array([0, 1, 7, 255], dtype)
     scale, low = 0.0123456789, -1.5
     weights = [

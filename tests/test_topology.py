@@ -200,7 +200,7 @@ MODELS: list[Build] = [
 # --- comparing --------------------------------------------------------------------------------------------------------
 
 
-def randomised(model: Any) -> Any:
+def randomized(model: Any) -> Any:
     rng = np.random.default_rng(0)
     model.set_weights([rng.normal(size=w.shape).astype("float32") * 0.5 for w in model.get_weights()])
     return model
@@ -244,7 +244,7 @@ def assert_equal(path: Path, model: Model, arrays: list[Any], truth: list[Any]) 
 @pytest.mark.parametrize("name", LIBRARIES)
 @pytest.mark.parametrize("build", MODELS, ids=lambda build: build.__name__)
 def test_gives_what_keras_gives(build: Build, name: str, suffix: str, tmp_path: Path) -> None:
-    model = randomised(build(library(name)))
+    model = randomized(build(library(name)))
     model.save(tmp_path / f"model.{suffix}")
     if (build, suffix) == (shared_across, "keras"):  # which Keras itself cannot open either
         with pytest.raises(

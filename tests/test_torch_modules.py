@@ -1,4 +1,4 @@
-"""Modules that `--to torch` writes, in PyTorch itself: run, scripted, exported and quantised."""
+"""Modules that `--to torch` writes, in PyTorch itself: run, scripted, exported and quantized."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_it_can_be_exported(name: str, tmp_path: Path) -> None:
             np.testing.assert_allclose(have.numpy(), want.numpy(), rtol=0, atol=1e-6)
 
 
-def test_it_can_be_quantised(tmp_path: Path) -> None:
+def test_it_can_be_quantized(tmp_path: Path) -> None:
     model = written("k3151_stack", tmp_path)
     inputs, (want, *_) = data("k3151_stack")
     with warnings.catch_warnings(), torch.no_grad():

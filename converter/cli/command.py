@@ -134,7 +134,7 @@ def print_json(value: Mapping[str, Any], code: int = DONE) -> None:
 
 
 def show(made: RenderableType) -> None:
-    """A table: as wide as the terminal and in its colours, or plain where there is none."""
+    """A table: as wide as the terminal and in its colors, or plain where there is none."""
     from rich.console import Console
 
     from converter.tables import plain

@@ -28,7 +28,7 @@ from converter.model import Array, Weight
 
 STRING = 7
 
-# Codes of types.proto whose bytes are the numbers themselves. Quantised types keep their stored integers.
+# Codes of types.proto whose bytes are the numbers themselves. Quantized types keep their stored integers.
 DTYPES: dict[int, str] = {
     1: "float32",
     2: "float64",

@@ -46,7 +46,7 @@ LSTM_ROWS = (
         {"kernel": "W[in, ifco*u]", "recurrent_kernel": "R[h, ifco*u]", "bias": "b[ifco*u]"},
         "https://github.com/keras-team/keras/blob/master/keras/src/layers/rnn/lstm.py",
         "keras 3.15.1, run",
-        note="Keras 2 and 3, and Keras 1 with consume_less='gpu'; unit_forget_bias only initialises",
+        note="Keras 2 and 3, and Keras 1 with consume_less='gpu'; unit_forget_bias only initializes",
     ),
     Convention(
         "keras1/LSTM", "LSTM", "i c f o", _KERAS1,

@@ -49,7 +49,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tr
         inert: further fields that a class writes and that have no effect at inference, whatever their values. One that
             is a field of the struct and that nothing reads has none either, but a value that Keras refuses is refused.
         absent: fields of the struct it extends that a class does not have.
-        modes: the quantisations that its rule computes.
+        modes: the quantizations that its rule computes.
     """
 
     inert: ClassVar[frozenset[str]] = frozenset()
@@ -80,10 +80,10 @@ class DenseOutput(Config, frozen=True, kw_only=True):
 
 
 class Quantizable(Config, frozen=True, kw_only=True):
-    """Layers that Keras 3 can quantise, of which int8 is computed; see `shared.quantized`.
+    """Layers that Keras 3 can quantize, of which int8 is computed; see `shared.quantized`.
 
     Raises:
-        Unsupported: of other floats than float32; another way to quantise inputs than by their largest number.
+        Unsupported: of other floats than float32; another way to quantize inputs than by their largest number.
     """
 
     modes = frozenset({"int8"})
@@ -92,16 +92,16 @@ class Quantizable(Config, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not self.quantized:
             if self.quantization_config is not None:
-                raise Unsupported("quantization_config in a layer that is not quantised")
+                raise Unsupported("quantization_config in a layer that is not quantized")
         elif self.compute_dtype != "float32":
-            raise Unsupported(f"the layer is quantised to int8 from {clean(self.compute_dtype)}, not from float32")
+            raise Unsupported(f"the layer is quantized to int8 from {clean(self.compute_dtype)}, not from float32")
         elif self.quantization_config is not None and not _by_largest(self._of_inputs):
-            raise Unsupported(f"inputs are quantised by {clean(self._of_inputs, 200)}")
+            raise Unsupported(f"inputs are quantized by {clean(self._of_inputs, 200)}")
 
     @property
     def quantized(self) -> bool:
         """Whether kernels are int8."""
-        return bool(_quantised(self.dtype))
+        return bool(_quantized(self.dtype))
 
     @property
     def quantizes_inputs(self) -> bool:
@@ -116,7 +116,7 @@ class Quantizable(Config, frozen=True, kw_only=True):
 
     @property
     def _of_inputs(self) -> Any:
-        """The quantiser of inputs as Keras 3.13 and later write it; None for none."""
+        """The quantizer of inputs as Keras 3.13 and later write it; None for none."""
         own = (self.quantization_config or {}).get("config")
         return own.get("activation_quantizer", "") if isinstance(own, Mapping) else ""
 
@@ -139,7 +139,7 @@ def policy_name(dtype: str | Mapping[str, Any] | None) -> str | None:
     """The name of a dtype policy in any of its spellings.
 
     Raises:
-        Unsupported: a policy that is not one dtype (maps, quantised ones).
+        Unsupported: a policy that is not one dtype (maps, quantized ones).
     """
     if dtype is None or isinstance(dtype, str):
         return dtype and dtype.rpartition("_from_")[2]
@@ -153,8 +153,8 @@ def policy_name(dtype: str | Mapping[str, Any] | None) -> str | None:
     raise Unsupported(f"dtype policy {clean(kind)} is not supported", hint="save the model with a plain dtype policy")
 
 
-def _quantised(dtype: Any) -> str:
-    """The mode of a quantised dtype policy: int8, int4/128, float8, gptq/4/128, ...; "" for any other.
+def _quantized(dtype: Any) -> str:
+    """The mode of a quantized dtype policy: int8, int4/128, float8, gptq/4/128, ...; "" for any other.
 
     Source: keras `src/dtype_policies/dtype_policy.py`.
     """
@@ -169,12 +169,12 @@ def validate(kind: type[ConfigType], raw: Mapping[str, Any]) -> ConfigType:
     """A layer's configuration as its struct.
 
     Raises:
-        Unsupported: a field nobody knows; a quantised layer. InvalidModel: a field of the wrong type or range.
+        Unsupported: a field nobody knows; a quantized layer. InvalidModel: a field of the wrong type or range.
     """
-    mode = _quantised(raw.get("dtype"))
+    mode = _quantized(raw.get("dtype"))
     if mode and mode not in kind.modes:
         raise Unsupported(
-            f"the layer is quantised to {mode}: Keras computes it in numbers that it rounds at every call",
+            f"the layer is quantized to {mode}: Keras computes it in numbers that it rounds at every call",
             hint="convert the model as it was before quantize()",
         )
     kept = {k: v for k, v in raw.items() if k not in INERT and k not in kind.inert}

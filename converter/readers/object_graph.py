@@ -26,7 +26,7 @@ _NOT_THE_MODEL = ("optimizer/", "save_counter/", "keras_api/metrics/", "_optimiz
 _SLOT = "/.OPTIMIZER_SLOT/"
 _LAYER = re.compile(r"layer-\d{1,9}")
 _LISTS = ("_operations", "_layers")
-# States of random numbers, which are no weights, and what leads from a layer back to its neighbours.
+# States of random numbers, which are no weights, and what leads from a layer back to its neighbors.
 _SEEDS = ("seed_generator", "_seed_generators", "_inbound_nodes", "_outbound_nodes")
 
 

@@ -119,7 +119,7 @@ def signatures(path: Path) -> tuple[Signature, ...]:
     return tuple(
         Signature(entry.key, _tensors(entry.value.inputs), _tensors(entry.value.outputs))
         for entry in entries
-        if not entry.key.startswith("__")  # TensorFlow's own initialisation
+        if not entry.key.startswith("__")  # TensorFlow's own initialization
     )
 
 

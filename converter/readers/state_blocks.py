@@ -1,4 +1,4 @@
-"""The layers of a PyTorch state_dict, recognised by the names and shapes of their arrays."""
+"""The layers of a PyTorch state_dict, recognized by the names and shapes of their arrays."""
 
 from __future__ import annotations
 

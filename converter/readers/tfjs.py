@@ -1,6 +1,6 @@
 """TensorFlow.js layers models: `model.json` and, next to it, binary files that hold the weights one after the other.
 
-Sources: tensorflow/tfjs `tfjs-core/src/io/{types.ts,io_utils.ts,weights_loader.ts}` (manifest and quantisation),
+Sources: tensorflow/tfjs `tfjs-core/src/io/{types.ts,io_utils.ts,weights_loader.ts}` (manifest and quantization),
 `tfjs-converter/python/tensorflowjs/converters/keras_h5_conversion.py` (order and names of the weights).
 """
 
@@ -32,7 +32,7 @@ _MARKS = (b'"modelTopology"', b'"weightsManifest"')
 # dtype in the manifest -> dtype of the values; the bytes are little-endian.
 _DTYPES = ("float32", "int32", "bool")
 # Stored dtypes: whole numbers with scale and min, or, for float16, the numbers themselves.
-_QUANTISED = ("uint8", "uint16", "float16")
+_QUANTIZED = ("uint8", "uint16", "float16")
 
 
 def sniff(path: Path) -> bool:
@@ -195,28 +195,28 @@ def _weight(entry: Any, chain: Chain, start: int) -> tuple[Weight, int]:
 
 def _encoding(entry: Mapping[str, Any], place: str) -> tuple[np.dtype[Any], str, Callable[[Array], Array]]:
     """How a weight is stored: dtype of its bytes, dtype of its values, and how the first become the second."""
-    dtype, quantisation = entry.get("dtype"), entry.get("quantization")
+    dtype, quantization = entry.get("dtype"), entry.get("quantization")
     if dtype not in _DTYPES:
         raise Unsupported(f"dtype {clean(dtype, 40)}", where=place)
-    if quantisation is None:
+    if quantization is None:
         stored = np.dtype("uint8" if dtype == "bool" else dtype).newbyteorder("<")
         return stored, dtype, lambda values: values.astype(dtype, copy=False)
-    name = quantisation.get("dtype") if isinstance(quantisation, dict) else None
-    if name not in _QUANTISED or dtype == "bool" or (name == "float16" and dtype != "float32"):
-        raise Unsupported(f"quantisation {clean(json.dumps(quantisation), 80)} of {dtype}", where=place)
+    name = quantization.get("dtype") if isinstance(quantization, dict) else None
+    if name not in _QUANTIZED or dtype == "bool" or (name == "float16" and dtype != "float32"):
+        raise Unsupported(f"quantization {clean(json.dumps(quantization), 80)} of {dtype}", where=place)
     stored = np.dtype(name).newbyteorder("<")
     if name == "float16":
         return stored, dtype, lambda values: values.astype(np.float32)
-    scale, low = quantisation.get("scale"), quantisation.get("min")
+    scale, low = quantization.get("scale"), quantization.get("min")
     if not all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in (scale, low)):
-        raise InvalidModel("a quantised weight without scale and min", where=place)
+        raise InvalidModel("a quantized weight without scale and min", where=place)
     largest = abs(float(scale)) * np.iinfo(stored).max + abs(float(low))
     if not largest <= float(np.finfo(np.float32).max if dtype == "float32" else np.iinfo(np.int32).max):
         raise InvalidModel(f"scale {scale} and min {low} lead beyond {dtype}", where=place)
-    return stored, dtype, lambda values: _dequantised(values, float(scale), float(low), dtype)
+    return stored, dtype, lambda values: _dequantized(values, float(scale), float(low), dtype)
 
 
-def _dequantised(values: Array, scale: float, low: float, dtype: str) -> Array:
+def _dequantized(values: Array, scale: float, low: float, dtype: str) -> Array:
     """`value * scale + min`, computed in float64 as JavaScript does; integers are rounded half up, as Math.round."""
     exact = values.astype(np.float64) * scale + low
     return exact.astype(np.float32) if dtype == "float32" else np.floor(exact + 0.5).astype(np.int32)

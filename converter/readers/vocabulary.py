@@ -1,4 +1,4 @@
-"""Words that layers learnt: the file `vocabulary.txt`, one word a line, that archives keep for each lookup layer.
+"""Words that layers learned: the file `vocabulary.txt`, one word a line, that archives keep for each lookup layer.
 
 Source: `IndexLookup.save_assets` in keras/src/layers/preprocessing/index_lookup.py (and in tf_keras), which writes all
 words, special ones included, with open(..., "w"): in the encoding and with the line ends of the machine.

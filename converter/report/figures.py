@@ -1,4 +1,4 @@
-"""The pictures of a report, by Matplotlib, as SVG that takes its text colour from the page around it."""
+"""The pictures of a report, by Matplotlib, as SVG that takes its text color from the page around it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from converter.report.gates import MEANINGS
 from converter.report.traces import Output, Trace
 from converter.report.weights import MATRICES, Grid, Square
 
-TEXT = "#010203"  # stands for the colour of the page's text
+TEXT = "#010203"  # stands for the color of the page's text
 OURS, THEIRS, LIMIT, MASKED = "#3b82c4", "#e0812c", "#8a8f98", "#8a8f98"
-VERDICT_COLOURS = {"equal": "#2e9e5b", "rounding": "#d0a215", "": "#8a8f98"}
+VERDICT_COLORS = {"equal": "#2e9e5b", "rounding": "#d0a215", "": "#8a8f98"}
 DIFFERENT = "#d64545"
 MOST_UNITS, MOST_STEPS, MOST_LINES = 64, 200, 4
 BINS = 16
@@ -50,7 +50,7 @@ def _whole(axis: Any) -> None:
 
 
 def _svg(figure: Any) -> str:
-    """The figure as an element of a page, with the page's text colour and fonts."""
+    """The figure as an element of a page, with the page's text color and fonts."""
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = out.getvalue()
@@ -80,8 +80,8 @@ def grid(shown: Grid) -> str:
 
 
 def _square(axis: Any, square: Square) -> None:
-    colour = VERDICT_COLOURS.get(square.verdict, DIFFERENT)
-    axis.patch.set(facecolor=colour, alpha=0.22)
+    color = VERDICT_COLORS.get(square.verdict, DIFFERENT)
+    axis.patch.set(facecolor=color, alpha=0.22)
     axis.set_xticks([])
     axis.set_yticks([])
     axis.spines[:].set_visible(False)
@@ -105,16 +105,16 @@ def errors(trace: Trace) -> str:
     with mpl.rc_context(STYLE):
         figure = _figure(2.2, left=0.8, bottom=0.45, top=0.1)
         axis = figure.subplots()
-        _grey(axis, trace.used)
+        _gray(axis, trace.used)
         axis.set_yscale("log")
         curves = (
             ("bound: what rounding explains", trace.bound, LIMIT, "--"),
             ("float32 reference", trace.single, OURS, "-"),
             ("exported file", trace.exported, THEIRS, "-"),
         )
-        for label, values, colour, dashes in curves:
+        for label, values, color, dashes in curves:
             if values is not None:
-                _curve(axis, values, label=label, color=colour, linestyle=dashes)
+                _curve(axis, values, label=label, color=color, linestyle=dashes)
         axis.set(xlabel="step", ylabel="largest error against float64")
         _whole(axis)
         axis.legend(loc="best", fontsize=7)
@@ -129,8 +129,8 @@ def _curve(axis: Any, values: Array, **how: Any) -> None:
     axis.plot(np.arange(len(shown)), shown, linewidth=1.3, marker=".", markersize=3, **how)
 
 
-def _grey(axis: Any, used: Array | None) -> None:
-    """Masked steps as grey bands."""
+def _gray(axis: Any, used: Array | None) -> None:
+    """Masked steps as gray bands."""
     for first, last in _runs(used):
         axis.axvspan(first - 0.5, last + 0.5, color=MASKED, alpha=0.25, linewidth=0)
 
@@ -155,7 +155,7 @@ def output(shown: Output) -> str:
         exact = (shown.exact[:, None] if flat else shown.exact.reshape(len(shown.exact), -1))[:MOST_STEPS]
         have = None if shown.exported is None else shown.exported.reshape(len(shown.exact), -1)[:MOST_STEPS]
         if not flat and shown.used is not None and len(shown.used) == len(shown.exact):
-            _grey(axis, shown.used)
+            _gray(axis, shown.used)
         style = {"marker": "o", "linestyle": "none"} if flat else {"linewidth": 3.5, "alpha": 0.5}
         thin = {"marker": "x", "linestyle": "none"} if flat else {"linewidth": 1, "linestyle": "-"}
         for k in range(min(exact.shape[1], MOST_LINES)):
@@ -188,8 +188,8 @@ def heat(panels: Mapping[str, Array], used: Array | None) -> str:
 def _panel(axis: Any, name: str, values: Array, used: Array | None, last: bool) -> None:
     gate = name in ("i", "f", "o", "z", "r")
     reach = float(np.nanmax(np.abs(values), initial=1e-12))
-    low, high, colours = (0.0, 1.0, "viridis") if gate else (-reach, reach, "RdBu_r")
-    axis.imshow(values, aspect="auto", interpolation="none", vmin=low, vmax=high, cmap=colours)
+    low, high, colors = (0.0, 1.0, "viridis") if gate else (-reach, reach, "RdBu_r")
+    axis.imshow(values, aspect="auto", interpolation="none", vmin=low, vmax=high, cmap=colors)
     axis.set_title(f"{MEANINGS[name]} ({low:.2g} to {high:.2g})", loc="left", fontsize=8)
     axis.set_yticks([])
     if last:
@@ -201,6 +201,6 @@ def _panel(axis: Any, name: str, values: Array, used: Array | None, last: bool) 
 
 
 def legends() -> Sequence[tuple[str, str]]:
-    """Colours of the grid and what they say."""
-    return [(VERDICT_COLOURS["equal"], "equal, bit for bit"), (VERDICT_COLOURS["rounding"], "equal up to rounding"),
-            (DIFFERENT, "different"), (VERDICT_COLOURS[""], "not compared")]  # fmt: skip
+    """Colors of the grid and what they say."""
+    return [(VERDICT_COLORS["equal"], "equal, bit for bit"), (VERDICT_COLORS["rounding"], "equal up to rounding"),
+            (DIFFERENT, "different"), (VERDICT_COLORS[""], "not compared")]  # fmt: skip

@@ -26,7 +26,7 @@ class Box:
 
     Attributes:
         name: shown on the first line; `said` on the second.
-        layer: path of the Keras layer, which decides its colour; "" for inputs and what no layer owns.
+        layer: path of the Keras layer, which decides its color; "" for inputs and what no layer owns.
         reads: names of the boxes that it reads.
         recurrent: whether it stands out.
     """
@@ -109,7 +109,7 @@ def drawn(boxes: Sequence[Box]) -> Drawing:
     width = max((len(row) for row in rows.values()), default=1) * (WIDTH + ACROSS) + ACROSS
     places: dict[str, Placed] = {}
     for level, row in sorted(rows.items()):
-        row.sort(key=lambda box: _centre(box, places))
+        row.sort(key=lambda box: _center(box, places))
         start = (width - len(row) * (WIDTH + ACROSS) + ACROSS) // 2
         for k, box in enumerate(row):
             places[box.name] = Placed(box, start + k * (WIDTH + ACROSS), DOWN // 2 + level * (HEIGHT + DOWN))
@@ -138,7 +138,7 @@ def _levels(boxes: Sequence[Box]) -> dict[str, int]:
     return levels
 
 
-def _centre(box: Box, places: Mapping[str, Placed]) -> float:
+def _center(box: Box, places: Mapping[str, Placed]) -> float:
     """Where what it reads stands, on average."""
     above = [places[read].x for read in box.reads if read in places]
     return sum(above) / len(above) if above else 0.0

@@ -159,7 +159,7 @@ def _drawings(model: Model, graph: Path | None) -> list[tuple[str, flow.Drawing]
 
 
 def _hues(model: Model) -> dict[str, int]:
-    """A colour for each layer, far from its neighbours'."""
+    """A color for each layer, far from its neighbors'."""
     return {info.path: (210 + k * 137) % HUES for k, info in enumerate(model.layers)}
 
 

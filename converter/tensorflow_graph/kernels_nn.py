@@ -1,4 +1,4 @@
-"""Kernels of convolutions, pooling, normalisation and Fourier transforms, on `reference_lstm` and NumPy's FFT."""
+"""Kernels of convolutions, pooling, normalization and Fourier transforms, on `reference_lstm` and NumPy's FFT."""
 
 from __future__ import annotations
 

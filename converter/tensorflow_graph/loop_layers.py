@@ -1,4 +1,4 @@
-"""The recurrent layers that a recognised loop becomes, and what each of its variables ends as."""
+"""The recurrent layers that a recognized loop becomes, and what each of its variables ends as."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from converter.model.layers import MaskedOutput
 from converter.tensorflow_graph import after_loops
 from converter.tensorflow_graph.cells import Found
 from converter.tensorflow_graph.definitions import Step
-from converter.tensorflow_graph.recognising import Recognised
+from converter.tensorflow_graph.recognizing import Recognized
 from converter.tensorflow_graph.rules_shapes import flipped, rows_reversed, turned, without_axis
 from converter.tensorflow_graph.sizes import Axes, Axis, Dim, Dims
 from converter.tensorflow_graph.tracing import Roles
@@ -22,7 +22,7 @@ from converter.tensorflow_graph.translating import Translating
 from converter.tensorflow_graph.values import TensorList, as_array, layer_path
 
 
-def layers_of(t: Translating, step: Step, roles: Roles, found: Recognised, inputs: Sequence[Any]) -> list[Any]:
+def layers_of(t: Translating, step: Step, roles: Roles, found: Recognized, inputs: Sequence[Any]) -> list[Any]:
     """The layers, and what each variable of the loop ends as."""
     x = _batch_first(t, step, inputs[found.x])
     mask = None if found.mask is None else _mask_of(t, step, inputs[found.mask], x)

@@ -1,4 +1,4 @@
-"""A While over lists becomes recurrent layers: what its body computes is recognised, whatever it is called.
+"""A While over lists becomes recurrent layers: what its body computes is recognized, whatever it is called.
 
 The surroundings of the loop (transposes, reversals, initial states, assignments) are ordinary operators; several cells
 in one body become several layers, one on the other's sequence.
@@ -16,7 +16,7 @@ from converter.model import Value
 from converter.tensorflow_graph.definitions import Body, Step
 from converter.tensorflow_graph.loop_layers import layers_of
 from converter.tensorflow_graph.probing import Prober
-from converter.tensorflow_graph.recognising import recognise
+from converter.tensorflow_graph.recognizing import recognize
 from converter.tensorflow_graph.rules_shapes import flipped
 from converter.tensorflow_graph.running import loop_of
 from converter.tensorflow_graph.scanning import scanned
@@ -50,7 +50,7 @@ def translate_loop(t: Translating, step: Step, inputs: Sequence[Any], walk: Walk
         if backwards(roles, given):
             return _backwards(t, step, bodies, roles, given, walk)
         most = _check_length(t, roles, given)
-        found = recognise(Prober(t, roles, bodies[1], given), roles, given)
+        found = recognize(Prober(t, roles, bodies[1], given), roles, given)
         if most is not None and (found.lengths is None or t.memory.reaches[most.name] != given[found.lengths]):
             raise NotRecurrent("a loop that ends before its list does")
     except NotRecurrent as why:
@@ -95,7 +95,7 @@ def _backwards(
     length = turns.most
     if turns.early or roles.lengths or any(inputs[k].length != length for k in roles.read):
         raise NotRecurrent("a loop from the end of its list that does not reach the beginning")
-    found = recognise(Prober(t, roles, bodies[1], inputs), roles, inputs)
+    found = recognize(Prober(t, roles, bodies[1], inputs), roles, inputs)
     turned_round = list(inputs)
     for k in roles.read:
         turned_round[k] = TensorList(flipped(t, step, inputs[k].stacked, 0), length)

@@ -1,4 +1,4 @@
-"""Translation of operators that need more than a row: variables, products with weights, tables, normalisation."""
+"""Translation of operators that need more than a row: variables, products with weights, tables, normalization."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Spread:
 
     Attributes:
         value: the tensor before.
-        block: how far apart neighbours are, for each axis that is spread.
+        block: how far apart neighbors are, for each axis that is spread.
         paddings: before and after each of them, [axes, 2].
         rank, axes: how many axes there are now, and where these are.
         done: what was done to it since: a step, and the operands behind the first.

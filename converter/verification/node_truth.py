@@ -107,13 +107,13 @@ def _(layer: layers.LayerNormalization, inputs: Inputs, u: float) -> Near:
     count = int(np.prod([x.shape[axis] for axis in layer.axes]))
     keep: dict[str, Any] = {"axis": layer.axes, "keepdims": True}
     share = terms(count, u)
-    centred = x if layer.rms else x - np.mean(x, **keep)
-    off = 0 if layer.rms else share * np.mean(np.abs(x), **keep) + 2 * u * np.abs(x)  # of a centred element
-    variance = np.mean(np.square(centred), **keep) + layer.epsilon
-    # (c + e)²: 2·c·e averages out where e is the mean's own, but for what the centred ones are off by in sum
-    off_variance = share * variance + np.mean(2 * np.abs(centred) * off + np.square(off), **keep)
+    centered = x if layer.rms else x - np.mean(x, **keep)
+    off = 0 if layer.rms else share * np.mean(np.abs(x), **keep) + 2 * u * np.abs(x)  # of a centered element
+    variance = np.mean(np.square(centered), **keep) + layer.epsilon
+    # (c + e)²: 2·c·e averages out where e is the mean's own, but for what the centered ones are off by in sum
+    off_variance = share * variance + np.mean(2 * np.abs(centered) * off + np.square(off), **keep)
     root = np.sqrt(variance)
-    normal = off / root + np.abs(centred) / root * np.minimum(off_variance / variance, 1e3)
+    normal = off / root + np.abs(centered) / root * np.minimum(off_variance / variance, 1e3)
     gamma = 1.0 if layer.gamma is None else np.abs(_along(layer.gamma, layer.axes, x.ndim))
     y = _exact(layer, inputs)
     part = y if layer.beta is None else _exact(structs.replace(layer, beta=None), inputs)

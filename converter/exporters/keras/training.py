@@ -35,7 +35,7 @@ def kept(full_config: Mapping[str, Any]) -> dict[str, Any]:
     """The regularizers and constraints of a layer that Keras 3 has, and whether it is trained at all."""
     out: dict[str, Any] = {"trainable": bool(full_config.get("trainable", True))}
     for key, role in _given(full_config):
-        found = _serialised(full_config[key], role)
+        found = _serialized(full_config[key], role)
         if found is not None:
             out[key] = found
     return out
@@ -48,7 +48,7 @@ def _given(full_config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield key, role
 
 
-def _serialised(value: Any, role: str) -> dict[str, Any] | None:
+def _serialized(value: Any, role: str) -> dict[str, Any] | None:
     """A regularizer or constraint as Keras 3 writes it; None where it is not one of Keras' own."""
     name = value.get("class_name") or value.get("name") if isinstance(value, Mapping) else value
     known = _KNOWN[role].get(str(name).lower())
@@ -93,7 +93,7 @@ def _layers(spec: LayerSpec) -> Iterator[LayerSpec]:
 
 def _facts(spec: LayerSpec, structure_kept: bool) -> Iterator[str]:
     for key, role in _given(spec.full_config):
-        if not structure_kept or _serialised(spec.full_config[key], role) is None:
+        if not structure_kept or _serialized(spec.full_config[key], role) is None:
             yield f"{key} of {spec.name}"
     if structure_kept:
         return

@@ -102,7 +102,7 @@ def _pad(graph: Graph, x: Tensor, reach: list[int], strides: tuple[int, ...]) ->
 
 
 def _whole_windows(graph: Graph, y: Tensor, x: Tensor, layer: Pool, lengths: tuple[int | None, ...]) -> Tensor:
-    """y without the window that onnxruntime's pools find in less than one: they divide what is below 0 towards 0."""
+    """y without the window that onnxruntime's pools find in less than one: they divide what is below 0 toward 0."""
     for axis, (k, s, n) in enumerate(zip(layer.window, layer.strides, lengths, strict=True), 2):
         if n is None and k > 1 and s > 1:
             steps = graph.op("Max", graph.op("Sub", graph.size(x, axis), graph.const(k - 1)), graph.const(0))

@@ -1,4 +1,4 @@
-"""Dense, Embedding and the normalisations."""
+"""Dense, Embedding and the normalizations."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def batch_normalization(layer: BatchNormalization, graph: Graph, node: Node, inp
         inverse = 1 / np.sqrt(variance.astype(np.float64) + layer.epsilon)
         return (inverse if gamma is None else inverse * gamma.read().astype(np.float64)).reshape(broadcast)
 
-    centred = graph.op("Sub", x, graph.weight("mean", layer.mean, dtype, lambda a: a.reshape(shape), broadcast))
-    y = graph.op("Mul", centred, graph.weight("scale", layer.variance, dtype, scale, broadcast))
+    centered = graph.op("Sub", x, graph.weight("mean", layer.mean, dtype, lambda a: a.reshape(shape), broadcast))
+    y = graph.op("Mul", centered, graph.weight("scale", layer.variance, dtype, scale, broadcast))
     if layer.beta is not None:
         y = graph.op("Add", y, graph.weight("beta", layer.beta, dtype, lambda a: a.reshape(shape), broadcast))
     return (y,)

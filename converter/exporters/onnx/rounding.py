@@ -18,7 +18,7 @@ REDUCED = frozenset({"float16", "bfloat16"})
 def interval(constant: float, dtype: str) -> tuple[np.float32, np.float32]:
     """The smallest and the largest float32 that round to a number of `dtype` (half to even); no NaN.
 
-    Neighbours in the type differ by one in their bits, sign apart; an even number has an even one.
+    Neighbors in the type differ by one in their bits, sign apart; an even number has an even one.
     """
     kind = dtype_of(dtype)
     bits = np.abs(np.array(constant, kind)).view(np.uint16)
@@ -43,9 +43,9 @@ def equals(graph: Graph, x: Tensor, marker: Tensor, constant: float, dtype: str)
     single = graph.cast(x, "float32")
     ends = [graph.scalar(float(end), single) for end in interval(constant, dtype)]
     if np.isfinite(constant):
-        centre = graph.cast(marker, "float32")
+        center = graph.cast(marker, "float32")
         ends = [
-            graph.op("Add", centre, graph.scalar(float(np.float64(end) - np.float64(constant)), single))
+            graph.op("Add", center, graph.scalar(float(np.float64(end) - np.float64(constant)), single))
             for end in interval(constant, dtype)
         ]
     above = graph.op("GreaterOrEqual", single, ends[0], dtype="bool")

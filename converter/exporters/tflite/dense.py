@@ -1,4 +1,4 @@
-"""Dense, Embedding, constants and the normalisations."""
+"""Dense, Embedding, constants and the normalizations."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def batch_normalization(layer: BatchNormalization, graph: Graph, node: Node, inp
         inverse = 1 / np.sqrt(variance.astype(np.float64) + layer.epsilon)
         return (inverse if gamma is None else inverse * gamma.read().astype(np.float64)).reshape(shape)
 
-    centred = graph.op("SUB", x, graph.weight("mean", layer.mean, transform=lambda a: a.reshape(shape), shape=shape))
-    y = graph.op("MUL", centred, graph.weight("scale", layer.variance, transform=scale, shape=shape))
+    centered = graph.op("SUB", x, graph.weight("mean", layer.mean, transform=lambda a: a.reshape(shape), shape=shape))
+    y = graph.op("MUL", centered, graph.weight("scale", layer.variance, transform=scale, shape=shape))
     if layer.beta is not None:
         y = graph.op("ADD", y, graph.weight("beta", layer.beta, transform=lambda a: a.reshape(shape), shape=shape))
     return (y,)

@@ -25,8 +25,8 @@ from converter.model import Array, Weight
 from converter.model.activations import SIGMOID, TANH
 from converter.model.layers import Cell, LSTMCell, SimpleRNNCell
 
-# Places of the coefficients of a layer normalisation; TFLite Micro counts on them, absent as they are.
-NO_NORMALISATION = (None,) * 4
+# Places of the coefficients of a layer normalization; TFLite Micro counts on them, absent as they are.
+NO_NORMALIZATION = (None,) * 4
 
 
 def fits(cell: Cell) -> bool:
@@ -97,7 +97,7 @@ def _gates(graph: Graph, weight: Weight, names: Sequence[str]) -> list[Tensor]:
 
 
 def _lstm(graph: Graph, cell: LSTMCell, side: str, states: list[Tensor]) -> tuple[str, list[Tensor | None]]:
-    """Gates in the order i, f, c, o, as the runtime calls them; no projection, no normalisation."""
+    """Gates in the order i, f, c, o, as the runtime calls them; no projection, no normalization."""
     gates = ("input", "forget", "cell", "output")
     biases: list[Tensor] = [graph.const(np.zeros(cell.units), "float32")] * len(gates)
     if cell.bias is not None:
@@ -109,7 +109,7 @@ def _lstm(graph: Graph, cell: LSTMCell, side: str, states: list[Tensor]) -> tupl
     return "UNIDIRECTIONAL_SEQUENCE_LSTM", [
         *_gates(graph, cell.kernel, [f"{side}input_to_{g}_weights" for g in gates]),
         *_gates(graph, cell.recurrent_kernel, [f"{side}recurrent_to_{g}_weights" for g in gates]),
-        *looks, *biases, None, None, *states, *NO_NORMALISATION,
+        *looks, *biases, None, None, *states, *NO_NORMALIZATION,
     ]  # fmt: skip
 
 

@@ -42,7 +42,7 @@ def run(graph: Graph, job: Job, ranges: Ranges) -> Pass:
     in_x, in_h, in_c = _around(ranges.x), _around(ranges.h), _power_of_two(ranges.c)
     x = graph.flip(job.x, job.time) if direction.reverse_input else job.x
     states = [_started(graph, job, "h", 0, "int8", in_h), _started(graph, job, "c", 1, "int16", in_c)]
-    given = [*_weights(graph, cell, job.side, in_x), None, None, *states, *fused.NO_NORMALISATION]
+    given = [*_weights(graph, cell, job.side, in_x), None, None, *states, *fused.NO_NORMALIZATION]
     y = graph.tensor("UNIDIRECTIONAL_SEQUENCE_LSTM", "int8", (*x.shape[:2], cell.units), in_h)
     inner = tuple(graph.tensor(f"inner_{k}", "int8", (0,), in_h) for k in range(5))
     options = {"fusedActivationFunction": TANH, "timeMajor": job.layer.time_major}

@@ -86,7 +86,7 @@ def layer_normalization(layer: layers.LayerNormalization, writer: Writer, nodes:
     rank = len(node.outputs[0].shape)
     sizes = [node.outputs[0].shape[axis] for axis in layer.axes]
     if layer.rms or tuple(layer.axes) != tuple(range(rank - len(sizes), rank)) or None in sizes:
-        raise Unsupported("nn.LayerNorm normalises over the last axes", where=node.name, hint=HINT)
+        raise Unsupported("nn.LayerNorm normalizes over the last axes", where=node.name, hint=HINT)
     dtype = node.outputs[0].dtype
     gamma = layer.gamma or constant("gamma", np.ones(sizes, np.float32), dtype)
     beta = layer.beta or constant("beta", np.zeros(sizes, np.float32), dtype)

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from converter.errors import Unsupported, clean
-from converter.keras.arrays.recognise import Guess, is_quantised
+from converter.keras.arrays.recognize import Guess, is_quantized
 from converter.keras.arrays.stored_layers import stored_layers
 from converter.keras.layer_type import NO_EFFECT
 from converter.keras.layers import LAYERS
@@ -105,7 +105,7 @@ def _layer(guess: Guess, following: Sequence[Guess]) -> dict[str, Any]:
     if not guess.class_name:
         shapes = [list(w.shape) for w in guess.arrays]
         note = f"its class; it keeps arrays of shapes {shapes}" if shapes else "its class; it keeps no arrays"
-        note += ", in int8: quantised, so its dtype belongs here, too" if is_quantised(guess.arrays) else ""
+        note += ", in int8: quantized, so its dtype belongs here, too" if is_quantized(guess.arrays) else ""
         return {"class_name": OPEN, "config": settled, COMMENT: {"class_name": note, "config": "and its arguments"}}
     comment: dict[str, Any] = {}
     if guess.class_name == "Bidirectional" and "layer" not in settled:  # not twice the same layer

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from converter.keras.arrays.recognise import Guess, recognise
+from converter.keras.arrays.recognize import Guess, recognize
 from converter.keras.source import FlatWeights, NamedWeights, ObjectWeights, PathWeights
 from converter.model import Weight
 
@@ -48,11 +48,11 @@ class StoredLayers:
 def stored_layers(weights: Any) -> StoredLayers:
     """The layers of a file's weights."""
     if isinstance(weights, FlatWeights):
-        return StoredLayers(tuple(recognise(name, arrays) for name, arrays in weights.layers.items()), silent=False)
+        return StoredLayers(tuple(recognize(name, arrays) for name, arrays in weights.layers.items()), silent=False)
     if isinstance(weights, NamedWeights):
         groups = {name: [*arrays] for name, arrays in itertools.groupby(
             (w for w in weights.arrays.values() if "/" in w.name), key=lambda w: w.name.split("/")[0])}  # fmt: skip
-        return _in_order([[recognise(name, _kernels_first(arrays))] for name, arrays in groups.items()], ())
+        return _in_order([[recognize(name, _kernels_first(arrays))] for name, arrays in groups.items()], ())
     if isinstance(weights, PathWeights):
         return _of_paths(weights)
     numbered = any(name.startswith("layer_with_weights-") for name in weights.children())
@@ -81,7 +81,7 @@ def _of_paths(root: PathWeights) -> StoredLayers:
         own = group.name() or name
         if arrays:
             kind = match[1] if container is not None else re.sub(r"_\d+$", "", own)
-            by_class.setdefault(match[1], []).append((int(match[2] or 0), recognise(own, arrays, kind)))
+            by_class.setdefault(match[1], []).append((int(match[2] or 0), recognize(own, arrays, kind)))
         elif match[1] != "input_layer":
             unplaced.append(own)
     sequences = [[guess for _, guess in sorted(found, key=lambda pair: pair[0])] for found in by_class.values()]
@@ -105,7 +105,7 @@ def _of_objects(root: ObjectWeights, numbered: bool) -> Iterator[Guess]:
         node = root.child(name)
         arrays = _of_object(node) if node is not None else ()
         if arrays:
-            yield recognise(name if not numbered else _called(arrays, name), arrays)
+            yield recognize(name if not numbered else _called(arrays, name), arrays)
 
 
 def _of_object(node: ObjectWeights) -> tuple[Weight, ...]:

@@ -89,7 +89,7 @@ def convolve(
 
 
 def _pad_as_theano(call: Call, x: Value, windows: Sequence[tuple[int, int, int]], axes: Sequence[int]) -> Value:
-    """Zeros for padding "same": Theano centres every window ("half" mode), whatever the stride and the size."""
+    """Zeros for padding "same": Theano centers every window ("half" mode), whatever the stride and the size."""
     pads, sizes = [(0, 0)] * len(x.shape), []
     for axis, (size, _, dilation) in zip(axes, windows, strict=True):
         reach = (size - 1) * dilation + 1

@@ -9,7 +9,7 @@ from converter.keras.building.graph import Tensor, product
 from converter.keras.eras.switches import Era
 from converter.keras.layer_type import LayerType, Variable, always
 from converter.keras.layers.dot import l2_normalize
-from converter.keras.layers.normalization import axis_of, scale_and_centre, stored, wide
+from converter.keras.layers.normalization import axis_of, scale_and_center, stored, wide
 from converter.keras.schema import Config, Ints, Positive
 from converter.keras.spec import Call
 from converter.model import Shape, Value, layers
@@ -117,7 +117,7 @@ def _spectral(call: Call) -> tuple[Tensor, ...]:
     Keras 3 casts back to the input's dtype, so that an Embedding's numbers become whole; its mask is lost in that.
     """
     if getattr(call.spec.children["layer"].config, "quantized", False):
-        raise Unsupported("SpectralNormalization around a quantised layer")
+        raise Unsupported("SpectralNormalization around a quantized layer")
     outputs = call.wrapped("layer", call.x)
     if not call.era.switch("spectral_casts_back"):
         return outputs
@@ -127,7 +127,7 @@ def _spectral(call: Call) -> tuple[Tensor, ...]:
 
 TYPES: dict[str, LayerType] = {
     "GroupNormalization": LayerType(
-        GroupNormalizationConfig, _group_normalization, scale_and_centre, masking="pass"
+        GroupNormalizationConfig, _group_normalization, scale_and_center, masking="pass"
     ),
     "RMSNormalization": LayerType(
         RMSNormalizationConfig, _rms_normalization, lambda config, era: (Variable("scale"),)

@@ -1,4 +1,4 @@
-"""IntegerLookup and StringLookup: words to indices and back, from a vocabulary given or learnt.
+"""IntegerLookup and StringLookup: words to indices and back, from a vocabulary given or learned.
 
 Source: keras/src/layers/preprocessing/index_lookup.py, the same in tf_keras.
 """
@@ -26,7 +26,7 @@ KEEP_WORDS = (
     "save the model as .keras, or as a SavedModel with tf.keras; or give the layer its words when you build it, "
     "vocabulary=[...]"
 )
-LEARNT = "vocabulary or weights learnt: not in HDF5 files"
+LEARNED = "vocabulary or weights learned: not in HDF5 files"
 
 
 class LookupConfig(DenseOutput, frozen=True):
@@ -98,7 +98,7 @@ def words_of(call: Call, config: AnyLookup) -> tuple[Word, ...]:
     if isinstance(config.vocabulary, str):
         what = f"a vocabulary in the file {clean(config.vocabulary, 60)}, outside of the model"
         raise Unsupported(what, hint=KEEP_WORDS)
-    words = _learnt(call, config) if config.vocabulary is None else _given(config, list(config.vocabulary))
+    words = _learned(call, config) if config.vocabulary is None else _given(config, list(config.vocabulary))
     if not words:
         raise InvalidModel("an empty vocabulary")
     twice = next((word for word, count in Counter(words).items() if count > 1), None)
@@ -114,10 +114,10 @@ def _given(config: AnyLookup, words: list[Any]) -> list[Word]:
     return words[len(special) :] if words[: len(special)] == special else words
 
 
-def _learnt(call: Call, config: AnyLookup) -> list[Word]:
+def _learned(call: Call, config: AnyLookup) -> list[Word]:
     weight = call.bound.variables.get("vocabulary")
     if weight is None:
-        raise Unsupported("its vocabulary was learnt and is not in the file", hint=KEEP_WORDS)
+        raise Unsupported("its vocabulary was learned and is not in the file", hint=KEEP_WORDS)
     lines, special = weight.read().tolist(), special_tokens(config)
     expected = config.vocabulary_size
     if len(lines) < len(special) or (expected is not None and expected != len(lines)):
@@ -214,7 +214,7 @@ def _idf(call: Call, config: AnyLookup, words: int, depth: int, dtype: str) -> W
         call.check(stored, "idf_weights", depth)
         return stored.astype(dtype)
     if given is None:
-        raise Unsupported("the weights of tf_idf were learnt and are not in the file", hint=KEEP_WORDS)
+        raise Unsupported("the weights of tf_idf were learned and are not in the file", hint=KEEP_WORDS)
     special = len(special_tokens(config))
     values = np.asarray(given, np.float64)
     lengths = (words, words + special) if config.vocabulary is None else (len(config.vocabulary),)
@@ -238,6 +238,6 @@ def _string_lookup(call: Call) -> tuple[Tensor, ...]:
 
 
 TYPES: dict[str, LayerType] = {
-    "IntegerLookup": LayerType(IntegerLookupConfig, _integer_lookup, lookup_variables, note=LEARNT),
-    "StringLookup": LayerType(StringLookupConfig, _string_lookup, lookup_variables, note=LEARNT, takes="text"),
+    "IntegerLookup": LayerType(IntegerLookupConfig, _integer_lookup, lookup_variables, note=LEARNED),
+    "StringLookup": LayerType(StringLookupConfig, _string_lookup, lookup_variables, note=LEARNED, takes="text"),
 }

@@ -18,7 +18,7 @@ from converter.model import Value, Weight, layers
 HALVES = frozenset({"float16", "bfloat16"})
 
 
-def scale_and_centre(config: Any, era: Era) -> tuple[Variable, ...]:
+def scale_and_center(config: Any, era: Era) -> tuple[Variable, ...]:
     """gamma if `scale`, beta if `center`."""
     return (*[Variable("gamma")] * config.scale, *[Variable("beta")] * config.center)
 
@@ -78,7 +78,7 @@ def _batch_norm_variables(config: Any, era: Era) -> tuple[Variable, ...]:
     statistics: tuple[str, ...] = ("moving_mean", "moving_variance")
     if config.renorm:  # these only matter in training
         statistics += ("moving_stddev", "renorm_mean", "renorm_stddev")
-    return (*scale_and_centre(config, era), *(Variable(name, trainable=False) for name in statistics))
+    return (*scale_and_center(config, era), *(Variable(name, trainable=False) for name in statistics))
 
 
 def _batch_normalization(call: Call) -> tuple[Tensor, ...]:
@@ -124,10 +124,10 @@ def _samplewise(call: Call) -> tuple[Tensor, ...]:
     gamma, beta = call.need("gamma"), call.need("beta")
     call.check(gamma, "gamma", x.shape[-1])
     call.check(beta, "beta", x.shape[-1])
-    centred = ops.elementwise("subtract", x, ops.reduce("mean", x, [-1], keepdims=True))
-    variance = ops.reduce("mean", ops.unary("square", centred), [-1], keepdims=True)
+    centered = ops.elementwise("subtract", x, ops.reduce("mean", x, [-1], keepdims=True))
+    variance = ops.reduce("mean", ops.unary("square", centered), [-1], keepdims=True)
     deviation = ops.unary("sqrt", ops.with_scalar("add", variance, epsilon))
-    normed = ops.elementwise("divide", centred, ops.with_scalar("add", deviation, epsilon))
+    normed = ops.elementwise("divide", centered, ops.with_scalar("add", deviation, epsilon))
     scaled = ops.elementwise("multiply", normed, ops.weight(gamma))
     return (Tensor(ops.elementwise("add", scaled, ops.weight(beta))),)
 
@@ -145,7 +145,7 @@ class LayerNormalizationConfig(Config, frozen=True):
 def _layer_norm_variables(config: Any, era: Era) -> tuple[Variable, ...]:
     if config.rms_scaling:
         return (Variable("gamma"),)
-    return scale_and_centre(config, era)
+    return scale_and_center(config, era)
 
 
 def _layer_normalization(call: Call) -> tuple[Tensor, ...]:
@@ -170,8 +170,8 @@ def _layer_normalization(call: Call) -> tuple[Tensor, ...]:
 def _by_variance(call: Call, x: Value, axes: tuple[int, ...], gamma: Weight | None) -> Value:
     """rms_scaling as Keras 3 computes it: x is divided by its standard deviation, its mean stays."""
     ops = call.ops
-    centred = ops.elementwise("subtract", x, ops.reduce("mean", x, axes, keepdims=True))
-    variance = ops.reduce("mean", ops.unary("square", centred), axes, keepdims=True)
+    centered = ops.elementwise("subtract", x, ops.reduce("mean", x, axes, keepdims=True))
+    variance = ops.reduce("mean", ops.unary("square", centered), axes, keepdims=True)
     y = ops.elementwise("multiply", x, ops.unary("rsqrt", ops.with_scalar("add", variance, call.config.epsilon)))
     return y if gamma is None else ops.elementwise("multiply", y, along(call, gamma, axes, len(x.shape)))
 

@@ -76,7 +76,7 @@ def _normalization(call: Call) -> tuple[Tensor, ...]:
 
 
 def _statistic(call: Call, name: str, axes: tuple[int, ...], x: Value) -> Value:
-    """A mean or variance, given in the configuration or learnt, shaped to stand against x."""
+    """A mean or variance, given in the configuration or learned, shaped to stand against x."""
     sizes = tuple(x.shape[axis] for axis in axes)
     given = getattr(call.config, name)
     if given is None:
@@ -132,9 +132,9 @@ def _discretization(call: Call) -> tuple[Tensor, ...]:
 
 
 def _boundaries(call: Call) -> Array:
-    """Boundaries given or learnt [bins - 1], float32.
+    """Boundaries given or learned [bins - 1], float32.
 
-    Those learnt are found in the summary [2, any] of values and their weights as tf.keras finds them whenever it loads
+    Those learned are found in the summary [2, any] of values and their weights as tf.keras finds them whenever it loads
     a model: `get_bin_boundaries` in tf_keras/src/layers/preprocessing/discretization.py.
     """
     config: DiscretizationConfig = call.config

@@ -183,8 +183,8 @@ def mel_matrix(config: MelConfig) -> Array:
     refuse_constant(config.fft_length // 2 + 1, config.num_mel_bins)
     heard = np.linspace(0, config.sampling_rate / 2, config.fft_length // 2 + 1)[1:, None]
     edges = np.linspace(_mels(config.min_freq), _mels(highest), config.num_mel_bins + 2)
-    lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
-    slopes = np.minimum((_mels(heard) - lower) / (centre - lower), (upper - _mels(heard)) / (upper - centre))
+    lower, center, upper = edges[:-2], edges[1:-1], edges[2:]
+    slopes = np.minimum((_mels(heard) - lower) / (center - lower), (upper - _mels(heard)) / (upper - center))
     return np.pad(np.maximum(slopes, 0), ((1, 0), (0, 0)))
 
 

@@ -11,7 +11,7 @@ from converter.errors import InvalidModel, Unsupported, clean
 from converter.keras.building.graph import Tensor
 from converter.keras.eras.switches import Era
 from converter.keras.layer_type import LayerType, Variable
-from converter.keras.layers.lookup import LEARNT, StringLookupConfig, looked_up, lookup_variables
+from converter.keras.layers.lookup import LEARNED, StringLookupConfig, looked_up, lookup_variables
 from converter.keras.layers.preprocessing import OutputMode
 from converter.keras.schema import Config, Positive
 from converter.keras.spec import Call
@@ -127,6 +127,6 @@ def _of_length(call: Call, index: Value, length: int) -> Value:
 TYPES: dict[str, LayerType] = {
     "TextVectorization": LayerType(
         TextVectorizationConfig, _text_vectorization, _variables, variables_under=("_lookup_layer",), takes="text",
-        note=f"standardize and split by name, not by character; --opset 20; {LEARNT}",
+        note=f"standardize and split by name, not by character; --opset 20; {LEARNED}",
     ),
 }  # fmt: skip

@@ -87,7 +87,7 @@ def _plain(
 def _cut_out(call: Call, x: Value, kernel: Weight, windows: Spans) -> Value:
     """Everything that windows reach, and of it the part that Theano, or Keras 1 on TensorFlow, takes for the output.
 
-    Theano centres windows whatever the stride ("half"), TensorFlow centres what it cuts off. Where windows do not reach
+    Theano centers windows whatever the stride ("half"), TensorFlow centers what it cuts off. Where windows do not reach
     to the end of the output, it is zero.
     """
     config: TransposeConfig = call.config

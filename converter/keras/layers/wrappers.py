@@ -197,7 +197,7 @@ def _time_distributed(call: Call) -> tuple[Tensor, ...]:
     if len(x.shape) < 3:
         raise InvalidModel(f"needs an input of shape (batch, time, ...), got {x.shape}")
     if getattr(inner.config, "quantized", False):
-        raise Unsupported("TimeDistributed around a quantised layer, whose scales Keras leaves out there")
+        raise Unsupported("TimeDistributed around a quantized layer, whose scales Keras leaves out there")
     path = f"{call.path}/{inner.name}"
     if inner.row is not None and inner.row.stepwise and not inner.children:
         y = call.apply(inner, (Tensor(x.value),), {}, bound, path)

@@ -60,7 +60,7 @@ def scaled(factor: float) -> Any:
 
 
 def truncate(o: Ops, x: Operand) -> Value:
-    """Towards zero."""
+    """Toward zero."""
     value = tensor(x)
     if value.dtype not in FLOATS:
         return value

@@ -28,7 +28,7 @@ def flip_axis(axis: int) -> Any:
 
 
 def rot90(o: Ops, x: Operand, times: Any = 1, axes: Any = (0, 1)) -> Value:
-    """Turned from the first of two axes towards the second, by right angles."""
+    """Turned from the first of two axes toward the second, by right angles."""
     value = tensor(x)
     first, second = (axis_in(a, len(value.shape)) for a in integers(axes, "axes"))
     order = list(range(len(value.shape)))

@@ -240,7 +240,7 @@ def saturate_cast(o: Ops, x: Operand, dtype: Any) -> Value:
 
 
 def _inside(o: Ops, bound: Any, wanted: tuple[Any, Any], dtype: str) -> Value:
-    """A bound in `dtype`, moved towards 0 where rounding took it outside of what is wanted."""
+    """A bound in `dtype`, moved toward 0 where rounding took it outside of what is wanted."""
     number = np.asarray(bound).astype(dtype_of(dtype))
     if not wanted[0] <= number.item() <= wanted[1]:
         number = np.nextafter(number, np.zeros((), number.dtype))

@@ -1,4 +1,4 @@
-"""keras.ops.nn and tf.nn: windows, normalisations and attention as operations; kernels are constants."""
+"""keras.ops.nn and tf.nn: windows, normalizations and attention as operations; kernels are constants."""
 
 from __future__ import annotations
 
@@ -185,8 +185,8 @@ def layer_norm(
     inverse = o.unary("rsqrt", o.with_scalar("add", variance(o, wide, axes, True), least))
     if gamma is not None:
         inverse = o.elementwise("multiply", inverse, _along(o, gamma, wide, axes))
-    centred = wide if rms else o.elementwise("subtract", wide, o.reduce("mean", wide, axes, keepdims=True))
-    result = o.elementwise("multiply", centred, inverse)
+    centered = wide if rms else o.elementwise("subtract", wide, o.reduce("mean", wide, axes, keepdims=True))
+    result = o.elementwise("multiply", centered, inverse)
     if beta is not None and not rms:
         result = o.elementwise("add", result, _along(o, beta, wide, axes))
     return o.cast(result, value.dtype)

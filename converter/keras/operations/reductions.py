@@ -87,8 +87,8 @@ def variance(o: Ops, x: Operand, axis: Any = None, keepdims: Any = False) -> Val
     """The mean squared distance from the mean."""
     value = floating(o, x)
     axes = axes_of(value, axis)
-    centred = o.elementwise("subtract", value, o.reduce("mean", value, axes, keepdims=True))
-    return o.reduce("mean", o.unary("square", centred), axes, bool(keepdims))
+    centered = o.elementwise("subtract", value, o.reduce("mean", value, axes, keepdims=True))
+    return o.reduce("mean", o.unary("square", centered), axes, bool(keepdims))
 
 
 def deviation(o: Ops, x: Operand, axis: Any = None, keepdims: Any = False) -> Value:
@@ -181,8 +181,8 @@ def variance_without_nan(o: Ops, x: Operand, axis: Any = None, keepdims: Any = F
     """The mean squared distance of the elements that are not NaN from their mean."""
     value = floating(o, x)
     missing = o.unary("isnan", value)
-    centred = o.elementwise("subtract", value, mean_without_nan(o, value, axis, True))
-    squares = o.unary("square", o.where(missing, o.constant(0.0, value.dtype), centred))
+    centered = o.elementwise("subtract", value, mean_without_nan(o, value, axis, True))
+    squares = o.unary("square", o.where(missing, o.constant(0.0, value.dtype), centered))
     present = o.cast(o.unary("not", missing), value.dtype)
     total = reduced(o, "sum", squares, axis, keepdims)
     return o.elementwise("divide", total, reduced(o, "sum", present, axis, keepdims))

@@ -115,6 +115,6 @@ class Range(Struct, frozen=True):
 
 
 class Cast(Struct, frozen=True):
-    """To `dtype`, as NumPy casts (truncation towards zero, non-zero to True)."""
+    """To `dtype`, as NumPy casts (truncation toward zero, non-zero to True)."""
 
     dtype: str

@@ -85,7 +85,7 @@ class BatchNormalization(Struct, frozen=True, eq=False):
 
 
 class LayerNormalization(Struct, frozen=True, eq=False):
-    """x normalised over `axes` by its own mean and variance; gamma, beta of the shape of those axes.
+    """x normalized over `axes` by its own mean and variance; gamma, beta of the shape of those axes.
 
     `rms`: no mean subtracted.
     """

@@ -1,4 +1,4 @@
-"""What stands for the tensors of a mask in an ONNX file of our own; masks.py recognises them."""
+"""What stands for the tensors of a mask in an ONNX file of our own; masks.py recognizes them."""
 
 from __future__ import annotations
 

@@ -28,9 +28,9 @@ from converter.readers.described import described, weights_of
 from converter.readers.onnx.fitting import fitting
 from converter.readers.onnx.folding import folded
 from converter.readers.onnx.joining import joined
-from converter.readers.onnx.masks import recognised
+from converter.readers.onnx.masks import recognized
 from converter.readers.onnx.ops import RULES
-from converter.readers.onnx.quantised import ROUNDING
+from converter.readers.onnx.quantized import ROUNDING
 from converter.readers.onnx.tensors import Tensor
 from converter.readers.onnx.values import Builder, Call
 
@@ -124,7 +124,7 @@ def _input(info: Any, builder: Builder) -> Value:
 def _refused(op: str) -> Unsupported:
     if op in ROUNDING:
         return Unsupported(
-            f"the file is quantised: {op} rounds activations as it runs, which no layer does", hint=_WHOLE
+            f"the file is quantized: {op} rounds activations as it runs, which no layer does", hint=_WHOLE
         )
     hint = "texts are taken apart here, which is read from Keras' own files alone" if op == "StringSplit" else ""
     return Unsupported(f"operator {op} is not read back from ONNX", hint=hint)
@@ -144,7 +144,7 @@ def _run(node: Any, index: int, builder: Builder, folder: Path) -> None:
     )  # fmt: skip
     try:
         with fitting(call.op, call.inputs, call.attributes):
-            made = recognised(builder, call, rule) or folded(builder, call)
+            made = recognized(builder, call, rule) or folded(builder, call)
             if made is None and rule is not None:
                 made = rule(builder, call)
         if made is None:

@@ -15,7 +15,7 @@ _MOST = 4096  # numbers; weights are larger, and read when they are needed
 
 
 def _divided(a: Array, b: Array) -> Array:
-    """Whole numbers are rounded towards zero."""
+    """Whole numbers are rounded toward zero."""
     made: Array = np.divide(a, b) if a.dtype.kind == "f" else np.sign(a) * np.sign(b) * (np.abs(a) // np.abs(b))
     return made
 

@@ -1,8 +1,8 @@
 """Masks as our own exports write them (exporters/onnx/masks.py), read back as masks of recurrent layers.
 
 Unmasked steps are moved to the front, the operator runs over them, its outputs are spread back by index. Here each part
-of that is recognised, from the counting of steps to the spreading, and becomes the mask that it stands for. What is
-recognised is also computed as it is, so that any other use of it keeps its meaning; `prune` drops what is not used.
+of that is recognized, from the counting of steps to the spreading, and becomes the mask that it stands for. What is
+recognized is also computed as it is, so that any other use of it keeps its meaning; `prune` drops what is not used.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from converter.readers.onnx.tensors import Const, States, Tensor, Val, is_zero
 from converter.readers.onnx.values import Builder, Call
 
 Rule = Callable[[Builder, Call], list[Tensor]]
-Recogniser = Callable[[Builder, Call, Rule | None], "list[Tensor] | None"]
+Recognizer = Callable[[Builder, Call, Rule | None], "list[Tensor] | None"]
 
 _INT64 = 7
 _SWAP = [1, 0, 2]
 
 
-def recognised(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
+def recognized(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
     """What an operator makes as a part of a mask; None where it is none. `rule` computes it as it is."""
-    found = _RECOGNISERS.get(call.op)
+    found = _RECOGNIZERS.get(call.op)
     return found(builder, call, rule) if found is not None and call.inputs else None
 
 
@@ -263,7 +263,7 @@ def _concat(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | N
     return [History(steps, "state")] if start is not None and _starts(builder, start, first) else None
 
 
-_RECOGNISERS: Mapping[str, Recogniser] = {
+_RECOGNIZERS: Mapping[str, Recognizer] = {
     "Cast": _cast, "CumSum": _cumulative, "Mul": _product, "Gather": _gather, "Squeeze": _squeeze, "Greater": _greater,
     "Where": _where, "Slice": _flip, "TopK": _top, "GatherND": _gather_nd, "Transpose": _transpose, "Pad": _pad,
     "Concat": _concat, "Flatten": _flatten, "Unsqueeze": _unsqueeze, "Range": numbered, "Add": placed,

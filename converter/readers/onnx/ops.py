@@ -20,8 +20,8 @@ from converter.readers.onnx.general import RULES as GENERAL
 from converter.readers.onnx.general import matmul
 from converter.readers.onnx.loop_rule import loop
 from converter.readers.onnx.moving import RULES as MOVING
-from converter.readers.onnx.normalising import RULES as NORMALISING
-from converter.readers.onnx.quantised import RULES as QUANTISED
+from converter.readers.onnx.normalizing import RULES as NORMALIZING
+from converter.readers.onnx.quantized import RULES as QUANTIZED
 from converter.readers.onnx.recurrent import recurrent
 from converter.readers.onnx.reshaping import RULES as RESHAPING
 from converter.readers.onnx.resizing import RULES as RESIZING
@@ -238,8 +238,8 @@ RULES: Mapping[str, Rule] = {
     **TEXT,
     **RESIZING,
     **BRANCHES,
-    **NORMALISING,
-    **QUANTISED,
+    **NORMALIZING,
+    **QUANTIZED,
     **RESHAPING,
     **TRIANGLES,
     "Identity": _identity, "Dropout": _identity, "Constant": _constant, "Cast": _cast, "ConstantOfShape": _fill,

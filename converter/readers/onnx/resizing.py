@@ -13,11 +13,11 @@ from converter.readers.onnx.tensors import Const, Tensor, Val
 from converter.readers.onnx.values import Builder, Call, broadcast
 
 _WHOLE = {("asymmetric", "floor"), ("half_pixel", "round_prefer_floor"), ("half_pixel", "round_prefer_ceil")}
-"""How nearest neighbours are found where that repeats each element: by whole factors, which are all that is read."""
+"""How nearest neighbors are found where that repeats each element: by whole factors, which are all that is read."""
 
 
 def _resize(builder: Builder, call: Call) -> list[Tensor]:
-    """Nearest neighbours, each axis by a whole factor."""
+    """Nearest neighbors, each axis by a whole factor."""
     x = value_of(builder, call, 0)
     how = (call.text("coordinate_transformation_mode", "half_pixel"), call.text("nearest_mode", "round_prefer_floor"))
     if call.text("mode", "nearest") != "nearest" or how not in _WHOLE or "axes" in call.attributes:

@@ -69,7 +69,7 @@ def _cell_over_time(builder: Builder, call: Call) -> list[Tensor]:
     body = body_of(call, {name: t for name, t in builder.tensors.items() if isinstance(t, Const)})
     count = len(call.inputs) - body.scanned
     with np.errstate(all="ignore"):  # of activations that are tried and are not meant
-        found, states = _recognised(body)
+        found, states = _recognized(body)
     steps = call.tensor(count)
     if not isinstance(steps, Val):
         raise Unsupported("Scan over something that is no sequence")
@@ -172,7 +172,7 @@ def _conv_cell(builder: Builder, call: Call, body: Body, found: _Found, x: Value
     return _inward(builder, call, x, 2), cell
 
 
-def _recognised(body: Body) -> tuple[_Found, int]:
+def _recognized(body: Body) -> tuple[_Found, int]:
     """The cell that a body is a step of, and how many states it has.
 
     Raises:

@@ -17,7 +17,7 @@ _ARITHMETIC: Mapping[ElementwiseOp, Callable[[int, int], int]] = {
     "add": operator.add,
     "subtract": operator.sub,
     "multiply": operator.mul,
-    "divide": lambda a, b: abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1),  # towards zero, as C does
+    "divide": lambda a, b: abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1),  # toward zero, as C does
     "maximum": max,
     "minimum": min,
 }
@@ -59,7 +59,7 @@ def _size(builder: Builder, op: ElementwiseOp, x: Dim, y: Dim, name: str) -> Dim
 
 
 def computed(builder: Builder, op: ElementwiseOp, a: Value, b: Value, name: str) -> Value:
-    """An operator of ONNX on numbers or arrays; its Div of whole numbers rounds towards zero."""
+    """An operator of ONNX on numbers or arrays; its Div of whole numbers rounds toward zero."""
     shape = broadcast(a.shape, b.shape)
     if op != "divide" or not a.dtype.startswith(("int", "uint")):
         return builder.node(name, layers.Elementwise(op), (a, b), shape)[0]

@@ -33,7 +33,7 @@ class Body:
         matrices: recurrent kernels that a MatMul or a Conv reads, in order.
         vector: the one other array of one axis and more than one value: peepholes, or a recurrent bias; or None.
         scalars: single numbers.
-        product, activated: kept by whoever recognises the body.
+        product, activated: kept by whoever recognizes the body.
     """
 
     call: Call

@@ -1,4 +1,4 @@
-"""Arithmetic with the number of a round in a Loop, as tf2onnx writes what TensorFlow vectorises (TimeDistributed of
+"""Arithmetic with the number of a round in a Loop, as tf2onnx writes what TensorFlow vectorizes (TimeDistributed of
 Keras 3): x[places[i]] by Slices whose ends are computed in each round. It takes element i of x.
 
 https://github.com/onnx/tensorflow-onnx, StridedSlice: an axis that vanishes ends and steps at 10^9. No axis is as long.

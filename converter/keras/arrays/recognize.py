@@ -38,16 +38,16 @@ class Guess:
     arrays: tuple[Weight, ...] = ()
 
 
-def recognise(name: str, arrays: Sequence[Weight], kind: str = "") -> Guess:
+def recognize(name: str, arrays: Sequence[Weight], kind: str = "") -> Guess:
     """The layer that arrays belong to; `kind` is what the file says of its class, in Keras' spelling of paths."""
     base = kind or re.sub(r"_\d+$", "", name)
-    if is_quantised(arrays):  # what looks like a bias are scales
+    if is_quantized(arrays):  # what looks like a bias are scales
         return Guess(name, "", arrays=tuple(arrays))
     found = _both_ways(name, arrays) or _recurrent(name, arrays) or _plain(name, arrays, base)
     return found or Guess(name, BY_NAME.get(base, ""), arrays=tuple(arrays))
 
 
-def is_quantised(arrays: Sequence[Weight]) -> bool:
+def is_quantized(arrays: Sequence[Weight]) -> bool:
     """Whether Keras 3 has made them whole numbers (`quantize` of keras/src/layers/layer.py)."""
     return any(w.dtype == "int8" for w in arrays)
 

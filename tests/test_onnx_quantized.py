@@ -64,7 +64,7 @@ def test_rounded_activations_are_refused_by_name(op: str, tmp_path: Path) -> Non
     graph = helper.make_graph([helper.make_node(op, ["x"], ["y"], name="layer", domain=domain)], "g", [x], [
         helper.make_tensor_value_info("y", TensorProto.FLOAT, (2, 4))])  # fmt: skip
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
-    with pytest.raises(Unsupported, match=f"layer: the file is quantised: {op} rounds activations.*without --quantize"):
+    with pytest.raises(Unsupported, match=f"layer: the file is quantized: {op} rounds activations.*without --quantize"):
         api.load(tmp_path / "m.onnx")
 
 

@@ -18,7 +18,7 @@ ROUNDING = frozenset({
 _WHOLE = ("int8", "uint8", "int16", "int32")  # of those that the operator takes, what is read
 
 
-def _dequantised(builder: Builder, call: Call) -> list[Tensor]:
+def _dequantized(builder: Builder, call: Call) -> list[Tensor]:
     """(x - zero point)·scale of an array of the file, or of the rows that are taken from one.
 
     https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html
@@ -64,4 +64,4 @@ def _numbers(weight: Weight, scale: Const, zero: Const | None, axis: int) -> Wei
     return Weight(weight.name, weight.shape, scale.weight.dtype, read)
 
 
-RULES: Mapping[str, Callable[[Builder, Call], list[Tensor]]] = {"DequantizeLinear": _dequantised}
+RULES: Mapping[str, Callable[[Builder, Call], list[Tensor]]] = {"DequantizeLinear": _dequantized}

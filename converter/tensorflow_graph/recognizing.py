@@ -21,7 +21,7 @@ OFFSETS = (0, 1, -1, 7)  # lengths less the number of the step: from where on a 
 
 
 @dataclass(frozen=True, eq=False)
-class Recognised:
+class Recognized:
     """What a loop is.
 
     Attributes:
@@ -40,7 +40,7 @@ class Recognised:
     lengths: int | None = None
 
 
-def recognise(prober: Prober, roles: Roles, inputs: Sequence[Any]) -> Recognised:
+def recognize(prober: Prober, roles: Roles, inputs: Sequence[Any]) -> Recognized:
     """The cells of a loop's body.
 
     Raises:
@@ -68,9 +68,9 @@ def recognise(prober: Prober, roles: Roles, inputs: Sequence[Any]) -> Recognised
         raise NotRecurrent("a step whose output is not the state of its last cell")
     if lengths is not None:
         _check_lengths(prober, lengths, roles, run)
-        return Recognised(tuple(cells), floats[0], None, None, "zero", lengths)
+        return Recognized(tuple(cells), floats[0], None, None, "zero", lengths)
     rule = _masked(prober, masks[0], roles, run, previous) if masks else "previous"
-    return Recognised(tuple(cells), floats[0], masks[0] if masks else None, previous, rule)
+    return Recognized(tuple(cells), floats[0], masks[0] if masks else None, previous, rule)
 
 
 def _is_bool(items: Any) -> bool:

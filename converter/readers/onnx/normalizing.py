@@ -13,7 +13,7 @@ from converter.readers.onnx.tensors import Const, Tensor, Val, Zeros
 from converter.readers.onnx.values import Builder, Call, broadcast
 
 
-def _normalise(builder: Builder, call: Call) -> list[Tensor]:
+def _normalize(builder: Builder, call: Call) -> list[Tensor]:
     """LayerNormalization over the axes from `axis` on."""
     x = call.tensor(0)
     arrays = [call.tensor(k) if call.has(k) else None for k in (1, 2)]
@@ -28,7 +28,7 @@ def _normalise(builder: Builder, call: Call) -> list[Tensor]:
 
 
 def _batch(builder: Builder, call: Call) -> list[Tensor]:
-    """One layer where its weights are the file's; else as it is computed, as tf2onnx normalises layers."""
+    """One layer where its weights are the file's; else as it is computed, as tf2onnx normalizes layers."""
     weights = [call.tensor(k) for k in range(1, 5)]
     if call.integer("training_mode", 0):
         raise Unsupported("BatchNormalization in training")
@@ -78,5 +78,5 @@ def _column(builder: Builder, call: Call, index: int, sizes: tuple[int, ...]) ->
 
 
 RULES: Mapping[str, Callable[[Builder, Call], list[Tensor]]] = {
-    "LayerNormalization": _normalise, "BatchNormalization": _batch,
+    "LayerNormalization": _normalize, "BatchNormalization": _batch,
 }  # fmt: skip
