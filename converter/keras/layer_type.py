@@ -76,6 +76,9 @@ def drops_out(config: Any) -> bool:
 class LayerType:
     """How one Keras layer class is understood.
 
+    Which versions have a class and what they write of it is in `eras/existence.json`; which classes are not converted,
+    and why, in `layers/refused.py`.
+
     Attributes:
         config: the strict struct of its configuration.
         call: emits neutral nodes for one call and returns the output tensors.
@@ -86,6 +89,7 @@ class LayerType:
         stepwise: treats every step alike by itself, so that TimeDistributed around it changes nothing.
         cells: the neutral cells of a recurrent layer or cell, first to last.
         acts_in_training: whether training=True can change what it computes; wrapped layers answer for themselves.
+        training_only: regularizes and does nothing else; an archive that leaves it out says so.
         trains_by_default: `call` has training=True by default, which Keras 3 writes out and `predict` overrides.
         takes: "numbers" are cast to the dtype it computes in if they are floats; "floats": Keras 3 casts integers and
             booleans, too; "indices" are not cast; "text": strings, too; "operands": constants, as the file has them.
@@ -100,7 +104,7 @@ class LayerType:
         aliases: other names of the class, in any version.
         keras1: how Keras 1 writes its configuration.
         unwritten: versions that write its configuration without its arguments.
-        note: restriction, for the table in the README.
+        note: restriction, for the table of docs/supported.md.
     """
 
     config: type[Config]
@@ -112,6 +116,7 @@ class LayerType:
     stepwise: bool = False
     cells: Callable[[LayerSpec, Bound, Era, str, int | None], tuple[Cell, ...]] | None = None
     acts_in_training: Callable[[Any], bool] = drops_out
+    training_only: bool = False
     trains_by_default: bool = False
     takes: Takes = "numbers"
     input_rank: int | None = None

@@ -24,11 +24,6 @@ _KNOWN: Mapping[str, Mapping[str, tuple[str, tuple[str, ...]]]] = {
     },
 }  # fmt: skip
 RATES = ("dropout", "recurrent_dropout")
-ACTING = frozenset({
-    "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "GaussianNoise", "GaussianDropout",
-    "AlphaDropout", "ActivityRegularization",
-})  # fmt: skip
-"""Layers that do nothing else."""
 
 
 def kept(full_config: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,7 +93,7 @@ def _facts(spec: LayerSpec, structure_kept: bool) -> Iterator[str]:
     if structure_kept:
         return
     yield from (f"{name} of {spec.name}" for name in RATES if spec.full_config.get(name))
-    if spec.class_name in ACTING:
+    if spec.row is not None and spec.row.training_only:
         yield f"{spec.class_name} {spec.name}"
     if not spec.trainable:
         yield f"trainable=False of {spec.name}"

@@ -10,6 +10,7 @@ from converter.keras.architecture.parse import references
 from converter.keras.spec import ALL, LayerSpec, ModelSpec, Opaque, Ref
 
 Call = tuple[str, int]  # a layer's name and the number of its call
+_OF_TRAINING = {"AddLoss", "AddMetric"}  # refused, but where no output needs them
 
 
 def opaque_layers(spec: LayerSpec) -> list[tuple[tuple[str, ...], LayerSpec]]:
@@ -23,7 +24,7 @@ def without_losses(root: LayerSpec) -> LayerSpec:
     """A model without what only its add_loss and add_metric read: no output needs it."""
     model = root.config
     assert isinstance(model, ModelSpec)
-    if not any(layer.written_as in {"AddLoss", "AddMetric"} for layer in model.layers):
+    if not any(layer.written_as in _OF_TRAINING for layer in model.layers):
         return root
     needed = {(ref.layer, ref.node) for ref in upstream(model, model.outputs)}
     calls = {
@@ -46,7 +47,7 @@ def refuse_opaque(root: LayerSpec) -> None:
     model = root.config
     assert isinstance(model, ModelSpec)
     for layer in model.layers:
-        unread = layer.written_as in {"AddLoss", "AddMetric"} and not model.calls[layer.name]
+        unread = layer.written_as in _OF_TRAINING and not model.calls[layer.name]
         for path, found in () if unread else opaque_layers(layer):
             assert isinstance(found.config, Opaque)
             problem = found.config.problem

@@ -139,7 +139,7 @@ def _zero_rate(config: DropoutConfig) -> bool:
 
 
 def _training_only(**fields: Any) -> LayerType:
-    return LayerType(DropoutConfig, identity, masking="pass", note=NO_EFFECT, **fields)
+    return LayerType(DropoutConfig, identity, masking="pass", training_only=True, note=NO_EFFECT, **fields)
 
 
 _RATE = Keras1({"p": "rate"})
