@@ -134,80 +134,65 @@ def convert(
     >>> [file.name for file in done.files], done.reports[0].passed
     (['model.onnx'], True)
     """
-    from converter import loading
-    from converter.exporters import EXPORTERS
-    from converter.formats.stamp import check as check_stamp
-    from converter.formats.stamp import stamp
-    from converter.model.non_finite import non_finite
+    from converter.formats import stamp
+    from converter.loading import Reading
 
-    if to not in EXPORTERS:
-        raise Unsupported(f"there is no target {clean(to)}", hint=f"the targets are {', '.join(EXPORTERS)}")
-    row = EXPORTERS[to]
-    options = {name: value for name, value in (("opset", opset), ("runtime", runtime), ("quantize", quantize))
-               if value not in (None, "")}  # fmt: skip
+    given = {"opset": opset, "runtime": runtime, "quantize": quantize}
+    options = {name: value for name, value in given.items() if value not in (None, "")}
     beside = [name for name, asked in (("certificate", certificate is not None), ("test_data", test_data)) if asked]
-    _check_asked(to, [*options, *beside], against)
+    row = _row_asked(to, [*options, *beside], against)
     goal = Path(target) if target is not None else default_target(Path(source), to)
     files_read = [Path(file) for file in (source, architecture) if file]
     if not dry:
-        _guard(goal, certificate, [*files_read, *(Path(file) for file in (*plugins, inputs, expected) if file)], force)
+        others = [*files_read, *(Path(file) for file in (*plugins, inputs, expected) if file)]
+        output.guard(goal, others, force)
+        guard_certificate(certificate, [*others, goal], force)
         row.check(goal)
-    before = stamp(*files_read)
-    progress("reading")
-    reading = loading.Reading(
+    before = stamp.stamp(*files_read)
+    reading = Reading(
         architecture, tuple(outputs), tuple(plugins), route, signature, by_name, keras_version, tuple(begin), stateful,
         sizes,
     )  # fmt: skip
-    model = (loading.model_of if row.architecture else loading.model_or_arrays)(Path(source), reading)
-    poisoned = non_finite(model)
-    if check and not poisoned:
-        _as_its_graph(model, Path(source), reading, progress)
-    warnings = (*model.warnings, *poisoned, *row.warnings(model))
-    if strict and warnings:
-        raise InvalidModel(warnings[0], hint="accepted without --strict")
-    engines = _engines(model, row, against) if check and not poisoned else []
+    model, warnings, provable = _read(Path(source), row, reading, check=check, strict=strict, progress=progress)
+    engines = _engines(model, row, against) if provable else []
     with (output.scratch if dry else output.staging)(goal) as written:
         progress("writing")
         row.export(model, written, **options, **(row.calibrated(model, inputs) if quantize else {}))
-        if check and poisoned:
-            warnings = (*warnings, "not verified: what is not a number cannot be compared")
         own = (inputs, expected, _allowed(tolerance, quantize, check))
         reports = tuple(_report(model, written, row.proof, engine, own, progress) for engine in engines)
         failed = next((report for report in reports if not report.passed), None)
         if failed is not None and not keep:
             raise VerificationFailed(failed, ())
-        check_stamp(before, *files_read)
+        stamp.check(before, *files_read)
         files = () if dry else output.publish(written, goal, force)
-    if files and certificate is not None and reports:
-        from converter.verification.by_target import certified
-
-        output.write_text(Path(certificate), certified(model, files[0], reports[0]))
-    if files and test_data:
-        from converter.verification.test_data import write_test_data
-
-        write_test_data(model, files[0], Path(inputs) if inputs is not None else None)
+    _write_beside(model, files, reports, certificate, inputs, test_data=test_data)
     if failed is not None:
         raise VerificationFailed(failed, files)
     return Conversion(model, files, reports, warnings)
 
 
-def _as_its_graph(model: Model, source: Path, reading: Reading, progress: Progress) -> None:
-    """Compares a model with the function graph that it was recovered from, or that is next to its configuration."""
-    from converter import limits, loading
-    from converter.verification.origin import check_configuration, check_origin
+def _read(
+    source: Path, row: Exporter, reading: Reading, *, check: bool, strict: bool, progress: Progress
+) -> tuple[Model, tuple[str, ...], bool]:
+    """The model, what the user should know of it in this target, and whether it is to be proved.
 
-    size = sum(weight.nbytes for layer in model.layers for weight in layer.weights)
-    if model.origin is not None:
-        progress("running the graph")
-        check_origin(model)
-    elif size <= limits.WITNESS_BYTES and (served := loading.served(source, reading)) is not None:
-        progress("running the graph")
-        check_configuration(model, served)
+    Raises:
+        InvalidModel, Unsupported: it cannot be read; or there is a warning, where `strict` refuses them.
+    """
+    from converter import loading
+    from converter.model.non_finite import non_finite
 
-
-def _guard(goal: Path, certificate: PathLike | None, read: Sequence[Path], force: bool) -> None:
-    output.guard(goal, read, force)
-    guard_certificate(certificate, [*read, goal], force)
+    progress("reading")
+    model = (loading.model_of if row.architecture else loading.model_or_arrays)(source, reading)
+    poisoned = non_finite(model)
+    if check and not poisoned:
+        loading.check_graph(model, source, reading, progress)
+    warnings = (*model.warnings, *poisoned, *row.warnings(model))
+    if strict and warnings:
+        raise InvalidModel(warnings[0], hint="accepted without --strict")
+    if check and poisoned:
+        warnings = (*warnings, "not verified: what is not a number cannot be compared")
+    return model, warnings, check and not poisoned
 
 
 def guard_certificate(certificate: PathLike | None, others: Sequence[Path], force: bool) -> None:
@@ -228,19 +213,22 @@ def _takes(to: str, row: Exporter, against: str) -> bool:
     return not against or (against == to and bool(row.home)) or (against in ENGINES and row.proof == "run")
 
 
-def _check_asked(to: str, options: Sequence[str], against: str) -> None:
-    """Refuses what is asked of a target that it does not have.
+def _row_asked(to: str, options: Sequence[str], against: str) -> Exporter:
+    """The row of a target that has all that is asked of it.
 
     Raises:
-        Unsupported: there is something.
+        Unsupported: it has not, or there is no such target.
     """
     from converter.exporters import EXPORTERS
 
+    if to not in EXPORTERS:
+        raise Unsupported(f"there is no target {clean(to)}", hint=f"the targets are {', '.join(EXPORTERS)}")
     row = EXPORTERS[to]
     wrong = [name for name in options if name not in row.options]
     wrong += [] if _takes(to, row, against) else ["against"]
     if wrong:
         raise Unsupported(f"{' and '.join(wrong)} is not for {to}")
+    return row
 
 
 def _engines(model: Model, row: Exporter, against: str) -> list[str]:
@@ -282,6 +270,21 @@ def _report(
     engine = ENGINES.get(against, "")
     home = "" if against in ENGINES else against
     return prove(model, written, proof, engine=engine, home=home, own=own_data(*own), progress=progress)
+
+
+def _write_beside(
+    model: Model, files: Sequence[Path], reports: Sequence[Report], certificate: PathLike | None,
+    inputs: PathLike | None, *, test_data: bool,
+) -> None:  # fmt: skip
+    """The certificate and the test data that go with what was written."""
+    if files and certificate is not None and reports:
+        from converter.verification.by_target import certified
+
+        output.write_text(Path(certificate), certified(model, files[0], reports[0]))
+    if files and test_data:
+        from converter.verification.test_data import write_test_data
+
+        write_test_data(model, files[0], Path(inputs) if inputs is not None else None)
 
 
 def default_target(source: Path, to: str) -> Path:

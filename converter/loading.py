@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,6 +95,24 @@ def _check_shapes(model: Model, plugin: str) -> None:
 
 
 @walled
+def check_graph(model: Model, source: Path, reading: Reading, progress: Callable[[str], None]) -> None:
+    """Compares a model with the function graph that it was recovered from, or that is next to its configuration.
+
+    Raises:
+        InvalidModel, Unsupported: they differ.
+    """
+    from converter import limits
+    from converter.verification.origin import check_configuration, check_origin
+
+    size = sum(weight.nbytes for layer in model.layers for weight in layer.weights)
+    if model.origin is not None:
+        progress("running the graph")
+        check_origin(model)
+    elif size <= limits.WITNESS_BYTES and (graph := served(source, reading)) is not None:
+        progress("running the graph")
+        check_configuration(model, graph)
+
+
 def model_or_arrays(path: Path, reading: Reading) -> Model:
     """As `model_of`, but a model that cannot be converted comes as its arrays alone, with a warning that says why."""
     from converter.readers.bare import arrays_of

@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 CODE = sorted(path for folder in ("converter", "reference_lstm") for path in (ROOT / folder).rglob("*.py"))
-MAX_LINES = 300
+MAX_LINES, MAX_BODY = 300, 40  # of a file; of a function, without its docstring
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras", "torch", "jax"}
 ONNX_LIVES_IN = ("converter/exporters/onnx/", "converter/verification/")
 
@@ -49,6 +49,18 @@ def calls(path: Path) -> frozenset[str]:
 def test_files_are_short() -> None:
     lines = {relative(path): len(path.read_text(encoding="utf-8").splitlines()) for path in CODE}
     assert {name: n for name, n in lines.items() if n > MAX_LINES} == {}
+
+
+def test_functions_are_short() -> None:
+    found = {}
+    for path in CODE:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+                lines = 1 + (body[-1].end_lineno or 0) - body[0].lineno if body else 0
+                if lines > MAX_BODY:
+                    found[f"{relative(path)}: {node.name}"] = lines
+    assert found == {}
 
 
 def test_no_circle_of_imports_not_even_within_functions() -> None:

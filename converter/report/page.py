@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from converter import __version__, lines
 from converter.errors import Unsupported
@@ -23,6 +23,9 @@ from converter.report.traces import row_of as row_shown
 from converter.report.weights import Grid, grids
 from converter.verification.own_data import NO_DATA, OwnData
 from converter.verification.report import PROVED, WITHIN, Report
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 LARGEST = 300_000  # bytes of a page
 KEPT = 20_000  # of them for what comes after the pictures
@@ -65,14 +68,7 @@ def write(
     Raises:
         Unsupported: what draws the pictures is not installed.
     """
-    try:
-        import matplotlib  # noqa: F401 - the figures import it when they are drawn
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-
-        from converter.report import figures
-    except ImportError as error:
-        hint = "pip install 'keras-lstm-convert[report]'"
-        raise Unsupported(f"a report needs {error.name}, which is not installed", hint=hint) from error
+    template, figures = _tools()
     graph = exported if (row := row_of(exported)) is not None and row.proof == "run" else None
     run = graph if report.outputs else None  # a file of another model takes other inputs
     kept = Path(named).resolve() == exported.resolve()
@@ -97,9 +93,6 @@ def write(
         "outputs": [],
         "left_out": [],
     }
-    environment = Environment(loader=PackageLoader("converter.report", ""), autoescape=True, undefined=StrictUndefined,
-                              trim_blocks=True, lstrip_blocks=True)  # fmt: skip
-    template = environment.get_template("page.html")
     room = LARGEST - KEPT - len(template.render(page).encode())
     for one in outputs(model, run, call, shown):
         room = _added(page["outputs"], page["left_out"], room, one.name, partial(_output, figures, one))
@@ -108,6 +101,25 @@ def write(
         make = partial(_layer, figures, trace, _grids_of(trace, drawn), page["inspection"])
         room = _added(page["layers"], page["left_out"], room, trace.node, make)
     return template.render(page)
+
+
+def _tools() -> tuple[Template, Any]:
+    """The page to be filled in, and what draws its pictures.
+
+    Raises:
+        Unsupported: it is not installed.
+    """
+    try:
+        import matplotlib  # noqa: F401 - the figures import it when they are drawn
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+
+        from converter.report import figures
+    except ImportError as error:
+        hint = "pip install 'keras-lstm-convert[report]'"
+        raise Unsupported(f"a report needs {error.name}, which is not installed", hint=hint) from error
+    environment = Environment(loader=PackageLoader("converter.report", ""), autoescape=True, undefined=StrictUndefined,
+                              trim_blocks=True, lstrip_blocks=True)  # fmt: skip
+    return environment.get_template("page.html"), figures
 
 
 def _added(listed: list[Any], left_out: list[str], room: int, name: str, make: Callable[[], Any]) -> int:

@@ -229,15 +229,7 @@ def roles_of(
     Raises:
         NotRecurrent: the loop does something else than going along lists step by step.
     """
-    arguments: list[Any] = []
-    for k, (is_list, is_zero) in enumerate(zip(lists, zeros, strict=True)):
-        number = numbers[k] if numbers else None
-        plain = number if isinstance(number, np.ndarray) else Trace(frozenset({k}))
-        arguments.append(ListTrace(k) if is_list else Counter(k) if is_zero else plain)
-    results = Walk(_Tracing(library, strict=False)).call(body, arguments)
-    for k, (before, after) in enumerate(zip(arguments, results, strict=True)):
-        if numbers and numbers[k] is not None and after is not before:  # numbers that change may count, too
-            arguments[k] = Counter(k)
+    arguments = _arguments(library, body, list(zip(lists, zeros, strict=True)), numbers)
     tracing = _Tracing(library, strict)
     results = Walk(tracing).call(body, arguments)
     counters, states, written = dict[int, int](), list[int](), {}
@@ -260,16 +252,23 @@ def roles_of(
             states.append(k)
     limits = _limits(tracing, cond, arguments) if strict and all(by > 0 for by in counters.values()) else ()
     return Roles(
-        counters,
-        limits,
-        tuple(sorted(tracing.read)),
-        written,
-        tuple(states),
-        tuple(tracing.scalars),
-        tuple(tracing.convolutions),
-        tuple(sorted(tracing.lengths)),
-        tracing.places,
-    )
+        counters, limits, tuple(sorted(tracing.read)), written, tuple(states), tuple(tracing.scalars),
+        tuple(tracing.convolutions), tuple(sorted(tracing.lengths)), tracing.places,
+    )  # fmt: skip
+
+
+def _arguments(library: Library, body: Body, kinds: Sequence[tuple[bool, bool]], numbers: Sequence[Any]) -> list[Any]:
+    """What stands for each variable when the body is walked, by whether it is a list, or 0 at first."""
+    arguments: list[Any] = []
+    for k, (is_list, is_zero) in enumerate(kinds):
+        number = numbers[k] if numbers else None
+        plain = number if isinstance(number, np.ndarray) else Trace(frozenset({k}))
+        arguments.append(ListTrace(k) if is_list else Counter(k) if is_zero else plain)
+    results = Walk(_Tracing(library, strict=False)).call(body, arguments)
+    for k, (before, after) in enumerate(zip(arguments, results, strict=True)):
+        if numbers and numbers[k] is not None and after is not before:  # numbers that change may count, too
+            arguments[k] = Counter(k)
+    return arguments
 
 
 def _limits(tracing: _Tracing, cond: Body, arguments: Sequence[Any]) -> tuple[Any, ...]:

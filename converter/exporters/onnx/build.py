@@ -54,13 +54,7 @@ def build(model: Model, opset: int | None = None, runtime: str = DEFAULT) -> tup
     store.names.update(value.name for value in inputs)
     store.names.update(name for _, name in outputs)
     graph = Graph(store)
-    tensors: dict[str, Tensor | None] = {}
-    for value in inputs:
-        store.layer = value.name
-        tensors[value.name] = Tensor(value.name, computed(value.dtype))
-    for node in model.nodes:
-        if any(value.name in store.needed for value in node.outputs):
-            lower_node(graph, node, tensors)
+    tensors = _lowered(graph, model, inputs)
     renamed = _name_outputs(graph, outputs, tensors)
     used = _prune(graph.nodes, [name for _, name in outputs])
     held = {v: renamed.get(t.name, t.name) for v, t in {**store.inside, **tensors}.items() if t is not None}
@@ -82,6 +76,18 @@ def build(model: Model, opset: int | None = None, runtime: str = DEFAULT) -> tup
     used |= {name for node in proto.node for name in _made_inside(node)}
     properties = values_property({value: tensor for value, tensor in held.items() if tensor in used})
     return _model(proto, model, opset, properties), initializers
+
+
+def _lowered(graph: Graph, model: Model, inputs: Iterable[Value]) -> dict[str, Tensor | None]:
+    """Writes the nodes that outputs need; gives the tensor of each value."""
+    tensors: dict[str, Tensor | None] = {}
+    for value in inputs:
+        graph.store.layer = value.name
+        tensors[value.name] = Tensor(value.name, computed(value.dtype))
+    for node in model.nodes:
+        if any(value.name in graph.store.needed for value in node.outputs):
+            lower_node(graph, node, tensors)
+    return tensors
 
 
 def _input_info(value: Value, inputs: Iterable[Value]) -> onnx.ValueInfoProto:

@@ -18,23 +18,10 @@ def project(graph: Graph, sequence: Sequence, cell: ConvLSTMCell) -> Projected:
     rank, filters, work = cell.rank, cell.filters, "float32" if sequence.dtype == "float64" else sequence.dtype
     x = sequence.steps(graph)
     x = to_first(graph, graph.cast(x, work), rank, cell.data_format, lead=2)
-    channels = cell.kernel.shape[rank]
-    window = cell.kernel.shape[:rank]
-    spatial = _known(sequence, cell)
     shape = graph.op("Shape", x, dtype="int64")
     lead, sizes = graph.slice(shape, 0, 0, 2), graph.slice(shape, 0, 3, 3 + rank)
-    flat = graph.op("Reshape", x, graph.op("Concat", graph.const([-1, channels]), sizes, axis=0))
-    flat, padding = padded(graph, flat, cell.padding, window, cell.strides, cell.dilation, spatial)
-    made = graph.op(
-        "Conv",
-        flat,
-        kernel(graph, "kernel", cell.kernel, work),
-        None if cell.bias is None else graph.weight("bias", cell.bias, work),
-        kernel_shape=list(window),
-        strides=list(cell.strides),
-        dilations=list(cell.dilation),
-        **padding,
-    )
+    flat = graph.op("Reshape", x, graph.op("Concat", graph.const([-1, cell.kernel.shape[rank]]), sizes, axis=0))
+    made = _convolved(graph, flat, cell, work, _known(sequence, cell))
     inner = graph.slice(graph.op("Shape", made, dtype="int64"), 0, 2, 2 + rank)
     steps = graph.op("Reshape", made, graph.op("Concat", lead, graph.const([4 * filters]), inner, axis=0))
     batch = graph.slice(shape, 0, 1, 2)
@@ -56,6 +43,22 @@ def project(graph: Graph, sequence: Sequence, cell: ConvLSTMCell) -> Projected:
         step,
         lambda state: to_first(graph, state, rank, cell.data_format),
         lambda state, before: from_first(graph, state, rank, cell.data_format, lead=before + 1),
+    )
+
+
+def _convolved(graph: Graph, x: Tensor, cell: ConvLSTMCell, work: str, spatial: tuple[int | None, ...]) -> Tensor:
+    """The input's convolution at all steps at once."""
+    window = cell.kernel.shape[: cell.rank]
+    x, padding = padded(graph, x, cell.padding, window, cell.strides, cell.dilation, spatial)
+    return graph.op(
+        "Conv",
+        x,
+        kernel(graph, "kernel", cell.kernel, work),
+        None if cell.bias is None else graph.weight("bias", cell.bias, work),
+        kernel_shape=list(window),
+        strides=list(cell.strides),
+        dilations=list(cell.dilation),
+        **padding,
     )
 
 
