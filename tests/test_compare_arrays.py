@@ -1,4 +1,4 @@
-"""Arrays that stand in arithmetic (activations with weights, layers of each place) in files of weights alone."""
+"""Arrays used in arithmetic (activations with weights, layers of each place) in files of weights alone."""
 
 from __future__ import annotations
 

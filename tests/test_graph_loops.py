@@ -213,7 +213,7 @@ def halved(tf: Any, x: Any, w: Weights) -> Any:
 @pytest.mark.parametrize(
     ("make", "message"),
     [(gap, "a list of which a loop fills a part"), (away, "a loop that moves away from its end"),
-     (loop_in_loop, "while: .* a loop within it that goes round as often as the model's input is long"),
+     (loop_in_loop, "while: .* a loop within it with an iteration for each step of the model's input"),
      (halved, "while: .* a loop whose end depends on what it computes")],
 )  # fmt: skip
 def test_loops_without_a_neutral_form_are_refused(make: Loop, message: str, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def progress_shown() -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def many_shown(total: int) -> Iterator[Callable[[], None]]:
-    """Told of each of `total` models that is done."""
+    """Called for each of `total` models that is done."""
     with _bar() as bar:
         if bar is None:
             yield lambda: None

@@ -5,7 +5,7 @@ matrix by matrix: "equal" (bit for bit), "rounding" (within a few ULPs), or "dif
 conventions of `converter.gates` are tried: if one framework's order read as another's explains the difference, it is
 "permuted" and the two are named.
 
-Arrays that stand in arithmetic (what ONNX has of many layers) are compared as a set for each name that both files know,
+Arrays used in arithmetic (what ONNX has of many layers) are compared as a set for each name that both files know,
 else by their values; only where both files hold a graph. Single numbers are settings, not weights.
 """
 

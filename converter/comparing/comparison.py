@@ -121,10 +121,10 @@ def _rows(pair: Pair) -> Iterable[tuple[str, str, str, str, str]]:
         ulps = max((finding.ulps for finding in pair.findings), default=0.0)
         text = "bit-equal" if pair.verdict == "equal" else f"equal up to rounding ({ulps:.3g} ULP)"
         return [(pair.a, pair.b, pair.kind, "all", f"{pair.scaled}, {text} otherwise" if pair.scaled else text)]
-    return [(pair.a, pair.b, pair.kind, f"{f.matrix} {f.gate}".strip(), _told(f)) for f in bad]
+    return [(pair.a, pair.b, pair.kind, f"{f.matrix} {f.gate}".strip(), _in_words(f)) for f in bad]
 
 
-def _told(finding: Finding) -> str:
+def _in_words(finding: Finding) -> str:
     if not finding.of:
         return "only one of the two has it"
     first, second = finding.values

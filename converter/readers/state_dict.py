@@ -1,9 +1,9 @@
 """PyTorch state_dicts (.safetensors, .pt) as models: recurrent layers in a row, with Linear, Embedding and norms.
 
 A state_dict holds arrays under names, and no architecture. Layers are recognized by their arrays and put in the only
-order that their sizes allow: neither the order of a file (safetensors sorts names) nor names tell it. What the arrays
-do not say is computed as torch.nn does by default and told in the model's warnings, or refused. With an architecture of
-Keras' own, nothing is left to tell: its layers take the arrays of the torch layers of their names.
+order that their sizes allow: neither the order of a file (safetensors sorts names) nor names say it. What the arrays
+do not say is computed as torch.nn does by default and noted in the model's warnings, or refused. With an architecture
+of Keras' own, nothing is left open: its layers take the arrays of the torch layers of their names.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from converter.tensorflow_graph.rules_shapes import flipped
 from converter.tensorflow_graph.sizes import Axis, Dims, dims_or_array
 from converter.tensorflow_graph.tracing import NotRecurrent, Roles
 from converter.tensorflow_graph.translating import Translating
-from converter.tensorflow_graph.turns import first_of
+from converter.tensorflow_graph.trip_counts import first_of
 from converter.tensorflow_graph.values import Place, TensorList
 
 
@@ -23,10 +23,10 @@ class Ends:
     """A loop that is over.
 
     Attributes:
-        length: how often it went round, or at most.
+        length: its trip count, or the most that it may be.
         finals: states by their numbers.
         after: what they are in the body after each step.
-        went: how often it went round, where that is only seen on the way.
+        went: its trip count, where that is only seen on the way.
         padded: whether there is a step where there should be none.
     """
 
@@ -117,7 +117,7 @@ class Ends:
         return joined
 
     def _taken(self, sequence: Value, count: Axis | Value | None) -> Value:
-        """As many elements as the loop went round."""
+        """As many elements as the loop had iterations."""
         assert count is not None
         places = numbers(self.t, self.step, count)
         o, axes = self.t.ops(self.step), self.t.axes(places)

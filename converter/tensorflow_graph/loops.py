@@ -23,7 +23,7 @@ from converter.tensorflow_graph.scanning import scanned
 from converter.tensorflow_graph.sizes import Dims, dims_or_array
 from converter.tensorflow_graph.tracing import NotRecurrent, Roles, roles_of
 from converter.tensorflow_graph.translating import Translating
-from converter.tensorflow_graph.turns import Turns, first_of, turns_of
+from converter.tensorflow_graph.trip_counts import TripCount, first_of, trip_count
 from converter.tensorflow_graph.values import TensorList
 from converter.tensorflow_graph.walking import Walk
 
@@ -91,9 +91,9 @@ def _backwards(
     Raises:
         NotRecurrent: it is no recurrent layer.
     """
-    turns = turns_of(t, step, bodies[0], roles, inputs, walk)
-    length = turns.most
-    if turns.early or roles.lengths or any(inputs[k].length != length for k in roles.read):
+    trips = trip_count(t, step, bodies[0], roles, inputs, walk)
+    length = trips.most
+    if trips.early or roles.lengths or any(inputs[k].length != length for k in roles.read):
         raise NotRecurrent("a loop from the end of its list that does not reach the beginning")
     found = recognize(Prober(t, roles, bodies[1], inputs), roles, inputs)
     turned_round = list(inputs)
@@ -126,20 +126,20 @@ def _no_cell(
     Raises:
         Unsupported: it is neither.
     """
-    turns, reason = Turns(0), ""
+    trips, reason = TripCount(0), ""
     try:
         roles = _roles(t, bodies, inputs, strict=False)
-        turns = turns_of(t, step, bodies[0], roles, inputs, walk)
+        trips = trip_count(t, step, bodies[0], roles, inputs, walk)
     except NotRecurrent as other:
         reason = other.what
     try:
-        if isinstance(turns.most, int) and turns.most <= MAX_UNROLLED:
+        if isinstance(trips.most, int) and trips.most <= MAX_UNROLLED:
             try:
                 return unrolled(t, bodies, inputs, walk)
             except NotRecurrent:
                 if reason:
                     raise
-        return scanned(t, step, bodies, (roles, turns), inputs, walk)
+        return scanned(t, step, bodies, (roles, trips), inputs, walk)
     except NotRecurrent as other:
         what = f"the loop is no recurrent layer that is known ({why.what}), and nothing else: {reason or other.what}"
         raise Unsupported(what, where=clean(step.name, 120)) from other

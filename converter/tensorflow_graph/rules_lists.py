@@ -1,4 +1,4 @@
-"""Translation of lists of tensors round loops: TensorList of TensorFlow 2, TensorArray of TensorFlow 1.
+"""Translation of lists of tensors around loops: TensorList of TensorFlow 2, TensorArray of TensorFlow 1.
 
 A list that enters a loop is a tensor whose first axis the loop goes along; what a loop makes is one again. The flow of
 a TensorArray stands for its list.

@@ -94,7 +94,7 @@ def spread(step: Step, x: Any, block: Any, paddings: Any) -> Any:
 
 
 def on_spread(t: Any, step: Step, inputs: Sequence[Any], stepping: Stepping) -> Any:
-    """What a step makes of a spread tensor: noted down, and done once BatchToSpaceND has told the crops.
+    """What a step makes of a spread tensor: noted down, and done once BatchToSpaceND gives the crops.
 
     Raises:
         Unsupported: anything but a convolution and what surrounds one.

@@ -19,7 +19,7 @@ from converter.tensorflow_graph.rules_shapes import flipped, turned
 from converter.tensorflow_graph.sizes import Axis, Dim, Dims, dims_or_array
 from converter.tensorflow_graph.tracing import NotRecurrent, Roles
 from converter.tensorflow_graph.translating import Translating
-from converter.tensorflow_graph.turns import Turns, first_of
+from converter.tensorflow_graph.trip_counts import TripCount, first_of
 from converter.tensorflow_graph.values import Place, TensorList, layer_path
 from converter.tensorflow_graph.walking import Walk
 
@@ -28,9 +28,9 @@ class Inside(Translating):
     """The meaning of steps inside a loop, once for all of its steps.
 
     Attributes:
-        outer: of those round it.
-        length: how often the loop goes round.
-        padded: whether it goes round once where it should not at all, as runtimes want it; nothing comes of that.
+        outer: of those around it.
+        length: the trip count of the loop.
+        padded: whether there is one iteration where there should be none, as runtimes want it; nothing comes of that.
         given: the values that each step gets: states, elements, the number of the step.
         taken: sequence -> itself and its element.
     """
@@ -119,32 +119,32 @@ def scanned(
     t: Translating,
     step: Step,
     bodies: tuple[Body, Body],
-    how: tuple[Roles, Turns],
+    how: tuple[Roles, TripCount],
     inputs: Sequence[Any],
     walk: Walk,
 ) -> list[Any]:
     """What a loop ends with, as one Scan. Steps behind its end, where that is only seen on the way, change nothing.
 
     Args:
-        how: what its variables are for, and how often it goes round.
+        how: what its variables are for, and its trip count.
 
     Raises:
         NotRecurrent: it makes what a Scan does not.
         Unsupported, InvalidModel: a step has no neutral form.
     """
-    roles, turns = how
-    inner = Inside(t, layer_path(step.name, ("while",)), turns.most)
+    roles, trips = how
+    inner = Inside(t, layer_path(step.name, ("while",)), trips.most)
     initial = {k: t.value(step, inputs[k]) for k in roles.states}
     arguments = list(inputs)
     for place, (k, value) in enumerate(initial.items()):
         arguments[k] = inner.argument(f"state{place}", value.shape, value.dtype, t.axes(value))
     before = [arguments[k] for k in initial]
-    going = _Going(t, inner, step) if turns.early or inner.padded else None
+    going = _Going(t, inner, step) if trips.early or inner.padded else None
     for k in roles.counters:
         arguments[k] = inner.counter(step, inputs[k], roles.counters[k])
     for k in roles.written:
         arguments[k] = TensorList(None, inputs[k].length)
-    more = walk.inside(inner, bodies[0], arguments)[0] if turns.early else np.asarray(True)
+    more = walk.inside(inner, bodies[0], arguments)[0] if trips.early else np.asarray(True)
     results = walk.inside(inner, bodies[1], arguments)
     if inner.assigned or inner.pending:
         raise NotRecurrent("a loop that writes to variables, or has layers inside")
@@ -158,13 +158,13 @@ def scanned(
     elements = list({value.name: value for value in made.values()}.values())
     outcome = _emit(t, inner, step, starts, [*states, *elements])
     finals, afterwards = dict(zip(initial, outcome, strict=False)), dict(zip(initial, after, strict=True))
-    went = outcome[len(starts) - 1] if turns.early else None
-    ends = Ends(t, step, turns.most, finals, afterwards, went, inner.padded)
+    went = outcome[len(starts) - 1] if trips.early else None
+    ends = Ends(t, step, trips.most, finals, afterwards, went, inner.padded)
     return ends.of(roles, inputs, (made, places), outcome[len(starts) :])
 
 
 class _Going:
-    """Whether a loop still goes on, and how often it went round: two more states of a Scan.
+    """Whether a loop still goes on, and its iterations so far: two more states of a Scan.
 
     Attributes:
         starts, after: these states before the loop, and after a step.
@@ -197,7 +197,7 @@ class _Going:
 
 
 def _may_be_none(t: Translating, length: Axis | Value) -> bool:
-    """Whether a loop may not go round at all, for inputs that have a step."""
+    """Whether a loop may have no iteration, for inputs that have a step."""
     if isinstance(length, Value):
         return not isinstance(least := t.memory.at_least.get(length.name, 0), int) or least < 1
     return isinstance(length, Dim) and length.at(dict.fromkeys(t.symbols, 1)) < 1
@@ -233,7 +233,7 @@ def _emit(
         (nodes if moves else t.graph.nodes).append(node)
         changing |= {value.name for value in node.outputs if moves}
     if any(isinstance(node.layer, layers.Scan | layers.Recurrent) for node in nodes):
-        raise NotRecurrent("a loop within it that goes round as often as the model's input is long")
+        raise NotRecurrent("a loop within it with an iteration for each step of the model's input")
     t.symbols.update({name: place for name, place in inner.symbols.items() if place[0].name not in changing})
     read = [value for node in nodes for value in node.inputs if value is not None] + list(outputs)
     captured = list({value.name: value for value in read if value.name not in changing}.values())

@@ -1,4 +1,4 @@
-"""What the proof of a model would take, told from its shapes before anything is made."""
+"""What the proof of a model would take, estimated from its shapes before anything is made."""
 
 from __future__ import annotations
 

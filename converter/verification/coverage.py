@@ -116,7 +116,7 @@ def observing(coverage: Coverage, node: str) -> Iterator[None]:
 
 
 def observe(activation: Activation, z: Array) -> None:
-    """Told by what evaluates an activation."""
+    """Called by what evaluates an activation."""
     observer = _OBSERVER.get()
     if observer is not None:
         observer.activation(activation, z)

@@ -26,7 +26,7 @@ from reference_lstm.cell import Cell, States
 
 
 class Replayed:
-    """A cell whose every step gives what it is told, for `reference_lstm.run` to put where the outputs go."""
+    """A cell whose every step gives states that are known, for `reference_lstm.run` to put where the outputs go."""
 
     def __init__(self, like: Cell, states: Sequence[States]) -> None:
         self.state_count, self._states, self._next = like.state_count, states, iter(states)

@@ -107,7 +107,7 @@ def torch_blocks(arrays: Mapping[str, Weight]) -> Iterator[Block]:
 
 
 def torch_layer(block: Block, kinds: Mapping[str, str]) -> Layer:
-    """A layer without recurrence: its kind, told from its arrays, and the arrays as Keras has them."""
+    """A layer without recurrence: its kind, found by its arrays, and the arrays as Keras has them."""
     arrays = dict(block.arrays)
     weight, bias = arrays.get("weight"), arrays.get("bias")
     if "running_mean" in arrays:

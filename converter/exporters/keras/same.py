@@ -46,7 +46,7 @@ def _ends(model: Model, scaled: bool) -> list[Hashable]:
         inputs = tuple(None if value is None else made[value.name] for value in node.inputs)
         layer = node.layer
         rule = _rule(layer, inputs) if isinstance(layer, Recurrent) else ""
-        key = (_told(layer, scaled, values=isinstance(layer, Constant)), inputs, rule)
+        key = (_key(layer, scaled, values=isinstance(layer, Constant)), inputs, rule)
         keyed.append(key)
         for k, value in enumerate(node.outputs):
             made[value.name] = number((key, k, value.shape, value.dtype))
@@ -62,12 +62,12 @@ def _rule(layer: Recurrent, inputs: tuple[int | None, ...]) -> str:
     return "previous" if layer.masked_output == "state" and not any(inputs[2:]) else layer.masked_output
 
 
-def _told(part: Any, scaled: bool, values: bool = False) -> Hashable:
+def _key(part: Any, scaled: bool, values: bool = False) -> Hashable:
     if isinstance(part, Weight):
         return part.shape, part.dtype, part.read().tobytes() if values else b""
     if isinstance(part, Activation):
         return (part.name, part.parameters[1:]) if scaled and part.name == "hard_sigmoid" else part
     if isinstance(part, Struct):
         fields = (name for name in part.__struct_fields__ if name not in ("masked_output", "momentum"))
-        return type(part).__name__, tuple(_told(getattr(part, name), scaled, values) for name in fields)
-    return tuple(_told(item, scaled, values) for item in part) if isinstance(part, tuple | list) else part
+        return type(part).__name__, tuple(_key(getattr(part, name), scaled, values) for name in fields)
+    return tuple(_key(item, scaled, values) for item in part) if isinstance(part, tuple | list) else part

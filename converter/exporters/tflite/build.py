@@ -29,7 +29,7 @@ class Built:
 
 
 def build(model: Model, ranges: Mapping[str, tuple[Ranges, ...]]) -> Built:
-    """The graphs of a model; LSTMs of which it is told what values they take compute in integers.
+    """The graphs of a model; LSTMs whose ranges are given compute in integers.
 
     Raises:
         Unsupported: a layer or type that no builtin operators compute.

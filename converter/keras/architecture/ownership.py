@@ -1,7 +1,7 @@
 """Whose class it is: Keras' own, or one of the author's that only bears the name of a layer of some Keras.
 
 A class counts as Keras' own where the file says so (`module`, in archives), and where it does not, only if that version
-had a class of that name and the configuration has every key that it always wrote. Nothing else is told by a name:
+had a class of that name and the configuration has every key that it always wrote. A name alone says nothing:
 LayerNormalization in a file of Keras 2.2.4, or one without `axis`, is code that the file does not hold.
 """
 

@@ -1,4 +1,4 @@
-"""What a node that a plugin emits takes and makes: arrays, axes and sizes, told where they are wrong.
+"""What a node that a plugin emits takes and makes: arrays, axes and sizes, refused where they are wrong.
 
 A rule gives the shape of a layer's output; where there is none, what the plugin says is taken, and the proof holds the
 numbers to it.

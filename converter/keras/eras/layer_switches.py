@@ -35,7 +35,7 @@ LAYERS: Switches = {
         "tf.keras": ((ALWAYS, False, "TF 2.4 cuts after resizing"), ((2, 9, 0), True, "TF 2.9, tf_keras 2.21")),
         "keras3": ((ALWAYS, False, "3.3 still resizes, 3.10 leaves images as they are; layers.json: RandomCrop"),),
     },
-    "theano_windows": {  # kernels are turned over, and padding "same" centers windows whatever their stride
+    "theano_windows": {  # kernels are flipped, and padding "same" centers windows whatever their stride
         "keras": ((ALWAYS, False, "TensorFlow's backend; k122_conv"),),
         "keras:theano": (
             (ALWAYS, True, "keras/backend/theano_backend.py of 1.2.2 to 2.3.1; conv of Theano; k108_conv"),

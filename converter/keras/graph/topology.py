@@ -15,7 +15,7 @@ from converter.keras.graph.given_inputs import given_inputs, masked_refs
 from converter.keras.graph.implied import implied_shape
 from converter.keras.graph.ordering import execution_order
 from converter.keras.graph.partial_models import placed
-from converter.keras.graph.traits import acts_if_told, trainable_values
+from converter.keras.graph.traits import acts_if_asked, trainable_values
 from converter.keras.layer_type import NO_EFFECT
 from converter.keras.shared.constants import as_tensors
 from converter.keras.shared.masks import passed_mask, refuse_lost
@@ -128,7 +128,7 @@ class Topology:
         if args and (spec.row is None or spec.row.takes != "operands"):
             args = (as_tensors(Ops(self.graph, path), args[0]), *args[1:])
         kwargs = {k: resolve(v, done) for k, v in call.kwargs.items() if k != "training"}
-        if call.kwargs.get("training") is True and acts_if_told(spec, self.era):
+        if call.kwargs.get("training") is True and acts_if_asked(spec, self.era):
             raise Unsupported("is called with training=True: its output is random or depends on the batch")
         return self.apply(spec, args, kwargs, bound, path)
 

@@ -33,7 +33,7 @@ def inlined_calls(spec: LayerSpec) -> int:
     return 1 + sum(inlined_calls(child) for child in spec.children.values())
 
 
-def acts_if_told(spec: LayerSpec, era: Era) -> bool:
+def acts_if_asked(spec: LayerSpec, era: Era) -> bool:
     """Whether a call with training=True computes something else than `predict`."""
     by_default = spec.row is not None and spec.row.trains_by_default
     return not era.switch("training_written") if by_default else acts_in_training(spec)

@@ -142,7 +142,7 @@ def _filters_last(bound: Bound, rank: int) -> Bound:
 
 
 def _from_theano(kernel: Weight, rank: int, same: bool) -> Weight:
-    """Theano turns kernels round in space, and under "same" an even window reaches further back, not forward."""
+    """Theano flips kernels in space, and under "same" an even window reaches further back, not forward."""
     even = [(0, int(same and n % 2 == 0)) for n in kernel.shape[:rank]] + [(0, 0), (0, 0)]
     shape = tuple(n + after for n, (_, after) in zip(kernel.shape, even, strict=True))
     turned = (slice(None, None, -1),) * rank

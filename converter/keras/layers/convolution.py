@@ -103,7 +103,7 @@ def kernel_of(call: Call, name: str, rank: int) -> Weight:
     """A kernel as [*window, input, filters], in which Keras 1 and Theano keep it otherwise.
 
     Keras 1 keeps one-dimensional kernels as [window, 1, input, filters] (before 1.1 as [filters, input, window, 1]) and
-    those of channels_first as [filters, input, *window]. Theano turns every window round.
+    those of channels_first as [filters, input, *window]. Theano flips every window.
     """
     kernel = call.need(name)
     kernel = _input_and_filters_last(call, kernel, rank)

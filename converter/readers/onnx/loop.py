@@ -14,9 +14,9 @@ from converter.errors import InvalidModel, Unsupported, clean
 from converter.formats.onnx_tensor import weight
 from converter.model import layers
 from converter.readers.onnx.counted import Dim
+from converter.readers.onnx.loop_elements import elements, first_rows
 from converter.readers.onnx.origins import same, size_of
 from converter.readers.onnx.tensors import Const, Dims, Filled, Spread, Stack, Tensor, Val
-from converter.readers.onnx.turns import elements, first_rows
 from converter.readers.onnx.values import Builder, Call
 
 _MAX_NODES = 2000

@@ -47,8 +47,8 @@ def _merged(builder: Builder, x: Value) -> Value | None:
 
 def _before(builder: Builder, size: tuple[str, int], known: dict[Dim, Dim]) -> Dim | None:
     """What gave a value this size, where its producer did not make it."""
-    if size in builder.told:
-        return builder.told[size]
+    if size in builder.known_sizes:
+        return builder.known_sizes[size]
     value = builder.values[size[0]]
     node = builder.producer(value)
     if node is None:

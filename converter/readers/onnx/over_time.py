@@ -46,7 +46,7 @@ def body_as_scan(
         body: names of states and elements, operators, names of what they make: states, then elements.
         given: initial states, then sequences [time, ...].
         states: how many states.
-        outer: what the body reads beside what the builder knows.
+        outer: what the body reads besides what the builder knows.
     """
     names, nodes, results = body
     inner = builder.inside()

@@ -171,7 +171,7 @@ def _in_the_middle(x: Value, target: tuple[Dim, ...], builder: Builder, call: Ca
 def _tell(builder: Builder, made: Value, target: tuple[Dim, ...]) -> None:
     """Keeps of which other value the open sizes are."""
     pairs = ((k, size) for k, size in enumerate(target) if made.shape[k] is None and not isinstance(size, int))
-    builder.told |= {(made.name, k): size for k, size in pairs}
+    builder.known_sizes |= {(made.name, k): size for k, size in pairs}
 
 
 def _unfolded(x: Value, target: tuple[Dim, ...], builder: Builder, call: Call) -> Val:

@@ -77,7 +77,7 @@ class Builder:
     nodes: list[Node] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
     values: dict[str, Value] = field(default_factory=dict)  # by their names, those outside of a body as well
-    told: dict[tuple[str, int], Dim] = field(default_factory=dict)  # sizes of values that the file computes elsewhere
+    known_sizes: dict[tuple[str, int], Dim] = field(default_factory=dict)  # of values, computed elsewhere in the file
     factors: dict[str, tuple[Dim, Dim]] = field(default_factory=dict)  # of sizes that are products, by their values
     depth: int = 0  # of branches within branches
     warnings: list[str] = field(default_factory=list)  # of the whole file
@@ -88,7 +88,7 @@ class Builder:
     def inside(self) -> Builder:
         """One for the body of an operator, which reads what is here; names that are new there are new here."""
         return Builder(
-            self.opset, self.run, [], dict(self.tensors), self.values, self.told, self.factors, self.depth,
+            self.opset, self.run, [], dict(self.tensors), self.values, self.known_sizes, self.factors, self.depth,
             self.warnings, self._names, self._counts,
         )  # fmt: skip
 

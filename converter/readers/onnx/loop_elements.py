@@ -1,5 +1,5 @@
-"""Arithmetic with the number of a round in a Loop, as tf2onnx writes what TensorFlow vectorizes (TimeDistributed of
-Keras 3): x[places[i]] by Slices whose ends are computed in each round. It takes element i of x.
+"""Arithmetic with the number of a Loop's iteration, as tf2onnx writes what TensorFlow vectorizes (TimeDistributed of
+Keras 3): x[places[i]] by Slices whose ends are computed in each iteration. It takes element i of x.
 
 https://github.com/onnx/tensorflow-onnx, StridedSlice: an axis that vanishes ends and steps at 10^9. No axis is as long.
 """
@@ -26,8 +26,8 @@ _KINDS = {1: np.float32, 6: np.int32, 7: np.int64, 11: np.float64}  # TensorProt
 
 
 @dataclass(frozen=True)
-class Turn:
-    """The number of the round, from 0 on, plus one that is not below 0; always below 10^9."""
+class Iteration:
+    """The number of the iteration, from 0 on, plus one that is not below 0; always below 10^9."""
 
     more: int = 0
 
@@ -40,7 +40,7 @@ class Element:
 
 
 class _Unknown(Exception):
-    """It cannot be said whatever the round is."""
+    """It cannot be said whatever the iteration is."""
 
 
 def elements(
@@ -51,11 +51,11 @@ def elements(
     Args:
         builder: what is known outside.
         nodes: the body.
-        counters: names of the number of the round.
+        counters: names of the number of the iteration.
         outer: what stands for each tensor of the outside.
-        count: how many rounds.
+        count: how many iterations.
     """
-    known: dict[str, Any] = {name: np.array(Turn(), object) for name in counters}
+    known: dict[str, Any] = {name: np.array(Iteration(), object) for name in counters}
     found: dict[str, str] = {}
     for node in nodes:
         try:
@@ -76,7 +76,7 @@ def elements(
 
 
 def _numbers(name: str, known: Mapping[str, Any], outer: Mapping[str, Tensor]) -> Array:
-    """A small array of numbers and `Turn`s."""
+    """A small array of numbers and `Iteration`s."""
     if isinstance(known.get(name), np.ndarray):
         array: Array = known[name]
         return array
@@ -95,7 +95,7 @@ def _axes(node: Any, known: Mapping[str, Any], outer: Mapping[str, Tensor]) -> l
 
 
 def _sliced(builder: Builder, node: Any, known: Mapping[str, Any], outer: Mapping[str, Tensor], count: Dim) -> Any:
-    """One row of what is as long as there are rounds: as numbers, where they are known."""
+    """One row of what is as long as there are iterations: as numbers, where they are known."""
     if not 4 <= len(node.input) <= 5 or node.input[0] in known or node.input[0] not in outer:
         raise _Unknown
     starts, ends, axes = (_numbers(name, known, outer).ravel() for name in node.input[1:4])
@@ -105,8 +105,8 @@ def _sliced(builder: Builder, node: Any, known: Mapping[str, Any], outer: Mappin
     whole = all(
         (s, step) == (0, 1) and _reaches(end) for s, end, step in zip(starts[1:], ends[1:], steps[1:], strict=True)
     )
-    one = (ends[0], steps[0]) == (Turn(1), 1) or (_reaches(ends[0]) and _reaches(steps[0]))
-    if not axes.size or starts[0] != Turn() or not one or not whole:
+    one = (ends[0], steps[0]) == (Iteration(1), 1) or (_reaches(ends[0]) and _reaches(steps[0]))
+    if not axes.size or starts[0] != Iteration() or not one or not whole:
         raise _Unknown
     tensor = outer[node.input[0]]
     plain = isinstance(tensor, Val) and not tensor.flat and not tensor.swapped
@@ -115,15 +115,15 @@ def _sliced(builder: Builder, node: Any, known: Mapping[str, Any], outer: Mappin
         return Element(node.input[0])
     if not same(builder, row[0], count):
         raise _Unknown
-    return np.full((1, *tensor.shape[1:]), Turn(row[1]), object)
+    return np.full((1, *tensor.shape[1:]), Iteration(row[1]), object)
 
 
 def _reaches(end: Any) -> bool:
-    return not isinstance(end, Turn) and end >= _FAR
+    return not isinstance(end, Iteration) and end >= _FAR
 
 
 def first_rows(builder: Builder, x: Val, count: Dim, name: str) -> Val:
-    """As many rows of a sequence as there are rounds, taken one by one: it fails where there are fewer."""
+    """As many rows of a sequence as there are iterations, taken one by one: it fails where there are fewer."""
     size = builder.size(count, name)
     number = None if not isinstance(count, int) else count
     (places,) = builder.node(f"{name}/places", layers.Range(), (size,), (number,), dtype="int64")
@@ -196,13 +196,13 @@ def _constant(builder: Builder, x: Value, deep: int = 0) -> int | None:
 
 
 def _bounds(value: Any) -> tuple[Any, Any]:
-    return (value.more, _FAR - 1) if isinstance(value, Turn) else (value, value)
+    return (value.more, _FAR - 1) if isinstance(value, Iteration) else (value, value)
 
 
 def _sum(a: Any, b: Any) -> Any:
-    turns, numbers = ([v for v in (a, b) if isinstance(v, Turn) == kind] for kind in (True, False))
+    turns, numbers = ([v for v in (a, b) if isinstance(v, Iteration) == kind] for kind in (True, False))
     if len(turns) == 1 and turns[0].more + numbers[0] >= 0:
-        return Turn(turns[0].more + int(numbers[0]))
+        return Iteration(turns[0].more + int(numbers[0]))
     if turns:
         raise _Unknown
     return a + b
@@ -210,7 +210,7 @@ def _sum(a: Any, b: Any) -> Any:
 
 def _ordered(a: Any, b: Any) -> bool:
     """Whether a < b."""
-    if isinstance(a, Turn) and isinstance(b, Turn):
+    if isinstance(a, Iteration) and isinstance(b, Iteration):
         return a.more < b.more
     (low, high), (other_low, other_high) = _bounds(a), _bounds(b)
     if high < other_low:
@@ -221,7 +221,7 @@ def _ordered(a: Any, b: Any) -> bool:
 
 
 def _alike(a: Any, b: Any) -> bool:
-    if isinstance(a, Turn) == isinstance(b, Turn):
+    if isinstance(a, Iteration) == isinstance(b, Iteration):
         return bool(a == b)
     return _ordered(a, b) is False and _ordered(b, a) is False
 
@@ -230,7 +230,7 @@ def _cast(node: Any, given: Sequence[Array]) -> Array:
     kind = _KINDS.get(next((a.i for a in node.attribute if a.name == "to"), 0))
     if kind is None:
         raise _Unknown
-    return _each(lambda v: v if isinstance(v, Turn) else kind(v).item(), 1)(node, given)
+    return _each(lambda v: v if isinstance(v, Iteration) else kind(v).item(), 1)(node, given)
 
 
 def _each(rule: Callable[..., Any], count: int) -> Callable[[Any, Sequence[Array]], Array]:

@@ -1,4 +1,4 @@
-"""How often a loop goes round: what its condition compares its counter with, translated as everything else is."""
+"""The trip count of a loop: what its condition compares its counter with, translated as everything else is."""
 
 from __future__ import annotations
 
@@ -74,11 +74,11 @@ def _both(one: Any, other: Any) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class Turns:
-    """How often a loop goes round.
+class TripCount:
+    """How many iterations a loop has.
 
     Attributes:
-        most: that often, or at most that often.
+        most: so many, or at most so many.
         early: whether what steps compute may end it before.
     """
 
@@ -86,8 +86,8 @@ class Turns:
     early: bool = False
 
 
-def _rounds(t: Translating, step: Step, first: Axis, by: int, bound: tuple[Counter, str, Any]) -> Axis | Value:
-    """How often a counter goes round from its first number, by so much in each step, while it is within a bound."""
+def _iterations(t: Translating, step: Step, first: Axis, by: int, bound: tuple[Counter, str, Any]) -> Axis | Value:
+    """How many steps a counter takes from its first number, each by so much, while it is within a bound."""
     counter, op, limit = bound
     if (by > 0) != op.startswith("Less"):
         raise NotRecurrent("a loop that moves away from its end")
@@ -96,13 +96,13 @@ def _rounds(t: Translating, step: Step, first: Axis, by: int, bound: tuple[Count
         if (first, by, op) != (0, 1, "Less"):
             raise NotRecurrent("a loop that begins at another number than 0 and ends where the model computes it")
         return limit
-    (number,) = integers_of(limit, "how often a loop goes round")
+    (number,) = integers_of(limit, "the trip count of a loop")
     if op == "Less" and number in ENDLESS:
         return number
     inside = (number - first if by > 0 else first - number) + op.endswith("Equal")
     if abs(by) == 1 or isinstance(inside, int):
-        rounds: Axis = inside if abs(by) == 1 else -(-inside // abs(by))
-        return rounds
+        count: Axis = inside if abs(by) == 1 else -(-inside // abs(by))
+        return count
     o = t.ops(step)
     more = t.sizes(step, Dims(np.array(inside + (abs(by) - 1), object), "int64"))
     return o.elementwise("floor_divide", more, o.constant(abs(by), "int64"))
@@ -114,8 +114,8 @@ def first_of(x: Any) -> Axis:
     return first
 
 
-def turns_of(t: Translating, step: Step, cond: Body, roles: Roles, inputs: Sequence[Any], walk: Walk) -> Turns:
-    """How often a loop goes round.
+def trip_count(t: Translating, step: Step, cond: Body, roles: Roles, inputs: Sequence[Any], walk: Walk) -> TripCount:
+    """How many iterations a loop has.
 
     Raises:
         NotRecurrent: nothing says that before it begins, or the first of several numbers ends it.
@@ -125,7 +125,7 @@ def turns_of(t: Translating, step: Step, cond: Body, roles: Roles, inputs: Seque
     try:
         (bound,) = walk.inside(_Condition(t), cond, arguments)
         limits = [
-            _rounds(t, step, first_of(inputs[one[0].argument]), roles.counters[one[0].argument], one)
+            _iterations(t, step, first_of(inputs[one[0].argument]), roles.counters[one[0].argument], one)
             for one in bound.limits
         ]
     except NotRecurrent:
@@ -141,13 +141,11 @@ def turns_of(t: Translating, step: Step, cond: Body, roles: Roles, inputs: Seque
     found = [one for one in found if not any(_below(other, one) for other in found)]
     if len(found) != 1:
         raise NotRecurrent("a loop that ends at the least of several numbers, or at none")
-    (rounds,) = found
-    if isinstance(rounds, Dim) and rounds.at(dict.fromkeys(t.symbols, 1)) < 0:  # which may be none
+    (count,) = found
+    if isinstance(count, Dim) and count.at(dict.fromkeys(t.symbols, 1)) < 0:  # which may be none
         o = t.ops(step)
-        rounds = o.elementwise(
-            "maximum", t.sizes(step, Dims(np.array(rounds, object), "int64")), o.constant(0, "int64")
-        )
-    return Turns(max(rounds, 0) if isinstance(rounds, int) else rounds, bound.computed)
+        count = o.elementwise("maximum", t.sizes(step, Dims(np.array(count, object), "int64")), o.constant(0, "int64"))
+    return TripCount(max(count, 0) if isinstance(count, int) else count, bound.computed)
 
 
 def _below(one: Axis | Value, other: Axis | Value) -> bool:
