@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from converter import VerificationFailed, api
+from converter import Unsupported, VerificationFailed, api
 from converter.cli.main import main
 from converter.comparing.compare import compare
 from converter.exporters import EXPORTERS, Exporter
@@ -126,6 +126,11 @@ def test_a_target_that_is_run_names_what_runs_it(
     report = api.convert(LSTM, goal, to="run").reports[0]
     assert report.passed and report.nodes and report.weights
     assert api.verify(LSTM, goal).passed
+    for against, why in (("torch", "not a file of torch"), ("nothing", "not a file of nothing")):
+        with pytest.raises(Unsupported, match=why):
+            api.verify(LSTM, goal, against=against)
+    with pytest.raises(Unsupported, match="certificate and test_data is not for run"):
+        api.convert(LSTM, goal, to="run", certificate=tmp_path / "c.json", test_data=True, force=True)
     assert main(["verify", str(LSTM), str(goal), "--against", "run"]) == 0
     assert "in home" in capsys.readouterr().out
     assert main(["inspect", str(goal)]) == 0
