@@ -72,11 +72,11 @@ def get(t: Translating, step: Step, items: Any, index: Any, *shape: Any) -> Valu
 
 def gather(t: Translating, step: Step, handle: Any, index: Any, flow: Any) -> Value:
     """All elements of a TensorArray, in order; TensorFlow 1 names them one by one."""
-    _all(t, index, flow)
+    _all(t, index)
     return stack(t, step, flow)
 
 
-def _all(t: Translating, index: Any, flow: Any) -> None:
+def _all(t: Translating, index: Any) -> None:
     """Refuse indices that are not those of all elements in order."""
     if isinstance(index, np.ndarray):
         whole = index.tolist() == list(range(len(index)))
@@ -92,7 +92,7 @@ def _all(t: Translating, index: Any, flow: Any) -> None:
 
 def scatter(t: Translating, step: Step, handle: Any, index: Any, x: Any, flow: Any) -> TensorList:
     """A TensorArray with the elements of a tensor, in order."""
-    _all(t, index, flow)
+    _all(t, index)
     return from_tensor(t, step, x)
 
 

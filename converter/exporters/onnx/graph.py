@@ -17,6 +17,7 @@ from onnx import helper
 from converter.errors import Unsupported, clean
 from converter.exporters.onnx.runtimes import DEFAULT, RUNTIMES, Runtime
 from converter.model import Array, Shape, Weight, dtype_of
+from converter.model.naming import free_name
 
 COPIED_UP_TO = 1 << 26  # bytes
 Blocks = Callable[[], Iterator[Array]]
@@ -97,10 +98,7 @@ class Store:
 
     def unique(self, base: str) -> str:
         """`base`, with a number if it is taken."""
-        name = base
-        while name in self.names:
-            self.counters[base] = self.counters.get(base, 0) + 1
-            name = f"{base}_{self.counters[base]}"
+        name = free_name(base, self.names, self.counters)
         self.names.add(name)
         return name
 

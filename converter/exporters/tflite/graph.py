@@ -16,6 +16,7 @@ from converter.errors import clean
 from converter.exporters.tflite.tensors import Buffer, Op, Ranges, Scaled, Tensor, element_type
 from converter.formats.tflite import TYPES
 from converter.model import Array, Shape, Weight, dtype_of
+from converter.model.naming import free_name
 
 
 @dataclass
@@ -32,11 +33,7 @@ class Store:
 
     def unique(self, suffix: str) -> str:
         """`<layer>/<suffix>`, with a number if it is taken."""
-        base = f"{clean(self.layer)}/{suffix}"
-        name = base
-        while name in self.names:
-            self.counters[base] = self.counters.get(base, 0) + 1
-            name = f"{base}_{self.counters[base]}"
+        name = free_name(f"{clean(self.layer)}/{suffix}", self.names, self.counters)
         self.names.add(name)
         return name
 

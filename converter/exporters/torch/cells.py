@@ -87,10 +87,7 @@ def text_of(cell: object, place: str) -> Text:
 
 @text_of.register
 def _lstm(cell: layers.LSTMCell, place: str) -> Text:
-    gate, act = (
-        partial(activated, cell.recurrent_activation, place=place),
-        partial(activated, cell.activation, place=place),
-    )
+    gate, act = (partial(activated, function, place=place) for function in (cell.recurrent_activation, cell.activation))
     state = _matrices(cell, "LSTM")
     before = [_linear(state)]
     see_old, see_new = [], []
@@ -112,10 +109,7 @@ def _lstm(cell: layers.LSTMCell, place: str) -> Text:
 
 @text_of.register
 def _gru(cell: layers.GRUCell, place: str) -> Text:
-    gate, act = (
-        partial(activated, cell.recurrent_activation, place=place),
-        partial(activated, cell.activation, place=place),
-    )
+    gate, act = (partial(activated, function, place=place) for function in (cell.recurrent_activation, cell.activation))
     state = _matrices(cell, "GRU")
     about = f"gates by {cell.recurrent_activation.name}, {cell.activation.name} for the candidate"
     finish = ["h_next = z * h + (1 - z) * n"]
