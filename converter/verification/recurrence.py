@@ -96,8 +96,9 @@ def recurrent_truth(
     worst = max((cell.worst for cell, wanted in zip(cells, read, strict=True) if wanted), key=lambda one: one.share)
     compared = sum(int(np.count_nonzero(cell.used)) for cell in cells if cell.seen)
     outputs = _outputs(layer, cells, x, mask, initial, u)
-    if any(state.dtype.itemsize > dtype_of(equation.dtype).itemsize for cell in cells for state in cell.seen):
-        outputs = tuple(y.plus(Near(np.zeros(()), tiny), u) for y in outputs)  # a Scan in float32, then rounded
+    wider = any(state.dtype.itemsize > dtype_of(equation.dtype).itemsize for cell in cells for state in cell.seen)
+    if wider or equation.dtype == "float64":  # a Scan in float32, then rounded; float64 states, made float32
+        outputs = tuple(y.plus(Near(np.zeros(()), tiny), u) for y in outputs)
     return Truth(outputs, worst, compared)
 
 
