@@ -21,7 +21,11 @@ def layer_name(name: str) -> str:
 
 
 def spellings(name: str) -> tuple[str, str]:
-    """A name as any format may spell it: with the operator, as archives made of ONNX files have it, and without."""
+    """A name as any format may spell it: with the operator, as archives made of ONNX files have it, and without.
+
+    The first level of a PyTorch layer, "lstm.l0 forward", is the layer itself.
+    """
+    name = re.sub(r"\.l0(?= |$)", "", name)
     whole, layer = (re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_") for text in (name, layer_name(name)))
     return whole, layer
 

@@ -135,7 +135,8 @@ def _declare(writer: Writer, nodes: tuple[Node, ...], only: int | None) -> str:
         for d, cell in enumerate(pair)
         for entry in _state(cell, name, f"_l{k}" + ("_reverse" if d else ""), bias, nodes[k].name)
     ]
-    label = nodes[0].name if only is None else f"{nodes[0].name} {'forward' if only == 0 else 'backward'}"
+    whole = only is None or len(layer.directions) == 1
+    label = nodes[0].name if whole else f"{nodes[0].name} {'forward' if only == 0 else 'backward'}"
     kernels = [cell.kernel for pair in cells for cell in pair]
     return writer.module(label, f"nn.{name}({', '.join(arguments)}{extra})", state, kernels)
 
