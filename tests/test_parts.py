@@ -85,7 +85,9 @@ def deep_inside(k: Any) -> Any:
 def two_deep(k: Any) -> Any:
     """Functional models in one another; what is asked for comes before and behind the output of the inner one."""
     a = k.Input((5, 3))
-    inner = k.Model(a, k.layers.Dense(3)(k.layers.LSTM(4, return_sequences=True, name="lstm")(a)), name="inner")
+    inner = k.Model(
+        a, k.layers.Dense(3, name="out")(k.layers.LSTM(4, return_sequences=True, name="lstm")(a)), name="inner"
+    )
     b = k.Input((5, 3))
     middle = k.Model(b, k.layers.Dense(3, name="dense")(inner(b)), name="middle")
     c = k.Input((5, 3))
