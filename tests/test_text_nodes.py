@@ -110,12 +110,3 @@ def test_words_for_the_proof() -> None:
     known_only = Words()
     known_only.note(layers.Lookup((4, 5), (0, 1), None))
     assert set(known_only.values((40,), 9, np.random.default_rng(0), np.dtype("int64"))) == {4, 5}
-
-
-@pytest.mark.parametrize("layer", [layers.RemoveCharacters("!"), layers.SplitWords()])
-def test_onnx_that_takes_texts_apart_is_refused_by_name(tmp_path: Path, layer: Any) -> None:
-    export(text_model(layer, isinstance(layer, layers.SplitWords)), tmp_path / "model.onnx", opset=20)
-    with pytest.raises(
-        ConversionError, match=r"operator StringSplit is not read back from ONNX\. Texts are taken apart"
-    ):
-        load(tmp_path / "model.onnx")

@@ -118,8 +118,8 @@ _SCHEMA: dict[str, tuple[tuple[int, str, str], ...]] = {
     "OnnxEntry": ((1, "key", "string"), (2, "value", "string")),
     "OnnxTensor": (
         (1, "dims", "*int64"), (2, "data_type", "int32"), (4, "float_data", "*float"), (5, "int32_data", "*int32"),
-        (7, "int64_data", "*int64"), (8, "name", "string"), (9, "raw_data", "bytes"), (10, "double_data", "*double"),
-        (13, "external_data", "*OnnxEntry"), (14, "data_location", "int32"),
+        (6, "string_data", "*bytes"), (7, "int64_data", "*int64"), (8, "name", "string"), (9, "raw_data", "bytes"),
+        (10, "double_data", "*double"), (13, "external_data", "*OnnxEntry"), (14, "data_location", "int32"),
     ),
     "OnnxDimension": ((1, "dim_value", "?int64"), (2, "dim_param", "string")),
     "OnnxShape": ((1, "dim", "*OnnxDimension"),),

@@ -2,7 +2,7 @@
 
 Read are our own files and those of tf2onnx, keras2onnx and PyTorch, as far as their operators are known; every other
 operator is refused by name. values.py says what stands for an ONNX tensor, ops.py lists the rules; loops of tf2onnx are
-in loop.py, those of our own exports in scan.py. The onnx package is not needed.
+in loop.py, those of our own exports in scan.py and splitting.py. The onnx package is not needed.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from converter.readers.onnx.joining import joined
 from converter.readers.onnx.masks import recognized
 from converter.readers.onnx.ops import RULES
 from converter.readers.onnx.quantized import ROUNDING
+from converter.readers.onnx.splitting import taken_apart
 from converter.readers.onnx.tensors import Tensor
 from converter.readers.onnx.values import Builder, Call
 
@@ -126,8 +127,7 @@ def _refused(op: str) -> Unsupported:
         return Unsupported(
             f"the file is quantized: {op} rounds activations as it runs, which no layer does", hint=_WHOLE
         )
-    hint = "texts are taken apart here, which is read from Keras' own files alone" if op == "StringSplit" else ""
-    return Unsupported(f"operator {op} is not read back from ONNX", hint=hint)
+    return Unsupported(f"operator {op} is not read back from ONNX")
 
 
 _WHOLE = "take the file that it was made of, or convert that without --quantize"
@@ -144,7 +144,7 @@ def _run(node: Any, index: int, builder: Builder, folder: Path) -> None:
     )  # fmt: skip
     try:
         with fitting(call.op, call.inputs, call.attributes):
-            made = recognized(builder, call, rule) or folded(builder, call)
+            made = recognized(builder, call, rule) or taken_apart(builder, call) or folded(builder, call)
             if made is None and rule is not None:
                 made = rule(builder, call)
         if made is None:

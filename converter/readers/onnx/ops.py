@@ -30,6 +30,7 @@ from converter.readers.onnx.shapes import RULES as SHAPES
 from converter.readers.onnx.shapes import in_shape, own_sizes
 from converter.readers.onnx.sizes import RULES as SIZES
 from converter.readers.onnx.sizes import computed, of_sizes
+from converter.readers.onnx.splitting import RULES as SPLITTING
 from converter.readers.onnx.tensors import Const, Dims, Filled, Tensor, Val, Zeros, is_zero
 from converter.readers.onnx.text import RULES as TEXT
 from converter.readers.onnx.triangles import RULES as TRIANGLES
@@ -236,6 +237,7 @@ RULES: Mapping[str, Rule] = {
     **CUTTING,
     **SIZES,
     **TEXT,
+    **SPLITTING,
     **RESIZING,
     **BRANCHES,
     **NORMALIZING,

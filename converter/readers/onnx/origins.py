@@ -224,6 +224,7 @@ def _conv(node: Node, value: Value, axis: int) -> _Place:
 
 _RULES: Mapping[type, Callable[[Node, Value, int], _Place]] = {
     layers.Activate: _kept, layers.Unary: _kept, layers.Cast: _kept, layers.CumSum: _kept,
+    layers.Lookup: _kept, layers.LowerCase: _kept, layers.RemoveCharacters: _kept, layers.SplitWords: _before_last,
     layers.BatchNormalization: _kept, layers.LayerNormalization: _kept, layers.Embedding: _before_last,
     layers.Dense: _before_last, layers.Slice: _slice, layers.Gather: _gather,
     layers.Concatenate: _concatenate, layers.Tile: _tile, layers.Repeat: _repeat, layers.ExpandDims: _expand,

@@ -14,6 +14,7 @@ import numpy as np
 
 from converter.model import Array, Shape, Value, Weight
 from converter.readers.onnx.counted import Compact, Counting, Dim, History, Order, Places, Rows, Steps
+from converter.readers.onnx.pieces import Blanked, Pieces, Texts
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class States:
 
 Tensor = (
     Val | Const | Zeros | Dims | Filled | Stack | Spread | States
-    | Counting | Order | Rows | Places | Compact | Steps | History
+    | Counting | Order | Rows | Places | Compact | Steps | History | Texts | Blanked | Pieces
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from converter.errors import Unsupported
 from converter.model import Array, Node, Shape, Value, Weight, constant, dtype_of, layers
 from converter.model.naming import free_name
 from converter.readers.onnx.counted import COMPUTED, Counting, Dim, Rows
+from converter.readers.onnx.pieces import Blanked, Pieces, Texts
 from converter.readers.onnx.tensors import Const, Dims, Filled, Spread, Stack, States, Tensor, Val, Zeros
 
 
@@ -211,6 +212,8 @@ class Builder:
             else:
                 one = self.cast(self.size(item, name), tensor.dtype, name)
             return self.stretched(one, tensor.shape, name)
+        if isinstance(tensor, Texts | Blanked | Pieces):
+            raise Unsupported("pieces of text, or a text of the file, in another use than those of our own exports")
         raise Unsupported(f"a tensor that is computed from shapes is used as a value, {name}")
 
     def _sizes(self, tensor: Dims, name: str) -> Value:
