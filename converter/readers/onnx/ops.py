@@ -21,6 +21,7 @@ from converter.readers.onnx.general import matmul
 from converter.readers.onnx.loop_rule import loop
 from converter.readers.onnx.moving import RULES as MOVING
 from converter.readers.onnx.normalizing import RULES as NORMALIZING
+from converter.readers.onnx.one_hot import one_hot
 from converter.readers.onnx.quantized import RULES as QUANTIZED
 from converter.readers.onnx.recurrent import recurrent
 from converter.readers.onnx.reshaping import RULES as RESHAPING
@@ -65,6 +66,9 @@ def _cast(builder: Builder, call: Call) -> list[Tensor]:
     x = plain(builder, call)
     if x.value.dtype == dtype:
         return [x]
+    hot = one_hot(builder, x.value, dtype, call.name) if x.value.dtype == "bool" else None
+    if hot is not None:
+        return [Val(hot, x.swapped)]
     made = builder.node(call.name, layers.Cast(dtype), (x.value,), x.value.shape, dtype=dtype)[0]
     return [Val(made, x.swapped)]
 
