@@ -93,7 +93,7 @@ def test_gives_what_keras_gave(tmp_path, name, file):
     model = opened(name, file)
     for dtype in ("float64", "float32")[: 1 + (file == GOOD[name]["files"][0])]:
         agree(name, interpreted(name, model, dtype))
-    export(model, tmp_path / "m.onnx")
+    export(model, tmp_path / "m.onnx", opset=GOOD[name].get("options", {}).get("opset"))
     agree(name, in_onnxruntime(name, tmp_path / "m.onnx"))
 
 

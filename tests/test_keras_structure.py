@@ -76,7 +76,7 @@ def test_what_keras_3_reads_otherwise_is_written_as_what_it_computes(tmp_path: P
 
 
 def test_most_fixtures_keep_their_layers() -> None:
-    files = some([path for path in FILES if "words" not in path.parent.name], 3)
+    files = some([path for path in FILES if not path.parent.name.endswith(("words", "texts", "counts"))], 3)
     assert sum(structured(api.load(path)) is not None for path in files) > 0.7 * len(files)
 
 
