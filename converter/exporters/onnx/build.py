@@ -67,7 +67,9 @@ def build(model: Model, opset: int | None = None, runtime: str = DEFAULT) -> tup
     initializers = [item for item in store.initializers.values() if item.name in used]
     if fold.is_static(proto):
         bare = helper.make_model(proto, ir_version=IR_VERSION, opset_imports=_opsets(graph.nodes, opset))
+        bare.graph.value_info.extend(_texts(bare.graph, held, tensors))
         initializers, folded = fold.fold(bare, initializers, set(held.values()))
+        del bare.graph.value_info[:]
         _rename(bare.graph.node, folded)
         proto, held = bare.graph, {value: folded.get(name, name) for value, name in held.items()}
         used = {name for node in proto.node for name in _reads(node)} | {name for _, name in outputs}
@@ -88,6 +90,15 @@ def _lowered(graph: Graph, model: Model, inputs: Iterable[Value]) -> dict[str, T
         if any(value.name in graph.store.needed for value in node.outputs):
             lower_node(graph, node, tensors)
     return tensors
+
+
+def _texts(
+    graph: onnx.GraphProto, held: Mapping[str, str], tensors: Mapping[str, Tensor | None]
+) -> Iterator[onnx.ValueInfoProto]:
+    """Which values are text: onnx (1.23) crashes at a LabelEncoder of what it knows no type of, as behind a Loop."""
+    ends = {value.name for value in (*graph.input, *graph.output)}
+    names = {held[value] for value, tensor in tensors.items() if tensor is not None and tensor.dtype == "string"}
+    return (value_info(name, "string", None) for name in sorted(names - ends))
 
 
 def _input_info(value: Value, inputs: Iterable[Value]) -> onnx.ValueInfoProto:
