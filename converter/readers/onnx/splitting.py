@@ -22,7 +22,7 @@ from converter.readers.onnx.values import Builder, Call
 WHITE_SPACE = frozenset("\t\n\v\f\r")  # that Keras splits words at, besides blanks
 _STRING = 8  # TensorProto.DataType
 _DOMAINS = ("", "ai.onnx")
-_OURS = "texts are taken apart here in another way than our own exports do it, which are read alone"
+_OURS = "only text that is taken apart as our own exports do it is read"
 
 
 def taken_apart(builder: Builder, call: Call) -> list[Tensor] | None:

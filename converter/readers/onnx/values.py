@@ -213,7 +213,7 @@ class Builder:
                 one = self.cast(self.size(item, name), tensor.dtype, name)
             return self.stretched(one, tensor.shape, name)
         if isinstance(tensor, Texts | Blanked | Pieces):
-            raise Unsupported("pieces of text, or a text of the file, in another use than those of our own exports")
+            raise Unsupported(f"pieces of text, or a text of the file, are used as a value, {name}")
         raise Unsupported(f"a tensor that is computed from shapes is used as a value, {name}")
 
     def _sizes(self, tensor: Dims, name: str) -> Value:
