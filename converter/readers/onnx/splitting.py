@@ -61,12 +61,12 @@ def _string_split(builder: Builder, call: Call) -> list[Tensor]:
 
 
 @sizes_of.register
-def _(tensor: Blanked) -> Any:
+def _(tensor: Blanked) -> tuple[Dim, ...]:
     return own_sizes(Val(tensor.value))
 
 
 @sizes_of.register
-def _(tensor: Texts) -> Any:
+def _(tensor: Texts) -> tuple[Dim, ...]:
     return tensor.shape
 
 
