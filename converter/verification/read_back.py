@@ -6,6 +6,7 @@ brought to Keras' packing and compared gate by gate.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ from converter.verification.report import OutputError, Report
 
 # Both sides are the float64 reference with weights that should be the same: all that may differ is the order of sums.
 ORDER = 1e-9  # of the largest value of an output
-# Unless weights were scaled, which rounds each once more: times float32's own error, of the largest value.
+# Unless weights were scaled, or the slope of an activation became a constant of float32, which rounds them once more:
+# times float32's own error, of the largest value.
 SCALED, FLOOR, REDUCED = 10.0, 1e-6, 1e-2
 
 
@@ -43,10 +45,11 @@ def read_back(model: Model, exported: Path, seed: int = 0) -> Report:
         others = (f"its input {b.name} is {shape(b.shape)}, the model's {a.name} {shape(a.shape)}" for a, b in pairs)
         return Report("the original", runtime, (), wrong=tuple(others))
     cases, _ = usable_cases(model, seed)  # convolutions and pools may need more steps
-    scaled = bool(scaled_weights(exported))
-    outputs = _outputs(model, again, cases, scaled)
+    outputs = _outputs(model, again, cases)
+    rounded = bool(scaled_weights(exported)) or not all(one.passed for one in outputs)
+    outputs = [_rounded(model, one) for one in outputs] if rounded else outputs
     failures = tuple(f"{one.name}: {one.note or f'off by {one.error:.1e}'}" for one in outputs if not one.passed)
-    if scaled:  # the outputs tell less, so the weights are compared one by one, too
+    if rounded:  # the outputs tell less, so the weights are compared one by one, too
         failures += _compared(
             parts_of_model(model, every_call=True), parts_read(again, exported, every_call=True)
         ).wrong
@@ -70,9 +73,15 @@ def _run(model: Model, like: Model, case: Case, dtype: str) -> list[Array]:
     return made
 
 
-def _outputs(model: Model, again: Model, cases: list[Case], scaled: bool) -> list[OutputError]:
-    found = []
+def _rounded(model: Model, one: OutputError) -> OutputError:
+    """With the bound of weights or constants that are rounded once more."""
     reduced = any(v.dtype in ("float16", "bfloat16") for node in model.nodes for v in node.outputs)
+    floor = (REDUCED if reduced else FLOOR) * one.scale
+    return replace(one, allowed=max(one.allowed or 0.0, SCALED * one.reference_error, floor))
+
+
+def _outputs(model: Model, again: Model, cases: list[Case]) -> list[OutputError]:
+    found = []
     runs = [(_run(model, model, c, "float64"), _run(model, model, c, "float32"), _run(again, model, c, "float64"))
             for c in cases]  # fmt: skip
     for k, name in enumerate(model.output_names):
@@ -88,9 +97,7 @@ def _outputs(model: Model, again: Model, cases: list[Case], scaled: bool) -> lis
             error = max(error, float(np.abs(have - exact).max(initial=0)))
             own = max(own, float(np.abs(single - exact).max(initial=0)))
         note = note or ("nothing but zeros to compare" if scale == 0 else "" if np.isfinite(error) else "not a number")
-        rounded = max(SCALED * own, (REDUCED if reduced else FLOOR) * scale) if scaled else 0.0
-        allowed = max(ORDER * scale, rounded)
-        found.append(OutputError(name, count, scale, error, own, allowed, note))
+        found.append(OutputError(name, count, scale, error, own, ORDER * scale, note))
     return found
 
 

@@ -131,13 +131,13 @@ def apply(activation: Activation, graph: Graph, x: Ref, place: str) -> Ref:
 
 
 def notes(model: Model) -> tuple[str, ...]:
-    """Says which layers hold scaled weights, because Keras 3 has another hard_sigmoid."""
+    """Says which layers are scaled or written as arithmetic, because Keras 3 has another hard_sigmoid."""
     scaled_ones = sorted({node.name for node in model.nodes if any(_is_scaled(a) for a in _activations(node.layer))})
     if not scaled_ones:
         return ()
     names = f"{', '.join(scaled_ones[:3])}{', ...' if len(scaled_ones) > 3 else ''}"
     return (f"{names}: hard_sigmoid was clip(0.2x + 0.5) and is clip(x/6 + 0.5) in Keras 3: "
-            "the weights before it are multiplied by 1.2",)  # fmt: skip
+            "the weights before it are multiplied by 1.2, or it is written as arithmetic",)  # fmt: skip
 
 
 def _activations(layer: object) -> list[Activation]:
