@@ -10,11 +10,13 @@ import numpy as np
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from lite_files import exported, interpreter, operators, run
+from neutral_models import Builder
 from test_onnx_recurrent import arrays_for, recurrent_models
 
-from converter import interpret
+from converter import convert, interpret
 from converter.exporters.tflite.fused import fits
-from converter.model import Model, Node, Value
+from converter.model import Model, Node, Value, layers
+from converter.model.layers import Direction, Recurrent
 
 FUSED = ("UNIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN")
 
@@ -68,3 +70,28 @@ def test_recurrent_options(
         used = operators(path)
         assert used["WHILE"] == used["SPLIT"] == 0
         assert sum(used[kind] for kind in FUSED) in (1, len(directions))  # one per direction that is read
+
+
+def test_sizes_that_are_computed_before_a_fused_layer_leave_room_for_its_states(tmp_path: Path) -> None:
+    """Positions by RANGE: LiteRT then had room for one row of each state, and five rows overwrote one another."""
+    b = Builder()
+    x = b.input("x", (None, None, 3))
+    size = b.node("size", layers.Size(1), [x], (), dtype="int64")
+    (steps,) = b.node("range", layers.Range(), size, (None,), dtype="int64")
+    (row,) = b.node("row", layers.ExpandDims((0,)), [steps], (1, None), dtype="int64")
+    (places,) = b.node("places", layers.Embedding(b.weight(30, 3)), [row], (1, None, 3))
+    (moved,) = b.node("moved", layers.Elementwise("add"), [x, places], (None, None, 3))
+    rnn = Recurrent((Direction(b.lstm(3, 4)),), return_sequences=True)
+    y, *_ = b.node("lstm", rnn, [moved, None, None, None], (None, None, 4), (None, 4), (None, 4))
+    made = b.model([y])
+    array = np.random.default_rng(0).normal(size=(16, 7, 3)).astype(np.float32)
+    path = exported(made, tmp_path / "m.tflite")
+    assert "RANGE" not in operators(path)
+    (have,) = run(interpreter(path), array)
+    np.testing.assert_allclose(have, interpret.run(made, {"x": array})[y.name], rtol=0, atol=1e-6)
+
+
+def test_a_fused_layer_next_to_computed_sizes_is_proved(tmp_path: Path) -> None:
+    """Delegates take what starts the states, and compute it after the sizes: nothing that they take may do so."""
+    model = Path(__file__).parents[1] / "fixtures/good/tf115_lengths/export"
+    assert all(report.passed for report in convert(model, tmp_path / "m.tflite", to="tflite").reports)

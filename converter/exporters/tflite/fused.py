@@ -72,8 +72,11 @@ def _started(graph: Graph, job: Job, x: Tensor, name: str, place: int) -> Tensor
     elif batch == 1:
         graph.into(state, "ZEROS_LIKE", graph.const(np.zeros((1, cell.units)), "float32"))
     else:
-        column = graph.pick(graph.zeros_along(job.x, [job.batch]), job.time, 0)
-        graph.into(state, "ADD", column, graph.const(np.zeros((1, cell.units)), "float32"))
+        # By operators that no delegate takes: one that does computes after an operator whose output's size is not known
+        # before it runs (RANGE), and LiteRT then has room for a single row in the variable.
+        rows = (batch, x.shape[2])
+        zeros = graph.op("ZEROS_LIKE", graph.op("GATHER", job.x, graph.const(0), shape=rows, axis=job.time))
+        graph.into(state, "GATHER", zeros, graph.const(np.zeros(cell.units)), axis=1)
     return state
 
 

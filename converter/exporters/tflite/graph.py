@@ -50,6 +50,7 @@ class Graph:
         self.ops: list[Op] = []
         self.variables: set[Tensor] = set()
         self.constants: dict[Tensor, Buffer] = {}
+        self.sizes: dict[Tensor, tuple[Tensor, int]] = {}  # a scalar -> of which axis of what it is the length
         self._made: dict[Hashable, Tensor] = {}
 
     def body(self, name: str) -> Graph:
@@ -158,7 +159,10 @@ class Graph:
         """x as `dtype`; x itself if it is that."""
         if x.dtype == dtype:
             return x
-        return self.op("CAST", x, dtype=dtype, inDataType=element_type(x.dtype), outDataType=element_type(dtype))
+        made = self.op("CAST", x, dtype=dtype, inDataType=element_type(x.dtype), outDataType=element_type(dtype))
+        if x in self.sizes:
+            self.sizes[made] = self.sizes[x]
+        return made
 
     def pair(self, kind: str, a: Tensor, b: Tensor, dtype: str = "") -> Tensor:
         """A broadcasting operator of two inputs of one type."""

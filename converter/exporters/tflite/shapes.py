@@ -186,12 +186,26 @@ def argsort(layer: ArgSort, graph: Graph, node: Node, inputs: Inputs) -> Outputs
 @lower.register
 def size(layer: Size, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
     """One element of SHAPE."""
-    found = graph.op("SQUEEZE", graph.size(present(inputs[0]), layer.axis), shape=(), squeezeDims=[0])
+    x = present(inputs[0])
+    found = graph.op("SQUEEZE", graph.size(x, layer.axis), shape=(), squeezeDims=[0])
+    graph.sizes[found] = (x, layer.axis)
     return (graph.cast(found, result(node)[0]),)
 
 
 @lower.register
 def range_(layer: Range, graph: Graph, node: Node, inputs: Inputs) -> Outputs:
-    """RANGE from 0 by 1."""
-    limit, (dtype, shape) = graph.cast(present(inputs[0]), "int32"), result(node)
-    return (graph.cast(graph.op("RANGE", graph.const(0), limit, graph.const(1), shape=shape), dtype),)
+    """How many ones came before, along an axis of that size; RANGE from 0 by 1 where it is of another.
+
+    LiteRT knows the size of what RANGE makes when it runs alone, and does not make room for variables behind it.
+    """
+    dtype, shape = result(node)
+    limit = present(inputs[0])
+    if limit not in graph.sizes:
+        limit = graph.cast(limit, "int32")
+        return (graph.cast(graph.op("RANGE", graph.const(0), limit, graph.const(1), shape=shape), dtype),)
+    x, axis = graph.sizes[limit]
+    zeros = graph.cast(graph.reshape(graph.zeros_along(x, [axis]), [-1], shape), "float32")
+    ones = graph.op("ADD", zeros, graph.scalar(1, zeros))
+    # MINIMUM changes nothing; the size stays in the file, where the proof looks at it.
+    before = graph.op("CUMSUM", ones, graph.const(0), exclusive=True)
+    return (graph.cast(graph.pair("MINIMUM", before, graph.cast(limit, "float32")), dtype),)
