@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from converter.gates import Cell, unpack
-from converter.model import Array, Weight
+from converter.model import Array, Weight, constant
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,15 @@ class Part:
         return self.kind, self.sizes
 
 
+NEUTRAL = {"gamma": 1.0, "beta": 0.0}  # what a normalization without the array has there; PyTorch writes it
+
+
 def plain(name: str, kind: str, weights: Mapping[str, Weight]) -> Part:
     """A layer that is no cell: its arrays by the neutral names of their fields."""
+    if kind in ("BatchNormalization", "LayerNormalization") and weights:
+        like = next(iter(weights.values()))
+        filled = {field: constant(field, np.full(like.shape, value), like.dtype) for field, value in NEUTRAL.items()}
+        weights = {**filled, **weights}
     sizes = tuple(sorted((field, weight.shape) for field, weight in weights.items()))
     return Part(name, kind, sizes, lambda: {field: weight.read() for field, weight in weights.items()})
 

@@ -90,11 +90,10 @@ def layer_normalization(layer: layers.LayerNormalization, writer: Writer, nodes:
     dtype = node.outputs[0].dtype
     gamma = layer.gamma or constant("gamma", np.ones(sizes, np.float32), dtype)
     beta = layer.beta or constant("beta", np.zeros(sizes, np.float32), dtype)
-    attribute = writer.module(
-        node.name,
-        f"nn.LayerNorm({sizes[0] if len(sizes) == 1 else sizes}, eps={layer.epsilon!r})",
-        [("weight", gamma), ("bias", beta)],
-    )
+    bare = layer.gamma is None and layer.beta is None
+    made = f"nn.LayerNorm({sizes[0] if len(sizes) == 1 else sizes}, eps={layer.epsilon!r}"
+    made += ", elementwise_affine=False)" if bare else ")"
+    attribute = writer.module(node.name, made, [] if bare else [("weight", gamma), ("bias", beta)])
     one(layer, writer, node, f"self.{attribute}({writer.inputs(node)[0]})")
 
 
