@@ -23,8 +23,8 @@ from converter.formats import safetensors
 from converter.gates import Cell, pack
 from converter.gates.conventions import CONVENTIONS, ORDERS
 from converter.gates.notation import parse
-from converter.model import Model, constant
-from converter.model.activations import BY_MAJOR
+from converter.model import Model, constant, layers
+from converter.model.activations import BY_MAJOR, Activation
 from converter.model.layers import Direction, Recurrent
 from converter.verification.read_back import read_back
 
@@ -247,3 +247,19 @@ def test_weights_that_were_scaled_for_keras_3_are_equal_and_told(tmp_path: Path)
     silent = compare_parts(parts_of_model(model), parts_of(tmp_path / "silent.keras"))
     assert {pair.verdict for pair in silent.pairs} == {"scaled"}
     assert not read_back(model, tmp_path / "silent.keras").passed
+
+
+@pytest.mark.parametrize(("bias", "passed"), [(8.0, True), (7.9, False)])
+def test_a_model_of_zeros_for_the_usual_inputs_is_proved_by_smaller_ones(
+    bias: float, passed: bool, tmp_path: Path
+) -> None:
+    def made(bias: float) -> Model:
+        b = Builder()
+        x = b.input("x", (None, 40))
+        (size,) = b.node("size", layers.Unary("abs"), [x], (None, 40))
+        kernel, offset = constant("kernel", np.full((40, 1), -1, np.float32)), constant("bias", np.float32([bias]))
+        head = layers.Dense(kernel, offset, Activation("relu", (0.0, np.inf, 0.0)))
+        return b.model(b.node("head", head, [size], (None, 1)))
+
+    keras.export(made(bias), tmp_path / "m.keras")
+    assert read_back(made(8.0), tmp_path / "m.keras").passed == passed

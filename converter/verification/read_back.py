@@ -28,6 +28,7 @@ ORDER = 1e-9  # of the largest value of an output
 # Unless weights were scaled, or the slope of an activation became a constant of float32, which rounds them once more:
 # times float32's own error, of the largest value.
 SCALED, FLOOR, REDUCED = 10.0, 1e-6, 1e-2
+OTHER_SCALES = (0.1, 0.01, -1.0)  # of inputs, where all that a model gives for the usual ones is zero
 
 
 def read_back(model: Model, exported: Path, seed: int = 0) -> Report:
@@ -46,6 +47,8 @@ def read_back(model: Model, exported: Path, seed: int = 0) -> Report:
         return Report("the original", runtime, (), wrong=tuple(others))
     cases, _ = usable_cases(model, seed)  # convolutions and pools may need more steps
     outputs = _outputs(model, again, cases)
+    if any(one.scale == 0 for one in outputs):
+        outputs = _outputs(model, again, [*cases, *(_times(case, by) for case in cases for by in OTHER_SCALES)])
     rounded = bool(scaled_weights(exported)) or not all(one.passed for one in outputs)
     outputs = [_rounded(model, one) for one in outputs] if rounded else outputs
     failures = tuple(f"{one.name}: {one.note or f'off by {one.error:.1e}'}" for one in outputs if not one.passed)
@@ -54,6 +57,14 @@ def read_back(model: Model, exported: Path, seed: int = 0) -> Report:
             parts_of_model(model, every_call=True), parts_read(again, exported, every_call=True)
         ).wrong
     return Report("the original", runtime, tuple(case.label for case in cases), outputs=tuple(outputs), wrong=failures)
+
+
+def _times(case: Case, factor: float) -> Case:
+    """The same inputs, those with a fraction multiplied."""
+    calls = [
+        {name: a * a.dtype.type(factor) if a.dtype.kind == "f" else a for name, a in one.items()} for one in case.calls
+    ]
+    return replace(case, calls=tuple(calls))
 
 
 def _taken(ours: Shape, theirs: Shape) -> bool:
