@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 
 from converter.errors import ConversionError, InvalidModel, Unsupported
-from converter.model import constant
+from converter.model import Value, constant
 from converter.tensorflow_graph.definitions import Body, Library, Ref, Step
 from converter.tensorflow_graph.kernels import run_kernel
 from converter.tensorflow_graph.meaning import outputs_of
 from converter.tensorflow_graph.restoring import Stored as Part
+from converter.tensorflow_graph.rules_lists import gather
 from converter.tensorflow_graph.running import Running
 from converter.tensorflow_graph.signature import Port, _in_order, choose
 from converter.tensorflow_graph.tracing import NotRecurrent, roles_of
 from converter.tensorflow_graph.translating import Translating
+from converter.tensorflow_graph.values import TensorList
 from converter.tensorflow_graph.walking import Walk
 
 EMPTY = Library(SimpleNamespace(node=[], library=SimpleNamespace(function=[])))
@@ -150,3 +152,12 @@ def test_the_order_of_inputs_is_not_sought_for_ever() -> None:
     object.__setattr__(library, "arguments", lambda name: ())
     port = Port("y", ("a", 0), "float32", (None, 3))
     assert _in_order(library, library._made["f"], (), (port,)) == ((), (port,))
+
+
+@pytest.mark.parametrize("index", [[0, 1], [1, 0, 2]])
+def test_elements_of_a_list_are_taken_all_in_order_or_refused(index: list[int]) -> None:
+    t = Translating(EMPTY, {}, outputs_of)
+    held = TensorList(Value("x", (3, None, 2), "float32"), 3)
+    assert gather(t, Step("gather", "TensorArrayGatherV3", (), {}), None, np.arange(3), held) is held.stacked
+    with pytest.raises(Unsupported, match="of a TensorArray"):
+        gather(t, Step("gather", "TensorArrayGatherV3", (), {}), None, np.array(index), held)

@@ -15,7 +15,7 @@ import numpy as np
 from converter.errors import InvalidModel, Unsupported
 from converter.model import Value
 from converter.tensorflow_graph.definitions import Step
-from converter.tensorflow_graph.sizes import Dim
+from converter.tensorflow_graph.sizes import Dim, dims_or_array
 from converter.tensorflow_graph.translating import Translating
 from converter.tensorflow_graph.values import TensorList, integers_of
 
@@ -73,6 +73,8 @@ def get(t: Translating, step: Step, items: Any, index: Any, *shape: Any) -> Valu
 def gather(t: Translating, step: Step, handle: Any, index: Any, flow: Any) -> Value:
     """All elements of a TensorArray, in order; TensorFlow 1 names them one by one."""
     _all(t, index)
+    if isinstance(index, np.ndarray) and isinstance(flow, TensorList) and flow.length != len(index):
+        raise Unsupported("some elements of a TensorArray without the others")
     return stack(t, step, flow)
 
 
@@ -98,8 +100,6 @@ def scatter(t: Translating, step: Step, handle: Any, index: Any, x: Any, flow: A
 
 def length(t: Translating, step: Step, handle: Any, flow: Any) -> Any:
     """How many elements."""
-    from converter.tensorflow_graph.sizes import dims_or_array
-
     return dims_or_array(flow.length, "int32")
 
 

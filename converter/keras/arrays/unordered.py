@@ -23,6 +23,7 @@ from converter.model import Weight
 
 MAX_OPTIONS = 24  # ways to give out the arrays that are tried on the graph
 MAX_DEPTH = 8  # of attributes below the model's own
+_AROUND_A_KIND = re.compile(r"^(CuDNN|Conv|Peephole)|(\dD)?(Cell)?$")  # CuDNNLSTM, ConvLSTM2D, LSTMCell: LSTM
 
 Node = TypeVar("Node")
 
@@ -74,7 +75,7 @@ def _as_wide(layer: LayerSpec, bound: Bound) -> bool:
     units = next((n for key in ("units", "filters", "output_dim") if (n := getattr(layer.config, key, None))), None)
     first = next((w for key in ("kernel", "embeddings") if (w := bound.variables.get(key)) is not None), None)
     # The gates of a recurrent layer lie side by side; any other has one column per unit.
-    gates = len(ORDERS.get(layer.class_name.removeprefix("CuDNN").removesuffix("Cell"), "c"))
+    gates = len(ORDERS.get(_AROUND_A_KIND.sub("", layer.class_name), "c"))
     if units is not None and first is not None and first.shape[-1:] != (units * gates,):
         return False
     return all(_as_wide(child, bound.children[key]) for key, child in layer.children.items() if key in bound.children)
