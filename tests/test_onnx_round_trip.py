@@ -17,6 +17,7 @@ from converter.comparing.parts import parts_of_graph
 from converter.errors import Unsupported
 from converter.exporters import EXPORTERS
 from converter.model import Array, Model, dtype_of
+from converter.model.sizes import Sizes
 from converter.verification.inputs import Case, cases_of
 
 GOOD = Path(__file__).parents[1] / "fixtures" / "good"
@@ -130,3 +131,13 @@ def test_a_step_of_another_cell_is_refused(name: str, tmp_path: Path) -> None:
     onnx.save(proto, tmp_path / "m.onnx")
     with pytest.raises(Unsupported, match="operator Sin in a Scan"):
         api.load(tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("name", ["k224_maskunroll", "tf22_maskfused"])
+def test_masks_at_sizes_that_are_fixed_for_another_runtime_are_read_again(name: str, tmp_path: Path) -> None:
+    """There no Slice goes backwards: a Gather takes the steps from the last to the first."""
+    path = GOOD / name / "model.h5"
+    api.convert(path, tmp_path / "m.onnx", runtime="c", sizes=Sizes(batch=2), check=False)
+    model, again = api.load(path), api.load(tmp_path / "m.onnx")
+    (case,) = cases_of(model, 0, [(2, 11)])
+    check(run(model, model, case), again, model, case)

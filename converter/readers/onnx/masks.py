@@ -80,13 +80,17 @@ def _product(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | 
 
 
 def _gather(builder: Builder, call: Call, rule: Rule | None) -> list[Tensor] | None:
-    """Steps counted from the end, at the first step: how many there are."""
+    """Steps counted from the end, at the first step: how many there are. All steps, the last first: reversed."""
     x, index = call.tensor(0), call.tensor(1)
     if isinstance(index, Places) and index.placed:
         return _picked(builder, x, index)
-    if not isinstance(x, Counting) or x.kept or x.flipped or not isinstance(index, Const) or index.weight.size != 1:
+    if not isinstance(x, Counting) or not isinstance(index, Const) or call.integer("axis", 0) != 1:
         return None
-    if call.integer("axis", 0) != 1 or (x.what, index.array.item()) != ("from end", 0):
+    size = index.weight.size
+    reversing = size > 1 and x.value.shape[1:] == (size,) and index.array.tolist() == [*range(size)][::-1]
+    if reversing and x.what.startswith("from"):
+        return _also(builder, call, rule, replace(x, flipped=not x.flipped))
+    if x.kept or x.flipped or size != 1 or (x.what, index.array.item()) != ("from end", 0):
         return None
     return _also(builder, call, rule, replace(x, what="count"))
 
