@@ -18,8 +18,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from converter.formats.stamp import OWN
+
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-PREFIX = ".keras-lstm-convert."
+PREFIX = OWN
 _DONE = "complete"  # the file in a staging folder that lists what is to be moved, once all of it is written
 _FILES, _OLD = "new", "old"  # folders in it
 _OF_CHECKPOINT = re.compile(r"(.+)\.(?:index|data-[0-9]+-of-[0-9]+)")  # any of them names the checkpoint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,13 @@ import pytest
 from neutral_models import Builder, lstm_model
 
 from converter import api, interpret
+from converter.comparing.compare import compare
 from converter.errors import ConversionError, Unsupported
 from converter.exporters import EXPORTERS
 from converter.formats import safetensors
 from converter.model import Weight, constant, layers
 from converter.model.activations import Activation
+from converter.readers import state_dict
 
 
 def arrays(**shapes: tuple[int, ...]) -> dict[str, Weight]:
@@ -107,3 +110,19 @@ def test_a_convolution_is_not_guessed(tmp_path: Path) -> None:
     state = {**arrays(**{"conv.weight": (4, 3, 5), "conv.bias": (4,)}), **lstm(4, 5)}
     with pytest.raises(Unsupported, match="whose strides and padding no array says"):
         api.load(written(tmp_path / "m.safetensors", state))
+
+
+@pytest.mark.parametrize("read", [api.load, lambda path: compare(path, path)], ids=["load", "compare"])
+def test_no_layer_is_dropped_for_another_of_its_name(read: Callable[[Path], object], tmp_path: Path) -> None:
+    """The first level of nn.LSTM, and a cell in a module l0: the later one took the place of the other."""
+    layer = lstm(2, 3, "x.")
+    cell = {f"x.l0.{name[2:-3]}": weight for name, weight in layer.items()}
+    with pytest.raises(Unsupported, match="the same part of a layer of that name"):
+        read(written(tmp_path / "both.safetensors", {**layer, **cell}))
+
+
+def test_layers_of_one_name_in_keras_are_refused(tmp_path: Path) -> None:
+    state = {**lstm(2, 3, "enc.lstm."), **lstm(2, 3, "enc_lstm.")}
+    given = {"class_name": "Sequential", "config": {"layers": []}}
+    with pytest.raises(Unsupported, match="one name in Keras"):
+        state_dict.read(written(tmp_path / "m.safetensors", state), given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import warnings
 from pathlib import Path
@@ -9,9 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
-from converter import api
+from converter import api, interpret
 from converter.exporters import EXPORTERS
+from converter.model import Model
+from converter.model.activations import Activation
+from converter.model.layers import Recurrent
 
 torch = pytest.importorskip("torch", reason="needs PyTorch")
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
@@ -23,10 +28,13 @@ CASES = [
 ]  # fmt: skip
 
 
-def written(name: str, folder: Path) -> Any:
+def read(name: str) -> Model:
     case = GOOD / name
-    source = case / "model.h5" if (case / "model.h5").exists() else case / "model.keras"
-    EXPORTERS["torch"].export(api.load(source), folder / "m.safetensors")
+    return api.load(case / "model.h5" if (case / "model.h5").exists() else case / "model.keras")
+
+
+def written(name: str, folder: Path, model: Model | None = None) -> Any:
+    EXPORTERS["torch"].export(model or read(name), folder / "m.safetensors")
     spec = importlib.util.spec_from_file_location(f"m_{name}", folder / "m_torch.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -106,3 +114,22 @@ def test_the_proof_runs_it(tmp_path: Path) -> None:
     module.write_text("import os")
     with pytest.raises(FileExistsError):
         api.verify(GOOD / "k224_statemask" / "model.h5", tmp_path / "m.safetensors", against="torch")
+
+
+def test_a_convolutional_cell_takes_softmax_over_its_channels(tmp_path: Path) -> None:
+    """It went along the width: channels are at place 1 in PyTorch, last in Keras."""
+    model, nodes = read("tf215_convlstm"), []
+    for node in model.nodes:
+        if isinstance(node.layer, Recurrent):
+            cells = [replace(one.cell, activation=Activation("softmax", (-1,))) for one in node.layer.directions]
+            pairs = zip(node.layer.directions, cells, strict=True)
+            layer = replace(node.layer, directions=tuple(replace(one, cell=cell) for one, cell in pairs))
+            node = dataclasses.replace(node, layer=layer)
+        nodes.append(node)
+    model = dataclasses.replace(model, nodes=tuple(nodes))
+    inputs, _ = data("tf215_convlstm")
+    wanted = interpret.run(model, {a.name: x.numpy() for a, x in zip(model.inputs, inputs, strict=True)})
+    with torch.no_grad():
+        made = many(written("softmax", tmp_path, model)(*inputs))
+    for value, have in zip(model.outputs, made, strict=False):
+        np.testing.assert_allclose(have.numpy(), wanted[value.name], rtol=0, atol=1e-5)

@@ -80,7 +80,7 @@ def blocks_of(arrays: Mapping[str, Weight]) -> list[Block]:
             prefix, part, level, reverse = match.groups()
             name = ".".join(p for p in (prefix, f"l{level}" if level else None) if p) or "l0"
             block = blocks.setdefault(name, Block(name))
-            (block.reverse if reverse else block.arrays)[part] = weight
+            put(block.reverse if reverse else block.arrays, part, weight, key)
             continue
         prefix, _, part = key.rpartition(".")
         if part == _COUNTER:
@@ -88,12 +88,23 @@ def blocks_of(arrays: Mapping[str, Weight]) -> list[Block]:
         if part not in ("weight", "bias", "running_mean", "running_var"):
             raise Unsupported("an array of a layer that is not read from a state_dict", where=key)
         block = blocks.setdefault(prefix or "linear", Block(prefix or "linear"))
-        block.arrays[part] = weight
+        put(block.arrays, part, weight, key)
     if not blocks:
         raise InvalidModel("it holds no arrays")
     for block in blocks.values():
         checked(block)
     return list(blocks.values())
+
+
+def put(arrays: dict[str, Weight], part: str, weight: Weight, key: str) -> None:
+    """Adds an array to those of a layer.
+
+    Raises:
+        Unsupported: another one is the same part of a layer that is called so, too.
+    """
+    if part in arrays:
+        raise Unsupported("another array is the same part of a layer of that name; rename one of the two", where=key)
+    arrays[part] = weight
 
 
 def checked(block: Block) -> None:

@@ -73,7 +73,10 @@ def read(path: Path, architecture: Mapping[str, Any] | None) -> Source:
     """
     title, arrays = _arrays(path)
     given = chosen(None, architecture)
-    blocks = {_plain(block.name): block for block in blocks_of(arrays)}
+    every = blocks_of(arrays)
+    blocks = {_plain(block.name): block for block in every}
+    if len(blocks) != len(every):
+        raise Unsupported("two of its layers would have one name in Keras; rename one of them")
     names = [_name(layer) for layer in given.get("config", {}).get("layers", ()) if isinstance(layer, dict)]
     found = {name: blocks.pop(_plain(name)) for name in names if _plain(name) in blocks}
     if blocks:

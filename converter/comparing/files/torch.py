@@ -15,7 +15,7 @@ from converter.errors import Unsupported
 from converter.formats import pytorch, safetensors
 from converter.gates import KINDS, Cell
 from converter.model import Weight, constant
-from converter.readers.state_blocks import RECURRENT, Block, checked, projection
+from converter.readers.state_blocks import RECURRENT, Block, checked, projection, put
 
 Layer = tuple[str, str, Mapping[str, Weight]]  # name, kind, arrays by neutral field
 
@@ -102,7 +102,7 @@ def torch_blocks(arrays: Mapping[str, Weight]) -> Iterator[Block]:
             continue
         name = name or "l0"
         block = blocks.setdefault(name, Block(name))
-        (block.reverse if reverse else block.arrays)[part] = weight
+        put(block.reverse if reverse else block.arrays, part, weight, key)
     return iter(blocks.values())
 
 

@@ -17,6 +17,7 @@ from converter.exporters.torch.activations import activated
 from converter.exporters.torch.source import Writer
 from converter.gates import gate_order
 from converter.model import Array, Weight, layers
+from converter.model.activations import Activation
 from converter.model.layers import MaskedOutput
 
 
@@ -145,12 +146,19 @@ def _simple(cell: layers.SimpleRNNCell, place: str) -> Text:
     return Text("RNN", cell.activation.name, _sizes(cell), _parameters(state, 1), [_linear(state)], step, state)
 
 
+def _over_channels(cell: layers.ConvLSTMCell, activation: Activation) -> Activation:
+    """An activation along the last axis of a state, which are the channels; PyTorch has them at place 1."""
+    moved = cell.data_format == "channels_last" and "axis" in activation.arguments
+    return Activation(activation.name, (1, *activation.parameters[1:])) if moved else activation
+
+
 @text_of.register
 def _conv_lstm(cell: layers.ConvLSTMCell, place: str) -> Text:
     rank, window, inner = cell.rank, cell.kernel.shape[: cell.rank], cell.recurrent_kernel.shape[: cell.rank]
     if rank > 3:
         raise Unsupported(f"no Conv{rank}d in PyTorch", where=place)
-    gate, act = (partial(activated, function, place=place) for function in (cell.recurrent_activation, cell.activation))
+    functions = (_over_channels(cell, one) for one in (cell.recurrent_activation, cell.activation))
+    gate, act = (partial(activated, function, place=place) for function in functions)
     turned = (rank + 1, rank, *range(rank))
     state = {"weight_ih": _reordered(cell.kernel, "LSTM", turned)}
     state["weight_hh"] = _reordered(cell.recurrent_kernel, "LSTM", turned)
