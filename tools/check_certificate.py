@@ -67,7 +67,7 @@ def arrays_of(path: Path) -> dict[str, Any]:
     with h5py.File(data, "r") as file:
 
         def keep(name: str, item: Any) -> None:
-            if isinstance(item, h5py.Dataset) and item.dtype.kind == "f":
+            if isinstance(item, h5py.Dataset) and item.dtype.kind == "f" and not name.startswith("optimizer"):
                 found[name] = item[()]
 
         file.visititems(keep)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 from converter.comparing.part import Part
 
@@ -15,11 +16,13 @@ _OPERATOR = re.compile(r"(/[A-Z]\w*)+(?= |$)")  # the end of a node's name in ON
 _CALL = re.compile(r"__\d+(?=[/ ]|$)")
 
 
+@cache
 def layer_name(name: str) -> str:
     """The name of a part as its Keras layer has it, with the direction, without the operator."""
     return _OPERATOR.sub("", name)
 
 
+@cache
 def spellings(name: str) -> tuple[str, str]:
     """A name as any format may spell it: with the operator, as archives made of ONNX files have it, and without.
 

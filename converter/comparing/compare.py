@@ -11,7 +11,7 @@ else by their values; only where both files hold a graph. Single numbers are set
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -116,28 +116,32 @@ def _as_in(other: Sequence[Part], parts: Sequence[Part]) -> list[Part]:
 
 def _met(a: Sequence[Part], b: Sequence[Part]) -> tuple[list[tuple[Part, Part]], list[Part], list[Part]]:
     """The parts that are counterparts, and those on either side that have none."""
-    waiting: dict[tuple[object, ...], list[Part]] = {}
+    waiting: dict[tuple[object, ...], dict[int, Part]] = {}
+    called: dict[tuple[object, ...], list[Part]] = {}
     for part in b:
-        waiting.setdefault(part.signature, []).append(part)
+        waiting.setdefault(part.signature, {})[id(part)] = part
+        for spelling in dict.fromkeys(spellings(part.name)):
+            called.setdefault((part.signature, spelling), []).append(part)
     met, only_a = [], []
     own = {(part.signature, spelling) for part in a for spelling in spellings(part.name)}
     for part in a:
-        candidates = waiting.get(part.signature)
-        if candidates:
-            names = {id(c): spellings(c.name) for c in candidates}
-            whole, layer = spellings(part.name)
-            free = [c for c in candidates if not own.intersection((c.signature, name) for name in names[id(c)])]
-            namesake = [c for c in candidates if whole in names[id(c)]] or [
-                c for c in candidates if layer in names[id(c)]
-            ]
-            same = [c for c in free if part.kind == ARRAY and _compared(part, c).verdict == "equal"]
-            other = (namesake or same or free or candidates)[0]  # files that sort names change the order
-            candidates.remove(other)
-            met.append((part, other))
-        else:
+        left = waiting.get(part.signature)
+        if not left:
             only_a.append(part)
-    left = {id(part) for parts in waiting.values() for part in parts}
-    return met, only_a, [part for part in b if id(part) in left]
+            continue
+        named = (c for name in spellings(part.name) for c in called.get((part.signature, name), ()) if id(c) in left)
+        other = next(named, None) or _unnamed(part, list(left.values()), own)  # files that sort names change the order
+        del left[id(other)]
+        met.append((part, other))
+    ids = {key for parts in waiting.values() for key in parts}
+    return met, only_a, [part for part in b if id(part) in ids]
+
+
+def _unnamed(part: Part, candidates: Sequence[Part], own: Container[tuple[object, ...]]) -> Part:
+    """The counterpart of a part that none of the candidates is called like: none that another is called like."""
+    free = [c for c in candidates if not any((c.signature, name) in own for name in spellings(c.name))]
+    same = (c for c in free if part.kind == ARRAY and _compared(part, c).verdict == "equal")
+    return next(same, None) or (free or candidates)[0]
 
 
 def _exchanged(pairs: list[Pair], a: Mapping[str, Part], b: Mapping[str, Part]) -> list[Pair]:
