@@ -279,3 +279,9 @@ def test_warnings_of_numpy_do_not_reach_the_terminal(tmp_path: Path) -> None:
     assert done.stderr.splitlines() == [done.stderr.strip()] and "defines no LAYERS" in done.stderr
     done = run(MODEL, "--plugin", plugin, "--debug", folder=tmp_path)
     assert "RuntimeWarning" in done.stderr
+
+
+@pytest.mark.parametrize("number", ["nan", "-1", "inf"])
+def test_a_tolerance_is_a_number_from_0_on(number: str, tmp_path: Path) -> None:
+    refused(run(MODEL, "--tolerance", number, "-o", "m.onnx", folder=tmp_path), 2, "is no tolerance")
+    assert not (tmp_path / "m.onnx").exists()

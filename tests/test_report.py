@@ -198,3 +198,9 @@ def test_a_browser_shows_it(scheme: str, folder: Path) -> None:
     assert (seen > 0).mean() > 0.5  # lines with something on them
     saturated = (pixels.max(-1) - pixels.min(-1) > 0.3).mean()
     assert saturated > 0.005  # the colors of layers, gates and states
+
+
+def test_a_file_of_a_fixed_batch_is_shown_with_that_batch(folder: Path) -> None:
+    assert run(MODEL, "-o", "one.onnx", "--batch", 1, folder=folder).returncode == 0
+    done = run("report", MODEL, "one.onnx", "-o", "one.html", folder=folder)
+    assert done.returncode == 0, done.stderr

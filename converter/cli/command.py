@@ -67,9 +67,17 @@ def declare_proof(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     group.add_argument("--against", choices=sorted((*ENGINES, *homes)), help=what)
     group.add_argument("--expected", metavar="Y.npz", help="the outputs that --inputs should give")
     tolerance = "how far outputs may be off, for a file that was quantized or changed on purpose"
-    group.add_argument("--tolerance", metavar="T", type=float, help=tolerance)
+    group.add_argument("--tolerance", metavar="T", type=_bound, help=tolerance)
     group.add_argument("--certificate", metavar="FILE.json", help="write what was checked, with bounds and hashes")
     return group
+
+
+def _bound(text: str) -> float:
+    """A tolerance: no negative number, and a finite one."""
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no tolerance, which is a number from 0 on")
+    return number
 
 
 def proof_options(arguments: argparse.Namespace) -> dict[str, Any]:

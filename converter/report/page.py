@@ -22,7 +22,9 @@ from converter.report.traces import Output, Trace, outputs, shown_call, traces
 from converter.report.traces import row_of as row_shown
 from converter.report.weights import Grid, grids
 from converter.verification.own_data import NO_DATA, OwnData
+from converter.verification.prove import sized
 from converter.verification.report import PROVED, WITHIN, Report
+from converter.verification.runnable import opened
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -72,7 +74,7 @@ def write(
     graph = exported if (row := row_of(exported)) is not None and row.proof == "run" else None
     run = graph if report.outputs else None  # a file of another model takes other inputs
     kept = Path(named).resolve() == exported.resolve()
-    call = shown_call(model, own)
+    call = shown_call(sized(model, opened(run)) if run else model, own)
     shown = row_shown(model, call)
     page: dict[str, Any] = {
         "model": lines.line(model.name or Path(model.source.path).name),

@@ -82,7 +82,7 @@ def _prove(
     blank = Report(truth.name if truth else REFERENCE, file.title, ())
     if wrong := differs(model, file):
         return replace(blank, wrong=(wrong,))
-    model = _sized(model, file)
+    model = sized(model, file)
     progress("reference")
     given = own.case(model)
     try:
@@ -111,10 +111,10 @@ def _prove(
     return _report(blank, nodes, accounts, outputs, coverage)
 
 
-def _sized(model: Model, file: Runnable) -> Model:
+def sized(model: Model, file: Runnable) -> Model:
     """The model with inputs of the sizes that the file has fixed, by this program or by another tool."""
 
-    def sized(value: Value, sizes: Shape) -> Value:
+    def one(value: Value, sizes: Shape) -> Value:
         if len(sizes) != len(value.shape):
             return value
         pairs = zip(value.shape, sizes, strict=True)
@@ -123,8 +123,8 @@ def _sized(model: Model, file: Runnable) -> Model:
     if not file.sizes:
         return model
     count = len(model.inputs)
-    inputs = tuple(map(sized, model.inputs, file.sizes[:count]))
-    states = [replace(state, input=sized(state.input, sizes))
+    inputs = tuple(map(one, model.inputs, file.sizes[:count]))
+    states = [replace(state, input=one(state.input, sizes))
               for state, sizes in zip(model.states, file.sizes[count:], strict=True)]  # fmt: skip
     return replace(model, inputs=inputs, states=tuple(states))
 
