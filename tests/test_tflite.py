@@ -97,6 +97,15 @@ def test_sizes_are_open_or_fixed(tmp_path: Path) -> None:
     assert operators(tmp_path / "fixed.tflite")["WHILE"] == 0  # steps that are few and known are written out
 
 
+@pytest.mark.parametrize(("name", "batch"), [("tf215_stack", 1), ("tf215_stateful", 3)])
+def test_a_batch_that_the_file_fixes_is_tried_unless_the_model_fixes_another(
+    name: str, batch: int, tmp_path: Path
+) -> None:
+    source, path = GOOD / name / "model.h5", tmp_path / "m.tflite"
+    api.convert(source, path, to="tflite", sizes=Sizes(batch))
+    assert api.verify(source, path).passed  # LiteRT resizes no states that start as constants
+
+
 def test_inputs_and_outputs_have_names(tmp_path: Path) -> None:
     exported(api.load(GOOD / "tf215_stateful" / "model.h5"), tmp_path / "m.tflite")
     signature = interpreter(tmp_path / "m.tflite").get_signature_list()["serving_default"]

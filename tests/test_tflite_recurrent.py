@@ -17,6 +17,7 @@ from converter import convert, interpret
 from converter.exporters.tflite.fused import fits
 from converter.model import Model, Node, Value, layers
 from converter.model.layers import Direction, Recurrent
+from converter.verification import verify
 
 FUSED = ("UNIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN")
 
@@ -95,3 +96,14 @@ def test_a_fused_layer_next_to_computed_sizes_is_proved(tmp_path: Path) -> None:
     """Delegates take what starts the states, and compute it after the sizes: nothing that they take may do so."""
     model = Path(__file__).parents[1] / "fixtures/good/tf115_lengths/export"
     assert all(report.passed for report in convert(model, tmp_path / "m.tflite", to="tflite").reports)
+
+
+def test_a_sequence_that_nobody_reads_is_not_said_to_be_there(tmp_path: Path) -> None:
+    """The last output was said to be it, which failed the proof of an encoder's state."""
+    b = Builder()
+    x = b.input("x", (None, None, 3))
+    rnn = Recurrent((Direction(b.gru(3, 4)),), return_sequences=True)
+    _, h = b.node("gru", rnn, [x, None, None], (None, None, 4), (None, 4))
+    (y,) = b.node("dense", layers.Dense(b.weight(4, 2), b.weight(2)), [h], (None, 2))
+    made = b.model([h, y], ["state", "y"])
+    assert verify(made, exported(made, tmp_path / "m.tflite")).passed

@@ -50,11 +50,13 @@ class Runnable(Protocol):
         title: the runtime and its version.
         kernels: what its kernels do.
         calibrated: whether it was made for values as those of the user's data, and is off beyond them.
+        resizes: whether its runtime takes batches of other sizes than the one it fixes.
     """
 
     title: str
     kernels: Kernels
     calibrated: bool
+    resizes: bool
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -121,9 +123,10 @@ def differs(model: Model, file: Runnable) -> str:
             given = "; name the --outputs, --inputs and --stateful that it was made with"
             return f"the exported file has {have} {what}, the model {want} (states included){given}"
     values = [*model.inputs, *(state.input for state in model.states)]
+    first = 1 if file.resizes else 0
     for name, theirs, value in zip(file.inputs, file.sizes, values, strict=False):
         if len(theirs) == len(value.shape) and any(
-            None not in (a, b) and a != b for a, b in zip(theirs, value.shape, strict=True)
+            None not in (a, b) and a != b for a, b in zip(theirs[first:], value.shape[first:], strict=True)
         ):
             return f"its input {name} is {shape(theirs)}, the model's {value.name} {shape(value.shape)}"
     return ""

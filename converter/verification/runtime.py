@@ -47,6 +47,7 @@ class Exported:
     title = f"onnxruntime {onnxruntime.__version__}"
     kernels = ONNXRUNTIME
     calibrated = False
+    resizes = False
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()

@@ -94,8 +94,8 @@ def run(graph: Graph, job: Job) -> Pass:
         last = made[-1] if carries else made[0]
         if job.mask is not None and rule == "zero":
             last = _choose(graph, graph.pick(scanned[1], 0, -1), last, graph.scalar(0, last))
-    if y is None:
-        return Pass(last, tuple(made[: cell.states]))
+    if y is None:  # the last output stands for no sequence that nobody reads
+        return Pass(None if job.layer.return_sequences else last, tuple(made[: cell.states]))
     y = graph.flip(y, 0) if direction.reverse_output else y
     return Pass(graph.transpose(y, (job.time, job.batch, 2)), tuple(made[: cell.states]))
 

@@ -48,6 +48,7 @@ class LiteFile:
     """
 
     kernels = KERNELS
+    resizes = True
 
     def __init__(self, path: Path) -> None:
         self.contents: Contents = read(path)
@@ -57,7 +58,7 @@ class LiteFile:
         graph = self.contents.graph
         self.inputs = tuple(names[place] for place in graph.inputs)
         self.outputs = tuple(names[place] for place in graph.outputs)
-        self.sizes: tuple[Shape, ...] = ()  # those of its signature, which are the model's
+        self.sizes = tuple(_sizes(graph.tensors[place]) for place in graph.inputs)
         self.tensors = self.contents.said("values")
         self.initializers = {names[place]: place for place in self.contents.constants(graph)}
         made = {names[place] for op in graph.operators for place in op.outputs}
@@ -155,6 +156,11 @@ class Cuts:
 def opened(path: Path) -> Runnable:
     """The file, ready to run."""
     return LiteFile(path)
+
+
+def _sizes(tensor: Any) -> Shape:
+    said = tensor.shape if tensor.shapeSignature is None else tensor.shapeSignature
+    return () if said is None else tuple(None if n < 0 else int(n) for n in said)
 
 
 def _interpreter() -> Any:
