@@ -7,10 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from neutral_models import Builder
 
 from converter import api, interpret
+from converter.comparing.compare import compare_parts
+from converter.comparing.parts import parts_of, parts_of_model
 from converter.errors import Unsupported
+from converter.exporters import EXPORTERS
 from converter.model import Model
+from converter.model.layers import Direction, Recurrent
 
 HERE = Path(__file__).parents[1] / "fixtures" / "torch"
 # PyTorch's new exporter writes GRU and RNN step by step, for the one length of its example.
@@ -64,3 +69,15 @@ def test_old_files_are_named_and_checkpoints_opened() -> None:
     with pytest.raises(Unsupported, match=r"torch.save from before PyTorch 1\.6\. In PyTorch: "):
         api.load(HERE / "old.pt")
     assert [node.keras_layer for node in api.load(HERE / "lightning.ckpt").nodes] == ["model.l0"]
+
+
+@pytest.mark.parametrize("name", ["gru", "class", "torch", "1x"])
+def test_a_cell_of_another_name_than_its_layer_is_compared_as_what_it_is(name: str, tmp_path: Path) -> None:
+    b = Builder()
+    x = b.input("x", (None, 5, 3))
+    first = Recurrent((Direction(b.lstm(3, 4)),), return_sequences=True)
+    y, *_ = b.node("lstm", first, [x, None, None, None], (None, 5, 4), (None, 4), (None, 4))
+    last = Recurrent((Direction(b.gru(4, 4, reset_after=False)),))
+    model = b.model(b.node(name, last, [y, None, None], (None, 4), (None, 4))[:1])
+    EXPORTERS["torch"].export(model, tmp_path / "m.safetensors")
+    assert compare_parts(parts_of_model(model), parts_of(tmp_path / "m.safetensors")).equal

@@ -10,6 +10,7 @@ does not have, tables.py the rule of lookups, activations.py expressions, source
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from converter.exporters.torch import recurrent, rules, tables  # rules are registered on import
@@ -39,8 +40,8 @@ def export(model: Model, path: Path) -> None:
     prefix = f"{next(iter(writer.modules))}." if bare else ""
     state = {name.removeprefix(prefix): weight for name, weight in writer.state.items()}
     module = module_of(path)
-    described = describe(model)
-    metadata = {**described, "cells": described["conventions"], "conventions": "torch", "module": module.name}
+    cells = json.dumps(writer.conventions)
+    metadata = {**describe(model), "cells": cells, "conventions": "torch", "module": module.name}
     metadata["complete"] = "true" if _complete(model) else "false"
     source = text(writer, prefix.rstrip("."), path.name)
     safetensors.write(path, state, metadata)

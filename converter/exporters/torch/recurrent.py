@@ -10,7 +10,7 @@ import numpy as np
 
 from converter.exporters.torch.cells import Masked, declare
 from converter.exporters.torch.source import Writer, rule
-from converter.exporters.weights import gate_cell
+from converter.exporters.weights import convention_of, gate_cell
 from converter.gates import pack
 from converter.model import Model, Node, Weight, layers
 from converter.model.activations import NAMES, SIGMOID, TANH
@@ -234,6 +234,7 @@ def _own(writer: Writer, node: Node, place: int, inputs: list[str]) -> list[tupl
     mask = node.inputs[1] if len(node.inputs) > 1 else None
     axes = 0 if mask is None else 1 if len(mask.shape) > 2 else len(node.inputs[0].shape) - 2  # type: ignore[union-attr]
     attribute = declare(writer, direction.cell, node.name, label, Masked(layer.masked_output, axes) if mask else None)
+    writer.conventions[attribute] = convention_of(direction.cell)
     counts = [one.cell.states for one in layer.directions]
     given = (inputs[2:] or ["None"] * sum(counts))[sum(counts[:place]) :][: counts[place]]
     turn = (".transpose(0, 1)" if layer.time_major else "") + (".flip(1)" if direction.reverse_input else "")

@@ -70,6 +70,7 @@ class Writer:
         helpers: names of the functions of helpers.py that are called.
         read: names of the values that something reads.
         classes: modules that the file carries along: lines below the class line -> name.
+        conventions: attribute of a cell of the file's own -> how its gates lay before, which its arrays do not say.
     """
 
     def __init__(self, model: Model) -> None:
@@ -82,6 +83,7 @@ class Writer:
         self.read |= {value.name for node in model.nodes for value in node.inputs if value is not None}
         self.read |= {state.output.name for state in model.states}
         self.classes: dict[tuple[str, ...], str] = {}
+        self.conventions: dict[str, str] = {}
         self._attributes, self._variables = Names(), Names()
         self._shared: dict[tuple[object, ...], str] = {}
 
