@@ -62,7 +62,7 @@ FUNCTIONS: Mapping[str, tuple[str, ...]] = {
     "log_sigmoid": (),
     "squareplus": ("b",),  # (x + sqrt(x² + b))/2
     "sparse_plus": (),
-    "softmax": ("axis",),  # axes count the batch and are never negative in a neutral model
+    "softmax": ("axis",),  # axes count the batch; -1, the last, only in a cell
     "log_softmax": ("axis",),
     "sparsemax": ("axis",),
     "glu": ("axis",),

@@ -18,7 +18,7 @@ _ALONG_LAST = ("softmax", "log_softmax", "sparsemax", "glu")
 def name_of(activation: Activation, last_axis: int) -> str | None:
     """The name by which Keras 3 computes exactly this, over the last axis where there is one; or None."""
     if activation.name in _ALONG_LAST:
-        return activation.name if activation.parameters == (last_axis,) else None
+        return activation.name if activation.parameters in ((last_axis,), (-1,)) else None
     return _NAMED.get(activation)
 
 
