@@ -1,4 +1,7 @@
-"""hard_sigmoid of old Keras, clip(0.2x + 0.5), and ONNX' of any slope, in archives: exact, or refused as what it is."""
+"""hard_sigmoid of old Keras, clip(0.2x + 0.5), and ONNX' of any slope, in archives: exact, or refused as what it is.
+
+And functions over an axis, which a cell has of its last one.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,14 @@ import pytest
 from neutral_models import Builder
 
 from converter import api, interpret
+from converter.comparing.compare import compare_parts
+from converter.comparing.parts import parts_of, parts_of_model
 from converter.errors import Unsupported
 from converter.exporters import EXPORTERS
-from converter.model import Model, layers
-from converter.model.activations import Activation
+from converter.keras import build
+from converter.keras.source import FlatWeights, Source
+from converter.model import Model, Provenance, constant, layers
+from converter.model.activations import NAMES, Activation
 from converter.model.layers import Direction, Recurrent
 
 TANH, SIGMOID = Activation("tanh"), Activation("sigmoid")
@@ -40,9 +47,10 @@ def model(kind: str, own: Activation, gate: Activation) -> Model:
     *product(("GRU", "GRU before"), (OLD, STEEP), (SIGMOID, OLD, STEEP)),
     *product(("LSTM",), (TANH,), (OLD, STEEP)),
     *product(("RNN", "Dense"), (OLD, STEEP), (SIGMOID,)),
+    *product(("LSTM", "GRU", "RNN"), (NAMES["softmax"], NAMES["sparsemax"]), (NAMES["softmax"],)),
     ("Dense", MOVED, SIGMOID),
 ])  # fmt: skip
-def test_other_slopes_are_exact(kind: str, own: Activation, gate: Activation, tmp_path: Path) -> None:
+def test_other_slopes_and_last_axes_are_exact(kind: str, own: Activation, gate: Activation, tmp_path: Path) -> None:
     made = model(kind, own, gate)
     EXPORTERS["keras"].export(made, tmp_path / "m.keras")
     again = api.load(tmp_path / "m.keras")
@@ -69,3 +77,22 @@ def test_a_slope_that_is_a_constant_of_float32_is_proved(tmp_path: Path) -> None
     model = Path(__file__).parents[1] / "fixtures/good/k122_highway/model.h5"
     (report,) = api.convert(model, tmp_path / "m.keras", to="keras").reports
     assert report.passed
+
+
+def test_factors_are_found_where_keras_3_casts_elsewhere(tmp_path: Path) -> None:
+    """tf.keras casts behind a normalization in float16, Keras 3 in the layer after it: its node has another number."""
+    random = np.random.default_rng(1)
+    options = {"dense": ("Dense", {"units": 3}), "bn": ("BatchNormalization", {}),
+               "lstm": ("LSTM", {"units": 3, "recurrent_activation": "hard_sigmoid"})}  # fmt: skip
+    shapes = {"dense": [(3, 3), (3,)], "bn": [(3,)] * 4, "lstm": [(3, 12), (3, 12), (12,)]}
+    policy = {"dtype": {"class_name": "Policy", "config": {"name": "mixed_float16"}}}
+    stack = [{"class_name": kind, "config": {"name": name, **more, **policy}} for name, (kind, more) in options.items()]
+    stack[0]["config"]["batch_input_shape"] = [None, 6, 3]  # type: ignore[index]
+    weights = {
+        name: tuple(constant(f"{name}/{k}", random.uniform(0.2, 1, s).astype("float32")) for k, s in enumerate(rows))
+        for name, rows in shapes.items()
+    }
+    architecture = {"class_name": "Sequential", "config": {"name": "m", "layers": stack}}
+    made = build(Source(architecture, FlatWeights(weights), Provenance("m.h5", "HDF5 whole model", "2.15.0")))
+    EXPORTERS["keras"].export(made, tmp_path / "m.keras")
+    assert compare_parts(parts_of_model(made), parts_of(tmp_path / "m.keras")).equal

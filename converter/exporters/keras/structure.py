@@ -7,7 +7,7 @@ layers compute.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,6 +29,8 @@ from converter.keras.source import Source
 from converter.keras.spec import ALL, PREFIX, CallSpec, LayerSpec, ModelSpec
 from converter.keras.spec import Ref as History
 from converter.model import LayerInfo, Model, Node, Provenance, Value
+from converter.model.layers import Recurrent
+from converter.model.prune import prune
 
 _LISTS = (*MERGES, "Concatenate", "Dot", "Merge")  # layers that are called on a list of tensors
 _KEYWORDS = frozenset({"initial_state", "mask", "training"})
@@ -42,14 +44,14 @@ def structured(model: Model) -> tuple[Graph, list[Ref]] | None:
     try:
         facts = _Facts.of(model, model.written.config)
         graph, outputs = _model(facts, model.written, model.inputs, "")
-        graph.scaled |= facts.scaled
         stored = group_of(graph.ordered(outputs))
-        config, scaled = config_of(graph, outputs), bool(graph.scaled)
-        read = (
-            build(Source(config, stored, Provenance("", "", keras_version=v)))
-            for v in openers(opens_from(graph, outputs))
-        )
-        return (graph, outputs) if all(same(model, again, scaled) for again in read) else None
+        config, again = config_of(graph, outputs), model
+        for version in openers(opens_from(graph, outputs)):
+            again = build(Source(config, stored, Provenance("", "", keras_version=version)))
+            if not same(model, again, bool(facts.scaled)):
+                return None
+        graph.scaled |= facts.scaled_in(again)
+        return graph, outputs
     except ConversionError:
         return None
 
@@ -62,27 +64,24 @@ class _Facts:
         model: the neutral model.
         nodes: what the calls of each layer made.
         infos: what the file says of each; shapes are those of its first call.
-        scaled: see `Graph.scaled`; gathered on the way.
+        scaled: what the weights of a node, or of one of its directions, are multiplied by; gathered on the way.
     """
 
     model: Model
     nodes: Mapping[str, list[Node]]
     infos: Mapping[str, LayerInfo]
-    scaled: dict[str, Sequence[float]] = field(default_factory=dict)
+    scaled: dict[tuple[str, str], list[float]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, model: Model, spec: ModelSpec) -> _Facts:
         """Raises Unsupported where names do not tell the layers apart."""
         paths = list(_paths(spec))
-        nodes: dict[str, list[Node]] = {path: [] for path in paths}
+        nodes = _by_layer(model, paths)
         if len(nodes) != len(paths):
             refuse(model.name)
         for path in paths:
             if next(_owners(path.rpartition("/")[0], nodes), ""):
                 refuse(path)
-        for node in model.nodes:
-            for owner in _owners(node.keras_layer, nodes):
-                nodes[owner].append(node)
         return cls(model, nodes, {info.path: info for info in model.layers})
 
     def one_call(self, path: str, calls: int) -> list[Node]:
@@ -97,13 +96,23 @@ class _Facts:
     def note_scaled(self, node: Node, factor: float) -> None:
         """Notes what the weights of a node are multiplied by: those of a cell by gate, others by `factor`."""
         for side, cell in cells(node):
-            self._note(" ".join(part for part in (node.name, side) if part), factors(cell, last_axis(cell)))
+            self._note(node, side, factors(cell, last_axis(cell)))
         if type(node.layer) in FIELDS:
-            self._note(node.name, [factor])
+            self._note(node, "", [factor])
 
-    def _note(self, name: str, by: Sequence[float]) -> None:
+    def _note(self, node: Node, side: str, by: Sequence[float]) -> None:
         if any(factor != 1 for factor in by):
-            self.scaled[name] = list(by)
+            self.scaled[node.name, side] = list(by)
+
+    def scaled_in(self, again: Model) -> dict[str, list[float]]:
+        """`Graph.scaled`, by the names that nodes have in what is read again: casts elsewhere shift their numbers."""
+        ours, theirs = (_by_layer(prune(model), self.nodes) for model in (self.model, again))
+        names = {
+            one.name: other.name
+            for path in ours
+            for one, other in zip(_weighted(ours[path]), _weighted(theirs[path]), strict=False)
+        }
+        return {f"{names.get(name, name)} {side}".rstrip(): by for (name, side), by in self.scaled.items()}
 
 
 def _paths(model: ModelSpec, path: str = "") -> Iterator[str]:
@@ -112,6 +121,19 @@ def _paths(model: ModelSpec, path: str = "") -> Iterator[str]:
             yield from _paths(layer.config, f"{path}{layer.name}/")
         else:
             yield f"{path}{layer.name}"
+
+
+def _by_layer(model: Model, paths: Iterable[str]) -> dict[str, list[Node]]:
+    """The nodes of each of these layers."""
+    nodes: dict[str, list[Node]] = {path: [] for path in paths}
+    for node in model.nodes:
+        for owner in _owners(node.keras_layer, nodes):
+            nodes[owner].append(node)
+    return nodes
+
+
+def _weighted(nodes: Iterable[Node]) -> list[Node]:
+    return [node for node in nodes if isinstance(node.layer, Recurrent) or type(node.layer) in FIELDS]
 
 
 def _owners(path: str, layers: Container[str]) -> Iterator[str]:
