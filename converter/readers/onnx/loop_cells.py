@@ -59,7 +59,7 @@ def as_cell(builder: Builder, loop: Loop) -> list[Tensor] | None:
         return None
     try:
         with np.errstate(all="ignore"), fitting("the body of a Loop", loop.call.inputs, ()):
-            cell = _Steps(builder, loop, xs[0], masks[0] if masks else None).recognised()
+            cell = _Steps(builder, loop, xs[0], masks[0] if masks else None).recognized()
     except Unsupported:
         return None
     if cell is None or (cell.previous is not None and not is_zero(loop.initial(cell.previous))):
@@ -122,7 +122,7 @@ class _Steps:
             parts.append(values)
         return {name: np.concatenate([values[name] for values in parts]) for name in self.made}
 
-    def recognised(self) -> _Cell | None:
+    def recognized(self) -> _Cell | None:
         """The cell, if it is one."""
         loop, values = self.loop, self.run(np.ones(self.rows, np.bool_))
         states = list(loop.states)

@@ -1,4 +1,4 @@
-"""What stands for text that an ONNX file of our own takes apart and joins again; text.py recognises it."""
+"""What stands for text that an ONNX file of our own takes apart and joins again; splitting.py recognizes it."""
 
 from __future__ import annotations
 

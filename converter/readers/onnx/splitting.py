@@ -1,7 +1,7 @@
 """Text as our own exports take it apart (exporters/onnx/text.py), read back as the layers that it stands for.
 
 ONNX splits at one character, or at blanks; a Loop joins the pieces again, by nothing or with blanks. Each part of that
-is recognised as it stands there. What differs from it is refused by name: the same operators could mean anything else.
+is recognized as it stands there. What differs from it is refused by name: the same operators could mean anything else.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def taken_apart(builder: Builder, call: Call) -> list[Tensor] | None:
     Raises:
         Unsupported: it does something else with them than our exports do.
     """
-    rule = _RECOGNISERS.get(call.op)
+    rule = _RECOGNIZERS.get(call.op)
     return rule(builder, call) if rule is not None else None
 
 
@@ -228,7 +228,7 @@ _STEPS: Mapping[str, Callable[[Any, list[Any], Pieces], Any]] = {
     "Gather": _taken,
     "StringConcat": _appended,
 }
-_RECOGNISERS: Mapping[str, Callable[[Builder, Call], list[Tensor] | None]] = {
+_RECOGNIZERS: Mapping[str, Callable[[Builder, Call], list[Tensor] | None]] = {
     "Constant": _constant, "Shape": _shape, "Gather": _gather, "Expand": _expand, "Reshape": _reshape, "Loop": _loop,
 }  # fmt: skip
 RULES: Mapping[str, Callable[[Builder, Call], list[Tensor]]] = {"StringSplit": _string_split}
